@@ -1,0 +1,29 @@
+/* fs.h: files and directories, with every error named. */
+#ifndef GE_BASE_FS_H
+#define GE_BASE_FS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Appends a file's content to out; refuses what is not a regular file or is over `max` bytes. */
+int fs_read(const char *path, size_t max, buf *out, err *e);
+/* Replaces path atomically: temporary file beside it, fsync, rename, fsync of the directory. mode as for open. */
+int fs_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode, err *e);
+/* Creates path and what is missing above it. */
+int fs_mkdirs(const char *path, mode_t mode, err *e);
+/* Removes a tree; never follows symbolic links, never leaves the file system. A path that is not there is fine. */
+int fs_remove_tree(const char *path, err *e);
+/* Copies a tree of regular files, directories and symbolic links, keeping modes and (as root) owners. */
+int fs_copy_tree(const char *from, const char *to, err *e);
+/* All n bytes, through interrupted calls. 0 / -1 with errno. */
+int fs_write_all(int fd, const void *bytes, size_t n);
+bool fs_exists(const char *path);
+bool fs_is_dir(const char *path);
+/* "dir/name" in fresh memory (free it); NULL out of memory. An absolute name stands alone. */
+char *fs_join(const char *dir, const char *name);
+
+#endif
