@@ -1,0 +1,31 @@
+/* config.h: gate-engine.conf.lua, found, validated and completed (design §4). */
+#ifndef GE_RUN_CONFIG_H
+#define GE_RUN_CONFIG_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "run/schema.h"
+
+typedef struct config {
+    char *path;  /* owned; the file it came from, absolute; NULL: there is none and the embedded platform serves */
+    json_t *doc; /* owned; validated, defaults filled, environment fallbacks applied. doc.platform is "embedded" or
+                    "external" */
+    bool platform_stated; /* the file says `platform` itself */
+} config;
+
+/* Finds, evaluates (in a contained child) and validates the configuration: flag_path (may be NULL), else
+ * $GATE_ENGINE_CONFIG, else
+ * ./gate-engine.conf.lua, else the XDG configuration directory's gate-engine/gate-engine.conf.lua, else none.
+ *
+ * Registers every secret with log_add_secret. Relative paths in the document are made absolute, from the file's
+ * directory. Errors: config_missing, config_wrong_target (a database in the environment and no stated platform), the
+ * loader's, the schema's. */
+int config_load(const char *flag_path, config **out, err *e);
+void config_free(config *c);
+
+/* The schema of the file, for documentation. */
+const schema_spec *config_schema(void);
+
+#endif

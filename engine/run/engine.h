@@ -1,0 +1,34 @@
+/* engine.h: a run, as asked for, and the one way to do it. Front doors (run, recover) fill a run_request; the
+ * supervisor carries it out. */
+#ifndef GE_RUN_ENGINE_H
+#define GE_RUN_ENGINE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "run/config.h"
+
+typedef struct run_request {
+    const char *verb; /* "run" or "recover" */
+    char *script; /* as reports name it: relative to the installed tree or the working directory where it lies there */
+    const config *cfg;
+    json_t *head;  /* of the script (head.h) */
+    json_t *raw;   /* of the script (loader.h) */
+    json_t *gates; /* [{"head", "raw", "options"}] in order of running; one entry for a single gate, an operation or an
+                    * audit. options: every option of the head that has a value; a path or audit option is {"path":
+                    * absolute, "access"}, or a list of those with multiple */
+    char *tenant;
+    json_t *only;    /* names of checks and groups, or NULL */
+    json_t *reports; /* [{"format", "file"}]; never NULL */
+    bool verbose, trace, strict, dry_run, apply, require_sandbox;
+    int jobs;         /* gates side by side; 0 = as many as there are processors */
+    double timeout_s; /* per gate; 0 = the configuration's */
+    int repeat;       /* at least 1 */
+    char *stdlib_dir; /* replaces the installed stdlib; NULL = the installed one */
+    char *plan_path;  /* a tenant audit's plan: file or directory, absolute; NULL = none */
+} run_request;
+
+/* Carries the request out: text to standard output, reports to their files. Returns the process's exit code. */
+int engine_run(const run_request *r);
+
+#endif
