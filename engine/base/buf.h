@@ -16,7 +16,8 @@ typedef struct buf {
     bool failed;
 } buf;
 
-#define BUF_INIT {0}
+#define BUF_INIT                                                                                                       \
+    { 0 }
 
 /* All return 0, or -1 once failed. */
 int buf_append(buf *b, const void *bytes, size_t n);

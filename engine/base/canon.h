@@ -1,7 +1,8 @@
 /* canon.h: canonical JSON, RFC 8785 (JCS). What is hashed goes through here and nowhere else.
  *
- * Numbers are IEEE 754 doubles written as ECMAScript does (RFC 8785 section 3.2.2.3); keys are sorted by UTF-16 code units (3.2.3). Refused, since
- * two readers could differ on them: duplicate keys, ill-formed UTF-8, lone surrogates, NaN and infinities, and Lua or JSON integers which a double does not hold exactly. */
+ * Numbers are IEEE 754 doubles written as ECMAScript does (RFC 8785 section 3.2.2.3); keys are sorted by UTF-16 code
+ * units (3.2.3). Refused, since two readers could differ on them: duplicate keys, ill-formed UTF-8, lone surrogates,
+ * NaN and infinities, and Lua or JSON integers which a double does not hold exactly. */
 #ifndef GE_BASE_CANON_H
 #define GE_BASE_CANON_H
 
@@ -19,7 +20,8 @@
 int canon_number(double value, char out[CANON_NUMBER_MAX]);
 /* Appends s (UTF-8) as a JSON string, quotes included, escaped as RFC 8785 section 3.2.2.2 says. */
 int canon_string(buf *out, const char *s, size_t n, err *e);
-/* Appends the canonical form of a value, or of a JSON text. Errors: json_syntax, json_duplicate_key, json_number, json_depth, json_utf8, out_of_memory. */
+/* Appends the canonical form of a value, or of a JSON text. Errors: json_syntax, json_duplicate_key, json_number,
+ * json_depth, json_utf8, out_of_memory. */
 int canon_value(buf *out, const json_t *value, err *e);
 int canon_text(buf *out, const char *text, size_t n, err *e);
 

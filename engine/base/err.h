@@ -12,10 +12,10 @@
 #define ERR_TEXT_MAX 1024
 
 typedef struct err {
-    char code[ERR_CODE_MAX];     /* stable machine name, e.g. "config_type"; empty = no error */
-    char message[ERR_TEXT_MAX];  /* what is wrong: the thing, what was expected, what was found */
-    char detail[ERR_TEXT_MAX];   /* more of it; may be empty */
-    char fix[ERR_TEXT_MAX];      /* what to do; may be empty */
+    char code[ERR_CODE_MAX];    /* stable machine name, e.g. "config_type"; empty = no error */
+    char message[ERR_TEXT_MAX]; /* what is wrong: the thing, what was expected, what was found */
+    char detail[ERR_TEXT_MAX];  /* more of it; may be empty */
+    char fix[ERR_TEXT_MAX];     /* what to do; may be empty */
 } err;
 
 /* Sets code and message, clears detail and fix. Returns -1, so that `return err_set(e, …)` reads well. */

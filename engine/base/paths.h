@@ -1,4 +1,5 @@
-/* paths.h: where the installed tree is. Found from the running program: beside build/ in a source tree, else under PREFIX. */
+/* paths.h: where the installed tree is. Found from the running program: beside build/ in a source tree, else under
+ * PREFIX. */
 #ifndef GE_BASE_PATHS_H
 #define GE_BASE_PATHS_H
 

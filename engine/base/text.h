@@ -11,10 +11,12 @@
 bool text_utf8_valid(const char *s, size_t n);
 /* Length in bytes of the well-formed sequence at s, or 0. */
 size_t text_utf8_seq(const char *s, size_t n);
-/* Appends s to out as printable UTF-8 of at most `max` bytes (0 = no bound; a cut ends in "…"): control characters, C1, bidirectional
- * overrides and ill-formed bytes become \xNN or \u{NNNN}; newline and tab stay when `multiline`. Returns 0 / -1. */
+/* Appends s to out as printable UTF-8 of at most `max` bytes (0 = no bound; a cut ends in "…"): control characters, C1,
+ * bidirectional overrides and ill-formed bytes become \xNN or \u{NNNN}; newline and tab stay when `multiline`. Returns
+ * 0 / -1. */
 int text_sanitise(buf *out, const char *s, size_t n, size_t max, bool multiline);
-/* The candidate nearest to word by edit distance (Damerau-Levenshtein, optimal string alignment), if near enough to be a misspelling, else NULL. `names` ends with NULL. */
+/* The candidate nearest to word by edit distance (Damerau-Levenshtein, optimal string alignment), if near enough to be
+ * a misspelling, else NULL. `names` ends with NULL. */
 const char *text_suggest(const char *word, const char *const *names);
 /* [A-Za-z0-9][A-Za-z0-9_-]{0,62}: tenant codes. */
 bool text_is_code(const char *s);
