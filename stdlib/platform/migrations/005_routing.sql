@@ -1,0 +1,88 @@
+-- public: the routing pack, tenant-scoped in the same way as the roster tables.
+
+set role platform_owner;
+
+create table public.routing_scenarios (
+  id             uuid not null default gen_random_uuid(),
+  tenant_id      uuid not null references core.tenants (id),
+  name           text not null,
+  input_hash     text not null,
+  matrix_version text,
+  matrix_hash    text,
+  created_at     timestamptz not null default now(),
+  primary key (tenant_id, id)
+);
+comment on table public.routing_scenarios is 'one routing task; matrix_hash pins the StaticMatrix it is solved with';
+
+create table public.routing_stops (
+  id           text not null,
+  tenant_id    uuid not null,
+  scenario_id  uuid not null,
+  lat          double precision not null check (lat between -90 and 90),
+  lng          double precision not null check (lng between -180 and 180),
+  window_start integer not null default 0 check (window_start between 0 and 2880),
+  window_end   integer not null default 1440 check (window_end between 0 and 2880),
+  service_min  integer not null default 0 check (service_min >= 0),
+  demand       integer not null default 0 check (demand >= 0),
+  skill        text,
+  primary key (tenant_id, scenario_id, id),
+  foreign key (tenant_id, scenario_id) references public.routing_scenarios (tenant_id, id) on delete cascade
+);
+
+create table public.routing_vehicles (
+  id          text not null,
+  tenant_id   uuid not null,
+  scenario_id uuid not null,
+  depot_lat   double precision not null check (depot_lat between -90 and 90),
+  depot_lng   double precision not null check (depot_lng between -180 and 180),
+  capacity    integer not null check (capacity >= 0),
+  skills      text[] not null default '{}',
+  shift_start integer not null default 0 check (shift_start between 0 and 2880),
+  shift_end   integer not null default 1440 check (shift_end between 0 and 2880),
+  primary key (tenant_id, scenario_id, id),
+  foreign key (tenant_id, scenario_id) references public.routing_scenarios (tenant_id, id) on delete cascade
+);
+
+create table public.routing_routes (
+  id           uuid not null default gen_random_uuid(),
+  tenant_id    uuid not null,
+  scenario_id  uuid not null,
+  vehicle_id   text not null,
+  distance_m   bigint not null default 0 check (distance_m >= 0),
+  duration_s   bigint not null default 0 check (duration_s >= 0),
+  primary key (tenant_id, id),
+  unique (tenant_id, scenario_id, id),
+  foreign key (tenant_id, scenario_id, vehicle_id) references public.routing_vehicles (tenant_id, scenario_id, id) on delete cascade
+);
+create index routing_routes_vehicle on public.routing_routes (tenant_id, scenario_id, vehicle_id);
+
+create table public.routing_route_stops (
+  tenant_id   uuid not null,
+  scenario_id uuid not null,
+  route_id    uuid not null,
+  position    integer not null check (position >= 1),
+  stop_id     text not null,
+  arrival_min integer,
+  primary key (tenant_id, route_id, position),
+  foreign key (tenant_id, scenario_id, route_id) references public.routing_routes (tenant_id, scenario_id, id) on delete cascade,
+  foreign key (tenant_id, scenario_id, stop_id) references public.routing_stops (tenant_id, scenario_id, id) on delete cascade
+);
+create index routing_route_stops_route on public.routing_route_stops (tenant_id, scenario_id, route_id);
+create index routing_route_stops_stop on public.routing_route_stops (tenant_id, scenario_id, stop_id);
+
+do $$
+declare
+  v_table text;
+begin
+  foreach v_table in array array['routing_scenarios', 'routing_stops', 'routing_vehicles', 'routing_routes', 'routing_route_stops'] loop
+    execute format('alter table public.%I enable row level security', v_table);
+    execute format('alter table public.%I force row level security', v_table);
+    execute format($p$create policy tenant_isolation on public.%I
+                        using (tenant_id::text = current_setting('app.current_tenant_id', true))
+                        with check (tenant_id::text = current_setting('app.current_tenant_id', true))$p$, v_table);
+    execute format('grant select, insert, update, delete on public.%I to app_user', v_table);
+  end loop;
+end
+$$;
+
+reset role;
