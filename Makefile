@@ -61,7 +61,7 @@ TEST_BIN := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 .PHONY: all run test test-services test-c test-lua test-e2e lint format bench install asan clean deps
 .SECONDARY:
 
-all: $(PROGRAMS) $(MODULE_SO)
+all: $(PROGRAMS) $(MODULE_SO) $(BUILD)/modules/testkit.so
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -83,6 +83,11 @@ $(BUILD)/modules/engine/$(1).so: $(call objs,$(call mod_src,$(1)) $(GLUE_SRC) $(
 	$$(CC) $$(LDFLAGS) -shared -o $$@ $$^ $$(LIBS_$(1))
 endef
 $(foreach m,$(HAVE_MODULES),$(eval $(call MODULE_RULE,$(m))))
+
+# POSIX for Lua specs (sockets, processes, limits), loaded by tests alone.
+$(BUILD)/modules/testkit.so: $(BUILD)/obj/tests/lua/support/testkit.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -shared -o $@ $^
 
 # A C test links everything but main; what it needs of a module's library it gets here.
 $(BUILD)/tests/%: $(BUILD)/obj/tests/c/%.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c))
