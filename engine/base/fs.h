@@ -1,4 +1,5 @@
-/* fs.h: files and directories, with every error named. */
+/* fs.h: files and directories, with every error named: file_not_found, file_read, file_type, file_too_large, file_write,
+ * dir_create, file_remove, file_copy, out_of_memory. */
 #ifndef GE_BASE_FS_H
 #define GE_BASE_FS_H
 
@@ -11,13 +12,15 @@
 
 /* Appends a file's content to out; refuses what is not a regular file or is over `max` bytes. */
 int fs_read(const char *path, size_t max, buf *out, err *e);
-/* Replaces path atomically: temporary file beside it, fsync, rename, fsync of the directory. mode as for open. */
+/* Replaces path atomically: temporary file beside it, fsync, rename, fsync of the directory. mode as for open. Behind a
+ * symbolic link its target is replaced; a pipe, terminal or device is written to as it is. */
 int fs_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode, err *e);
 /* Creates path and what is missing above it. */
 int fs_mkdirs(const char *path, mode_t mode, err *e);
 /* Removes a tree; never follows symbolic links, never leaves the file system. A path that is not there is fine. */
 int fs_remove_tree(const char *path, err *e);
-/* Copies a tree of regular files, directories and symbolic links, keeping modes and (as root) owners. */
+/* Copies a tree of regular files, directories and symbolic links, keeping modes and (as root) owners. `to` may be an
+ * empty directory. What was copied before an error stays. */
 int fs_copy_tree(const char *from, const char *to, err *e);
 /* All n bytes, through interrupted calls. 0 / -1 with errno. */
 int fs_write_all(int fd, const void *bytes, size_t n);

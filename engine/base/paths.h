@@ -13,6 +13,8 @@ typedef struct paths {
 
 /* Errors: install_broken, naming what was looked for. */
 int paths_find(paths *p, err *e);
+/* The same for a program at this absolute path. */
+int paths_find_from(paths *p, const char *program, err *e);
 void paths_free(paths *p);
 
 #endif
