@@ -2,7 +2,8 @@
  *
  * Numbers are IEEE 754 doubles written as ECMAScript does (RFC 8785 section 3.2.2.3); keys are sorted by UTF-16 code
  * units (3.2.3). Refused, since two readers could differ on them: duplicate keys, ill-formed UTF-8, lone surrogates,
- * NaN and infinities, and Lua or JSON integers which a double does not hold exactly. */
+ * NaN and infinities, and Lua or JSON integers which a double neither holds exactly nor writes with the same digits
+ * (what this writes it also reads: 2^60 is written 1152921504606847000). */
 #ifndef GE_BASE_CANON_H
 #define GE_BASE_CANON_H
 

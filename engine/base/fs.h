@@ -1,5 +1,5 @@
-/* fs.h: files and directories, with every error named: file_not_found, file_read, file_type, file_too_large, file_write,
- * dir_create, file_remove, file_copy, out_of_memory. */
+/* fs.h: files and directories, with every error named: file_not_found, file_read, file_type, file_too_large,
+ * file_write, dir_create, file_remove, file_copy, out_of_memory. */
 #ifndef GE_BASE_FS_H
 #define GE_BASE_FS_H
 

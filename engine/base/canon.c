@@ -1,0 +1,371 @@
+#include "base/canon.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define EXACT_MAX 9007199254740992.0 /* 2^53: every integer up to here is a double of its own */
+#define DIGITS_MAX 17                /* as many always tell one double from the next */
+
+/* A positive double in decimal: 0.DDDD × 10^point, no zero at the end of the digits. */
+typedef struct decimal {
+    char digits[DIGITS_MAX + 2];
+    int count;
+    int point;
+} decimal;
+
+/* The double which these digits mean. Without a decimal point in the text no locale can change how it is read. */
+static double decimal_value(const decimal *d) {
+    char text[48];
+    snprintf(text, sizeof text, "%.*se%d", d->count, d->digits, d->point - d->count);
+    return strtod(text, NULL);
+}
+
+/* value rounded to `count` digits, exactly and to even as glibc does. */
+static void round_to(double value, int count, decimal *d) {
+    char text[48];
+    snprintf(text, sizeof text, "%.*e", count - 1, value);
+    d->count = 0;
+    const char *p = text;
+    for (; *p != 'e'; p++) { /* skips the decimal point, whichever the locale writes */
+        if (*p >= '0' && *p <= '9') {
+            d->digits[d->count++] = *p;
+        }
+    }
+    d->point = (int)strtol(p + 1, NULL, 10) + 1;
+}
+
+/* The next larger decimal of the same length. */
+static void step_up(decimal *d) {
+    int i = d->count - 1;
+    while (i >= 0 && d->digits[i] == '9') {
+        d->digits[i--] = '0';
+    }
+    if (i >= 0) {
+        d->digits[i]++;
+    } else {
+        d->digits[0] = '1';
+        d->point++;
+    }
+}
+
+/* The shortest digits that mean this very double and no other, of those the nearest (ECMA-262, Number::toString step
+ * 5).
+ *
+ * Any decimal of up to 15 digits survives the way through a normal double (DBL_DIG), so the shortest one, if it has at
+ * most 15, is what rounding to 15 gives without its zeros; subnormals hold fewer and are tried from one digit on. At a
+ * power of two the gap below is half the gap above: the nearest decimal of 16 digits may then mean the neighbour below
+ * while the next one up still means this double (2^-44 is 5.684341886080802e-14). */
+static void shortest(double value, decimal *d) {
+    int first = value < 0x1p-1022 ? 1 : 15;
+    for (int count = first; count <= DIGITS_MAX; count++) {
+        round_to(value, count, d);
+        if (decimal_value(d) == value) {
+            break;
+        }
+        step_up(d);
+        if (decimal_value(d) == value) {
+            break;
+        }
+    }
+    while (d->count > 1 && d->digits[d->count - 1] == '0') {
+        d->count--;
+    }
+}
+
+/* Writes a decimal as ECMA-262 Number::toString steps 6 to 10 do. */
+static int lay_out(const decimal *d, bool negative, char out[CANON_NUMBER_MAX]) {
+    const char *sign = negative ? "-" : "";
+    int n = d->point;
+    int k = d->count;
+    if (k <= n && n <= 21) {
+        return snprintf(out, CANON_NUMBER_MAX, "%s%.*s%.*s", sign, k, d->digits, n - k, "00000000000000000000");
+    }
+    if (0 < n && n <= 21) {
+        return snprintf(out, CANON_NUMBER_MAX, "%s%.*s.%.*s", sign, n, d->digits, k - n, d->digits + n);
+    }
+    if (-6 < n && n <= 0) {
+        return snprintf(out, CANON_NUMBER_MAX, "%s0.%.*s%.*s", sign, -n, "00000", k, d->digits);
+    }
+    if (k == 1) {
+        return snprintf(out, CANON_NUMBER_MAX, "%s%ce%+d", sign, d->digits[0], n - 1);
+    }
+    return snprintf(out, CANON_NUMBER_MAX, "%s%c.%.*se%+d", sign, d->digits[0], k - 1, d->digits + 1, n - 1);
+}
+
+int canon_number(double value, char out[CANON_NUMBER_MAX]) {
+    if (!isfinite(value)) {
+        out[0] = '\0';
+        return -1;
+    }
+    double size = fabs(value);
+    if (size <= EXACT_MAX && size == floor(size)) { /* and -0 is written 0 */
+        return snprintf(out, CANON_NUMBER_MAX, "%lld", (long long)value);
+    }
+    decimal d;
+    shortest(size, &d);
+    return lay_out(&d, value < 0, out);
+}
+
+/* May an integer be written as this double? When the double holds it exactly, or when the double's own canonical form
+ * is these very digits: canonical text read again must give itself. `text` is an optional "-" and digits. */
+static bool integer_fits(const char *text, size_t n) {
+    size_t digits = n - (text[0] == '-');
+    if (digits <= 15) {
+        return true;
+    }
+    char plain[512];
+    if (n >= sizeof plain) {
+        return false; /* a double has at most 309 */
+    }
+    memcpy(plain, text, n);
+    plain[n] = '\0';
+    double value = strtod(plain, NULL);
+    char form[CANON_NUMBER_MAX];
+    if (canon_number(value, form) < 0) {
+        return false;
+    }
+    char exact[512];
+    snprintf(exact, sizeof exact, "%.0f", value);
+    return strcmp(exact, plain) == 0 || strcmp(form, plain) == 0;
+}
+
+static int refuse_integer(const char *text, size_t n, err *e) {
+    err_set(e, "json_number", "the integer %.*s%s is not one that every JSON reader keeps: a double cannot hold it",
+            n > 40 ? 40 : (int)n, text, n > 40 ? "…" : "");
+    return err_fix(e, "write it as a string, or keep it within ±9007199254740992");
+}
+
+static int no_memory(err *e) {
+    return err_set(e, "out_of_memory", "out of memory while writing canonical JSON");
+}
+
+static int append(buf *out, const char *s, size_t n, err *e) {
+    return buf_append(out, s, n) == 0 ? 0 : no_memory(e);
+}
+
+int canon_string(buf *out, const char *s, size_t n, err *e) {
+    static const char short_form[] = "\b\t\n\f\r\"\\";
+    static const char letter[] = "btnfr\"\\";
+    size_t start = out->len;
+    if (!text_utf8_valid(s, n)) {
+        return err_set(e, "json_utf8", "a text is not UTF-8");
+    }
+    int rc = buf_putc(out, '"');
+    size_t plain = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c >= 0x20 && c != '"' && c != '\\') {
+            continue;
+        }
+        rc = buf_append(out, s + plain, i - plain);
+        plain = i + 1;
+        const char *at = c != 0 ? strchr(short_form, c) : NULL;
+        if (rc == 0) {
+            rc = at != NULL ? buf_printf(out, "\\%c", letter[at - short_form]) : buf_printf(out, "\\u%04x", c);
+        }
+    }
+    if (rc == 0 && buf_append(out, s + plain, n - plain) == 0 && buf_putc(out, '"') == 0) {
+        return 0;
+    }
+    out->len = start;
+    return no_memory(e);
+}
+
+typedef struct member {
+    const char *key;
+    size_t len;
+    const json_t *value;
+} member;
+
+/* Where a byte stands in the order of UTF-16 code units: characters above U+FFFF (first byte F0 and up) are surrogates
+ * there, D800 to DFFF, and so come before U+E000 to U+FFFF (first byte EE and EF). */
+static int weight(unsigned char b) {
+    return b == 0xEE || b == 0xEF ? b + 0x10 : b;
+}
+
+static int by_utf16(const void *left, const void *right) {
+    const member *a = left;
+    const member *b = right;
+    size_t n = a->len < b->len ? a->len : b->len;
+    for (size_t i = 0; i < n; i++) {
+        if (a->key[i] != b->key[i]) {
+            return weight((unsigned char)a->key[i]) - weight((unsigned char)b->key[i]);
+        }
+    }
+    return (a->len > b->len) - (a->len < b->len);
+}
+
+static int write_value(buf *out, const json_t *v, int depth, err *e);
+
+static int write_object(buf *out, const json_t *v, int depth, err *e) {
+    size_t count = json_object_size(v);
+    member *members = count > 0 ? calloc(count, sizeof *members) : NULL;
+    if (count > 0 && members == NULL) {
+        return no_memory(e);
+    }
+    json_t *object = (json_t *)v; /* jansson's iterator takes it non-const and does not change it */
+    size_t n = 0;
+    for (void *it = json_object_iter(object); it != NULL && n < count; it = json_object_iter_next(object, it)) {
+        members[n++] = (member){json_object_iter_key(it), json_object_iter_key_len(it), json_object_iter_value(it)};
+    }
+    if (n > 1) {
+        qsort(members, n, sizeof *members, by_utf16);
+    }
+    int rc = append(out, "{", 1, e);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = i > 0 ? append(out, ",", 1, e) : 0;
+        if (rc == 0) {
+            rc = canon_string(out, members[i].key, members[i].len, e);
+        }
+        if (rc == 0) {
+            rc = append(out, ":", 1, e);
+        }
+        if (rc == 0) {
+            rc = write_value(out, members[i].value, depth + 1, e);
+        }
+    }
+    free(members);
+    return rc == 0 ? append(out, "}", 1, e) : rc;
+}
+
+static int write_array(buf *out, const json_t *v, int depth, err *e) {
+    int rc = append(out, "[", 1, e);
+    for (size_t i = 0; i < json_array_size(v) && rc == 0; i++) {
+        rc = i > 0 ? append(out, ",", 1, e) : 0;
+        if (rc == 0) {
+            rc = write_value(out, json_array_get(v, i), depth + 1, e);
+        }
+    }
+    return rc == 0 ? append(out, "]", 1, e) : rc;
+}
+
+static int write_integer(buf *out, json_int_t value, err *e) {
+    char text[CANON_NUMBER_MAX];
+    int n = snprintf(text, sizeof text, "%lld", (long long)value);
+    if (!integer_fits(text, (size_t)n)) {
+        return refuse_integer(text, (size_t)n, e);
+    }
+    n = canon_number((double)value, text);
+    return append(out, text, (size_t)n, e);
+}
+
+static int write_real(buf *out, double value, err *e) {
+    char text[CANON_NUMBER_MAX];
+    int n = canon_number(value, text);
+    if (n < 0) {
+        return err_set(e, "json_number", "a number is %s, which JSON does not have", isnan(value) ? "NaN" : "infinite");
+    }
+    return append(out, text, (size_t)n, e);
+}
+
+static int write_value(buf *out, const json_t *v, int depth, err *e) {
+    if (depth > CANON_DEPTH_MAX) {
+        return err_set(e, "json_depth", "the JSON is nested deeper than %d levels", CANON_DEPTH_MAX);
+    }
+    switch (json_typeof(v)) {
+    case JSON_NULL:
+        return append(out, "null", 4, e);
+    case JSON_TRUE:
+        return append(out, "true", 4, e);
+    case JSON_FALSE:
+        return append(out, "false", 5, e);
+    case JSON_INTEGER:
+        return write_integer(out, json_integer_value(v), e);
+    case JSON_REAL:
+        return write_real(out, json_real_value(v), e);
+    case JSON_STRING:
+        return canon_string(out, json_string_value(v), json_string_length(v), e);
+    case JSON_ARRAY:
+        return write_array(out, v, depth, e);
+    case JSON_OBJECT:
+        return write_object(out, v, depth, e);
+    }
+    return err_set(e, "json_syntax", "a value of no JSON type");
+}
+
+int canon_value(buf *out, const json_t *value, err *e) {
+    size_t start = out->len;
+    if (value == NULL) {
+        return err_set(e, "json_syntax", "there is no value");
+    }
+    int rc = write_value(out, value, 1, e);
+    if (rc != 0 && out->data != NULL) { /* nobody may hash half a value */
+        out->len = start;
+        out->data[start] = '\0';
+    }
+    return rc;
+}
+
+/* Past the string that opens at i. */
+static size_t skip_string(const char *text, size_t n, size_t i) {
+    for (i++; i < n && text[i] != '"'; i++) {
+        i += text[i] == '\\';
+    }
+    return i + 1;
+}
+
+/* Looks at every integer of a text that is known to be JSON, since jansson rounds the large ones. */
+static int check_integers(const char *text, size_t n, err *e) {
+    for (size_t i = 0; i < n;) {
+        if (text[i] == '"') {
+            i = skip_string(text, n, i);
+            continue;
+        }
+        if (text[i] != '-' && !(text[i] >= '0' && text[i] <= '9')) {
+            i++;
+            continue;
+        }
+        size_t start = i;
+        bool whole = true;
+        for (; i < n && text[i] != '\0' && strchr("-+.eE0123456789", text[i]) != NULL; i++) {
+            whole = whole && text[i] != '.' && text[i] != 'e' && text[i] != 'E';
+        }
+        if (whole && !integer_fits(text + start, i - start)) {
+            return refuse_integer(text + start, i - start, e);
+        }
+    }
+    return 0;
+}
+
+static int refuse_text(const json_error_t *why, err *e) {
+    const char *code = "json_syntax";
+    switch (json_error_code(why)) {
+    case json_error_duplicate_key:
+        code = "json_duplicate_key";
+        break;
+    case json_error_numeric_overflow:
+        code = "json_number";
+        break;
+    case json_error_stack_overflow:
+        code = "json_depth";
+        break;
+    case json_error_invalid_utf8:
+        code = "json_utf8";
+        break;
+    case json_error_out_of_memory:
+        return no_memory(e);
+    default:
+        break;
+    }
+    return err_set(e, code, "line %d, column %d: %s", why->line, why->column, why->text);
+}
+
+int canon_text(buf *out, const char *text, size_t n, err *e) {
+    json_error_t why;
+    json_t *value =
+        json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &why);
+    if (value == NULL) {
+        return refuse_text(&why, e);
+    }
+    int rc = check_integers(text, n, e);
+    if (rc == 0) {
+        rc = canon_value(out, value, e);
+    }
+    json_decref(value);
+    return rc;
+}
