@@ -21,7 +21,7 @@ ifneq ($(SANITIZE),)
 HARDEN :=
 OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE)
 endif
-CPPFLAGS += -Iengine -D_GNU_SOURCE -DGE_VERSION='"$(VERSION)"' -I/usr/include/lua5.4 -I/usr/include/postgresql
+CPPFLAGS += -Iengine -I$(BUILD) -D_GNU_SOURCE -DGE_VERSION='"$(VERSION)"' -I/usr/include/lua5.4 -I/usr/include/postgresql
 CFLAGS   += -std=c17 $(OPT) $(WARN) $(HARDEN) -fPIC -fvisibility=hidden
 LDFLAGS  += -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 DEPFLAGS  = -MMD -MP
@@ -63,7 +63,21 @@ TEST_BIN := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
 all: $(PROGRAMS) $(MODULE_SO) $(BUILD)/modules/testkit.so
 
-$(BUILD)/obj/%.o: %.c Makefile
+# The hashes of every script as it was built: what approves a tenant must be one of these, or pinned in the configuration.
+# The table is made anew at every build and replaced only when it differs, so that a removed file is noticed too.
+HASHED = find $(wildcard stdlib gates scripts) -type f ! -name '.*' | LC_ALL=C sort
+$(BUILD)/gen/builtin_hashes.h: FORCE
+	@mkdir -p $(@D)
+	@{ echo '/* Made by the build: SHA-256 (FIPS 180-4) of every file of stdlib/, gates/ and scripts/. */'; \
+	   echo 'static const struct builtin_hash {'; echo '    const char *path;'; echo '    const char *sha256;'; \
+	   echo '} BUILTIN_HASHES[] = {'; \
+	   $(HASHED) | tr '\n' '\0' | xargs -0 -r sha256sum | sed -E 's/^([0-9a-f]{64})  (.*)$$/    {"\2", "\1"},/'; \
+	   echo '};'; } >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/gen/builtin_hashes.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
 

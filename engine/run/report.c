@@ -1,0 +1,283 @@
+#include "run/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/paths.h"
+#include "base/text.h"
+#include "run/cli.h"
+
+enum { LINE_MAX_BYTES = 4000 };
+
+/* Approval needs all of these among the gates of a suite (design §1). */
+static const char *const ONBOARDING[] = {"rls_harness", "determinism_proof", "golden_path_e2e",
+                                         "integrations_contract"};
+
+/* Foreign text as a report may carry it: masked, printable, bounded. NULL gives JSON null. New reference. */
+static json_t *clean(const char *s, bool multiline) {
+    if (s == NULL) {
+        return json_null();
+    }
+    buf masked = BUF_INIT;
+    buf shown = BUF_INIT;
+    json_t *out = NULL;
+    if (log_mask(&masked, s, strlen(s)) == 0 &&
+        text_sanitise(&shown, buf_str(&masked), masked.len, LINE_MAX_BYTES, multiline) == 0) {
+        out = json_stringn(buf_str(&shown), shown.len);
+    }
+    buf_free(&masked);
+    buf_free(&shown);
+    return out != NULL ? out : json_string("(text lost: out of memory)");
+}
+
+static json_t *clean_or_null(const char *s) {
+    return s != NULL && s[0] != '\0' ? clean(s, true) : json_null();
+}
+
+static json_t *error_object(const err *e) {
+    return json_pack("{s:o, s:o, s:o, s:o}", "code", clean(e->code, false), "message", clean(e->message, true),
+                     "detail", clean_or_null(e->detail), "fix", clean_or_null(e->fix));
+}
+
+/* A path as people type it: relative to the installed tree or the working directory where it lies in one of them. */
+static json_t *short_path(const char *path) {
+    json_t *out = NULL;
+    paths p = {0};
+    err ignored;
+    char *roots[2] = {NULL, getcwd(NULL, 0)};
+    if (paths_find(&p, &ignored) == 0 && p.share != NULL) {
+        roots[0] = strdup(p.share);
+        paths_free(&p);
+    }
+    for (size_t i = 0; i < 2 && out == NULL; i++) {
+        size_t n = roots[i] != NULL ? strlen(roots[i]) : 0;
+        if (n > 1 && strncmp(path, roots[i], n) == 0 && path[n] == '/') {
+            out = clean(path + n + 1, false);
+        }
+    }
+    free(roots[0]);
+    free(roots[1]);
+    return out != NULL ? out : clean(path, false);
+}
+
+static const char *member(const json_t *object, const char *key) {
+    return json_string_value(json_object_get(object, key));
+}
+
+/* Quoting for a shell, only where it is needed. POSIX 2.2.2: between single quotes every character stands for itself.
+ */
+static int shell_word(buf *out, const char *s) {
+    static const char PLAIN[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,@%+";
+    if (s[0] != '\0' && strspn(s, PLAIN) == strlen(s)) {
+        return buf_puts(out, s);
+    }
+    buf_putc(out, '\'');
+    for (; *s != '\0'; s++) {
+        if (*s == '\'') {
+            buf_puts(out, "'\\''");
+        } else {
+            buf_putc(out, *s);
+        }
+    }
+    return buf_putc(out, '\'');
+}
+
+/* The command that leads out of this gate's failure, or null where the gate has no recovery path. */
+static json_t *recover_command(const json_t *head, const json_t *script, const char *tenant) {
+    if (!json_is_true(json_object_get(head, "has_recover"))) {
+        return json_null();
+    }
+    buf out = BUF_INIT;
+    buf_puts(&out, "gate-engine recover ");
+    shell_word(&out, json_string_value(script) != NULL ? json_string_value(script) : "?");
+    if (tenant != NULL) {
+        buf_puts(&out, " --tenant ");
+        shell_word(&out, tenant);
+    }
+    json_t *command = out.failed ? json_null() : json_string(buf_str(&out));
+    buf_free(&out);
+    return command;
+}
+
+static json_t *copied(const json_t *head, const char *key) {
+    json_t *v = json_object_get(head, key);
+    return json_is_string(v) ? clean(json_string_value(v), false) : json_is_integer(v) ? json_incref(v) : json_null();
+}
+
+static json_t *not_evaluated(const run_request *r, const json_t *gate) {
+    const json_t *head = json_object_get(gate, "head");
+    const char *path = member(json_object_get(gate, "raw"), "path");
+    json_t *script = json_array_size(r->gates) == 1 && r->gates != NULL && member(r->head, "kind") != NULL &&
+                             strcmp(member(r->head, "kind"), "suite") != 0 && r->script != NULL
+                         ? clean(r->script, false)
+                         : short_path(path != NULL ? path : "?");
+    json_t *out = json_pack("{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:f, s:{}, s:[], s:{}, s:n}", "id",
+                            copied(head, "id"), "name", copied(head, "name"), "number", copied(head, "number"),
+                            "status", "ERROR", "summary", "not evaluated", "owner", copied(head, "owner"), "runbook",
+                            copied(head, "runbook"), "recover", recover_command(head, script, r->tenant), "script",
+                            json_incref(script), "duration_ms", 0.0, "limits", "checks", "facts", "error");
+    json_decref(script);
+    return out;
+}
+
+static json_t *skeleton(const char *script, const char *tenant) {
+    char started[CLOCK_RFC3339_MAX];
+    clock_rfc3339(started, sizeof started);
+    return json_pack("{s:s, s:s, s:s, s:n, s:o, s:o, s:{s:n, s:n, s:n, s:n, s:n}, s:s, s:f, s:s, s:b, s:i, s:n, s:[]}",
+                     "schema", REPORT_SCHEMA, "tool", "gate-engine " GE_VERSION, "kind", "none", "name", "script",
+                     clean(script, false), "tenant", clean(tenant, false), "target", "platform", "host", "database",
+                     "config", "schema_hash", "started", started, "duration_ms", 0.0, "status", "ERROR", "approved", 0,
+                     "exit_code", EXIT_BROKEN, "error", "gates");
+}
+
+json_t *report_new(const run_request *r) {
+    json_t *report = skeleton(r->script, r->tenant);
+    if (report == NULL) {
+        return NULL;
+    }
+    const char *kind = member(r->head, "kind");
+    const char *platform = r->cfg != NULL ? member(r->cfg->doc, "platform") : NULL;
+    json_t *target = json_object_get(report, "target");
+    int rc = json_object_set_new(report, "kind", json_string(kind != NULL ? kind : "none"));
+    rc |= json_object_set_new(report, "name", copied(r->head, "name"));
+    rc |= json_object_set_new(target, "platform", clean(platform, false));
+    rc |= json_object_set_new(target, "config", clean(r->cfg != NULL ? r->cfg->path : NULL, false));
+    /* A part of the checks, or none of them, never approves. */
+    rc |= json_object_set_new(report, "partial", json_boolean(r->only != NULL || r->dry_run));
+    json_t *gates = json_object_get(report, "gates");
+    size_t i;
+    json_t *gate;
+    json_array_foreach(r->gates, i, gate) {
+        json_t *entry = not_evaluated(r, gate);
+        rc |= entry != NULL ? json_array_append_new(gates, entry) : -1;
+    }
+    if (rc != 0) {
+        json_decref(report);
+        return NULL;
+    }
+    return report;
+}
+
+json_t *report_for_error(const char *script, const char *tenant, int exit_code, const err *why) {
+    json_t *report = skeleton(script, tenant);
+    if (report != NULL) {
+        json_object_set_new(report, "exit_code", json_integer(exit_code));
+        json_object_set_new(report, "error", error_object(why));
+    }
+    return report;
+}
+
+int report_set_target(json_t *report, json_t *target) {
+    json_t *mine = json_object_get(report, "target");
+    const char *key;
+    json_t *value;
+    json_object_foreach(target, key, value) {
+        json_object_set_new(mine, key, clean(json_string_value(value), false));
+    }
+    json_decref(target);
+    return 0;
+}
+
+int report_set_gate(json_t *report, size_t index, json_t *gate) {
+    json_t *mine = json_array_get(json_object_get(report, "gates"), index);
+    int rc = mine != NULL && gate != NULL ? json_object_update(mine, gate) : -1;
+    json_decref(gate);
+    return rc;
+}
+
+int report_set_error(json_t *report, const err *why) {
+    if (!json_is_null(json_object_get(report, "error"))) {
+        return 0;
+    }
+    return json_object_set_new(report, "error", error_object(why));
+}
+
+/* --- the verdict over all gates --- */
+
+static bool is_status(const json_t *gate, const char *status) {
+    const char *s = member(gate, "status");
+    return s != NULL && strcmp(s, status) == 0;
+}
+
+static bool any_gate(const json_t *report, const char *status) {
+    size_t i;
+    json_t *gate;
+    json_array_foreach(json_object_get(report, "gates"), i, gate) {
+        if (is_status(gate, status)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool every_gate_passes(const json_t *report) {
+    const json_t *gates = json_object_get(report, "gates");
+    size_t i;
+    json_t *gate;
+    json_array_foreach(gates, i, gate) {
+        if (!is_status(gate, "PASS")) {
+            return false;
+        }
+    }
+    return json_array_size(gates) > 0;
+}
+
+static const char *overall(const json_t *report) {
+    if (any_gate(report, "FAIL")) {
+        return "FAIL";
+    }
+    if (any_gate(report, "FLAKY")) {
+        return "FLAKY";
+    }
+    return every_gate_passes(report) && json_is_null(json_object_get(report, "error")) ? "PASS" : "ERROR";
+}
+
+static bool has_gate(const json_t *report, const char *id) {
+    size_t i;
+    json_t *gate;
+    json_array_foreach(json_object_get(report, "gates"), i, gate) {
+        const char *mine = member(gate, "id");
+        if (mine != NULL && strcmp(mine, id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool approvable(const json_t *report) {
+    const char *kind = member(report, "kind");
+    if (kind == NULL || strcmp(kind, "suite") != 0 || !json_is_false(json_object_get(report, "partial"))) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof ONBOARDING / sizeof ONBOARDING[0]; i++) {
+        if (!has_gate(report, ONBOARDING[i])) {
+            return false;
+        }
+    }
+    return every_gate_passes(report);
+}
+
+int report_exit_code(const json_t *report) {
+    if (any_gate(report, "FAIL") || any_gate(report, "FLAKY")) {
+        return EXIT_FAIL;
+    }
+    return strcmp(overall(report), "PASS") == 0 ? EXIT_PASS : EXIT_BROKEN;
+}
+
+int report_finish(json_t *report, double duration_ms, bool trusted, int exit_code) {
+    int code = exit_code >= 0 ? exit_code : report_exit_code(report);
+    const char *status = overall(report);
+    /* A run that was cut short is no PASS, even if what had finished by then was. */
+    if (code != EXIT_PASS && strcmp(status, "PASS") == 0) {
+        status = "ERROR";
+    }
+    bool approved = trusted && code == EXIT_PASS && strcmp(status, "PASS") == 0 && approvable(report);
+    json_object_set_new(report, "status", json_string(status));
+    json_object_set_new(report, "duration_ms", json_real(duration_ms));
+    json_object_set_new(report, "approved", json_boolean(approved));
+    json_object_set_new(report, "exit_code", json_integer(code));
+    return code;
+}

@@ -1,0 +1,134 @@
+/* Where reports go: standard output, standard error, files. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "run/report.h"
+
+const char *const REPORT_FORMATS[] = {"json", "junit", NULL};
+
+static int append_json(const char *bytes, size_t n, void *out) {
+    return buf_append(out, bytes, n);
+}
+
+int report_json(buf *out, const json_t *report, err *e) {
+    size_t flags = JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15);
+    if (json_dump_callback(report, append_json, out, flags) != 0 || buf_putc(out, '\n') != 0) {
+        return err_set(e, "out_of_memory", "out of memory while writing the JSON report");
+    }
+    return 0;
+}
+
+static int render(buf *out, const json_t *report, const char *format, err *e) {
+    if (format != NULL && strcmp(format, "json") == 0) {
+        return report_json(out, report, e);
+    }
+    if (format != NULL && strcmp(format, "junit") == 0) {
+        return report_junit(out, report, e);
+    }
+    err_set(e, "report_format", "reports are written as json or junit, found \"%s\"", format != NULL ? format : "");
+    return err_fix(e, "use --report json=FILE or --report junit=FILE");
+}
+
+/* Standard output may be closed or full: that is an error of the run, not of nobody. */
+static int write_out(int fd, const buf *text, const char *what, err *e) {
+    if (fs_write_all(fd, buf_str(text), text->len) != 0) {
+        err_errno(e, "report_write", "cannot write %s", what);
+        return err_fix(e, "make room or point the output elsewhere, then run again");
+    }
+    return 0;
+}
+
+static int write_target(const json_t *report, const json_t *target, err *e) {
+    const char *format = json_string_value(json_object_get(target, "format"));
+    const char *file = json_string_value(json_object_get(target, "file"));
+    buf text = BUF_INIT;
+    int rc = render(&text, report, format, e);
+    if (rc == 0 && (file == NULL || strcmp(file, "-") == 0)) {
+        rc = write_out(STDOUT_FILENO, &text, "the report to standard output", e);
+    } else if (rc == 0) {
+        err why;
+        rc = fs_write_atomic(file, buf_str(&text), text.len, 0644, &why);
+        if (rc != 0) {
+            err_set(e, "report_write", "cannot write the %s report: %s", format, why.message);
+            err_fix(e, "name a file in a directory that exists, can be written to and has room");
+        }
+    }
+    buf_free(&text);
+    return rc;
+}
+
+static bool takes_stdout(const json_t *targets) {
+    size_t i;
+    json_t *target;
+    json_array_foreach(targets, i, target) {
+        const char *file = json_string_value(json_object_get(target, "file"));
+        if (file == NULL || strcmp(file, "-") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Advisories change no verdict and the passing text is fixed (design §1), so without --verbose they are told here. */
+static void mention_advisories(const json_t *report) {
+    size_t i;
+    json_t *gate;
+    json_array_foreach(json_object_get(report, "gates"), i, gate) {
+        size_t n = 0;
+        size_t k;
+        json_t *entry;
+        json_array_foreach(json_object_get(gate, "checks"), k, entry) {
+            const char *severity = json_string_value(json_object_get(entry, "severity"));
+            const char *status = json_string_value(json_object_get(entry, "status"));
+            n += severity != NULL && strcmp(severity, "advisory") == 0 && status != NULL && strcmp(status, "PASS") == 0
+                     ? 1
+                     : 0;
+        }
+        if (n > 0) {
+            const char *id = json_string_value(json_object_get(gate, "id"));
+            log_line(LOG_INFO, "%s: %zu %s, shown with --verbose and in the report", id != NULL ? id : "gate", n,
+                     n == 1 ? "advisory" : "advisories");
+        }
+    }
+}
+
+int report_emit(const json_t *report, const json_t *targets, const report_opts *o, err *e) {
+    int failed = 0;
+    err why;
+    if (!o->no_text) {
+        buf text = BUF_INIT;
+        bool aside = takes_stdout(targets);
+        int fd = aside ? STDERR_FILENO : STDOUT_FILENO;
+        report_opts mine = *o;
+        mine.colour = o->colour && report_colour(fd);
+        int rc = report_text(&text, report, &mine) != 0
+                     ? err_set(&why, "out_of_memory", "out of memory while writing the report")
+                     : write_out(fd, &text, "the report", &why);
+        if (rc != 0) {
+            *e = why;
+            failed = -1;
+        }
+        buf_free(&text);
+        if (!o->verbose) {
+            mention_advisories(report);
+        }
+    }
+    size_t i;
+    json_t *target;
+    json_array_foreach(targets, i, target) {
+        if (write_target(report, target, &why) != 0) {
+            if (failed == 0) {
+                *e = why;
+            } else {
+                log_line(LOG_ERROR, "%s", why.message);
+            }
+            failed = -1;
+        }
+    }
+    return failed;
+}

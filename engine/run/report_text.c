@@ -1,0 +1,298 @@
+/* The report as people read it (design §1). Nothing is decided here. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "run/report.h"
+
+enum { OBJECTS_SHOWN = 10 };
+
+typedef struct page {
+    buf *out;
+    const report_opts *o;
+} page;
+
+static const char *member(const json_t *object, const char *key) {
+    const char *s = json_string_value(json_object_get(object, key));
+    return s != NULL && s[0] != '\0' ? s : NULL;
+}
+
+static bool same(const char *a, const char *b) {
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool report_colour(int fd) {
+    const char *no = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+    return isatty(fd) && (no == NULL || no[0] == '\0') && term != NULL && strcmp(term, "dumb") != 0;
+}
+
+/* ECMA-48 section 8.3.117 (SGR). */
+static const char *hue(const char *status) {
+    return same(status, "PASS")    ? "\033[32m"
+           : same(status, "SKIP")  ? "\033[2m"
+           : same(status, "ERROR") ? "\033[33m"
+                                   : "\033[31m";
+}
+
+static void put_status(page *p, const char *mark, const char *status) {
+    if (p->o->colour) {
+        buf_printf(p->out, "%s%s%s%s\033[0m", hue(status), mark, mark[0] != '\0' ? " " : "", status);
+    } else {
+        buf_printf(p->out, "%s%s%s", mark, mark[0] != '\0' ? " " : "", status);
+    }
+}
+
+/* Text of several lines keeps its left margin. */
+static void put_lines(page *p, const char *margin, const char *text) {
+    while (text != NULL && *text != '\0') {
+        size_t n = strcspn(text, "\n");
+        buf_puts(p->out, margin);
+        buf_append(p->out, text, n);
+        buf_putc(p->out, '\n');
+        text += n + (text[n] == '\n' ? 1 : 0);
+    }
+}
+
+/* A labelled line; what follows the first line of the text stands below it, indented. */
+static void put_field(page *p, const char *margin, const char *label, const char *text) {
+    if (text == NULL) {
+        return;
+    }
+    size_t n = strcspn(text, "\n");
+    buf_printf(p->out, "%s%s: ", margin, label);
+    buf_append(p->out, text, n);
+    buf_putc(p->out, '\n');
+    if (text[n] == '\n') {
+        char deeper[32];
+        snprintf(deeper, sizeof deeper, "%s  ", margin);
+        put_lines(p, deeper, text + n + 1);
+    }
+}
+
+/* --- one gate --- */
+
+static void put_object(page *p, const json_t *entry) {
+    const char *object = member(entry, "object");
+    const char *detail = member(entry, "detail");
+    if (object == NULL && detail == NULL) {
+        object = member(entry, "name");
+    }
+    buf both = BUF_INIT;
+    buf_printf(&both, "%s%s%s", object != NULL ? object : "", object != NULL && detail != NULL ? ": " : "",
+               detail != NULL ? detail : "");
+    const char *text = buf_str(&both);
+    size_t n = strcspn(text, "\n");
+    buf_puts(p->out, "     - ");
+    buf_append(p->out, text, n);
+    buf_putc(p->out, '\n');
+    put_lines(p, "       ", text[n] == '\n' ? text + n + 1 : NULL);
+    buf_free(&both);
+}
+
+static void put_block(page *p, const json_t *entries) {
+    const json_t *head = json_array_get(entries, 0);
+    const char *status = member(head, "status");
+    const char *failure = member(head, "failure");
+    buf_puts(p->out, "  ");
+    put_status(p, same(status, "FAIL") ? "❌" : "⚠️", status);
+    buf_printf(p->out, " - %s\n", failure != NULL ? failure : "no reason was given");
+    size_t members = json_array_size(entries);
+    for (size_t i = 0; i < members && i < OBJECTS_SHOWN; i++) {
+        put_object(p, json_array_get(entries, i));
+    }
+    if (members > OBJECTS_SHOWN) {
+        buf_printf(p->out, "     and %zu more in the report\n", members - OBJECTS_SHOWN);
+    }
+    put_field(p, "     ", "Fix", member(head, "fix"));
+}
+
+/* Entries of one status in blocks, in order of appearance: by class, and errors, whose class says less, by text too. */
+static json_t *blocks_of(const json_t *checks, const char *status) {
+    json_t *blocks = json_object();
+    size_t i;
+    json_t *entry;
+    json_array_foreach(checks, i, entry) {
+        if (!same(member(entry, "status"), status)) {
+            continue;
+        }
+        const char *class = member(entry, "class");
+        const char *failure = same(status, "FAIL") ? NULL : member(entry, "failure");
+        buf key = BUF_INIT;
+        buf_printf(&key, "%s\n%s", class != NULL ? class : "", failure != NULL ? failure : "");
+        json_t *block = json_object_get(blocks, buf_str(&key));
+        if (block == NULL) {
+            block = json_array();
+            json_object_set_new(blocks, buf_str(&key), block);
+        }
+        json_array_append(block, entry);
+        buf_free(&key);
+    }
+    return blocks;
+}
+
+static void put_blocks(page *p, const json_t *checks, const char *status) {
+    json_t *blocks = blocks_of(checks, status);
+    const char *key;
+    json_t *block;
+    json_object_foreach(blocks, key, block) {
+        put_block(p, block);
+    }
+    json_decref(blocks);
+}
+
+static bool any_entry(const json_t *checks, const char *status) {
+    size_t i;
+    json_t *entry;
+    json_array_foreach(checks, i, entry) {
+        if (same(member(entry, "status"), status)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A verdict that no entry explains: a gate that was not evaluated, or that is flaky over its repetitions. */
+static void put_verdict(page *p, const json_t *gate, const char *status) {
+    const json_t *error = json_object_get(gate, "error");
+    const char *why = member(error, "message");
+    why = why != NULL ? why : member(gate, "summary");
+    buf_puts(p->out, "  ");
+    put_status(p, same(status, "ERROR") ? "⚠️" : "❌", status);
+    buf_printf(p->out, " - %s\n", why != NULL ? why : "no reason was given");
+    put_lines(p, "     ", member(error, "detail"));
+    put_field(p, "     ", "Fix", member(error, "fix"));
+}
+
+static void put_check(page *p, const json_t *entry) {
+    const char *object = member(entry, "object");
+    const char *status = member(entry, "status");
+    const char *failure = member(entry, "failure");
+    const char *severity = member(entry, "severity");
+    buf_puts(p->out, "     ");
+    put_status(p, "", status != NULL ? status : "?");
+    buf_printf(p->out, "%*s %s", status != NULL && strlen(status) == 4 ? 1 : 0, "", member(entry, "name"));
+    if (object != NULL) {
+        buf_printf(p->out, " [%s]", object);
+    }
+    buf_printf(p->out, " (%.1f ms)\n", json_number_value(json_object_get(entry, "duration_ms")));
+    if (failure != NULL) {
+        put_field(p, "           ", severity != NULL && !same(severity, "leak") ? severity : "failure", failure);
+    }
+    put_lines(p, "           ", member(entry, "detail"));
+    put_field(p, "           ", "reproduce", member(entry, "reproduce"));
+}
+
+static void put_facts(page *p, const json_t *facts) {
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)facts, name, value) {
+        char *text =
+            json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+        buf_printf(p->out, "     %s: %s\n", name,
+                   json_is_string(value) ? json_string_value(value)
+                   : text != NULL        ? text
+                                         : "?");
+        free(text);
+    }
+}
+
+static void put_gate(page *p, const json_t *gate, bool alone) {
+    const json_t *number = json_object_get(gate, "number");
+    const json_t *checks = json_object_get(gate, "checks");
+    const char *status = member(gate, "status");
+    const char *name = member(gate, "name");
+    if (json_is_integer(number)) {
+        buf_printf(p->out, "Gate %lld: %s\n", (long long)json_integer_value(number), name != NULL ? name : "?");
+    } else {
+        buf_printf(p->out, "Gate: %s\n", name != NULL ? name : "?");
+    }
+    if (same(status, "PASS")) {
+        buf_puts(p->out, "  ");
+        put_status(p, "✅", status);
+        buf_printf(p->out, " - %s\n", member(gate, "summary") != NULL ? member(gate, "summary") : "passed");
+    } else {
+        if (same(status, "FLAKY") || (!any_entry(checks, "FAIL") && !any_entry(checks, "ERROR"))) {
+            put_verdict(p, gate, status);
+        }
+        put_blocks(p, checks, "FAIL");
+        put_blocks(p, checks, "ERROR");
+        put_field(p, "     ", "Runbook", member(gate, "runbook"));
+        put_field(p, "     ", "Owner", member(gate, "owner"));
+        if (alone) {
+            put_field(p, "     ", "Recover", member(gate, "recover"));
+        }
+    }
+    if (p->o->verbose) {
+        size_t i;
+        json_t *entry;
+        json_array_foreach(checks, i, entry) {
+            put_check(p, entry);
+        }
+        put_facts(p, json_object_get(gate, "facts"));
+    }
+    buf_putc(p->out, '\n');
+}
+
+/* --- the whole --- */
+
+static void put_error(page *p, const json_t *error) {
+    if (!json_is_object(error)) {
+        return;
+    }
+    buf_puts(p->out, "  ");
+    put_status(p, "⚠️", "ERROR");
+    buf_printf(p->out, " - %s\n", member(error, "message") != NULL ? member(error, "message") : "no reason was given");
+    put_lines(p, "     ", member(error, "detail"));
+    put_field(p, "     ", "Fix", member(error, "fix"));
+    buf_putc(p->out, '\n');
+}
+
+static void put_approval(page *p, const json_t *report) {
+    const json_t *gates = json_object_get(report, "gates");
+    const char *tenant = member(report, "tenant");
+    tenant = tenant != NULL ? tenant : "?";
+    if (json_is_true(json_object_get(report, "approved"))) {
+        buf_printf(p->out, "Tenant %s is approved for pilot.\n", tenant);
+        return;
+    }
+    if (same(member(report, "status"), "PASS")) {
+        buf_printf(p->out, "Tenant %s is NOT approved: this run cannot approve%s.\n", tenant,
+                   json_is_true(json_object_get(report, "partial")) ? ", it left checks out"
+                                                                    : "; approval takes all four gates, unchanged");
+        return;
+    }
+    buf_printf(p->out, "Tenant %s is NOT approved: S3, go-live is blocked.\n", tenant);
+    size_t i;
+    json_t *gate;
+    json_array_foreach(gates, i, gate) {
+        if (!same(member(gate, "status"), "PASS") && member(gate, "recover") != NULL) {
+            buf_printf(p->out, "Recover: %s\n", member(gate, "recover"));
+        }
+    }
+}
+
+int report_text(buf *out, const json_t *report, const report_opts *o) {
+    page p = {.out = out, .o = o};
+    const json_t *gates = json_object_get(report, "gates");
+    const char *kind = member(report, "kind");
+    bool suite = same(kind, "suite");
+    const char *title = suite ? member(report, "name") : NULL;
+    const char *tenant = member(report, "tenant");
+    buf_printf(out, "=== %s ===\n", title != NULL ? title : "Tenant Onboarding Validation");
+    buf_printf(out, "Tenant: %s\n\n", tenant != NULL ? tenant : "?");
+    size_t passed = 0;
+    size_t i;
+    json_t *gate;
+    json_array_foreach(gates, i, gate) {
+        put_gate(&p, gate, !suite);
+        passed += same(member(gate, "status"), "PASS") ? 1 : 0;
+    }
+    put_error(&p, json_object_get(report, "error"));
+    buf_printf(out, "=== OVERALL: %zu/%zu GATES PASS ===\n", passed, json_array_size(gates));
+    if (suite) {
+        put_approval(&p, report);
+    }
+    return out->failed ? -1 : 0;
+}
