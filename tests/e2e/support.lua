@@ -1,0 +1,153 @@
+--- What every end-to-end spec needs: the built binary, run as a user would, with nothing of this machine leaking in.
+--
+-- Specs are run from the repository's root: `package.path = "tests/e2e/?.lua;" .. package.path`, then `require "support"`.
+local support = {}
+
+local function first_line(command)
+  local pipe = assert(io.popen(command))
+  local line = pipe:read "l"
+  pipe:close()
+  return line
+end
+
+--- The repository, and what was built (BUILD as in the Makefile).
+support.root = assert(first_line "pwd")
+local build = os.getenv "BUILD" or "build"
+support.build = build:sub(1, 1) == "/" and build or support.root .. "/" .. build
+support.engine = support.build .. "/gate-engine"
+
+--- Seconds after which a run counts as hanging; its code is then 124.
+support.patience = 120
+
+--- A word for the shell, whatever is in it.
+---@param s string
+---@return string
+function support.quote(s)
+  return "'" .. s:gsub("'", "'\\''") .. "'"
+end
+
+local quote = support.quote
+
+--- Runs a shell command; raises when it fails.
+---@param command string
+function support.shell(command)
+  assert(os.execute(command), "failed: " .. command)
+end
+
+---@param path string
+---@return string|nil content nil where there is no such file
+function support.read(path)
+  local f = io.open(path, "rb")
+  if not f then
+    return nil
+  end
+  local content = f:read "a"
+  f:close()
+  return content
+end
+
+---@param path string
+---@param content string
+---@return string path
+function support.write(path, content)
+  support.shell("mkdir -p -- " .. quote((path:match "^(.*)/[^/]*$")))
+  local f = assert(io.open(path, "wb"))
+  assert(f:write(content))
+  assert(f:close())
+  return path
+end
+
+-- Everything made here goes when the test program ends. The directory is open to others, since as root the embedded server runs as
+-- the user postgres.
+local scratch = assert(first_line "mktemp -d /tmp/gate-engine-e2e.XXXXXX")
+support.shell("chmod 755 " .. quote(scratch))
+support.keep = setmetatable({}, {
+  __gc = function()
+    os.execute("rm -rf -- " .. quote(scratch))
+  end,
+})
+
+local count = 0
+
+--- A fresh directory.
+---@return string path
+function support.tmpdir()
+  count = count + 1
+  local dir = ("%s/d%d"):format(scratch, count)
+  support.shell("mkdir -m 755 -- " .. quote(dir))
+  return dir
+end
+
+--- The directory in which the engine keeps its state in all runs of this test program (so that one template serves them all).
+support.state = os.getenv "GATE_ENGINE_STATE" or scratch .. "/state"
+
+-- Variables that would point the engine at something of this machine, or colour its output.
+local UNSET = {
+  "DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGPASSFILE", "PGSERVICE",
+  "PGSERVICEFILE", "PGOPTIONS", "OSRM_URL", "SMTP_URL", "ENTRA_TENANT_ID", "ENTRA_CLIENT_ID", "ENTRA_CLIENT_SECRET",
+  "ENTRA_AUDIENCE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION",
+  "AWS_ENDPOINT_URL", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", "GATE_ENGINE_CONFIG", "NO_COLOR", "CI",
+  "LUA_PATH", "LUA_CPATH", "LUA_PATH_5_4", "LUA_CPATH_5_4", "LUA_INIT",
+}
+
+---@class support.run
+---@field argv? string[] arguments after the program; positional entries do as well
+---@field env? table<string, string|false> set, or with false unset; on top of a clean environment
+---@field cwd? string default: a fresh empty directory
+---@field stdin? string default: empty
+---@field stdout? string a file that takes standard output instead ("/dev/full")
+---@field program? string default: the built gate-engine
+---@field prefix? string a shell command before the program, such as "ulimit -v 1000;"
+
+---@class support.result
+---@field code integer exit code; 128 + n for signal n
+---@field stdout string
+---@field stderr string
+---@field command string what was run, for messages
+
+--- Runs gate-engine and waits for it.
+---@param t support.run
+---@return support.result
+function support.run(t)
+  local dir = support.tmpdir()
+  local argv = t.argv or t
+  local words = {}
+  for i = 1, #argv do
+    words[i] = quote(argv[i])
+  end
+  local env = { "env", "-u", table.concat(UNSET, " -u ") }
+  local set = { HOME = dir, XDG_CONFIG_HOME = dir .. "/xdg", GATE_ENGINE_STATE = support.state }
+  for name, value in pairs(t.env or {}) do
+    set[name] = value
+  end
+  for name, value in pairs(set) do
+    if value then
+      env[#env + 1] = name .. "=" .. quote(value)
+    else
+      table.insert(env, 2, "-u " .. name)
+    end
+  end
+  support.shell("mkdir -- " .. quote(dir .. "/work"))
+  local stdin = support.write(dir .. "/stdin", t.stdin or "")
+  local out = t.stdout or dir .. "/stdout"
+  local program = ("timeout --foreground -k 10 %d %s %s"):format(
+    support.patience, quote(t.program or support.engine), table.concat(words, " "))
+  local command = ("cd %s && %s %s %s <%s >%s 2>%s"):format(
+    quote(t.cwd or dir .. "/work"), t.prefix or "", table.concat(env, " "), program, quote(stdin), quote(out), quote(dir .. "/stderr"))
+  local _, how, code = os.execute(command)
+  return {
+    code = how == "signal" and 128 + code or code,
+    stdout = t.stdout and "" or support.read(out) or "",
+    stderr = support.read(dir .. "/stderr") or "",
+    command = command,
+  }
+end
+
+--- The file of a report as text; raises where there is none.
+---@param path string
+---@return string
+function support.must_read(path)
+  return assert(support.read(path), "there is no " .. path)
+end
+
+return support
