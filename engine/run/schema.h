@@ -9,7 +9,6 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "base/buf.h"
 #include "base/err.h"
 
 typedef enum {
@@ -27,13 +26,17 @@ typedef enum {
     SCHEMA_ONE_OF    /* children: alternatives; the first one whose Lua type fits is the one that is checked */
 } schema_type;
 
+/* What of a value is a secret: all of it | the password in a URL | it is not shown, but it is common text, so nothing
+ * is masked for it. */
+enum { SCHEMA_SECRET = 1, SCHEMA_SECRET_URL, SCHEMA_HIDDEN };
 enum { SCHEMA_MIN = 1, SCHEMA_MAX = 2 }; /* which of min and max count */
 
 typedef struct schema_spec {
     const char *key; /* NULL ends an array (of children); elements and alternatives have a key of their own choosing */
     schema_type type;
     bool required;
-    bool secret;     /* its value is never shown, and schema_secrets finds it */
+    unsigned char
+        secret; /* one of the above; 0 = none. Such values are never shown in messages; schema_secrets finds them */
     const char *def; /* default as JSON text; NULL = stays absent */
     unsigned bounds; /* SCHEMA_MIN | SCHEMA_MAX */
     double min, max;
@@ -65,10 +68,11 @@ int schema_check(const schema_spec *spec, const schema_source *src, const json_t
 int schema_problem(const schema_source *src, const char *path, json_t *problems, err *e, const char *code,
                    const char *fix, const char *fmt, ...) __attribute__((format(printf, 7, 8)));
 
-/* Calls found() with every string under a key that the spec marks secret. */
-void schema_secrets(const schema_spec *spec, const json_t *value, void (*found)(const char *secret, size_t len));
+/* Calls found() with every string whose spec is marked secret. The value need not be valid. */
+void schema_secrets(const schema_spec *spec, const json_t *value,
+                    void (*found)(const schema_spec *spec, const char *value));
 
-/* Appends the reference of a table's keys as text: name, type, default, doc; one key a line, children indented. */
-int schema_describe(const schema_spec *spec, int indent, buf *out);
+/* Is this what a loader hands over for a Lua function? Then its line, else 0. */
+int schema_function_line(const json_t *value);
 
 #endif
