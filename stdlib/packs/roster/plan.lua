@@ -164,8 +164,12 @@ function M.from_solver(output, instances, seed)
   check_tours(list, instances)
   check_blocks(list)
   local drivers = count_drivers(list)
-  if output.drivers ~= drivers then bad(("the solver says %s drivers, its assignments name %d"):format(tostring(output.drivers), drivers)) end
-  if output.seed ~= seed then bad(("the solver was given seed %d and says it used %s"):format(seed, tostring(output.seed))) end
+  if output.drivers ~= drivers then
+    bad(("the solver says %s drivers, its assignments name %d"):format(tostring(output.drivers), drivers))
+  end
+  if output.seed ~= seed then
+    bad(("the solver was given seed %d and says it used %s"):format(seed, tostring(output.seed)))
+  end
   local bound = whole(output.lower_bound)
   if bound and bound > drivers then
     bad(("the solver says at least %d drivers are needed and uses %d"):format(bound, drivers))

@@ -1,0 +1,355 @@
+--- Gate 3: drives a forecast through the whole workflow of the platform, as the application does.
+--
+--   gate-engine run gates/golden_path_e2e.lua --tenant acme --pack roster --dataset gurkerl_small
+--   gate-engine run gates/golden_path_e2e.lua --dataset ./my-week --audit audits/max_nights.lua --artifacts out/
+--
+-- Each stage is a check and works on what the stage before it left on the platform, not only on what was sent there. When a
+-- stage fails, the ones after it are reported as errors: they were not evaluated.
+
+local adapters = require "platform.adapter"
+local errors = require "errors"
+local gate = require "gate"
+local hash = require "hash"
+local json = require "json"
+local lock_probe = require "platform.lock_probe"
+
+local PACKS = { roster = require "packs.roster.golden" }
+local MAX_FINDINGS = 200
+local FIX_STAGE = "Check specific stage logs"
+
+--- Who locks the plan; stands in its locked_by.
+local APPROVER = "gate-engine golden path"
+
+-- Failures of the thing under test. What is not named here (a lost connection, a solver that is not installed, a bug) is no verdict on
+-- the platform: it goes on as an error.
+local STAGE_FAILURES = {
+  db_query = true, db_permission = true, db_timeout = true, plan_invalid = true, plan_week = true, audit_input = true, exec_limit = true,
+  expand_too_many = true, expand_clash = true, dataset_input = true, dataset_json = true, dataset_manifest = true, stage = true,
+}
+
+local function stop(message, detail, fix)
+  errors.raise { code = "stage", message = message, detail = detail, fix = fix }
+end
+
+local function fail_stage(ctx, stage, message, more)
+  more = more or {}
+  ctx:fail("stage_failed", { object = more.object or stage, args = { stage, message }, detail = more.detail,
+    fix = more.fix and (FIX_STAGE .. ": " .. more.fix) or FIX_STAGE, reproduce = more.reproduce })
+end
+
+--- Keep a stage's product.
+local function put(ctx, name, value)
+  if ctx.options.artifacts then ctx:artifact("artifacts", name, hash.canonical(value) .. "\n") end
+end
+
+local function same(what, expected, found)
+  if expected ~= found then stop(("%s: expected %s, found %s"):format(what, tostring(expected), tostring(found))) end
+end
+
+local stages = {}
+
+--- Parse: the dataset is understood line by line, and the platform takes it.
+function stages.Parse(ctx, s)
+  s.pack = PACKS[ctx.options.pack]
+  s.data = s.pack.load(ctx.files.dataset)
+  local forecast = s.data.forecast
+  local failed = 0
+  for _, issue in ipairs(forecast.issues) do
+    local where = ("line %d, column %d"):format(issue.line_no, issue.column)
+    local more = { object = ("%s:%d:%d"):format(s.data.input, issue.line_no, issue.column) }
+    if issue.status == "FAIL" then
+      failed = failed + 1
+      if failed <= MAX_FINDINGS then
+        fail_stage(ctx, "Parse", ("%s: %s: %s"):format(where, issue.code, issue.message), more)
+      end
+    else
+      more.args, more.detail = { where, issue.code }, issue.message
+      if failed < MAX_FINDINGS then ctx:advise("forecast_warning", more) end
+    end
+  end
+  if failed > MAX_FINDINGS then fail_stage(ctx, "Parse", ("%d more lines"):format(failed - MAX_FINDINGS)) end
+  if failed > 0 then
+    put(ctx, "forecast.json", s.pack.forecast_document(s.data, nil))
+    s.failed = true
+    return
+  end
+  s.work = s.pack.prepare(s.data)
+  put(ctx, "forecast.json", s.pack.forecast_document(s.data, s.work))
+  local counted = 0
+  for _, t in ipairs(s.work.templates) do counted = counted + t.count end
+  same("tours of the lines and of the templates", forecast.counts.tours, counted)
+  if s.data.input_hash then same("input_hash of manifest.json and of the input", s.data.input_hash, s.work.input_hash) end
+  s.platform = adapters.open(ctx)
+  s.forecast_id = s.platform.create_forecast { source = s.data.input, lines = forecast.lines, templates = s.work.templates,
+    input_hash = s.work.input_hash, parser_config_hash = s.work.parser_config_hash }
+  ctx:fact("input_hash", s.work.input_hash)
+  ctx:fact("templates", #s.work.templates)
+end
+
+--- Expand: the platform holds exactly the tours the templates ask for.
+function stages.Expand(ctx, s)
+  local instances = s.work.instances
+  put(ctx, "instances.json", s.pack.export_instances(instances))
+  same("instances of the templates and of the platform", #instances, s.platform.expand_forecast(s.forecast_id, instances))
+  local stored = s.platform.read_instances(s.forecast_id)
+  same("instances sent and read back", #instances, #stored)
+  local sent = {}
+  for i, t in ipairs(instances) do sent[i] = t end
+  table.sort(sent, function(a, b) return a.id < b.id end)
+  for i, t in ipairs(sent) do
+    if hash.canonical(s.pack.export_instances { t }) ~= hash.canonical(s.pack.export_instances { stored[i] }) then
+      stop(("tour %s reads back differently from the platform"):format(t.id), ("read back: %s"):format(tostring(stored[i].id)))
+    end
+  end
+  s.instances = stored
+  ctx:fact("instances", #stored)
+end
+
+--- One run of the solver, every way it can end told apart.
+local function solve(ctx, s)
+  local ok, reply = pcall(function() return ctx.solver:solve(ctx.options.pack, s.pack.request(s.instances, s.seed, s.limits)) end)
+  if not ok then
+    if not errors.is(reply, "exec_timeout") then error(reply, 0) end
+    ctx:fail("solve_timeout", { object = ("%d tours"):format(#s.instances),
+      detail = reply.message .. (reply.detail and "; " .. reply.detail or "") })
+    s.failed = true
+    return nil
+  end
+  local output = reply.output
+  local reported = type(output) == "table" and type(output.error) == "table" and output.error
+  if reported then
+    stop(tostring(reported.message or reported.code), type(reported.detail) == "string" and reported.detail or nil,
+      type(reported.fix) == "string" and reported.fix or nil)
+  end
+  if reply.signal and reply.signal ~= json.null and reply.signal ~= 0 then
+    stop(("the solver was ended by signal %s"):format(reply.signal), reply.stderr)
+  end
+  if reply.exit ~= 0 then stop(("the solver ended with exit code %s and no error document"):format(tostring(reply.exit)), reply.stderr) end
+  return output
+end
+
+--- Solve: a plan for exactly these tours, stored as a draft which reads back as it was made.
+function stages.Solve(ctx, s)
+  s.seed, s.limits = s.data.seed or s.pack.DEFAULT_SEED, s.pack.limits(ctx.config.packs and ctx.config.packs[ctx.options.pack])
+  if s.data.plan then
+    s.plan = s.pack.injected_plan(s.data.plan, s.instances, s.seed)
+  else
+    local output = solve(ctx, s)
+    if not output then return end
+    s.plan = s.pack.solver_plan(output, s.instances, s.seed)
+  end
+  ctx:fact("injected", s.data.plan ~= nil)
+  put(ctx, "plan.json", s.pack.export_plan(s.plan))
+  s.config_hash = s.pack.solver_config_hash(s.seed, s.limits, s.plan.solver)
+  s.plan_id = s.platform.store_plan(s.forecast_id, { seed = s.seed, solver_config_hash = s.config_hash,
+    output_hash = s.plan.output_hash, assignments = s.plan.assignments })
+  ctx:fact("plan_version", s.plan_id)
+  ctx:fact("drivers", s.plan.drivers)
+  if s.plan.lower_bound then ctx:fact("lower_bound", s.plan.lower_bound) end
+  ctx:fact("output_hash", s.plan.output_hash)
+  if s.data.output_hash and not s.data.plan and s.data.output_hash ~= s.plan.output_hash then
+    ctx:advise("golden_drift", { object = "output_hash",
+      detail = ("expected %s, found %s"):format(s.data.output_hash, s.plan.output_hash) })
+  end
+end
+
+--- The plan as the platform holds it, checked against the one that was sent: never the copy in memory.
+local function read_back(s, status)
+  local plan = s.platform.read_plan(s.plan_id)
+  if type(plan) ~= "table" then stop("the platform does not give the plan back") end
+  same("status of the plan", status, plan.status)
+  same("seed of the plan", s.seed, plan.seed)
+  same("solver_config_hash of the plan", s.config_hash, plan.solver_config_hash)
+  same("output_hash of the plan", s.plan.output_hash, plan.output_hash)
+  same("output hash worked out from the assignments read back", s.plan.output_hash, s.pack.output_hash(plan.assignments))
+  return plan
+end
+
+--- Findings of one audit that is FAIL, one a violation.
+local function report_violations(ctx, name, violations)
+  for i, v in ipairs(violations) do
+    if i > MAX_FINDINGS then
+      ctx:fail("audit_failed", { object = "plan", args = { name }, detail = ("%d more violations"):format(#violations - MAX_FINDINGS) })
+      return
+    end
+    ctx:fail("audit_failed", { object = v.object or "plan", args = { name }, detail = v.detail })
+  end
+  if #violations == 0 then ctx:fail("audit_failed", { object = "plan", args = { name } }) end
+end
+
+--- Audit: the pack's own audits on the plan read back, their results stored. A lock before that must be refused.
+function stages.Audit(ctx, s)
+  local plan = read_back(s, "DRAFT")
+  s.controls = lock_probe.controls(s.platform, s.plan_id, s.forecast_id)
+  s.early = lock_probe.try_lock(s.platform, s.plan_id, APPROVER)
+  s.read = plan
+  s.results = s.pack.audits(plan.assignments, s.instances, s.limits)
+  s.audit_plan = s.pack.audit_plan(plan, s.instances, { week = s.data.week })
+  put(ctx, "audit-plan.json", s.audit_plan)
+  local passed = 0
+  for _, r in ipairs(s.results) do
+    s.audits[#s.audits + 1] = { id = r.id, kind = "pack", status = r.status, rule = r.rule, checked = r.checked,
+      violations = json.array(r.violations) }
+    s.platform.record_audit(s.plan_id, r.id, r.status, { rule = r.rule, checked = r.checked, violations = #r.violations,
+      first = r.violations[1] and r.violations[1].detail or nil })
+    if r.status == "PASS" then
+      passed = passed + 1
+    else
+      s.failed_audits[#s.failed_audits + 1] = r.id
+      report_violations(ctx, r.id, r.violations)
+    end
+  end
+  ctx:fact("audits", ("%d of %d PASS"):format(passed, #s.results))
+  local kpis = s.pack.kpis(plan.assignments, s.instances, s.results, s.data.expected_kpis)
+  put(ctx, "kpis.json", kpis)
+  for _, k in ipairs(kpis.thresholds) do
+    if not s.data.plan and (k.level == "WARNING" or k.level == "CRITICAL") then
+      ctx:advise("kpi_threshold", { object = k.kpi, args = { k.kpi, k.level }, detail = k.detail })
+    end
+  end
+end
+
+--- A tenant's own audit, after the pack's: it can add a failure and take none away. True only when it passes; an audit that gives
+--- no verdict raises.
+local function tenant_audit(ctx, s, audit)
+  local result = ctx.audits:run(audit.id, s.audit_plan)
+  local entry = { id = audit.id, name = result.name, kind = "tenant", status = result.status,
+    violations = json.array(result.violations or {}) }
+  s.audits[#s.audits + 1] = entry
+  if result.status == "PASS" then return true end
+  if result.status == "FAIL" then
+    report_violations(ctx, result.name or audit.id, result.violations or {})
+    return false
+  else
+    entry.error = result.error and tostring(errors.is(result.error) and result.error.message or result.error) or "no result"
+    error(errors.is(result.error) and result.error
+      or errors.new { code = "audit_error", message = ("audit %s could not be evaluated: %s"):format(audit.id, entry.error) }, 0)
+  end
+end
+
+--- Lock: only a plan all audits of which pass, and twice is the same as once.
+function stages.Lock(ctx, s)
+  lock_probe.need_refused(s.early, "before any audit was recorded", stop)
+  same("answer to the lock", "LOCKED", s.platform.lock_plan(s.plan_id, APPROVER))
+  s.locked = read_back(s, "LOCKED")
+  same("locked_by", APPROVER, s.locked.locked_by)
+  same("answer to a second lock", "LOCKED", s.platform.lock_plan(s.plan_id, APPROVER .. ", again"))
+  local again = read_back(s, "LOCKED")
+  same("locked_by after a second lock", s.locked.locked_by, again.locked_by)
+  same("locked_at after a second lock", s.locked.locked_at, again.locked_at)
+  s.lock = { plan = s.plan_id, status = again.status, locked_at = again.locked_at, locked_by = again.locked_by,
+    output_hash = again.output_hash, seed = again.seed, solver_config_hash = again.solver_config_hash, input_hash = s.work.input_hash }
+  put(ctx, "lock.json", s.lock)
+end
+
+--- Verify: the locked plan is attacked, and is afterwards what it was before.
+function stages.Verify(ctx, s)
+  local attacks = lock_probe.attack(s.platform, s.plan_id, s.forecast_id, s.controls)
+  for _, a in ipairs(attacks) do
+    if a.verdict == "not_refused" then
+      fail_stage(ctx, "Verify", ("%s of a LOCKED plan was not refused"):format(a.title), { object = a.id, detail = a.detail,
+        fix = "restore the lock's trigger, see stdlib/platform/migrations/006_lock.sql" })
+    elseif a.verdict == "other_refusal" then
+      fail_stage(ctx, "Verify", ("%s was refused, but not by the plan's lock"):format(a.title), { object = a.id, detail = a.detail })
+    end
+    s.failed = s.failed or a.verdict ~= "refused"
+  end
+  local after = read_back(s, "LOCKED")
+  same("the locked plan before and after the attacks", hash.of(s.locked), hash.of(after))
+  s.lock.attacks = json.array(attacks)
+  put(ctx, "lock.json", s.lock)
+  ctx:fact("attacks_refused", #attacks)
+end
+
+--- Run one stage: a failure of the thing under test is a finding, anything else goes on as an error.
+local function run_stage(ctx, s, name)
+  if s.stopped then
+    errors.raise { code = "not_evaluated", message = ("stage %s was not evaluated: %s"):format(name, s.stopped) }
+  end
+  s.stopped = ("stage %s did not pass"):format(name)
+  local ok, err = pcall(stages[name], ctx, s)
+  if not ok then
+    local known = errors.is(err) and (STAGE_FAILURES[err.code] or err.code:find("^solver_"))
+    if not known then error(err, 0) end
+    local detail = err.detail or err.sqlstate and ("SQLSTATE " .. tostring(err.sqlstate)) or nil
+    fail_stage(ctx, name, err.message, { detail = detail, fix = err.fix })
+  elseif not s.failed then
+    s.stopped = nil
+  end
+end
+
+--- With an audit failed the plan may not lock: the platform must say so itself, and the last two stages are not reached.
+local function after_failed_audit(ctx, s)
+  local pack_failed = false
+  for _, a in ipairs(s.audits) do pack_failed = pack_failed or a.kind == "pack" and a.status ~= "PASS" end
+  s.stopped = ("the plan is not locked, because of audit %s"):format(table.concat(s.failed_audits, ", "))
+  if not pack_failed then return end
+  ctx:check("Lock is refused", function()
+    local attempt = lock_probe.try_lock(s.platform, s.plan_id, APPROVER)
+    if attempt.locked then
+      fail_stage(ctx, "Lock", ("the platform locked a plan whose audit %s failed"):format(table.concat(s.failed_audits, ", ")))
+    else
+      lock_probe.need_refused(attempt, "with a failed audit", stop)
+    end
+  end)
+end
+
+local function run(ctx)
+  local s = { audits = {}, failed_audits = {} }
+  for _, name in ipairs { "Parse", "Expand", "Solve", "Audit" } do
+    ctx:check(name, function() run_stage(ctx, s, name) end)
+  end
+  if s.audit_plan then
+    for _, audit in ipairs(ctx.audits:list()) do
+      local passed = false
+      ctx:check("Audit " .. (audit.name or audit.id), function() passed = tenant_audit(ctx, s, audit) end)
+      if not passed then s.failed_audits[#s.failed_audits + 1] = audit.name or audit.id end
+    end
+    put(ctx, "audits.json", { audits = json.array(s.audits), failed = json.array(s.failed_audits) })
+    if not s.stopped and #s.failed_audits > 0 then after_failed_audit(ctx, s) end
+  end
+  for _, name in ipairs { "Lock", "Verify" } do
+    ctx:check(name, function() run_stage(ctx, s, name) end)
+  end
+end
+
+--- What to do about each failed check, in the order of the document's recovery path.
+local function recover(ctx, findings)
+  ctx:apply("Run with verbose output", { note = ("gate-engine run gates/golden_path_e2e.lua --tenant %s --verbose --artifacts DIR "
+    .. "keeps every stage's product in DIR"):format(ctx.tenant.code) })
+  local seen = {}
+  for _, f in ipairs(findings) do
+    local what = f.failure or f.check or f.name or "a check without a name"
+    if not seen[what] then
+      seen[what] = true
+      ctx:apply("Failing: " .. tostring(what), { note = table.concat({ f.detail or f.object or "", f.fix or FIX_STAGE }, "; ") })
+    end
+  end
+  ctx:apply("Rerun the gate", { note = ("gate-engine run gates/golden_path_e2e.lua --tenant %s"):format(ctx.tenant.code) })
+end
+
+return gate.define {
+  api = 1, id = "golden_path_e2e", name = "Golden Path E2E", number = 3,
+  purpose = "Full workflow test: Parse, Expand, Solve, Audit, Lock, Verify",
+  pass = "All stages completed successfully",
+  needs = { db = { "app" }, solver = true, audits = true },
+  options = {
+    pack = { type = "enum", choices = { "roster" }, default = "roster", help = "the pack whose workflow is run" },
+    dataset = { type = "path", access = "read", default = "gurkerl_small",
+      search = { "stdlib/datasets/roster", "stdlib/datasets/known_failures" },
+      help = "golden dataset by name, or a directory with input.txt or input.csv" },
+    audit = { type = "audit", multiple = true, help = "a tenant's own audit, run beside the pack's" },
+    artifacts = { type = "path", access = "write", help = "directory for each stage's product, created if missing" },
+  },
+  failures = {
+    stage_failed = { text = "Stage %s failed: %s", fix = FIX_STAGE },
+    audit_failed = { text = "Audit %s: FAIL", fix = "Review audit violation details" },
+    solve_timeout = { text = "Timeout on solve", fix = "Check input size, increase limit" },
+    forecast_warning = { text = "Forecast %s: %s", fix = "Check whether the line says what is meant" },
+    golden_drift = { text = "Solver result differs from the golden dataset's %s",
+      fix = "Compare the plans; update the dataset when the new result is right" },
+    kpi_threshold = { text = "KPI %s: %s", fix = "Compare kpis.json with the tenant's expectations" },
+  },
+  run = run,
+  recover = recover,
+}

@@ -1,0 +1,66 @@
+--- Platform adapters: how the golden path drives the platform it validates.
+--
+-- An adapter is a table of the functions in M.FUNCTIONS. Each raises a structured error when the platform refuses or cannot
+-- be reached; a refusal carries the platform's own code in `sqlstate` (or `status` for HTTP). Ids are opaque strings.
+--
+--   create_forecast{source, lines, templates, input_hash, parser_config_hash} → forecast id
+--   expand_forecast(forecast, instances) → number of instances the platform stored
+--   store_plan(forecast, {seed, solver_config_hash, output_hash, assignments}) → plan id
+--   record_audit(plan, audit id, "PASS"|"FAIL"|"ERROR", details) → id of the record
+--   lock_plan(plan, who) → "LOCKED"; raises while an audit is open (see lock_refused)
+--   read_plan(plan) → {status, seed, output_hash, solver_config_hash, locked_at, locked_by, assignments}
+--   read_instances(forecast) → instances as the platform stored them, sorted by id
+--   lock_refused(err) → true when err says that the plan's state forbids the lock, not that something broke
+--   attacks() → {{id, title, …}}: changes a locked plan must refuse
+--   attack(plan, forecast, attack) → {done = boolean, affected, refused_by_lock = boolean, code, message}: tried, and always undone
+
+local errors = require "errors"
+
+local M = {}
+
+--- What every adapter has.
+M.FUNCTIONS = {
+  "create_forecast", "expand_forecast", "store_plan", "record_audit", "lock_plan", "read_plan",
+  "read_instances", "lock_refused", "attacks", "attack",
+}
+
+local KINDS = {
+  embedded = function(ctx)
+    return require("platform.adapter_embedded").new { db = ctx.db.app, tenant_id = ctx.tenant.id, tenant_code = ctx.tenant.code }
+  end,
+}
+
+--- The adapter this run's config names.
+---@param ctx table  the gate's context; needs db = {"app"}
+---@return table adapter. Errors: adapter_missing (an external platform whose config names none), adapter_unknown, adapter_incomplete.
+function M.open(ctx)
+  local kind = ctx.config and ctx.config.adapter
+  if type(kind) ~= "string" then kind = nil end
+  if not kind and ctx.platform.kind == "embedded" then kind = "embedded" end
+  if not kind then
+    errors.raise { code = "adapter_missing", message = "the platform is external and the config has no key `adapter`",
+      fix = 'Set adapter = "embedded" where the platform has the reference platform\'s code paths' }
+  end
+  local make = KINDS[kind]
+  if not make then
+    errors.raise { code = "adapter_unknown", message = ("adapter: expected \"embedded\", got %q"):format(kind),
+      fix = "Correct `adapter` in gate-engine.conf.lua; other adapters are not available in this version" }
+  end
+  return M.complete(make(ctx), kind)
+end
+
+--- Check that an adapter has all functions, before any stage relies on one.
+---@param adapter table
+---@param kind string  for the message
+---@return table adapter. Errors: adapter_incomplete.
+function M.complete(adapter, kind)
+  for _, name in ipairs(M.FUNCTIONS) do
+    if type(adapter[name]) ~= "function" then
+      errors.raise { code = "adapter_incomplete", message = ("the adapter %s has no function %s"):format(kind, name),
+        fix = "Add it; see stdlib/platform/adapter.lua for what it must do" }
+    end
+  end
+  return adapter
+end
+
+return M

@@ -1,0 +1,137 @@
+--- Adapter for the reference platform: its code paths, called as the application does, on the application's own connection.
+-- Interface: stdlib/platform/adapter.lua.
+
+local errors = require "errors"
+local json = require "json"
+
+local M = {}
+
+--- SQLSTATEs of the platform (stdlib/platform/migrations/006_lock.sql).
+M.LOCKED, M.STATE_REFUSED = "PL423", "PL409"
+
+-- $1 is the tenant, $2 the plan or, where `of` says so, its forecast. Each must succeed on a DRAFT plan, which is its control, and
+-- be refused by a LOCKED one.
+local ATTACKS = {
+  { id = "update_plan_status", title = "UPDATE of the plan's status",
+    sql = "update public.plan_versions set status = 'DRAFT', locked_at = null, locked_by = null "
+      .. "where tenant_id = $1::uuid and id = $2::uuid" },
+  { id = "update_plan_hash", title = "UPDATE of the plan's output hash",
+    sql = "update public.plan_versions set output_hash = repeat('0', 64) where tenant_id = $1::uuid and id = $2::uuid" },
+  { id = "delete_plan", title = "DELETE of the plan",
+    sql = "delete from public.plan_versions where tenant_id = $1::uuid and id = $2::uuid" },
+  { id = "update_assignments", title = "UPDATE of its assignments",
+    sql = "update public.assignments set driver_id = driver_id || 'x' where tenant_id = $1::uuid and plan_version_id = $2::uuid" },
+  { id = "delete_assignments", title = "DELETE of its assignments",
+    sql = "delete from public.assignments where tenant_id = $1::uuid and plan_version_id = $2::uuid" },
+  { id = "insert_assignment", title = "INSERT of an assignment",
+    sql = "insert into public.assignments (tenant_id, plan_version_id, forecast_version_id, driver_id, tour_instance_id, day, "
+      .. "block_id, block_type) select a.tenant_id, a.plan_version_id, a.forecast_version_id, a.driver_id || 'x', "
+      .. "a.tour_instance_id, a.day, a.block_id || 'x', a.block_type from public.assignments a "
+      .. "where a.tenant_id = $1::uuid and a.plan_version_id = $2::uuid order by a.id limit 1" },
+  { id = "delete_instances", title = "DELETE of its tours, which takes its assignments along", of = "forecast",
+    sql = "delete from public.tour_instances where tenant_id = $1::uuid and forecast_version_id = $2::uuid" },
+  { id = "delete_forecast", title = "DELETE of its forecast, which takes the plan along", of = "forecast",
+    sql = "delete from public.forecast_versions where tenant_id = $1::uuid and id = $2::uuid" },
+}
+
+--- Instances or templates as JSON text for a jsonb parameter.
+local function jsonb(list)
+  return json.encode(json.array(list))
+end
+
+local function pick(list, fields)
+  local out = {}
+  for i, item in ipairs(list) do
+    local copy = {}
+    for _, field in ipairs(fields) do copy[field] = item[field] end
+    out[i] = copy
+  end
+  return out
+end
+
+local LINE = { "line_no", "raw_text", "status", "code" }
+local TEMPLATE = { "line_no", "day", "start_ts", "end_ts", "duration_min", "work_hours", "span_group_key", "tour_fingerprint", "count",
+  "depot", "skill" }
+local INSTANCE = { "id", "tour_fingerprint", "instance_number", "day", "start_min", "end_min", "crosses_midnight", "depot", "skill",
+  "split_group" }
+
+--- The stage functions: thin calls of the platform's code paths, which set the tenant themselves.
+local function code_paths(db, tenant)
+  return {
+    create_forecast = function(f)
+      return db:value("select platform.create_forecast($1::uuid, $2, $3::jsonb, $4::jsonb, $5, $6)::text", tenant, f.source,
+        jsonb(pick(f.lines, LINE)), jsonb(pick(f.templates, TEMPLATE)), f.input_hash, f.parser_config_hash)
+    end,
+    expand_forecast = function(forecast, instances)
+      return db:value("select platform.expand_forecast($1::uuid, $2::uuid, $3::jsonb)", tenant, forecast, jsonb(pick(instances, INSTANCE)))
+    end,
+    store_plan = function(forecast, plan)
+      return db:value("select platform.store_plan($1::uuid, $2::uuid, $3::bigint, $4, $5, $6::jsonb)::text", tenant, forecast,
+        plan.seed, plan.solver_config_hash, plan.output_hash, jsonb(plan.assignments))
+    end,
+    record_audit = function(plan, audit, status, details)
+      return db:value("select platform.record_audit($1::uuid, $2::uuid, $3, $4, $5::jsonb)", tenant, plan, audit, status,
+        json.encode(details))
+    end,
+    lock_plan = function(plan, who)
+      return db:value("select platform.lock_plan($1::uuid, $2::uuid, $3)", tenant, plan, who)
+    end,
+    read_plan = function(plan)
+      return db:value("select platform.read_plan($1::uuid, $2::uuid)", tenant, plan)
+    end,
+  }
+end
+
+--- Run fn with the tenant set for one transaction, which is always rolled back.
+local function undone(db, tenant, fn)
+  return db:transaction(function()
+    db:value("select set_config('app.current_tenant_id', $1, true)", tenant)
+    return fn()
+  end, { rollback = true })
+end
+
+--- Try one attack. Constraints are made immediate, so that a refusal which waits for the commit is seen before the rollback.
+local function attack(db, tenant, plan, forecast, a)
+  return undone(db, tenant, function()
+    db:exec("set constraints all immediate")
+    local ok, result = db:try(a.sql, tenant, a.of == "forecast" and forecast or plan)
+    if ok then return { done = true, affected = result } end
+    if not errors.is(result) or not result.sqlstate then error(result, 0) end
+    return { done = false, refused_by_lock = result.sqlstate == M.LOCKED, code = result.sqlstate, message = result.message }
+  end)
+end
+
+--- An adapter for one tenant.
+---@param opts {db: table, tenant_id: string, tenant_code: string}  a connection as the application role
+---@return table adapter  see stdlib/platform/adapter.lua. Errors: adapter_tenant when the tenant has no row.
+function M.new(opts)
+  local db, tenant = opts.db, opts.tenant_id
+  if type(tenant) ~= "string" then
+    errors.raise { code = "adapter_tenant", message = ("the tenant %s has no row on this platform"):format(tostring(opts.tenant_code)),
+      fix = "Create the tenant, or set database.tenant.table, key and code so that it is found" }
+  end
+  local adapter = code_paths(db, tenant)
+
+  function adapter.read_instances(forecast)
+    return undone(db, tenant, function()
+      return db:query("select id, day::integer, start_min, end_min, depot, skill, split_group from public.tour_instances "
+        .. "where tenant_id = $1::uuid and forecast_version_id = $2::uuid order by id collate \"C\"", tenant, forecast)
+    end)
+  end
+
+  function adapter.lock_refused(err)
+    return errors.is(err) and err.sqlstate == M.STATE_REFUSED
+  end
+
+  function adapter.attacks()
+    return ATTACKS
+  end
+
+  function adapter.attack(plan, forecast, a)
+    return attack(db, tenant, plan, forecast, a)
+  end
+
+  return adapter
+end
+
+return M

@@ -1,0 +1,70 @@
+--- Attacks on a plan's lock, through a platform adapter: proof that LOCKED holds, with a control for each attack.
+
+local errors = require "errors"
+
+local M = {}
+
+--- Try every attack on a DRAFT plan, where each must succeed (each is undone). An attack that fails here would be refused for another
+--- reason later, and would prove nothing about the lock.
+---@param adapter table  see stdlib/platform/adapter.lua
+---@param plan string
+---@param forecast string
+---@return table<string, table>  outcome by attack id
+function M.controls(adapter, plan, forecast)
+  local out = {}
+  for _, attack in ipairs(adapter.attacks()) do out[attack.id] = adapter.attack(plan, forecast, attack) end
+  return out
+end
+
+--- Attack a LOCKED plan.
+---@param adapter table
+---@param plan string
+---@param forecast string
+---@param controls table  of controls(), taken while the plan was DRAFT
+---@return table[]  {id, title, verdict = "refused"|"not_refused"|"other_refusal", code, detail}
+---  Errors: lock_no_attacks, lock_control (an attack's control did not succeed, so that nothing can be said).
+function M.attack(adapter, plan, forecast, controls)
+  local out = {}
+  for i, attack in ipairs(adapter.attacks()) do
+    local control = controls[attack.id]
+    if not control or not control.done or (control.affected or 0) < 1 then
+      errors.raise { code = "lock_control", message = ("%s did not succeed on the DRAFT plan either: %s"):format(attack.title,
+        control and (control.message or "it changed nothing") or "it was not tried"),
+        fix = "Give the application's role the rights it has in production, then rerun the gate" }
+    end
+    local result = adapter.attack(plan, forecast, attack)
+    local verdict = result.done and "not_refused" or result.refused_by_lock and "refused" or "other_refusal"
+    out[i] = { id = attack.id, title = attack.title, verdict = verdict, code = result.code,
+      detail = result.done and ("%s rows changed"):format(tostring(result.affected))
+        or ("%s: %s"):format(tostring(result.code), tostring(result.message)) }
+  end
+  if #out == 0 then
+    errors.raise { code = "lock_no_attacks", message = "the platform adapter names no attack: the lock cannot be proven",
+      fix = "Add attacks() to the adapter, see stdlib/platform/adapter.lua" }
+  end
+  return out
+end
+
+--- Ask for a lock that may be refused.
+---@param adapter table
+---@param plan string
+---@param who string
+---@return {locked: boolean, refused: boolean, message: string?}  Errors other than the platform's refusal go on.
+function M.try_lock(adapter, plan, who)
+  local ok, answer = pcall(adapter.lock_plan, plan, who)
+  if ok then return { locked = true, refused = false, message = tostring(answer) } end
+  if not adapter.lock_refused(answer) then error(answer, 0) end
+  return { locked = false, refused = true, message = answer.message }
+end
+
+--- Stop unless a lock attempt was refused.
+---@param attempt table  of try_lock()
+---@param when string  for the message
+---@param stop fun(message: string, detail: string?, fix: string?)
+function M.need_refused(attempt, when, stop)
+  if not attempt or not attempt.refused then
+    stop(("the platform locked the plan %s"):format(when), nil, "make lock_plan refuse while a required audit is not PASS")
+  end
+end
+
+return M
