@@ -144,10 +144,6 @@ static int no_memory(err *e) {
     return err_set(e, "out_of_memory", "out of memory while writing canonical JSON");
 }
 
-static int append(buf *out, const char *s, size_t n, err *e) {
-    return buf_append(out, s, n) == 0 ? 0 : no_memory(e);
-}
-
 int canon_string(buf *out, const char *s, size_t n, err *e) {
     static const char short_form[] = "\b\t\n\f\r\"\\";
     static const char letter[] = "btnfr\"\\";
@@ -200,13 +196,67 @@ static int by_utf16(const void *left, const void *right) {
     return (a->len > b->len) - (a->len < b->len);
 }
 
-static int write_value(buf *out, const json_t *v, int depth, err *e);
+/* How a value is written: canonically, or plainly. */
+typedef struct writer {
+    buf *out;
+    err *e;
+    bool plain;
+    int indent; /* spaces a level; 0 = one line */
+} writer;
 
-static int write_object(buf *out, const json_t *v, int depth, err *e) {
+static int put(const writer *w, const char *s, size_t n) {
+    return buf_append(w->out, s, n) == 0 ? 0 : no_memory(w->e);
+}
+
+static int new_line(const writer *w, int depth) {
+    static const char blank[] = "                                ";
+    if (w->indent == 0) {
+        return 0;
+    }
+    int rc = put(w, "\n", 1);
+    for (size_t left = (size_t)w->indent * (size_t)depth; left > 0 && rc == 0;) {
+        size_t n = left < sizeof blank - 1 ? left : sizeof blank - 1;
+        rc = put(w, blank, n);
+        left -= n;
+    }
+    return rc;
+}
+
+/* What stands before the item `i` of an array or object whose content is at `depth`. */
+static int before_item(const writer *w, size_t i, int depth) {
+    int rc = i > 0 ? put(w, ",", 1) : 0;
+    return rc == 0 ? new_line(w, depth) : rc;
+}
+
+static int close_with(const writer *w, const char *bracket, size_t count, int depth) {
+    int rc = count > 0 ? new_line(w, depth) : 0;
+    return rc == 0 ? put(w, bracket, 1) : rc;
+}
+
+static int write_value(const writer *w, const json_t *v, int depth);
+
+static int write_members(const writer *w, const member *members, size_t n, int depth) {
+    int rc = put(w, "{", 1);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = before_item(w, i, depth);
+        if (rc == 0) {
+            rc = canon_string(w->out, members[i].key, members[i].len, w->e);
+        }
+        if (rc == 0) {
+            rc = w->indent > 0 ? put(w, ": ", 2) : put(w, ":", 1);
+        }
+        if (rc == 0) {
+            rc = write_value(w, members[i].value, depth + 1);
+        }
+    }
+    return rc == 0 ? close_with(w, "}", n, depth - 1) : rc;
+}
+
+static int write_object(const writer *w, const json_t *v, int depth) {
     size_t count = json_object_size(v);
     member *members = count > 0 ? calloc(count, sizeof *members) : NULL;
     if (count > 0 && members == NULL) {
-        return no_memory(e);
+        return no_memory(w->e);
     }
     json_t *object = (json_t *)v; /* jansson's iterator takes it non-const and does not change it */
     size_t n = 0;
@@ -216,89 +266,96 @@ static int write_object(buf *out, const json_t *v, int depth, err *e) {
     if (n > 1) {
         qsort(members, n, sizeof *members, by_utf16);
     }
-    int rc = append(out, "{", 1, e);
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = i > 0 ? append(out, ",", 1, e) : 0;
-        if (rc == 0) {
-            rc = canon_string(out, members[i].key, members[i].len, e);
-        }
-        if (rc == 0) {
-            rc = append(out, ":", 1, e);
-        }
-        if (rc == 0) {
-            rc = write_value(out, members[i].value, depth + 1, e);
-        }
-    }
+    int rc = write_members(w, members, n, depth);
     free(members);
-    return rc == 0 ? append(out, "}", 1, e) : rc;
+    return rc;
 }
 
-static int write_array(buf *out, const json_t *v, int depth, err *e) {
-    int rc = append(out, "[", 1, e);
-    for (size_t i = 0; i < json_array_size(v) && rc == 0; i++) {
-        rc = i > 0 ? append(out, ",", 1, e) : 0;
+static int write_array(const writer *w, const json_t *v, int depth) {
+    size_t n = json_array_size(v);
+    int rc = put(w, "[", 1);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = before_item(w, i, depth);
         if (rc == 0) {
-            rc = write_value(out, json_array_get(v, i), depth + 1, e);
+            rc = write_value(w, json_array_get(v, i), depth + 1);
         }
     }
-    return rc == 0 ? append(out, "]", 1, e) : rc;
+    return rc == 0 ? close_with(w, "]", n, depth - 1) : rc;
 }
 
-static int write_integer(buf *out, json_int_t value, err *e) {
+static int write_integer(const writer *w, json_int_t value) {
     char text[CANON_NUMBER_MAX];
     int n = snprintf(text, sizeof text, "%lld", (long long)value);
-    if (!integer_fits(text, (size_t)n)) {
-        return refuse_integer(text, (size_t)n, e);
+    if (!w->plain) {
+        if (!integer_fits(text, (size_t)n)) {
+            return refuse_integer(text, (size_t)n, w->e);
+        }
+        n = canon_number((double)value, text);
     }
-    n = canon_number((double)value, text);
-    return append(out, text, (size_t)n, e);
+    return put(w, text, (size_t)n);
 }
 
-static int write_real(buf *out, double value, err *e) {
+static int write_real(const writer *w, double value) {
     char text[CANON_NUMBER_MAX];
     int n = canon_number(value, text);
     if (n < 0) {
-        return err_set(e, "json_number", "a number is %s, which JSON does not have", isnan(value) ? "NaN" : "infinite");
+        return err_set(w->e, "json_number", "a number is %s, which JSON does not have",
+                       isnan(value) ? "NaN" : "infinite");
     }
-    return append(out, text, (size_t)n, e);
+    int rc = w->plain && value == 0 && signbit(value) ? put(w, "-", 1) : 0;
+    if (rc == 0) {
+        rc = put(w, text, (size_t)n);
+    }
+    return rc == 0 && w->plain && strpbrk(text, ".e") == NULL ? put(w, ".0", 2) : rc;
 }
 
-static int write_value(buf *out, const json_t *v, int depth, err *e) {
-    if (depth > CANON_DEPTH_MAX) {
-        return err_set(e, "json_depth", "the JSON is nested deeper than %d levels", CANON_DEPTH_MAX);
+/* `depth` counts from 1: the level of what is inside v. */
+static int write_value(const writer *w, const json_t *v, int depth) {
+    if (depth > CANON_DEPTH_MAX && (json_is_array(v) || json_is_object(v))) {
+        return err_set(w->e, "json_depth", "the JSON is nested deeper than %d levels", CANON_DEPTH_MAX);
     }
     switch (json_typeof(v)) {
     case JSON_NULL:
-        return append(out, "null", 4, e);
+        return put(w, "null", 4);
     case JSON_TRUE:
-        return append(out, "true", 4, e);
+        return put(w, "true", 4);
     case JSON_FALSE:
-        return append(out, "false", 5, e);
+        return put(w, "false", 5);
     case JSON_INTEGER:
-        return write_integer(out, json_integer_value(v), e);
+        return write_integer(w, json_integer_value(v));
     case JSON_REAL:
-        return write_real(out, json_real_value(v), e);
+        return write_real(w, json_real_value(v));
     case JSON_STRING:
-        return canon_string(out, json_string_value(v), json_string_length(v), e);
+        return canon_string(w->out, json_string_value(v), json_string_length(v), w->e);
     case JSON_ARRAY:
-        return write_array(out, v, depth, e);
+        return write_array(w, v, depth);
     case JSON_OBJECT:
-        return write_object(out, v, depth, e);
+        return write_object(w, v, depth);
     }
-    return err_set(e, "json_syntax", "a value of no JSON type");
+    return err_set(w->e, "json_syntax", "a value of no JSON type");
+}
+
+static int write_whole(const writer *w, const json_t *value) {
+    size_t start = w->out->len;
+    if (value == NULL) {
+        return err_set(w->e, "json_syntax", "there is no value");
+    }
+    int rc = write_value(w, value, 1);
+    if (rc != 0 && w->out->data != NULL) { /* nobody may hash half a value */
+        w->out->len = start;
+        w->out->data[start] = '\0';
+    }
+    return rc;
 }
 
 int canon_value(buf *out, const json_t *value, err *e) {
-    size_t start = out->len;
-    if (value == NULL) {
-        return err_set(e, "json_syntax", "there is no value");
-    }
-    int rc = write_value(out, value, 1, e);
-    if (rc != 0 && out->data != NULL) { /* nobody may hash half a value */
-        out->len = start;
-        out->data[start] = '\0';
-    }
-    return rc;
+    writer w = {.out = out, .e = e};
+    return write_whole(&w, value);
+}
+
+int canon_plain(buf *out, const json_t *value, int indent, err *e) {
+    writer w = {.out = out, .e = e, .plain = true, .indent = indent};
+    return write_whole(&w, value);
 }
 
 /* Past the string that opens at i. */
@@ -355,12 +412,55 @@ static int refuse_text(const json_error_t *why, err *e) {
     return err_set(e, code, "line %d, column %d: %s", why->line, why->column, why->text);
 }
 
-int canon_text(buf *out, const char *text, size_t n, err *e) {
+/* Levels of nesting, counted no further than one past the bound. */
+static int depth_of(const json_t *v, int left) {
+    int deepest = 0;
+    size_t i;
+    json_t *item;
+    if (left == 0) {
+        return 1;
+    }
+    if (json_is_array(v)) {
+        json_array_foreach(v, i, item) {
+            int d = depth_of(item, left - 1);
+            deepest = d > deepest ? d : deepest;
+        }
+        return deepest + 1;
+    }
+    if (json_is_object(v)) {
+        json_t *object = (json_t *)v;
+        for (void *it = json_object_iter(object); it != NULL; it = json_object_iter_next(object, it)) {
+            int d = depth_of(json_object_iter_value(it), left - 1);
+            deepest = d > deepest ? d : deepest;
+        }
+        return deepest + 1;
+    }
+    return 0;
+}
+
+static json_t *parse(const char *text, size_t n, size_t flags, err *e) {
     json_error_t why;
-    json_t *value =
-        json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &why);
+    json_t *value = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL | flags, &why);
     if (value == NULL) {
-        return refuse_text(&why, e);
+        refuse_text(&why, e);
+        return NULL;
+    }
+    if (depth_of(value, CANON_DEPTH_MAX + 1) > CANON_DEPTH_MAX) {
+        json_decref(value);
+        err_set(e, "json_depth", "the JSON is nested deeper than %d levels", CANON_DEPTH_MAX);
+        return NULL;
+    }
+    return value;
+}
+
+json_t *canon_parse(const char *text, size_t n, err *e) {
+    return parse(text, n, 0, e);
+}
+
+int canon_text(buf *out, const char *text, size_t n, err *e) {
+    json_t *value = parse(text, n, JSON_DECODE_INT_AS_REAL, e);
+    if (value == NULL) {
+        return -1;
     }
     int rc = check_integers(text, n, e);
     if (rc == 0) {
