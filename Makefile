@@ -3,8 +3,7 @@
 # Sources are found by place: a file in engine/prim/ belongs to the module its name starts with (db_pipeline.c → db),
 # a tests/c/test_*.c is a cmocka program, a tests/lua or tests/e2e *_spec.lua a busted spec.
 
-MAKEFLAGS += --no-builtin-rules
-ROOT   := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+MAKEFLAGS += --no-builtin-rules --no-print-directory
 BUILD  ?= build
 PREFIX ?= /usr/local
 CC     ?= gcc
@@ -12,6 +11,15 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 VERSION := 1.0.0
+Q := $(if $(V),,@)
+export BUILD
+
+# What Debian 12 has to provide: to build and run, to test, and for what is beside that.
+PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libjansson-dev libmxml-dev libpq-dev libcurl4-openssl-dev libssl-dev postgresql-15
+PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema libxml2-utils procps
+PACKAGES_SERVICES := pgbouncer
+PACKAGES_LINT     := clang-format lua-check
+PACKAGES_BENCH    := hyperfine lua5.4
 
 OPT      ?= -O2 -g
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wformat=2 -Wno-format-nonliteral -Wvla
@@ -58,7 +66,8 @@ PROGRAMS := $(if $(MAIN_SRC),$(BUILD)/gate-engine) $(if $(AUDIT_SRC),$(BUILD)/ga
 TEST_SRC := $(wildcard tests/c/test_*.c)
 TEST_BIN := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
-.PHONY: all run test test-services test-c test-lua test-e2e lint format bench install asan clean deps
+.PHONY: all build-tests run test test-services test-c test-lua test-e2e lint format bench install asan clean
+.PHONY: deps deps-run deps-test deps-services deps-lint deps-bench
 .SECONDARY:
 
 all: $(PROGRAMS) $(MODULE_SO) $(BUILD)/modules/testkit.so
@@ -79,36 +88,120 @@ FORCE:
 
 $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/gen/builtin_hashes.h
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
+	@echo '  CC    $<'
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
 
 $(BUILD)/gate-engine: $(call objs,$(MAIN_SRC) $(RUN_SRC) $(VM_SRC) $(PG_SRC) $(BASE_SRC))
-	$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -ljansson -lmxml
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -ljansson -lmxml
 
 # What tenants' code runs in holds Lua and nothing that could reach out: no client library is linked.
 $(BUILD)/gate-audit: $(call objs,$(AUDIT_SRC) $(VM_SRC) $(BASE_SRC))
-	$(CC) $(LDFLAGS) -o $@ $^ -l:liblua5.4.a -l:libjansson.a -ldl -lm
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -l:liblua5.4.a -l:libjansson.a -ldl -lm
 
 $(BUILD)/roster-solver: $(call objs,$(ROSTER_SRC) $(BASE_SRC))
-	$(CC) $(LDFLAGS) -o $@ $^ -ljansson -lm
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -ljansson -lm
 
 define MODULE_RULE
 $(BUILD)/modules/engine/$(1).so: $(call objs,$(call mod_src,$(1)) $(GLUE_SRC) $(BASE_SRC))
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -shared -o $$@ $$^ $$(LIBS_$(1))
+	@echo '  LINK  $$@'
+	$$(Q)$$(CC) $$(LDFLAGS) -shared -o $$@ $$^ $$(LIBS_$(1))
 endef
 $(foreach m,$(HAVE_MODULES),$(eval $(call MODULE_RULE,$(m))))
 
 # POSIX for Lua specs (sockets, processes, limits), loaded by tests alone.
 $(BUILD)/modules/testkit.so: $(BUILD)/obj/tests/lua/support/testkit.o
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -shared -o $@ $^
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(LDFLAGS) -shared -o $@ $^
 
 # A C test links everything but main; what it needs of a module's library it gets here.
 $(BUILD)/tests/%: $(BUILD)/obj/tests/c/%.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c))
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lmxml -lpq -lcurl -lcrypto
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lmxml -lpq -lcurl -lcrypto
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
+build-tests: all $(TEST_BIN)
+
+# --- what is needed, and the two commands of a newcomer ---
+
+# A phony target each, so that `make run` does not ask for what only the tests need.
+deps-run:
+	@.ci/install-packages "build and run gate-engine" $(PACKAGES_RUN)
+deps-test: deps-run
+	@.ci/install-packages "test gate-engine" $(PACKAGES_TEST)
+deps-services: deps-test
+	@.ci/install-packages "test gate-engine against real services" $(PACKAGES_SERVICES)
+deps-lint:
+	@.ci/install-packages "lint gate-engine" $(PACKAGES_LINT)
+deps-bench: deps-run
+	@.ci/install-packages "measure gate-engine" $(PACKAGES_BENCH)
+# What `make run` and `make test` need.
+deps: deps-test
+
+# Standard output is the engine's alone: what the build says goes to standard error.
+run: deps-run
+	@$(MAKE) all >&2
+	@$(BUILD)/gate-engine run scripts/all.lua
+
+# --- tests ---
+
+RUN_TESTS = $(TEST_ENV) lua5.4 tests/runner.lua
+
+test: deps-test
+	@$(MAKE) build-tests
+	@$(RUN_TESTS) c lua e2e
+test-c test-lua test-e2e: deps-test
+	@$(MAKE) build-tests
+	@$(RUN_TESTS) $(@:test-%=%)
+test-services: deps-services
+	@$(MAKE) all
+	@$(RUN_TESTS) services
+
+# The tests under AddressSanitizer and UndefinedBehaviorSanitizer, leaks included. Lua programs load instrumented modules into a
+# plain interpreter, which needs the sanitizer's library first.
+asan: deps-test
+	@$(MAKE) test BUILD=build-asan SANITIZE=address,undefined TEST_ENV="\
+	    ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1:detect_stack_use_after_return=1 \
+	    LSAN_OPTIONS=print_suppressions=0 \
+	    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TEST_TIMEOUT=1800 \
+	    TEST_PRELOAD=$$($(CC) -print-file-name=libasan.so)"
+
+# --- upkeep ---
+
+C_FILES   = $(shell find engine tests -name '*.[ch]')
+LINT_MORE = $(sort $(wildcard tests/lint/*.sh tests/lint/*.lua))
+
+lint: deps-lint
+	@clang-format --dry-run -Werror $(C_FILES)
+	@luacheck -q .
+	@for script in $(LINT_MORE); do \
+	    case $$script in *.lua) lua5.4 $$script ;; *) bash $$script ;; esac || exit 1; \
+	done
+format: deps-lint
+	@clang-format -i $(C_FILES)
+
+bench: deps-bench
+	@$(MAKE) all >&2
+	@lua5.4 tests/bench/bench.lua >BENCHMARKS.md.new && mv BENCHMARKS.md.new BENCHMARKS.md
+	@cat BENCHMARKS.md
+
+# --- installation: PREFIX/bin, PREFIX/lib/gate-engine, PREFIX/share/gate-engine ---
+
+LIBDIR   = $(DESTDIR)$(PREFIX)/lib/gate-engine
+SHAREDIR = $(DESTDIR)$(PREFIX)/share/gate-engine
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(LIBDIR)/modules/engine $(SHAREDIR)
+	install -m 755 $(BUILD)/gate-engine $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(filter-out $(BUILD)/gate-engine,$(PROGRAMS)) $(LIBDIR)/
+	install -m 644 $(MODULE_SO) $(LIBDIR)/modules/engine/
+	$(HASHED) | while IFS= read -r f; do install -D -m 644 "$$f" "$(SHAREDIR)/$$f" || exit 1; done
+
 clean:
-	rm -rf $(BUILD)
+	rm -rf build build-asan $(BUILD)
