@@ -70,7 +70,9 @@ int pg_run(const pg_env *env, const char *const *argv, const char *cwd, int stdi
 unsigned long long pg_start_time(pid_t pid);
 /* The process runs in this directory (a server's working directory is its data directory)? */
 bool pg_runs_in(pid_t pid, const char *dir);
-/* The last lines of a log file as an error's detail. */
+/* The log holds these words? */
+bool pg_log_says(const char *path, const char *words);
+/* What a log file says of the failure, as an error's detail. */
 void pg_log_tail(const char *path, err *e);
 
 /* pg_serve.c: one server on one data directory. */
@@ -89,8 +91,9 @@ int pg_serve_spawn(const pg_env *env, const pg_serve_args *a, pg_child *out, err
 int pg_serve_ready(const pg_env *env, const pg_serve_args *a, pg_child *c, err *e);
 /* Ends whatever server runs on dir/data and removes what only it would have removed (its shared memory segment). */
 void pg_serve_clear(const char *dir);
-/* A fresh private directory for the socket into out; removal by pg_socket_remove. */
-int pg_socket_make(const pg_env *env, char out[PG_SOCKET_DIR_MAX + 1], err *e);
+/* A fresh private directory for the socket into out. Its name stands in dir/socket before it is made, so that whoever
+ * removes dir (pg_remove_dir) finds it, whenever we die. */
+int pg_socket_make(const pg_env *env, const char *dir, char out[PG_SOCKET_DIR_MAX + 1], err *e);
 void pg_socket_remove(const pg_env *env, const char *socket_dir);
 /* Something accepts connections there? */
 bool pg_socket_answers(const char *socket_dir);
@@ -103,8 +106,6 @@ bool pg_template_exists(const pg_env *env);
 int pg_template_copy(const pg_env *env, const char *to, err *e);
 /* The server's version text as of its making. */
 void pg_template_version(const pg_env *env, char *out, size_t cap);
-/* A fresh socket directory (pg_socket_make), its name noted in dir/socket, so that pg_remove_dir finds it. */
-int pg_socket_place(const pg_env *env, const char *dir, char out[PG_SOCKET_DIR_MAX + 1], err *e);
 /* Ends what runs in a run's or half-made directory, removes it and its socket's. */
 void pg_remove_dir(const pg_env *env, const char *dir);
 /* Removes half-made directories and the runs of dead processes. The lock is held exclusively. */

@@ -189,7 +189,7 @@ int pg_kept_start(pg_env *env, pg_kept *k, const char *socket_dir, err *e) {
         snprintf(k->socket_dir, sizeof k->socket_dir, "%s", socket_dir);
         r = same_socket(env, k->socket_dir, e);
     } else {
-        r = pg_socket_place(env, dir, k->socket_dir, e);
+        r = pg_socket_make(env, dir, k->socket_dir, e);
     }
     if (r == 0)
         r = serve_kept(env, dir, k, e);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/random.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,7 +21,8 @@
 #define READY_TIMEOUT_MS 60000
 #define READY_SLICE_MS 50 /* also the pace where inotify is not to be had */
 #define END_MS 5000
-#define SOCKET_NAME "gate-engine-XXXXXX"
+#define SOCKET_PREFIX "gate-engine-"
+#define SOCKET_RANDOM 10
 
 /* --- postmaster.pid --------------------------------------------------------------------------------------------- */
 
@@ -114,23 +116,21 @@ int pg_serve_spawn(const pg_env *env, const pg_serve_args *a, pg_child *out, err
 
 static int start_error(const pg_env *env, const pg_serve_args *a, err *e) {
     char log[PATH_MAX];
-    err ignored;
-    pid_t other = pg_postmaster(a->dir, NULL, NULL);
+    if (pg_path(log, e, "%s/log", a->dir) != 0)
+        return -1;
     err_set(e, "pg_start", "the embedded PostgreSQL did not start (%s)", env->bin);
-    if (pg_path(log, &ignored, "%s/log", a->dir) == 0)
-        pg_log_tail(log, e);
-    if (strstr(e->detail, "lock file \"postmaster.pid\" already exists")) {
-        err detail = *e;
+    if (pg_log_says(log, "lock file \"postmaster.pid\" already exists")) {
+        pid_t other = pg_postmaster(a->dir, NULL, NULL);
         err_set(e, "pg_foreign", "another PostgreSQL (process %d) runs on %s/data", (int)other, a->dir);
-        err_detail(e, "%s", detail.detail);
-        return err_fix(e, "stop that server, or set GATE_ENGINE_STATE to a directory of its own");
+        err_fix(e, "stop that server, or set GATE_ENGINE_STATE to a directory of its own");
+    } else if (pg_log_says(log, strerror(ENOSPC))) {
+        err_set(e, "pg_start", "the embedded PostgreSQL did not start: %s", strerror(ENOSPC));
+        pg_state_error(env, e);
+    } else {
+        err_fix(e, "see the server's own words; GATE_ENGINE_STATE sets another directory for it");
     }
-    if (strstr(e->detail, strerror(ENOSPC))) {
-        memcpy(e->code, "pg_state_full", sizeof "pg_state_full");
-        return err_fix(e, "free space on the file system of %s, or set GATE_ENGINE_STATE to a directory on another",
-                       env->root);
-    }
-    return err_fix(e, "the server's own words are above; a directory of its own is set with GATE_ENGINE_STATE");
+    pg_log_tail(log, e);
+    return -1;
 }
 
 static int watch_data(const char *dir) {
@@ -181,28 +181,54 @@ int pg_serve_ready(const pg_env *env, const pg_serve_args *a, pg_child *c, err *
 
 /* --- the socket's directory ------------------------------------------------------------------------------------- */
 
-static bool socket_try(const pg_env *env, const char *base, char out[PG_SOCKET_DIR_MAX + 1]) {
-    if (!base || base[0] != '/')
-        return false;
-    int n = snprintf(out, PG_SOCKET_DIR_MAX + 1, "%s/" SOCKET_NAME, base);
-    if (n < 0 || n > PG_SOCKET_DIR_MAX || !mkdtemp(out))
-        return false;
-    if (env->switch_user && chown(out, env->uid, env->gid) != 0) {
-        rmdir(out);
-        return false;
+static int record_socket(const pg_env *env, const char *dir, const char *socket_dir, err *e) {
+    char path[PATH_MAX];
+    if (pg_path(path, e, "%s/socket", dir) != 0)
+        return -1;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || fs_write_all(fd, socket_dir, strlen(socket_dir)) != 0) {
+        err_errno(e, "pg_state", "cannot write %s", path);
+        if (fd >= 0)
+            close(fd);
+        return pg_state_error(env, e);
     }
-    return true;
+    close(fd);
+    return 0;
 }
 
-int pg_socket_make(const pg_env *env, char out[PG_SOCKET_DIR_MAX + 1], err *e) {
+/* A name nobody has guessed beforehand, or an empty one where it would be too long. */
+static void socket_name(const char *base, char out[PG_SOCKET_DIR_MAX + 1]) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    unsigned char random[SOCKET_RANDOM];
+    char name[SOCKET_RANDOM + 1] = "";
+    out[0] = '\0';
+    if (!base || base[0] != '/' || getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        return;
+    for (size_t i = 0; i < SOCKET_RANDOM; i++)
+        name[i] = letters[random[i] % (sizeof letters - 1)];
+    int n = snprintf(out, PG_SOCKET_DIR_MAX + 1, "%s/" SOCKET_PREFIX "%s", base, name);
+    if (n < 0 || n > PG_SOCKET_DIR_MAX)
+        out[0] = '\0';
+}
+
+int pg_socket_make(const pg_env *env, const char *dir, char out[PG_SOCKET_DIR_MAX + 1], err *e) {
     const char *places[] = {env->switch_user ? NULL : getenv("XDG_RUNTIME_DIR"), "/tmp", "/var/tmp", "/run",
                             "/dev/shm"};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        if (socket_try(env, places[i], out))
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        socket_name(places[i], out);
+        if (!out[0] || access(places[i], W_OK) != 0)
+            continue;
+        if (record_socket(env, dir, out, e) != 0)
+            return -1;
+        if (mkdir(out, 0700) != 0)
+            continue;
+        if (!env->switch_user || lchown(out, env->uid, env->gid) == 0)
             return 0;
+        rmdir(out);
+    }
     err_set(e, "pg_socket",
-            "no directory for the embedded server's socket: none could be made in $XDG_RUNTIME_DIR, "
-            "/tmp, /var/tmp, /run or /dev/shm");
+            "no directory for the embedded server's socket: none could be made in $XDG_RUNTIME_DIR, /tmp, /var/tmp, "
+            "/run or /dev/shm");
     return err_fix(e, "make /tmp writable (chmod 1777 /tmp) or free space there");
 }
 
@@ -211,8 +237,9 @@ void pg_socket_remove(const pg_env *env, const char *socket_dir) {
     err e;
     const char *name = strrchr(socket_dir, '/');
     /* The name was read from a file: remove nothing but what looks like one of ours. */
-    if (!name || strncmp(name + 1, "gate-engine-", 12) != 0 || strlen(name + 1) != strlen(SOCKET_NAME) ||
-        lstat(socket_dir, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != env->uid)
+    if (!name || strncmp(name + 1, SOCKET_PREFIX, strlen(SOCKET_PREFIX)) != 0 ||
+        strlen(name + 1) != strlen(SOCKET_PREFIX) + SOCKET_RANDOM || lstat(socket_dir, &st) != 0 ||
+        !S_ISDIR(st.st_mode) || st.st_uid != env->uid)
         return;
     fs_remove_tree(socket_dir, &e);
 }

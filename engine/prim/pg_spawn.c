@@ -18,9 +18,10 @@
 #include "base/text.h"
 #include "prim/pg_internal.h"
 
-#define WAIT_SLICE_MS 100 /* how late an interruption is seen when its signal came just before poll */
-#define BLIND_SLICE_MS 20 /* without a pidfd there is nothing to wait on */
-#define LOG_TAIL 700
+#define WAIT_SLICE_MS 100     /* how late an interruption is seen when its signal came just before poll */
+#define BLIND_SLICE_MS 20     /* without a pidfd there is nothing to wait on */
+#define LOG_TAIL 700          /* bytes of a log that an error shows */
+#define LOG_READ (256 * 1024) /* bytes that are looked through for them */
 #define ARGV_MAX 64
 
 /* What the child says through the pipe when it does not get as far as exec; the pipe closes by itself when it does. */
@@ -320,24 +321,55 @@ bool pg_runs_in(pid_t pid, const char *dir) {
     return stat(link, &a) == 0 && stat(dir, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-void pg_log_tail(const char *path, err *e) {
-    char text[LOG_TAIL + 1];
+/* The text of a log's last LOG_READ bytes, or an empty one. */
+static void read_log(const char *path, buf *text) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return;
-    off_t size = lseek(fd, 0, SEEK_END), from = size > LOG_TAIL ? size - LOG_TAIL : 0;
-    ssize_t n = size > 0 && lseek(fd, from, SEEK_SET) == from ? read_full(fd, text, LOG_TAIL) : 0;
-    close(fd);
-    while (n > 0 && text[n - 1] == '\n')
-        n--;
-    text[n] = '\0';
-    const char *start = text;
-    if (from > 0) {
-        const char *newline = strchr(text, '\n');
-        start = newline ? newline + 1 : text;
+    off_t size = lseek(fd, 0, SEEK_END), from = size > LOG_READ ? size - LOG_READ : 0;
+    char *room = size > 0 && lseek(fd, from, SEEK_SET) == from ? buf_reserve(text, (size_t)(size - from)) : NULL;
+    if (room) {
+        ssize_t n = read_full(fd, room, (size_t)(size - from));
+        text->len += n > 0 ? (size_t)n : 0;
+        text->data[text->len] = '\0';
     }
-    buf clean = BUF_INIT;
-    if (*start && text_sanitise(&clean, start, strlen(start), 0, true) == 0)
+    close(fd);
+}
+
+bool pg_log_says(const char *path, const char *words) {
+    buf text = BUF_INIT;
+    read_log(path, &text);
+    bool found = strstr(buf_str(&text), words) != NULL;
+    buf_free(&text);
+    return found;
+}
+
+/* The line of the last serious message, else as much of the end as fits. */
+static const char *telling_part(const char *text, size_t n) {
+    static const char *const marks[] = {"PANIC:", "FATAL:", "ERROR:", "error:"};
+    const char *best = NULL;
+    for (size_t i = 0; i < sizeof marks / sizeof *marks && !best; i++)
+        for (const char *p = text; (p = strstr(p, marks[i])); p++)
+            best = p;
+    if (best) {
+        while (best > text && best[-1] != '\n')
+            best--;
+        return best;
+    }
+    if (n <= LOG_TAIL)
+        return text;
+    const char *newline = strchr(text + n - LOG_TAIL, '\n');
+    return newline ? newline + 1 : text + n - LOG_TAIL;
+}
+
+void pg_log_tail(const char *path, err *e) {
+    buf text = BUF_INIT, clean = BUF_INIT;
+    read_log(path, &text);
+    while (text.len > 0 && text.data[text.len - 1] == '\n')
+        text.data[--text.len] = '\0';
+    const char *part = telling_part(buf_str(&text), text.len);
+    if (*part && text_sanitise(&clean, part, strlen(part), LOG_TAIL, true) == 0)
         err_detail(e, "%s", buf_str(&clean));
     buf_free(&clean);
+    buf_free(&text);
 }

@@ -51,14 +51,17 @@ void pg_template_version(const pg_env *env, char *out, size_t cap) {
 
 /* --- making it -------------------------------------------------------------------------------------------------- */
 
-/* A failed program's error: the end of its log, and its cause where we know it. */
+/* A failed program's error: what its log says, and its cause where we know it. */
 static int program_error(const pg_env *env, const char *code, const char *log, const char *what, err *e) {
+    static const int causes[] = {ENOSPC, EDQUOT, EROFS};
     err_set(e, code, "%s", what);
+    for (size_t i = 0; i < sizeof causes / sizeof *causes; i++)
+        if (pg_log_says(log, strerror(causes[i]))) {
+            err_set(e, code, "%s: %s", what, strerror(causes[i]));
+            pg_state_error(env, e);
+            break;
+        }
     pg_log_tail(log, e);
-    if (strstr(e->detail, strerror(ENOSPC)) || strstr(e->detail, strerror(EROFS))) {
-        err_detail(e, "%s: %s", what, strstr(e->detail, strerror(ENOSPC)) ? strerror(ENOSPC) : strerror(EROFS));
-        return pg_state_error(env, e);
-    }
     return -1;
 }
 
@@ -170,30 +173,6 @@ static int run_migrations(const pg_env *env, const pg_serve_args *server, err *e
     return result;
 }
 
-/* The name of the socket's directory, kept in dir/socket: a sweep finds it there. */
-static int record_socket(const pg_env *env, const char *dir, const char *socket_dir, err *e) {
-    char path[PATH_MAX];
-    if (pg_path(path, e, "%s/socket", dir) != 0)
-        return -1;
-    int fd = open_log(env, path, e);
-    if (fd < 0)
-        return -1;
-    int r = fs_write_all(fd, socket_dir, strlen(socket_dir));
-    if (r != 0)
-        err_errno(e, "pg_state", "cannot write %s", path);
-    close(fd);
-    return r == 0 ? 0 : pg_state_error(env, e);
-}
-
-int pg_socket_place(const pg_env *env, const char *dir, char out[PG_SOCKET_DIR_MAX + 1], err *e) {
-    if (pg_socket_make(env, out, e) != 0)
-        return -1;
-    if (record_socket(env, dir, out, e) == 0)
-        return 0;
-    pg_socket_remove(env, out);
-    return -1;
-}
-
 static int stop_cleanly(const pg_env *env, pg_child *c, err *e) {
     int status = 0;
     pg_child_signal(c, SIGINT); /* fast shutdown: with a checkpoint */
@@ -207,8 +186,7 @@ static int stop_cleanly(const pg_env *env, pg_child *c, err *e) {
 static int fill(const pg_env *env, const char *dir, err *e) {
     char socket_dir[PG_SOCKET_DIR_MAX + 1];
     pg_child c;
-    if (write_version(env, dir, e) != 0 || run_initdb(env, dir, e) != 0 ||
-        pg_socket_place(env, dir, socket_dir, e) != 0)
+    if (write_version(env, dir, e) != 0 || run_initdb(env, dir, e) != 0 || pg_socket_make(env, dir, socket_dir, e) != 0)
         return -1;
     pg_serve_args server = {.dir = dir, .socket_dir = socket_dir};
     int r = pg_serve_spawn(env, &server, &c, e);
