@@ -54,14 +54,14 @@ static uint32_t decode(const char *s, size_t len) {
 }
 
 /* Characters which show nothing and change how the text around them is read: C1 controls, direction marks and
- * overrides (Unicode UAX 9), line and paragraph separators, zero-width spaces, annotations, tags. The zero-width
- * joiners stay: scripts and emoji need them. */
+ * overrides (Unicode UAX 9), line and paragraph separators, zero-width spaces, annotations, noncharacters which XML
+ * refuses, tags. The zero-width joiners stay: scripts and emoji need them. */
 static bool is_hidden(uint32_t c) {
     static const struct {
         uint32_t first, last;
-    } range[] = {{0x7F, 0x9F},     {0xAD, 0xAD},     {0x61C, 0x61C},    {0x180E, 0x180E},
-                 {0x200B, 0x200B}, {0x200E, 0x200F}, {0x2028, 0x202E},  {0x2060, 0x206F},
-                 {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, {0xE0000, 0xE007F}};
+    } range[] = {{0x7F, 0x9F},     {0xAD, 0xAD},     {0x61C, 0x61C},   {0x180E, 0x180E},
+                 {0x200B, 0x200B}, {0x200E, 0x200F}, {0x2028, 0x202E}, {0x2060, 0x206F},
+                 {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, {0xFFFE, 0xFFFF}, {0xE0000, 0xE007F}};
     for (size_t i = 0; i < sizeof range / sizeof range[0]; i++) {
         if (c >= range[i].first && c <= range[i].last) {
             return true;
