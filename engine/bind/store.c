@@ -1,0 +1,225 @@
+/* store.c: require "engine.store", named byte strings beneath a directory (stdlib/meta/store.lua is its reference). */
+#include <stdint.h>
+#include <string.h>
+
+#include "prim/store.h"
+#include "vm/luax.h"
+
+#define STORE "gate.store"
+#define SCRATCH "gate.store.scratch"
+
+typedef struct handle {
+    store *s; /* owned; NULL once closed */
+    bool file;
+} handle;
+
+/* What an operation reads before it becomes Lua values: held by a userdata, since making those may raise. */
+typedef struct scratch {
+    buf bytes;
+    store_list list;
+} scratch;
+
+static int scratch_gc(lua_State *L) { /* [-0, +0, -] */
+    scratch *x = luaL_checkudata(L, 1, SCRATCH);
+    buf_free(&x->bytes);
+    store_list_free(&x->list);
+    return 0;
+}
+
+static int store_gc(lua_State *L) { /* [-0, +0, -] */
+    handle *h = luaL_checkudata(L, 1, STORE);
+    store *s = h->s;
+    h->s = NULL;
+    store_close(s);
+    return 0;
+}
+
+static int store_tostring(lua_State *L) {
+    const handle *h = luaL_checkudata(L, 1, STORE);
+    lua_pushfstring(L, "store (%s)", h->s == NULL ? "closed" : h->file ? "file" : "local");
+    return 1;
+}
+
+static store *check_open(lua_State *L, const char *fn) { /* [-0, +0, v] */
+    const handle *h = luax_check(L, 1, STORE, fn);
+    if (h->s == NULL) {
+        luax_fail(L, "store_closed", "%s: the store is closed", fn);
+    }
+    return h->s;
+}
+
+/* The key at index 2; nothing there means the only key of a single-file store. */
+static const char *check_key(lua_State *L, const char *fn, const store *s, size_t *len) { /* [-0, +0, v] */
+    if (lua_isnoneornil(L, 2) && store_only_key(s) != NULL) {
+        *len = strlen(store_only_key(s));
+        return store_only_key(s);
+    }
+    if (lua_type(L, 2) != LUA_TSTRING) {
+        luax_fail(L, "bad_argument", "%s: expected a key, got %s", fn, luaL_typename(L, 2));
+    }
+    return lua_tolstring(L, 2, len);
+}
+
+static void push_info(lua_State *L, const char *key, size_t len, const store_info *info) { /* [-0, +1, m] */
+    lua_createtable(L, 0, 4);
+    lua_pushlstring(L, key, len);
+    lua_setfield(L, -2, "key");
+    lua_pushinteger(L, (lua_Integer)info->size);
+    lua_setfield(L, -2, "size");
+    if (info->sha256[0] != '\0') {
+        lua_pushstring(L, info->sha256);
+        lua_setfield(L, -2, "sha256");
+    }
+    if (info->modified != 0) {
+        lua_pushinteger(L, (lua_Integer)info->modified);
+        lua_setfield(L, -2, "modified");
+    }
+}
+
+static int method_put(lua_State *L) { /* [-3, +1, v] */
+    store *s = check_open(L, "store:put");
+    size_t len = 0;
+    size_t n = 0;
+    const char *key = check_key(L, "store:put", s, &len);
+    if (lua_type(L, 3) != LUA_TSTRING) {
+        return luax_fail(L, "bad_argument", "store:put: expected bytes as a string, got %s", luaL_typename(L, 3));
+    }
+    const char *bytes = lua_tolstring(L, 3, &n);
+    store_info info;
+    err e;
+    if (store_put(s, key, len, bytes, n, &info, &e) != 0) {
+        return luax_raise(L, &e);
+    }
+    push_info(L, key, len, &info);
+    return 1;
+}
+
+static const char *check_sha256(lua_State *L, int tab) { /* [-0, +0, v] */
+    const char *expect = luax_opt_string(L, tab, "store:get", "expect_sha256", NULL, NULL);
+    if (expect != NULL &&
+        (strlen(expect) != STORE_SHA256_HEX || strspn(expect, "0123456789abcdef") != STORE_SHA256_HEX)) {
+        luax_fail(L, "bad_argument", "store:get: option \"expect_sha256\": expected 64 lower-case hexadecimal digits");
+    }
+    return expect;
+}
+
+static int method_get(lua_State *L) { /* [-3, +2, v] */
+    static const char *const KEYS[] = {"expect_sha256", "max", NULL};
+    store *s = check_open(L, "store:get");
+    size_t len = 0;
+    const char *key = check_key(L, "store:get", s, &len);
+    const char *expect = NULL;
+    lua_Integer max = STORE_GET_MAX;
+    if (!lua_isnoneornil(L, 3)) {
+        luax_check_table(L, 3, "store:get");
+        luax_only_keys(L, 3, "store:get", KEYS);
+        expect = check_sha256(L, 3);
+        max = luax_opt_integer(L, 3, "store:get", "max", 0, (lua_Integer)1 << 40, max);
+    }
+    scratch *x = luax_new(L, SCRATCH, sizeof *x, 0);
+    store_info info;
+    err e;
+    if (store_get(s, key, len, (size_t)max, expect, &x->bytes, &info, &e) != 0) {
+        buf_free(&x->bytes);
+        return luax_raise(L, &e);
+    }
+    lua_pushlstring(L, buf_str(&x->bytes), x->bytes.len);
+    buf_free(&x->bytes);
+    push_info(L, key, len, &info);
+    return 2;
+}
+
+static int method_head(lua_State *L) { /* [-2, +1, v] */
+    store *s = check_open(L, "store:head");
+    size_t len = 0;
+    const char *key = check_key(L, "store:head", s, &len);
+    store_info info;
+    err e;
+    int there = store_head(s, key, len, &info, &e);
+    if (there < 0) {
+        return luax_raise(L, &e);
+    }
+    if (there == 0) {
+        lua_pushnil(L);
+    } else {
+        push_info(L, key, len, &info);
+    }
+    return 1;
+}
+
+static int method_list(lua_State *L) { /* [-2, +1, v] */
+    store *s = check_open(L, "store:list");
+    size_t len = 0;
+    if (!lua_isnoneornil(L, 2) && lua_type(L, 2) != LUA_TSTRING) {
+        return luax_fail(L, "bad_argument", "store:list: expected a prefix, got %s", luaL_typename(L, 2));
+    }
+    const char *prefix = luaL_optlstring(L, 2, "", &len);
+    scratch *x = luax_new(L, SCRATCH, sizeof *x, 0);
+    err e;
+    if (store_find(s, prefix, len, &x->list, &e) != 0) {
+        store_list_free(&x->list);
+        return luax_raise(L, &e);
+    }
+    lua_createtable(L, (int)x->list.count, 0);
+    for (size_t i = 0; i < x->list.count; i++) {
+        const store_entry *item = &x->list.items[i];
+        push_info(L, item->key, strlen(item->key), &item->info);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    store_list_free(&x->list);
+    return 1;
+}
+
+static int method_delete(lua_State *L) { /* [-2, +1, v] */
+    store *s = check_open(L, "store:delete");
+    size_t len = 0;
+    const char *key = check_key(L, "store:delete", s, &len);
+    err e;
+    int removed = store_delete(s, key, len, &e);
+    if (removed < 0) {
+        return luax_raise(L, &e);
+    }
+    lua_pushboolean(L, removed);
+    return 1;
+}
+
+static int lib_open(lua_State *L) { /* [-1, +1, v] */
+    static const char *const KEYS[] = {"kind", "path", "readonly", "create", NULL};
+    const char *fn = "store.open";
+    luax_check_table(L, 1, fn);
+    luax_only_keys(L, 1, fn, KEYS);
+    const char *kind = luax_opt_string(L, 1, fn, "kind", NULL, "local");
+    store_options o = {.path = luax_req_string(L, 1, fn, "path", NULL),
+                       .file = strcmp(kind, "file") == 0,
+                       .readonly = luax_opt_boolean(L, 1, fn, "readonly", false),
+                       .create = luax_opt_boolean(L, 1, fn, "create", false)};
+    if (!o.file && strcmp(kind, "local") != 0) {
+        return luax_fail(L, "bad_argument", "store.open: option \"kind\": expected \"local\" or \"file\", got \"%s\"",
+                         kind);
+    }
+    if (o.path[0] == '\0') {
+        return luax_fail(L, "bad_argument", "store.open: option \"path\": expected a path, got nothing");
+    }
+    handle *h = luax_new(L, STORE, sizeof *h, 0);
+    err e;
+    h->file = o.file;
+    h->s = store_open(&o, &e);
+    return h->s != NULL ? 1 : luax_raise(L, &e);
+}
+
+LUAX_EXPORT int luaopen_engine_store(lua_State *L);
+
+int luaopen_engine_store(lua_State *L) {
+    static const luaL_Reg METHODS[] = {{"put", method_put},   {"get", method_get},       {"head", method_head},
+                                       {"list", method_list}, {"delete", method_delete}, {"close", store_gc},
+                                       {NULL, NULL}};
+    static const luaL_Reg META[] = {
+        {"__gc", store_gc}, {"__close", store_gc}, {"__tostring", store_tostring}, {NULL, NULL}};
+    static const luaL_Reg NONE[] = {{NULL, NULL}};
+    static const luaL_Reg SCRATCH_META[] = {{"__gc", scratch_gc}, {NULL, NULL}};
+    static const luaL_Reg FUNCTIONS[] = {{"open", lib_open}, {NULL, NULL}};
+    luax_class(L, STORE, METHODS, META);
+    luax_class(L, SCRATCH, NONE, SCRATCH_META);
+    luaL_newlib(L, FUNCTIONS);
+    return 1;
+}
