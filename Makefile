@@ -41,7 +41,7 @@ LIBS_hash  := -lcrypto -ljansson
 LIBS_json  := -ljansson
 LIBS_store := -lcrypto -ljansson
 LIBS_exec  := -ljansson
-LIBS_task  :=
+LIBS_task  := -ljansson
 
 LUA_STATIC := -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -Wl,-E -ldl -lm
 
