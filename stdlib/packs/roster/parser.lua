@@ -153,7 +153,7 @@ local function split_part(words, i, day, first, last_at)
   local word = words[i + 1]
   if not word then stop("INVALID_SPLIT_FORMAT", last_at, "nothing follows the '+', expected HH:MM-HH:MM") end
   local second = range(word.text, word.at, day, "INVALID_SPLIT_FORMAT")
-  if second.start_min < first.end_min then
+  if second.start_min <= first.end_min then
     stop("INVALID_TIME_RANGE", word.at, "the second part must start after the first ends, on the same day")
   end
   if words[i + 2] and words[i + 2].text:sub(1, 1) == "+" then
