@@ -105,32 +105,23 @@ function stages.Expand(ctx, s)
   ctx:fact("instances", #stored)
 end
 
---- One run of the solver, every way it can end told apart.
+--- The solver's answer, or nil when it ran out of time. What else goes wrong there is raised by the engine as solver_…
 local function solve(ctx, s)
-  local ok, reply = pcall(function() return ctx.solver:solve(ctx.options.pack, s.pack.request(s.instances, s.seed, s.limits)) end)
-  if not ok then
-    if not errors.is(reply, "exec_timeout") then error(reply, 0) end
-    ctx:fail("solve_timeout", { object = ("%d tours"):format(#s.instances),
-      detail = reply.message .. (reply.detail and "; " .. reply.detail or "") })
-    s.failed = true
-    return nil
-  end
-  local output = reply.output
-  local reported = type(output) == "table" and type(output.error) == "table" and output.error
-  if reported then
-    stop(tostring(reported.message or reported.code), type(reported.detail) == "string" and reported.detail or nil,
-      type(reported.fix) == "string" and reported.fix or nil)
-  end
-  if reply.signal and reply.signal ~= json.null and reply.signal ~= 0 then
-    stop(("the solver was ended by signal %s"):format(reply.signal), reply.stderr)
-  end
-  if reply.exit ~= 0 then stop(("the solver ended with exit code %s and no error document"):format(tostring(reply.exit)), reply.stderr) end
-  return output
+  local request = s.pack.request(s.instances, s.seed, s.limits)
+  local ok, reply = pcall(function() return ctx.solver:solve(ctx.options.pack, request) end)
+  if ok then return reply.output end
+  if not errors.is(reply, "exec_timeout") then error(reply, 0) end
+  ctx:fail("solve_timeout", { object = ("%d tours"):format(#s.instances),
+    detail = reply.message .. (reply.detail and "; " .. reply.detail or "") })
+  s.failed = true
+  return nil
 end
 
 --- Solve: a plan for exactly these tours, stored as a draft which reads back as it was made.
 function stages.Solve(ctx, s)
-  s.seed, s.limits = s.data.seed or s.pack.DEFAULT_SEED, s.pack.limits(ctx.config.packs and ctx.config.packs[ctx.options.pack])
+  local packs = ctx.config.packs
+  local config = type(packs) == "table" and packs[ctx.options.pack]
+  s.seed, s.limits = s.data.seed or s.pack.DEFAULT_SEED, s.pack.limits(type(config) == "table" and config or nil)
   if s.data.plan then
     s.plan = s.pack.injected_plan(s.data.plan, s.instances, s.seed)
   else
@@ -211,14 +202,14 @@ end
 
 --- A tenant's own audit, after the pack's: it can add a failure and take none away. True only when it passes; an audit that gives
 --- no verdict raises.
-local function tenant_audit(ctx, s, audit)
+local function tenant_audit(ctx, s, audit, name)
   local result = ctx.audits:run(audit.id, s.audit_plan)
-  local entry = { id = audit.id, name = result.name, kind = "tenant", status = result.status,
+  local entry = { id = audit.id, name = name, kind = "tenant", status = result.status,
     violations = json.array(result.violations or {}) }
   s.audits[#s.audits + 1] = entry
   if result.status == "PASS" then return true end
   if result.status == "FAIL" then
-    report_violations(ctx, result.name or audit.id, result.violations or {})
+    report_violations(ctx, name, result.violations or {})
     return false
   else
     entry.error = result.error and tostring(errors.is(result.error) and result.error.message or result.error) or "no result"
@@ -261,10 +252,13 @@ function stages.Verify(ctx, s)
   ctx:fact("attacks_refused", #attacks)
 end
 
---- Run one stage: a failure of the thing under test is a finding, anything else goes on as an error.
-local function run_stage(ctx, s, name)
-  if s.stopped then
-    errors.raise { code = "not_evaluated", message = ("stage %s was not evaluated: %s"):format(name, s.stopped) }
+--- Run one stage: a failure of the thing under test is a finding, anything else goes on as an error. A stage whose predecessor
+--- did not pass is an error of its own: what was not looked at is never passed over in silence.
+local function run_stage(ctx, s, name, previous)
+  if previous and not s.done[previous] then
+    errors.raise { code = "not_evaluated",
+      message = ("stage %s was not evaluated: %s"):format(name, s.stopped or ("stage %s was not run"):format(previous)),
+      fix = ("Make stage %s pass, then rerun the gate"):format(previous) }
   end
   s.stopped = ("stage %s did not pass"):format(name)
   local ok, err = pcall(stages[name], ctx, s)
@@ -274,7 +268,7 @@ local function run_stage(ctx, s, name)
     local detail = err.detail or err.sqlstate and ("SQLSTATE " .. tostring(err.sqlstate)) or nil
     fail_stage(ctx, name, err.message, { detail = detail, fix = err.fix })
   elseif not s.failed then
-    s.stopped = nil
+    s.stopped, s.done[name] = nil, true
   end
 end
 
@@ -286,6 +280,8 @@ local function after_failed_audit(ctx, s)
   if not pack_failed then return end
   ctx:check("Lock is refused", function()
     local attempt = lock_probe.try_lock(s.platform, s.plan_id, APPROVER)
+    put(ctx, "lock.json", { plan = s.plan_id, status = attempt.locked and "LOCKED" or "DRAFT", answer = attempt.message,
+      failed_audits = json.array(s.failed_audits) })
     if attempt.locked then
       fail_stage(ctx, "Lock", ("the platform locked a plan whose audit %s failed"):format(table.concat(s.failed_audits, ", ")))
     else
@@ -294,23 +290,34 @@ local function after_failed_audit(ctx, s)
   end)
 end
 
+--- The tenant's audits, each a check of its own, so that one which breaks hides no other.
+local function tenant_audits(ctx, s)
+  for _, audit in ipairs(ctx.audits:list()) do
+    local name = type(audit.name) == "string" and audit.name or audit.id
+    local passed = false
+    ctx:check("Audit " .. name, function() passed = tenant_audit(ctx, s, audit, name) end)
+    if not passed then s.failed_audits[#s.failed_audits + 1] = name end
+  end
+end
+
 local function run(ctx)
-  local s = { audits = {}, failed_audits = {} }
+  local s = { audits = {}, failed_audits = {}, done = {} }
+  local previous
   for _, name in ipairs { "Parse", "Expand", "Solve", "Audit" } do
-    ctx:check(name, function() run_stage(ctx, s, name) end)
+    local before = previous
+    ctx:check(name, function() run_stage(ctx, s, name, before) end)
+    previous = name
   end
   if s.audit_plan then
-    for _, audit in ipairs(ctx.audits:list()) do
-      local passed = false
-      ctx:check("Audit " .. (audit.name or audit.id), function() passed = tenant_audit(ctx, s, audit) end)
-      if not passed then s.failed_audits[#s.failed_audits + 1] = audit.name or audit.id end
-    end
+    tenant_audits(ctx, s)
     put(ctx, "audits.json", { audits = json.array(s.audits), failed = json.array(s.failed_audits) })
-    if not s.stopped and #s.failed_audits > 0 then after_failed_audit(ctx, s) end
   end
-  for _, name in ipairs { "Lock", "Verify" } do
-    ctx:check(name, function() run_stage(ctx, s, name) end)
+  if s.done.Audit and #s.failed_audits > 0 then
+    s.done.Audit = nil
+    after_failed_audit(ctx, s)
   end
+  ctx:check("Lock", function() run_stage(ctx, s, "Lock", "Audit") end)
+  ctx:check("Verify", function() run_stage(ctx, s, "Verify", "Lock") end)
 end
 
 --- What to do about each failed check, in the order of the document's recovery path.
