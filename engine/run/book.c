@@ -1,0 +1,545 @@
+#include "run/book.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+
+enum {
+    CHECKS_MAX = 20000,
+    FINDINGS_MAX = 100000,
+    FACTS_MAX = 500,
+    NAME_MAX_ = 200,
+    TEXT_MAX_ = 4000,
+    REPRODUCE_MAX = 20000
+};
+
+typedef struct check {
+    json_t *name;     /* owned, as all below */
+    json_t *findings; /* array of report entries without name and duration */
+    json_t *skip;     /* reason, or NULL */
+    json_t *error;    /* report entry, or NULL */
+    bool open;
+    double started, duration;
+} check;
+
+struct book {
+    book_options o;
+    check *checks;
+    size_t n, cap;
+    size_t findings;
+    json_t *facts, *summary, *unselected, *proposals, *result, *crash;
+    bool done;
+};
+
+book *book_new(const book_options *o) {
+    book *b = calloc(1, sizeof *b);
+    if (b == NULL) {
+        return NULL;
+    }
+    b->o = *o;
+    b->facts = json_object();
+    b->unselected = json_array();
+    b->proposals = json_array();
+    if (b->facts == NULL || b->unselected == NULL || b->proposals == NULL) {
+        book_free(b);
+        return NULL;
+    }
+    return b;
+}
+
+void book_free(book *b) {
+    if (b == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < b->n; i++) {
+        json_decref(b->checks[i].name);
+        json_decref(b->checks[i].findings);
+        json_decref(b->checks[i].skip);
+        json_decref(b->checks[i].error);
+    }
+    free(b->checks);
+    json_decref(b->facts);
+    json_decref(b->summary);
+    json_decref(b->unselected);
+    json_decref(b->proposals);
+    json_decref(b->result);
+    json_decref(b->crash);
+    free(b);
+}
+
+json_t *book_text(const char *s, size_t n, size_t max, bool multiline) {
+    buf masked = BUF_INIT;
+    buf clean = BUF_INIT;
+    json_t *out = NULL;
+    if (log_mask(&masked, s, n) == 0 && text_sanitise(&clean, buf_str(&masked), masked.len, max, multiline) == 0) {
+        out = json_stringn(buf_str(&clean), clean.len);
+    }
+    buf_free(&masked);
+    buf_free(&clean);
+    return out != NULL ? out : json_string("(text lost: out of memory)");
+}
+
+/* A string member of an event as clean text, or JSON null where it is absent. */
+static json_t *clean_member(const json_t *event, const char *key, size_t max) {
+    const json_t *v = json_object_get(event, key);
+    return json_is_string(v) ? book_text(json_string_value(v), json_string_length(v), max, true) : json_null();
+}
+
+static check *find_check(book *b, const char *name) {
+    for (size_t i = b->n; i > 0; i--) {
+        if (strcmp(json_string_value(b->checks[i - 1].name), name) == 0) {
+            return &b->checks[i - 1];
+        }
+    }
+    return NULL;
+}
+
+/* The open check which the event names; NULL with *e set where there is none. */
+static check *event_check(book *b, const json_t *event, err *e) {
+    json_t *name = clean_member(event, "check", NAME_MAX_);
+    check *c = json_is_string(name) ? find_check(b, json_string_value(name)) : NULL;
+    json_decref(name);
+    if (c == NULL || !c->open) {
+        err_set(e, "event_order", "an event came for a check that is not running");
+        return NULL;
+    }
+    return c;
+}
+
+static int on_check(book *b, const json_t *event, err *e) {
+    if (b->n >= CHECKS_MAX) {
+        return err_set(e, "event_flood", "more than %d checks in one gate", CHECKS_MAX);
+    }
+    json_t *name = clean_member(event, "name", NAME_MAX_);
+    if (!json_is_string(name) || json_string_length(name) == 0 || find_check(b, json_string_value(name)) != NULL) {
+        json_decref(name);
+        err_set(e, "check_name", "a check needs a name of its own in its gate");
+        return err_fix(e, "give each ctx:check of the gate another name");
+    }
+    if (b->n == b->cap) {
+        size_t cap = b->cap == 0 ? 16 : b->cap * 2;
+        check *grown = realloc(b->checks, cap * sizeof *grown);
+        if (grown == NULL) {
+            json_decref(name);
+            return err_set(e, "out_of_memory", "out of memory");
+        }
+        b->checks = grown;
+        b->cap = cap;
+    }
+    b->checks[b->n++] = (check){.name = name, .findings = json_array(), .open = true, .started = clock_ms_exact()};
+    return 0;
+}
+
+/* The class's text with its %s filled in: from args, else from the object. head.c allows no directive but %s and %%. */
+static json_t *failure_text(const json_t *failure, const json_t *event, const json_t *object) {
+    const char *fmt = json_string_value(json_object_get(failure, "text"));
+    const json_t *args = json_object_get(event, "args");
+    buf out = BUF_INIT;
+    size_t used = 0;
+    for (const char *p = fmt; p != NULL && *p != '\0'; p++) {
+        if (p[0] == '%' && p[1] == '%') {
+            buf_putc(&out, '%');
+            p++;
+        } else if (p[0] == '%' && p[1] == 's') {
+            const char *arg =
+                json_is_array(args) ? json_string_value(json_array_get(args, used)) : json_string_value(object);
+            buf_puts(&out, arg != NULL ? arg : "?");
+            used++;
+            p++;
+        } else {
+            buf_putc(&out, *p);
+        }
+    }
+    json_t *text = book_text(buf_str(&out), out.len, TEXT_MAX_, false);
+    buf_free(&out);
+    return text;
+}
+
+static bool is_one_of(const char *s, const char *const *names) {
+    for (; s != NULL && *names != NULL; names++) {
+        if (strcmp(s, *names) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int on_finding(book *b, const json_t *event, err *e) {
+    static const char *const SEVERITIES[] = {"leak", "advisory", "note", NULL};
+    check *c = event_check(b, event, e);
+    if (c == NULL) {
+        return -1;
+    }
+    if (++b->findings > FINDINGS_MAX) {
+        return err_set(e, "event_flood", "more than %d findings in one gate", FINDINGS_MAX);
+    }
+    const char *class = json_string_value(json_object_get(event, "class"));
+    const json_t *failure = class != NULL ? json_object_get(json_object_get(b->o.head, "failures"), class) : NULL;
+    if (failure == NULL) {
+        return err_set(e, "failure_unknown", "a finding of a class that the script's failures do not declare");
+    }
+    const char *severity = json_string_value(json_object_get(event, "severity"));
+    if (!is_one_of(severity, SEVERITIES)) {
+        severity = json_string_value(json_object_get(failure, "severity"));
+    }
+    severity = is_one_of(severity, SEVERITIES) ? severity : "leak";
+    bool fails = strcmp(severity, "leak") == 0 || (b->o.strict && strcmp(severity, "advisory") == 0);
+    json_t *object = clean_member(event, "object", TEXT_MAX_);
+    json_t *fix = clean_member(event, "fix", TEXT_MAX_);
+    if (json_is_null(fix) && json_is_string(json_object_get(failure, "fix"))) {
+        fix = json_incref(json_object_get(failure, "fix"));
+    }
+    json_t *entry = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "status", fails ? "FAIL" : "PASS", "severity",
+                              severity, "class", class, "failure", failure_text(failure, event, object), "object",
+                              object, "detail", clean_member(event, "detail", TEXT_MAX_), "fix", fix, "reproduce",
+                              clean_member(event, "reproduce", REPRODUCE_MAX));
+    if (entry == NULL || json_array_append_new(c->findings, entry) != 0) {
+        return err_set(e, "out_of_memory", "out of memory");
+    }
+    return 0;
+}
+
+/* Walks "packs.routing" down the configuration; absent, null and false count as not configured. */
+static bool configured(const json_t *config, const char *path) {
+    char key[128];
+    const json_t *at = config;
+    while (path != NULL && *path != '\0') {
+        size_t n = strcspn(path, ".");
+        if (n == 0 || n >= sizeof key) {
+            return true;
+        }
+        memcpy(key, path, n);
+        key[n] = '\0';
+        at = json_object_get(at, key);
+        path += n + (path[n] == '.' ? 1 : 0);
+    }
+    return at != NULL && !json_is_null(at) && !json_is_false(at);
+}
+
+static int on_skip(book *b, const json_t *event, err *e) {
+    check *c = event_check(b, event, e);
+    if (c == NULL) {
+        return -1;
+    }
+    const char *absent = json_string_value(json_object_get(event, "absent"));
+    if (absent == NULL || configured(b->o.config, absent)) {
+        json_t *detail = clean_member(event, "reason", TEXT_MAX_);
+        c->error = json_pack(
+            "{s:s, s:n, s:s, s:s, s:n, s:o, s:s, s:n}", "status", "ERROR", "severity", "class", "skip_not_proven",
+            "failure", "a check was skipped without proof from the configuration", "object", "detail", detail, "fix",
+            "name the configuration key whose absence makes the check needless: ctx:skip(reason, key)", "reproduce");
+        return c->error != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
+    }
+    json_decref(c->skip);
+    c->skip = clean_member(event, "reason", TEXT_MAX_);
+    return 0;
+}
+
+/* A report entry for an error object {code, message, detail, fix, where}. */
+static json_t *error_entry(const json_t *error) {
+    json_t *detail = clean_member(error, "detail", TEXT_MAX_);
+    json_t *where = clean_member(error, "where", NAME_MAX_);
+    const char *w = json_string_value(where);
+    const char *d = json_string_value(detail);
+    if (w != NULL) {
+        json_t *both = d != NULL ? json_sprintf("%s (%s)", d, w) : json_sprintf("%s", w);
+        json_decref(detail);
+        detail = both != NULL ? both : json_null();
+    }
+    json_decref(where);
+    json_t *code = clean_member(error, "code", NAME_MAX_);
+    json_t *message = clean_member(error, "message", TEXT_MAX_);
+    if (!json_is_string(message)) {
+        json_decref(message);
+        message = json_string("an error without a message");
+    }
+    return json_pack("{s:s, s:n, s:o, s:o, s:n, s:o, s:o, s:n}", "status", "ERROR", "severity", "class", code,
+                     "failure", message, "object", "detail", detail, "fix", clean_member(error, "fix", TEXT_MAX_),
+                     "reproduce");
+}
+
+static int on_check_error(book *b, const json_t *event, err *e) {
+    check *c = event_check(b, event, e);
+    if (c == NULL) {
+        return -1;
+    }
+    json_decref(c->error);
+    c->error = error_entry(json_object_get(event, "error"));
+    return c->error != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
+}
+
+static int on_check_end(book *b, const json_t *event, err *e) {
+    check *c = event_check(b, event, e);
+    if (c == NULL) {
+        return -1;
+    }
+    c->open = false;
+    c->duration = clock_ms_exact() - c->started;
+    return 0;
+}
+
+static int on_fact(book *b, const json_t *event, err *e) {
+    const json_t *name = json_object_get(event, "name");
+    json_t *value = json_object_get(event, "value");
+    if (!json_is_string(name) || json_object_size(b->facts) >= FACTS_MAX) {
+        return err_set(e, "event_flood", "a fact needs a name, and a gate has at most %d", FACTS_MAX);
+    }
+    json_t *clean = json_is_string(value) ? clean_member(event, "value", TEXT_MAX_) : json_incref(value);
+    if (!json_is_string(clean) && !json_is_number(clean) && !json_is_boolean(clean) && !json_is_null(clean)) {
+        /* A list or table: through text and back, so that masking reaches each string of it. */
+        char *text = json_dumps(clean, JSON_COMPACT | JSON_ENCODE_ANY);
+        json_decref(clean);
+        json_t *as_text = text != NULL ? book_text(text, strlen(text), REPRODUCE_MAX, false) : NULL;
+        free(text);
+        clean = as_text != NULL ? json_loads(json_string_value(as_text), JSON_DECODE_ANY, NULL) : NULL;
+        clean = clean != NULL ? clean : json_incref(as_text);
+        json_decref(as_text);
+    }
+    json_t *key = book_text(json_string_value(name), json_string_length(name), NAME_MAX_, false);
+    int rc = json_object_set_new(b->facts, json_string_value(key), clean);
+    json_decref(key);
+    return rc == 0 ? 0 : err_set(e, "out_of_memory", "out of memory");
+}
+
+static int on_log(const json_t *event) {
+    const json_t *text = json_object_get(event, "text");
+    if (json_is_string(text)) {
+        log_line(LOG_DEBUG, "%s", json_string_value(text));
+    }
+    return 0;
+}
+
+static int on_proposal(book *b, const json_t *event, err *e) {
+    json_t *entry = json_pack("{s:o, s:o, s:o, s:o, s:b}", "title", clean_member(event, "title", TEXT_MAX_), "sql",
+                              clean_member(event, "sql", REPRODUCE_MAX), "run", clean_member(event, "run", NAME_MAX_),
+                              "note", clean_member(event, "note", REPRODUCE_MAX), "applied",
+                              json_is_true(json_object_get(event, "applied")));
+    if (json_array_size(b->proposals) >= FACTS_MAX * 20 || entry == NULL ||
+        json_array_append_new(b->proposals, entry) != 0) {
+        return err_set(e, "event_flood", "too many proposals");
+    }
+    return 0;
+}
+
+int book_event(book *b, const json_t *event, err *e) {
+    const char *t = json_string_value(json_object_get(event, "t"));
+    if (t == NULL || b->done) {
+        return err_set(e, "event_order", b->done ? "an event came after the end" : "an event without a type");
+    }
+    if (strcmp(t, "check") == 0) {
+        return on_check(b, event, e);
+    }
+    if (strcmp(t, "finding") == 0) {
+        return on_finding(b, event, e);
+    }
+    if (strcmp(t, "skip") == 0) {
+        return on_skip(b, event, e);
+    }
+    if (strcmp(t, "check_error") == 0) {
+        return on_check_error(b, event, e);
+    }
+    if (strcmp(t, "check_end") == 0) {
+        return on_check_end(b, event, e);
+    }
+    if (strcmp(t, "fact") == 0) {
+        return on_fact(b, event, e);
+    }
+    if (strcmp(t, "log") == 0) {
+        return on_log(event);
+    }
+    if (strcmp(t, "proposal") == 0) {
+        return on_proposal(b, event, e);
+    }
+    if (strcmp(t, "summary") == 0) {
+        json_decref(b->summary);
+        b->summary = clean_member(event, "text", NAME_MAX_);
+        return 0;
+    }
+    if (strcmp(t, "unselected") == 0) {
+        return json_array_append_new(b->unselected, clean_member(event, "name", NAME_MAX_));
+    }
+    if (strcmp(t, "result") == 0) {
+        json_decref(b->result);
+        b->result = json_incref(json_object_get(event, "value"));
+        return 0;
+    }
+    if (strcmp(t, "done") == 0) {
+        b->done = true;
+        return 0;
+    }
+    return err_set(e, "event_type", "an event of an unknown type");
+}
+
+void book_crash(book *b, const err *why) {
+    if (b->crash != NULL) {
+        return; /* the first reason is the cause, what follows are its effects */
+    }
+    json_t *error = json_pack("{s:s, s:s}", "code", why->code, "message", why->message);
+    if (error != NULL && why->detail[0] != '\0') {
+        json_object_set_new(error, "detail", json_string(why->detail));
+    }
+    if (error != NULL && why->fix[0] != '\0') {
+        json_object_set_new(error, "fix", json_string(why->fix));
+    }
+    b->crash = error_entry(error);
+    json_decref(error);
+}
+
+const char *book_open_check(const book *b) {
+    for (size_t i = b->n; i > 0; i--) {
+        if (b->checks[i - 1].open) {
+            return json_string_value(b->checks[i - 1].name);
+        }
+    }
+    return NULL;
+}
+
+const json_t *book_unselected(const book *b) {
+    return b->unselected;
+}
+
+json_t *book_proposals(const book *b) {
+    return json_incref(b->proposals);
+}
+
+const json_t *book_result(const book *b) {
+    return b->result;
+}
+
+bool book_done(const book *b) {
+    return b->done;
+}
+
+json_t *book_findings(const book *b) {
+    json_t *out = json_array();
+    for (size_t i = 0; i < b->n; i++) {
+        size_t k;
+        json_t *f;
+        json_array_foreach(b->checks[i].findings, k, f) {
+            if (strcmp(json_string_value(json_object_get(f, "status")), "FAIL") == 0) {
+                json_array_append_new(out,
+                                      json_pack("{s:O, s:O, s:O, s:O}", "check", b->checks[i].name, "class",
+                                                json_object_get(f, "class"), "object", json_object_get(f, "object"),
+                                                "detail", json_object_get(f, "detail")));
+            }
+        }
+    }
+    return out;
+}
+
+/* --- the verdict --- */
+
+typedef struct verdict {
+    size_t pass, fail, error;
+    const char *first_fail, *first_error; /* owned by the entries */
+} verdict;
+
+static void count(verdict *v, const json_t *entry) {
+    const char *status = json_string_value(json_object_get(entry, "status"));
+    const char *text = json_string_value(json_object_get(entry, "failure"));
+    if (strcmp(status, "FAIL") == 0) {
+        v->fail++;
+        v->first_fail = v->first_fail != NULL ? v->first_fail : text;
+    } else if (strcmp(status, "ERROR") == 0) {
+        v->error++;
+        v->first_error = v->first_error != NULL ? v->first_error : text;
+    } else if (strcmp(status, "PASS") == 0) {
+        v->pass++;
+    }
+}
+
+/* Adds one entry to the report's checks, name first and duration last. */
+static void add(json_t *checks, verdict *v, json_t *name, const json_t *entry, double duration) {
+    json_t *full = json_object();
+    if (full == NULL) {
+        return;
+    }
+    json_object_set(full, "name", name);
+    json_object_update(full, (json_t *)entry);
+    json_object_set_new(full, "duration_ms", json_real(duration));
+    if (json_array_append_new(checks, full) == 0) {
+        count(v, full);
+    }
+}
+
+static json_t *plain_entry(const char *status, json_t *detail) {
+    return json_pack("{s:s, s:n, s:n, s:n, s:n, s:O?, s:n, s:n}", "status", status, "severity", "class", "failure",
+                     "object", "detail", detail, "fix", "reproduce");
+}
+
+static json_t *unfinished_entry(void) {
+    return json_pack("{s:s, s:n, s:s, s:s, s:n, s:n, s:n, s:n}", "status", "ERROR", "severity", "class",
+                     "check_unfinished", "failure", "the check was running when its gate ended", "object", "detail",
+                     "fix", "reproduce");
+}
+
+static void add_check(const check *c, json_t *checks, verdict *v) {
+    size_t i;
+    json_t *finding;
+    json_array_foreach(c->findings, i, finding) {
+        add(checks, v, c->name, finding, c->duration);
+    }
+    if (c->error != NULL) {
+        add(checks, v, c->name, c->error, c->duration);
+        return;
+    }
+    json_t *entry = NULL;
+    if (c->open) {
+        entry = unfinished_entry();
+    } else if (c->skip != NULL) {
+        entry = plain_entry("SKIP", c->skip);
+    } else if (json_array_size(c->findings) == 0) {
+        entry = plain_entry("PASS", NULL);
+    }
+    if (entry != NULL) {
+        add(checks, v, c->name, entry, c->duration);
+        json_decref(entry);
+    }
+}
+
+static json_t *nothing_checked(void) {
+    return json_pack("{s:s, s:n, s:s, s:s, s:n, s:s, s:s, s:n}", "status", "ERROR", "severity", "class",
+                     "nothing_checked", "failure", "no check of this gate ran to a pass", "object", "detail",
+                     "a gate passes only when at least one check is a pass", "fix", "call ctx:check in run",
+                     "reproduce");
+}
+
+json_t *book_close(book *b, double duration_ms, json_t *limits) {
+    json_t *checks = json_array();
+    verdict v = {0};
+    for (size_t i = 0; i < b->n; i++) {
+        add_check(&b->checks[i], checks, &v);
+    }
+    json_t *gate_name = json_string("gate");
+    if (b->crash != NULL) {
+        add(checks, &v, gate_name, b->crash, duration_ms);
+    } else if (v.pass == 0 && v.fail == 0 && v.error == 0) {
+        json_t *entry = nothing_checked();
+        add(checks, &v, gate_name, entry, duration_ms);
+        json_decref(entry);
+    }
+    json_decref(gate_name);
+    const char *status = v.fail > 0 ? "FAIL" : v.error > 0 ? "ERROR" : "PASS";
+    const char *pass_text = json_is_string(b->summary) ? json_string_value(b->summary)
+                                                       : json_string_value(json_object_get(b->o.head, "pass"));
+    const char *summary = v.fail > 0    ? v.first_fail
+                          : v.error > 0 ? v.first_error
+                                        : (pass_text != NULL ? pass_text : "All checks passed");
+    json_t *out = json_object();
+    static const char *const COPIED[] = {"id", "name", "number", "owner", "runbook", NULL};
+    for (size_t i = 0; COPIED[i] != NULL; i++) {
+        json_t *value = json_object_get(b->o.head, COPIED[i]);
+        json_object_set_new(out, COPIED[i], value != NULL ? json_incref(value) : json_null());
+    }
+    json_object_set_new(out, "status", json_string(status));
+    json_object_set_new(out, "summary", json_string(summary != NULL ? summary : ""));
+    json_object_set_new(out, "duration_ms", json_real(duration_ms));
+    json_object_set_new(out, "limits", limits != NULL ? limits : json_object());
+    json_object_set_new(out, "checks", checks);
+    json_object_set(out, "facts", b->facts);
+    return out;
+}

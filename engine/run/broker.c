@@ -1,0 +1,219 @@
+#include "run/broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/frame.h"
+#include "base/fs.h"
+#include "run/broker_jobs.h"
+#include "run/signals.h"
+
+enum { JOBS_MAX = 128 };
+
+struct broker {
+    broker_options o;
+    job *jobs; /* list */
+    size_t n;
+};
+
+broker *broker_new(const broker_options *o) {
+    broker *b = calloc(1, sizeof *b);
+    if (b != NULL) {
+        b->o = *o;
+    }
+    return b;
+}
+
+void broker_free(broker *b) {
+    if (b == NULL) {
+        return;
+    }
+    while (b->jobs != NULL) {
+        job *j = b->jobs;
+        b->jobs = j->next;
+        job_free(j);
+    }
+    free(b);
+}
+
+static void reply_error(buf *out, json_int_t id, const err *why) {
+    err ignored;
+    json_t *m = json_pack("{s:I, s:b, s:{s:s, s:s, s:s, s:s}}", "id", id, "ok", 0, "error", "code", why->code,
+                          "message", why->message, "detail", why->detail, "fix", why->fix);
+    if (m == NULL || frame_put(out, m, NULL, 0, &ignored) != 0) {
+        out->failed = true;
+    }
+    json_decref(m);
+}
+
+static bool listed(const json_t *list, const char *name) {
+    size_t i;
+    json_t *v;
+    json_array_foreach((json_t *)list, i, v) {
+        if (json_is_string(v) && strcmp(json_string_value(v), name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static job *start_exec(broker *b, const json_t *request, const buf *payload, err *e) {
+    const char *name = json_string_value(json_object_get(request, "command"));
+    const json_t *command = name != NULL ? json_object_get(b->o.commands, name) : NULL;
+    if (command == NULL) {
+        err_set(e, "exec_not_declared", "the command %.80s is not declared by this gate",
+                name != NULL ? name : "(none)");
+        err_fix(e, "add it to needs.commands of the gate and to commands in the configuration");
+        return NULL;
+    }
+    return job_command(name, command, request, payload, e);
+}
+
+static job *start_resolve(broker *b, const json_t *request, err *e) {
+    const char *host = json_string_value(json_object_get(request, "host"));
+    if (host == NULL || !listed(b->o.hosts, host)) {
+        err_set(e, "resolve_not_declared", "the name %.200s is not of a declared endpoint or database",
+                host != NULL ? host : "(none)");
+        err_fix(e, "name the endpoint in needs.endpoints of the gate and in endpoints of the configuration");
+        return NULL;
+    }
+    return job_resolve(host, e);
+}
+
+static job *start_audit(broker *b, size_t index, const buf *plan, err *e) {
+    const json_t *audit = json_array_get(b->o.audits, index);
+    if (audit == NULL) {
+        err_set(e, "audit_unknown", "there is no audit number %zu", index);
+        return NULL;
+    }
+    const json_t *broken = json_object_get(audit, "error");
+    if (broken != NULL) {
+        err_set(e, json_string_value(json_object_get(broken, "code")), "%s",
+                json_string_value(json_object_get(broken, "message")));
+        return NULL;
+    }
+    job_audit_options o = {.program = b->o.audit_program,
+                           .helpers = b->o.audit_helpers,
+                           .memory = b->o.audit_memory,
+                           .wall_s = b->o.audit_wall_s};
+    return job_audit(audit, &o, plan, e);
+}
+
+int broker_request(broker *b, const json_t *request, const buf *payload, buf *out, err *e) {
+    const json_t *id = json_object_get(request, "id");
+    const char *op = json_string_value(json_object_get(request, "op"));
+    if (!json_is_integer(id) || op == NULL) {
+        return err_set(e, "event_type", "a request without id and op");
+    }
+    err why;
+    err_clear(&why);
+    job *j = NULL;
+    if (b->n >= JOBS_MAX) {
+        err_set(&why, "broker_busy", "more than %d requests at once", JOBS_MAX);
+    } else if (strcmp(op, "exec") == 0) {
+        j = start_exec(b, request, payload, &why);
+    } else if (strcmp(op, "resolve") == 0) {
+        j = start_resolve(b, request, &why);
+    } else if (strcmp(op, "audit") == 0) {
+        j = start_audit(b, (size_t)json_integer_value(json_object_get(request, "audit")), payload, &why);
+    } else {
+        err_set(&why, "broker_op", "unknown request %.40s", op);
+    }
+    if (j == NULL) {
+        reply_error(out, json_integer_value(id), &why);
+        return 0;
+    }
+    j->id = json_integer_value(id);
+    j->next = b->jobs;
+    b->jobs = j;
+    b->n++;
+    return 0;
+}
+
+size_t broker_poll(broker *b, struct pollfd *p, size_t max) {
+    size_t n = 0;
+    for (job *j = b->jobs; j != NULL && n + 4 <= max; j = j->next) {
+        if (j->in >= 0) {
+            p[n++] = (struct pollfd){.fd = j->in, .events = POLLOUT};
+        }
+        if (j->out >= 0) {
+            p[n++] = (struct pollfd){.fd = j->out, .events = POLLIN};
+        }
+        if (j->er >= 0) {
+            p[n++] = (struct pollfd){.fd = j->er, .events = POLLIN};
+        }
+        p[n++] = (struct pollfd){.fd = j->c.pidfd, .events = POLLIN};
+    }
+    return n;
+}
+
+int64_t broker_deadline(const broker *b) {
+    int64_t first = INT64_MAX;
+    for (const job *j = b->jobs; j != NULL; j = j->next) {
+        first = j->deadline < first ? j->deadline : first;
+    }
+    return first;
+}
+
+void broker_step(broker *b, buf *out) {
+    job **at = &b->jobs;
+    while (*at != NULL) {
+        job *j = *at;
+        if (!job_step(j)) {
+            at = &j->next;
+            continue;
+        }
+        err why;
+        err ignored;
+        buf payload = BUF_INIT;
+        json_t *answer = job_answer(j, &payload, &why);
+        if (answer == NULL) {
+            reply_error(out, j->id, &why);
+        } else {
+            json_object_set_new(answer, "id", json_integer(j->id));
+            json_object_set_new(answer, "ok", json_true());
+            if (frame_put(out, answer, buf_str(&payload), payload.len, &ignored) != 0) {
+                reply_error(out, j->id, &ignored);
+            }
+        }
+        json_decref(answer);
+        buf_free(&payload);
+        *at = j->next;
+        b->n--;
+        job_free(j);
+    }
+}
+
+json_t *broker_audit_now(broker *b, size_t index, const buf *plan, err *e) {
+    job *j = start_audit(b, index, plan, e);
+    if (j == NULL) {
+        return NULL;
+    }
+    j->next = b->jobs;
+    b->jobs = j;
+    b->n++;
+    while (!job_step(j)) {
+        struct pollfd p[8];
+        size_t n = broker_poll(b, p, 7);
+        p[n++] = (struct pollfd){.fd = signals_fd(), .events = POLLIN};
+        int64_t left = j->deadline - clock_ms();
+        (void)poll(p, n, left > 0 ? (int)left + 1 : 0);
+        if (signals_flag != 0) {
+            err_set(e, "interrupted", "interrupted");
+            return NULL; /* broker_free ends the audit */
+        }
+    }
+    buf payload = BUF_INIT;
+    json_t *answer = job_answer(j, &payload, e);
+    buf_free(&payload);
+    return answer;
+}

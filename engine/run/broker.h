@@ -1,0 +1,48 @@
+/* broker.h: what a contained worker asks of the supervisor: resolve a configured name, start a declared command, run a
+ * tenant audit.
+ *
+ * Nothing here blocks: each request is a child process with limits of its own, watched by the supervisor's loop. What a
+ * gate's head does not declare, or the configuration does not name, is refused. */
+#ifndef GE_RUN_BROKER_H
+#define GE_RUN_BROKER_H
+
+#include <jansson.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+typedef struct broker broker;
+
+typedef struct broker_options {
+    const json_t
+        *commands; /* {name: {"argv": [], "env": {}?, "cwd"?, "wall_s"?, "memory_mb"?}}: those this gate declared */
+    const json_t *audits; /* [{"id", "name", "path", "source"|"error": {code, message}}]; empty where not declared */
+    const json_t *hosts;  /* [names] that may be resolved */
+    const char *audit_program;
+    const json_t *audit_helpers; /* {"roster": source} */
+    uint64_t audit_memory;       /* bytes */
+    double audit_wall_s;
+} broker_options;
+
+broker *broker_new(const broker_options *o);
+/* Kills and reaps whatever still runs. */
+void broker_free(broker *b);
+
+/* Takes a request with its payload (stdin of a command, the plan of an audit) and sooner or later appends one reply
+ * frame to `out`. -1 only where the request is malformed; what cannot be done is a reply. */
+int broker_request(broker *b, const json_t *request, const buf *payload, buf *out, err *e);
+
+/* The descriptors to wait for, appended to p (at most max); returns how many. */
+size_t broker_poll(broker *b, struct pollfd *p, size_t max);
+/* Monotonic ms of the next deadline, or INT64_MAX. */
+int64_t broker_deadline(const broker *b);
+/* Does what can be done now; replies are appended to `out`. */
+void broker_step(broker *b, buf *out);
+/* Runs one audit outside of any gate and waits for it (for `run AUDIT --plan`). The verdict is a new reference; NULL
+ * with *e set. */
+json_t *broker_audit_now(broker *b, size_t index, const buf *plan, err *e);
+
+#endif

@@ -1,0 +1,49 @@
+/* broker_jobs.h: the broker's children: a command, a name look-up, an audit. Used by broker.c alone. */
+#ifndef GE_RUN_BROKER_JOBS_H
+#define GE_RUN_BROKER_JOBS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "run/child.h"
+
+typedef enum { JOB_COMMAND, JOB_RESOLVE, JOB_AUDIT } job_kind;
+
+typedef struct job {
+    struct job *next;
+    job_kind kind;
+    json_int_t id;
+    child c;
+    int in, out, er; /* our ends, non-blocking; -1 = closed */
+    buf input;       /* still to be written */
+    buf output, errors;
+    int64_t started, deadline; /* monotonic ms */
+    double wall_s;
+    bool timed_out, too_large, ended;
+    int status;
+    char *name;      /* of the command or host, for messages */
+    json_t *applied; /* perturbations: {"applied": {}, "not_applied": {}} */
+} job;
+
+typedef struct job_audit_options {
+    const char *program;
+    const json_t *helpers;
+    uint64_t memory;
+    double wall_s;
+} job_audit_options;
+
+/* Each starts a child and returns its job (owned by the caller), or NULL with *e set. */
+job *job_command(const char *name, const json_t *command, const json_t *request, const buf *input, err *e);
+job *job_resolve(const char *host, err *e);
+job *job_audit(const json_t *audit, const job_audit_options *o, const buf *plan, err *e);
+
+/* Moves bytes and looks at the deadline; true once the child has ended and all is read. */
+bool job_step(job *j);
+/* The answer of an ended job, a new reference, its payload appended; NULL with *e set where it failed. */
+json_t *job_answer(job *j, buf *payload, err *e);
+void job_free(job *j);
+
+#endif

@@ -1,0 +1,237 @@
+#include "run/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "run/signals.h"
+
+/* glibc of Debian 12 has these; named here by number so that older headers build too. */
+static int pidfd_open_(pid_t pid) {
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static int set_limit(int resource, uint64_t value) {
+    if (value == 0) {
+        return 0;
+    }
+    struct rlimit r;
+    if (getrlimit(resource, &r) != 0) {
+        return -1;
+    }
+    if (r.rlim_max == RLIM_INFINITY || value < r.rlim_max) {
+        r.rlim_max = value;
+    }
+    r.rlim_cur = r.rlim_max;
+    return setrlimit(resource, &r);
+}
+
+static int apply_limits(const child_limits *l) {
+    struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0) {
+        return -1;
+    }
+#if defined(__SANITIZE_ADDRESS__)
+    /* The sanitizer maps terabytes of shadow: an address space limit would end it at once. */
+    uint64_t address_space = 0;
+#else
+    uint64_t address_space = l->address_space;
+#endif
+    return set_limit(RLIMIT_AS, address_space) != 0 || set_limit(RLIMIT_CPU, l->cpu_s) != 0 ||
+                   set_limit(RLIMIT_FSIZE, l->file_size) != 0 || set_limit(RLIMIT_NOFILE, l->files) != 0
+               ? -1
+               : 0;
+}
+
+/* Moves fd out of the way of 0..9, so that placing one does not overwrite another. */
+static int lift(int fd) {
+    return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 10);
+}
+
+static int place(int fd, int at, int null_fd) {
+    return dup2(fd >= 0 ? fd : null_fd, at) < 0 ? -1 : 0;
+}
+
+/* Gives the child 0, 1, 2 and, where asked, 3; all else is closed, `spare` (a descriptor moved to 4) excepted. */
+static int arrange_descriptors(const child_spec *spec, int spare) {
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null_fd < 0) {
+        return -1;
+    }
+    int in = lift(spec->stdin_fd);
+    int out = lift(spec->stdout_fd);
+    int er = lift(spec->stderr_fd);
+    int keep = lift(spec->keep_fd);
+    int far = lift(spare);
+    int null_far = lift(null_fd);
+    if (null_far < 0 || place(in, 0, null_far) != 0 || place(out, 1, null_far) != 0 || place(er, 2, null_far) != 0) {
+        return -1;
+    }
+    unsigned first_closed = 3;
+    if (keep >= 0) {
+        if (dup2(keep, 3) < 0) {
+            return -1;
+        }
+        first_closed = 4;
+    }
+    if (far >= 0) {
+        if (dup3(far, 4, O_CLOEXEC) < 0) {
+            return -1;
+        }
+        if (first_closed == 3) {
+            close(3);
+        }
+        first_closed = 5;
+    }
+    return syscall(SYS_close_range, first_closed, ~0U, 0) == 0 ? 0 : -1;
+}
+
+static int harden(const child_spec *spec, pid_t parent, int spare) {
+    signals_reset_in_child();
+    if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+        return -1;
+    }
+    if (getppid() != parent) {
+        _exit(1); /* the supervisor died before the line above took effect */
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || arrange_descriptors(spec, spare) != 0) {
+        return -1;
+    }
+    return apply_limits(&spec->limits);
+}
+
+/* Shared by both ways: forks; in the parent puts the child into its group too, since either may come first. */
+static pid_t fork_group(child *c, err *e) {
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0) {
+        err_errno(e, "system", "cannot start a process");
+        return -1;
+    }
+    if (pid > 0) {
+        (void)setpgid(pid, pid); /* fails harmlessly when the child was first */
+        c->pid = pid;
+        c->pidfd = pidfd_open_(pid);
+        if (c->pidfd < 0) {
+            err_errno(e, "system", "cannot watch a process (pidfd_open, Linux 5.3)");
+            kill(-pid, SIGKILL);
+            waitpid(pid, NULL, 0);
+            c->pid = 0;
+            return -1;
+        }
+        (void)fcntl(c->pidfd, F_SETFD, FD_CLOEXEC);
+    }
+    return pid;
+}
+
+int child_fork(const child_spec *spec, child *c, err *e) {
+    pid_t parent = getpid();
+    pid_t pid = fork_group(c, e);
+    if (pid < 0) {
+        return -1;
+    }
+    if (pid > 0) {
+        return 0;
+    }
+    if (harden(spec, parent, -1) != 0) {
+        _exit(126);
+    }
+    return 1;
+}
+
+static void apply_perturb(const child_perturb *p) {
+    if (p == NULL) {
+        return;
+    }
+    if (p->no_aslr) {
+        (void)personality(ADDR_NO_RANDOMIZE);
+    }
+    if (p->cpu >= 0) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET((size_t)p->cpu, &set);
+        (void)sched_setaffinity(0, sizeof set, &set);
+    }
+}
+
+/* In the child: never returns. Tells errno through the pipe at 4 when the program does not start. */
+static void exec_or_tell(char *const argv[], char *const env[], const child_perturb *perturb) {
+    apply_perturb(perturb);
+    if (perturb == NULL || perturb->cwd == NULL || chdir(perturb->cwd) == 0) {
+        execvpe(argv[0], argv, env);
+    }
+    int why = errno;
+    ssize_t n = write(4, &why, sizeof why);
+    (void)n;
+    _exit(127);
+}
+
+int child_spawn(const child_spec *spec, char *const argv[], char *const env[], const child_perturb *perturb, child *c,
+                err *e) {
+    int tell[2];
+    if (pipe2(tell, O_CLOEXEC) != 0) {
+        return err_errno(e, "system", "cannot make a pipe");
+    }
+    pid_t parent = getpid();
+    pid_t pid = fork_group(c, e);
+    if (pid == 0) {
+        if (harden(spec, parent, tell[1]) != 0) {
+            _exit(126);
+        }
+        exec_or_tell(argv, env, perturb);
+    }
+    close(tell[1]);
+    if (pid < 0) {
+        close(tell[0]);
+        return -1;
+    }
+    int why = 0;
+    ssize_t n;
+    do {
+        n = read(tell[0], &why, sizeof why);
+    } while (n < 0 && errno == EINTR);
+    close(tell[0]);
+    if (n == (ssize_t)sizeof why) {
+        child_reap(c, NULL);
+        errno = why;
+        err_errno(e, "exec_failed_to_start", "the program %s cannot be started", argv[0]);
+        return err_fix(e, "check that it exists, is executable and is in the PATH");
+    }
+    return 0;
+}
+
+void child_kill(const child *c) {
+    if (c->pid <= 0) {
+        return;
+    }
+    /* Not yet reaped, so its number, and so that of its group, cannot belong to another. */
+    kill(-c->pid, SIGKILL);
+    (void)syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
+}
+
+int child_reap(child *c, struct rusage *usage) {
+    int status = 0;
+    pid_t pid = c->pid;
+    if (pid <= 0) {
+        return 0;
+    }
+    /* What the leader left behind in its group goes before its number is free again. */
+    siginfo_t info;
+    while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+    }
+    kill(-pid, SIGKILL);
+    while (wait4(pid, &status, 0, usage) < 0 && errno == EINTR) {
+    }
+    close(c->pidfd);
+    *c = (child){.pidfd = -1};
+    return status;
+}

@@ -1,0 +1,438 @@
+#include "run/engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/paths.h"
+#include "base/text.h"
+#include "run/cli.h"
+#include "run/engine_parts.h"
+#include "run/loader.h"
+#include "run/report.h"
+#include "run/signals.h"
+
+/* --- one worker per gate --- */
+
+static double limit_of(const run_request *r, const char *key, double fallback) {
+    const json_t *v = json_object_get(json_object_get(r->cfg->doc, "limits"), key);
+    return json_is_number(v) && json_number_value(v) > 0 ? json_number_value(v) : fallback;
+}
+
+void engine_task_free(engine_task *t) {
+    book_free(t->pool.book);
+    json_decref(t->pool.limits);
+    json_decref(t->job);
+    json_decref(t->commands);
+    json_decref(t->head);
+    *t = (engine_task){0};
+}
+
+int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, const char *mode, const char *script,
+                     err *e) {
+    const run_request *r = s->r;
+    *t = (engine_task){.head = json_incref(json_object_get(gate, "head"))};
+    t->job = target_job(&s->target, r, gate, mode);
+    t->commands = target_commands(r, t->head, &s->tree);
+    book_options bo = {.head = t->head, .config = r->cfg->doc, .strict = r->strict};
+    t->pool.book = book_new(&bo);
+    if (t->job == NULL || t->commands == NULL || t->pool.book == NULL) {
+        engine_task_free(t);
+        return err_set(e, "out_of_memory", "out of memory");
+    }
+    size_t memory = (size_t)limit_of(r, "memory_mb", 256) << 20;
+    bool audits = json_is_true(json_object_get(json_object_get(t->head, "needs"), "audits"));
+    t->pool.id = json_string_value(json_object_get(t->head, "id"));
+    t->pool.wall_s = r->timeout_s > 0 ? r->timeout_s : limit_of(r, "wall_s", 300);
+    t->pool.alone = json_is_false(json_object_get(t->head, "parallel"));
+    t->pool.worker = (worker_setup){.job = t->job,
+                                    .script = script,
+                                    .stdlib_dir = s->stdlib_dir,
+                                    .modules_dir = s->tree.modules,
+                                    .memory_bytes = memory};
+    t->pool.broker = (broker_options){.commands = t->commands,
+                                      .audits = audits ? s->target.audits : NULL,
+                                      .hosts = s->target.hosts,
+                                      .audit_program = s->audit_program,
+                                      .audit_helpers = s->target.helpers,
+                                      .audit_memory = memory,
+                                      .audit_wall_s = limit_of(r, "cpu_s", 60)};
+    return 0;
+}
+
+/* --- progress --- */
+
+static void on_changed(void *ctx, size_t task, const char *check) {
+    engine_run_state *s = ctx;
+    const json_t *gate = json_array_get(s->r->gates, task);
+    if (check != NULL) {
+        progress_gate(s->progress, task, json_string_value(json_object_get(json_object_get(gate, "head"), "name")));
+        progress_check(s->progress, task, check);
+    } else {
+        progress_gate_done(s->progress, task, "done", s->tasks[task].pool.duration_ms);
+    }
+}
+
+static void on_said(void *ctx, size_t task, const char *text) {
+    engine_run_state *s = ctx;
+    (void)task;
+    json_t *clean = book_text(text, strlen(text), 0, true);
+    json_array_append_new(s->said, clean);
+}
+
+int engine_pool(engine_run_state *s, pool_task *tasks, size_t n, err *e) {
+    static const pool_hooks QUIET = {0};
+    pool_hooks hooks = {.changed = on_changed, .said = on_said, .ctx = s};
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    int jobs = s->r->jobs > 0 ? s->r->jobs : processors > 1 ? (int)processors : 1;
+    return pool_run(tasks, n, jobs, s->tasks != NULL ? &hooks : &QUIET, e);
+}
+
+/* --- before the gates: tenant and target --- */
+
+static json_t *prepare_gate(bool embedded) {
+    return json_pack("{s:{s:s, s:s, s:{s:[s, s], s:b, s:b}, s:{}}, s:{}}", "head", "id", "prepare", "name", "prepare",
+                     "needs", "db", "admin", embedded ? "operator" : "admin", "solver", 0, "audits", 0, "failures",
+                     "options");
+}
+
+/* A crash of the prepare worker, as an error. */
+static void prepare_error(book *b, err *e) {
+    json_t *closed = book_close(b, 0, NULL);
+    const json_t *check = json_array_get(json_object_get(closed, "checks"), 0);
+    const char *code = json_string_value(json_object_get(check, "class"));
+    const char *text = json_string_value(json_object_get(check, "failure"));
+    const char *detail = json_string_value(json_object_get(check, "detail"));
+    const char *fix = json_string_value(json_object_get(check, "fix"));
+    err_set(e, code != NULL ? code : "worker_crash", "%s", text != NULL ? text : "the target could not be prepared");
+    if (detail != NULL) {
+        err_detail(e, "%s", detail);
+    }
+    if (fix != NULL) {
+        err_fix(e, "%s", fix);
+    }
+    json_decref(closed);
+}
+
+/* Finds (embedded: creates) the tenant and reads the schema's hash. *prepared is a new reference, or NULL where an
+ * external database could not be asked: then each gate says so itself. */
+static int prepare(engine_run_state *s, json_t **prepared, err *e) {
+    const json_t *database = json_object_get(s->r->cfg->doc, "database");
+    *prepared = NULL;
+    if (!s->target.embedded && json_object_get(database, "admin") == NULL) {
+        return 0;
+    }
+    json_t *gate = prepare_gate(s->target.embedded);
+    engine_task t;
+    int rc =
+        gate != NULL ? engine_task_init(s, &t, gate, "prepare", NULL, e) : err_set(e, "out_of_memory", "out of memory");
+    json_decref(gate);
+    if (rc != 0) {
+        return -1;
+    }
+    t.pool.wall_s = 30;
+    engine_task *gates = s->tasks;
+    s->tasks = NULL; /* no progress for this one */
+    rc = engine_pool(s, &t.pool, 1, e);
+    s->tasks = gates;
+    const json_t *result = book_result(t.pool.book);
+    if (rc == 0 && signals_flag != 0) {
+        rc = err_set(e, "interrupted", "interrupted before the first gate");
+    } else if (rc == 0 && result != NULL) {
+        *prepared = json_incref((json_t *)result);
+        json_object_update(s->target.tenant, json_object_get(result, "tenant"));
+    } else if (rc == 0) {
+        prepare_error(t.pool.book, e);
+        bool unknown = strcmp(e->code, "tenant_unknown") == 0;
+        rc = unknown || s->target.embedded ? -1 : 0;
+    }
+    engine_task_free(&t);
+    return rc;
+}
+
+/* --- audits named by the configuration and by options --- */
+
+static int add_option_audits(engine_run_state *s, const json_t *value, err *e) {
+    if (json_is_array(value)) {
+        size_t i;
+        json_t *one;
+        json_array_foreach((json_t *)value, i, one) {
+            if (add_option_audits(s, one, e) != 0) {
+                return -1;
+            }
+        }
+        return 0;
+    }
+    const char *path = json_string_value(json_object_get(value, "path"));
+    return path != NULL ? target_add_audit(&s->target, path, e) : 0;
+}
+
+static int collect_audits(engine_run_state *s, err *e) {
+    bool wanted = false;
+    size_t g;
+    json_t *gate;
+    json_array_foreach(s->r->gates, g, gate) {
+        const json_t *head = json_object_get(gate, "head");
+        wanted = wanted || json_is_true(json_object_get(json_object_get(head, "needs"), "audits"));
+    }
+    if (!wanted) {
+        return 0;
+    }
+    size_t i;
+    json_t *path;
+    json_array_foreach(json_object_get(s->r->cfg->doc, "audits"), i, path) {
+        if (target_add_audit(&s->target, json_string_value(path), e) != 0) {
+            return -1;
+        }
+    }
+    json_array_foreach(s->r->gates, g, gate) {
+        json_t *options = json_object_get(json_object_get(gate, "head"), "options");
+        for (void *it = json_object_iter(options); it != NULL; it = json_object_iter_next(options, it)) {
+            const char *type = json_string_value(json_object_get(json_object_iter_value(it), "type"));
+            const json_t *value = json_object_get(json_object_get(gate, "options"), json_object_iter_key(it));
+            if (type != NULL && strcmp(type, "audit") == 0 && value != NULL && add_option_audits(s, value, e) != 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+/* --- the gates --- */
+
+static int run_gates(engine_run_state *s, err *e) {
+    size_t n = json_array_size(s->r->gates);
+    s->tasks = calloc(n, sizeof *s->tasks);
+    pool_task *pool = calloc(n, sizeof *pool);
+    int rc = s->tasks == NULL || pool == NULL ? err_set(e, "out_of_memory", "out of memory") : 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        const json_t *gate = json_array_get(s->r->gates, i);
+        const char *path = json_string_value(json_object_get(json_object_get(gate, "raw"), "path"));
+        rc = engine_task_init(s, &s->tasks[i], gate, "run", path, e);
+        if (rc == 0) {
+            pool[i] = s->tasks[i].pool;
+        }
+    }
+    rc = rc == 0 ? engine_pool(s, pool, n, e) : rc;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        s->tasks[i].pool = pool[i];
+        json_t *limits = pool[i].limits;
+        s->tasks[i].pool.limits = NULL;
+        json_t *closed = book_close(pool[i].book, pool[i].duration_ms, limits);
+        rc = closed != NULL ? report_set_gate(s->report, i, closed) : err_set(e, "out_of_memory", "out of memory");
+    }
+    free(pool);
+    return rc;
+}
+
+static void forget_tasks(engine_run_state *s) {
+    for (size_t i = 0; s->tasks != NULL && i < json_array_size(s->r->gates); i++) {
+        engine_task_free(&s->tasks[i]);
+    }
+    free(s->tasks);
+    s->tasks = NULL;
+}
+
+/* Names given to --only that no check bears: a misspelling must not look like a run. */
+static int check_only(engine_run_state *s, err *e) {
+    size_t i;
+    json_t *wanted;
+    json_array_foreach(s->r->only, i, wanted) {
+        const char *name = json_string_value(wanted);
+        const char *names[512] = {0};
+        size_t n = 0;
+        bool ran = false;
+        for (size_t g = 0; g < json_array_size(s->r->gates); g++) {
+            const json_t *left_out = book_unselected(s->tasks[g].pool.book);
+            for (size_t k = 0; k < json_array_size(left_out) && n < 511; k++) {
+                names[n++] = json_string_value(json_array_get(left_out, k));
+            }
+            ran = ran || engine_gate_has_check(s->report, g, name);
+        }
+        const char *near = ran ? NULL : text_suggest(name, names);
+        if (near != NULL) {
+            return err_set(e, "only_unknown", "--only %s names no check or group; did you mean \"%s\"?", name, near);
+        }
+    }
+    return 0;
+}
+
+bool engine_gate_has_check(const json_t *report, size_t gate, const char *name) {
+    const json_t *checks = json_object_get(json_array_get(json_object_get(report, "gates"), gate), "checks");
+    size_t i;
+    json_t *c;
+    json_array_foreach((json_t *)checks, i, c) {
+        const char *found = json_string_value(json_object_get(c, "name"));
+        if (found != NULL && strcmp(found, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Gates and stdlib are what this program was built with? Only such a run can approve. */
+static bool is_trusted(engine_run_state *s) {
+    if (s->r->stdlib_dir != NULL) {
+        return false;
+    }
+    json_t *differing = NULL;
+    err e;
+    if (loader_integrity(&differing, &e) != 0) {
+        log_line(LOG_WARN, "not approved: the installed scripts could not be checked: %s", e.message);
+        return false;
+    }
+    size_t n = json_array_size(differing);
+    if (n > 0) {
+        log_line(LOG_WARN, "not approved: %zu installed file(s) differ from what gate-engine was built with, first %s",
+                 n, json_string_value(json_array_get(differing, 0)));
+    }
+    json_decref(differing);
+    return n == 0 && engine_gates_are_installed(s);
+}
+
+/* Each gate's file lies in the installed tree, whose hashes were just compared. */
+bool engine_gates_are_installed(const engine_run_state *s) {
+    size_t share = strlen(s->tree.share);
+    size_t i;
+    json_t *gate;
+    json_array_foreach(s->r->gates, i, gate) {
+        const char *path = json_string_value(json_object_get(json_object_get(gate, "raw"), "path"));
+        if (path == NULL || strncmp(path, s->tree.share, share) != 0 || strncmp(path + share, "/gates/", 7) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool all_pass(const json_t *report) {
+    size_t i;
+    json_t *gate;
+    json_array_foreach(json_object_get(report, "gates"), i, gate) {
+        if (strcmp(json_string_value(json_object_get(gate, "status")), "PASS") != 0) {
+            return false;
+        }
+    }
+    return json_array_size(json_object_get(report, "gates")) > 0;
+}
+
+/* --- front --- */
+
+static void show_target(engine_run_state *s) {
+    char *line = target_line(&s->target, s->r);
+    if (line != NULL) {
+        log_line(LOG_INFO, "%s", line);
+    }
+    free(line);
+}
+
+int engine_open_offline(engine_run_state *s, const run_request *r, err *e) {
+    *s = (engine_run_state){.r = r, .started = clock_ms_exact(), .said = json_array()};
+    s->report = report_new(r);
+    if (s->report == NULL || s->said == NULL) {
+        return err_set(e, "out_of_memory", "out of memory");
+    }
+    if (signals_install(e) != 0 || paths_find(&s->tree, e) != 0) {
+        return -1;
+    }
+    s->audit_program = fs_join(s->tree.libexec, "gate-audit");
+    s->stdlib_dir = r->stdlib_dir != NULL ? strdup(r->stdlib_dir) : fs_join(s->tree.share, "stdlib");
+    if (s->audit_program == NULL || s->stdlib_dir == NULL) {
+        return err_set(e, "out_of_memory", "out of memory");
+    }
+    s->progress = progress_new(2, r->verbose, json_array_size(r->gates));
+    return target_open_offline(&s->target, r, &s->tree, e);
+}
+
+int engine_open(engine_run_state *s, const run_request *r, err *e) {
+    if (engine_open_offline(s, r, e) != 0 || target_open(&s->target, r, &s->tree, e) != 0) {
+        return -1;
+    }
+    show_target(s);
+    return 0;
+}
+
+void engine_close(engine_run_state *s) {
+    progress_free(s->progress);
+    forget_tasks(s);
+    target_close(&s->target);
+    json_decref(s->report);
+    json_decref(s->said);
+    free(s->audit_program);
+    free(s->stdlib_dir);
+    paths_free(&s->tree);
+}
+
+/* Prints and writes the finished report; the exit code may get worse by what could not be written. */
+int engine_emit(engine_run_state *s, int code, bool no_text) {
+    report_opts o = {.verbose = s->r->verbose, .colour = report_colour(1), .no_text = no_text};
+    err e;
+    progress_hide(s->progress);
+    if (report_emit(s->report, s->r->reports, &o, &e) != 0) {
+        log_line(LOG_ERROR, "%s", e.message);
+        return code == EXIT_PASS ? EXIT_BROKEN : code;
+    }
+    return code;
+}
+
+static int exit_for(const err *e) {
+    if (signals_flag != 0) {
+        return signals_exit_code();
+    }
+    return strcmp(e->code, "tenant_unknown") == 0 || strcmp(e->code, "only_unknown") == 0 ? EXIT_USAGE : EXIT_BROKEN;
+}
+
+int engine_gates(engine_run_state *s, err *e) {
+    json_t *prepared = NULL;
+    if (prepare(s, &prepared, e) != 0 || collect_audits(s, e) != 0) {
+        json_decref(prepared);
+        return -1;
+    }
+    report_set_target(s->report, target_report(&s->target, s->r, prepared));
+    json_decref(prepared);
+    if (run_gates(s, e) != 0) {
+        return -1;
+    }
+    return s->r->only != NULL && signals_flag == 0 ? check_only(s, e) : 0;
+}
+
+int engine_finish(engine_run_state *s, int rc, const err *e) {
+    int code = -1;
+    if (rc != 0) {
+        log_line(LOG_ERROR, "%s%s%s%s%s", e->message, e->detail[0] != '\0' ? " (" : "", e->detail,
+                 e->detail[0] != '\0' ? ")" : "", "");
+        if (e->fix[0] != '\0') {
+            log_line(LOG_ERROR, "fix: %s", e->fix);
+        }
+        report_set_error(s->report, e);
+        code = exit_for(e);
+    } else if (signals_flag != 0) {
+        code = signals_exit_code();
+    }
+    bool trusted = rc == 0 && signals_flag == 0 && all_pass(s->report) && is_trusted(s);
+    return report_finish(s->report, clock_ms_exact() - s->started, trusted, code);
+}
+
+int engine_run(const run_request *r) {
+    if (strcmp(r->verb, "recover") == 0) {
+        return engine_recover(r);
+    }
+    const char *kind = json_string_value(json_object_get(r->head, "kind"));
+    if (kind != NULL && strcmp(kind, "audit") == 0) {
+        return engine_audit(r);
+    }
+    engine_run_state s;
+    err e;
+    err_clear(&e);
+    int rc = engine_open(&s, r, &e);
+    if (rc == 0) {
+        rc = kind != NULL && strcmp(kind, "operation") == 0 ? engine_operation(&s, &e) : engine_gates(&s, &e);
+    }
+    int code = engine_finish(&s, rc, &e);
+    code = engine_emit(&s, code, false);
+    engine_close(&s);
+    return code;
+}

@@ -1,0 +1,434 @@
+#include "run/loader.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/frame.h"
+#include "base/fs.h"
+#include "base/paths.h"
+#include "gen/builtin_hashes.h"
+#include "run/child.h"
+#include "run/signals.h"
+#include "vm/conv.h"
+#include "vm/vm.h"
+
+#define LOADER_MEMORY (64u << 20)
+#define LOADER_WALL_MS 10000
+#define LOADER_CHANNEL 3
+#define CONFIG_MAX (1u << 20)
+
+/* What a loading child does: fills in the reply, or fails with *e set. */
+typedef json_t *(*load_fn)(const char *path, const char *stdlib_dir, const paths *tree, err *e);
+
+static const conv_limits HEAD_LIMITS = {.depth = 20, .nodes = 20000, .bytes = 1u << 20, .mark_functions = true};
+
+/* --- in the child --- */
+
+/* sha256 of bytes in hex, through the engine's own hash module, so that this program need not link a crypto library. */
+static json_t *sha256_of(vm *v, const char *bytes, size_t n, err *e) {
+    lua_State *L = vm_lua(v);
+    static const char CHUNK[] = "return require('engine.hash').sha256(...)";
+    if (vm_load(v, "=sha256", CHUNK, sizeof CHUNK - 1, true, e) != 0) {
+        return NULL;
+    }
+    lua_pushlstring(L, bytes, n);
+    if (vm_call(v, 1, 1, e) != 0) {
+        return NULL;
+    }
+    json_t *hex = json_string(lua_tostring(L, -1));
+    lua_pop(L, 1);
+    if (hex == NULL) {
+        err_set(e, "out_of_memory", "out of memory");
+    }
+    return hex;
+}
+
+static json_t *sha256_of_file(vm *v, const char *path, err *e) {
+    buf text = BUF_INIT;
+    json_t *hex = NULL;
+    if (fs_read(path, 16u << 20, &text, e) == 0) {
+        hex = sha256_of(v, buf_str(&text), text.len, e);
+    }
+    buf_free(&text);
+    return hex;
+}
+
+/* [{name, path, sha256}] of what require loaded. */
+static json_t *module_hashes(vm *v, err *e) {
+    json_t *files = vm_loaded_files(v);
+    json_t *out = json_array();
+    size_t i;
+    json_t *file;
+    json_array_foreach(files, i, file) {
+        json_t *hex = sha256_of_file(v, json_string_value(json_object_get(file, "path")), e);
+        if (hex == NULL || json_object_set_new(file, "sha256", hex) != 0 || json_array_append(out, file) != 0) {
+            json_decref(files);
+            json_decref(out);
+            return NULL;
+        }
+    }
+    json_decref(files);
+    return out;
+}
+
+static char *dir_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+static json_t *head_in_vm(vm *v, const char *path, err *e) {
+    buf text = BUF_INIT;
+    char chunk[PATH_MAX + 2];
+    snprintf(chunk, sizeof chunk, "@%s", path);
+    json_t *out = NULL;
+    json_t *head = NULL;
+    if (fs_read(path, 4u << 20, &text, e) != 0) {
+        snprintf(e->code, sizeof e->code, "script_missing");
+    } else if (vm_load(v, chunk, buf_str(&text), text.len, false, e) == 0 && vm_call(v, 0, 1, e) == 0) {
+        head = conv_to_json(vm_lua(v), -1, &HEAD_LIMITS, e);
+    }
+    if (head != NULL && vm_memory_hit(v)) {
+        err_set(e, "script_memory", "%s used more than %u MB while it was loaded", path, LOADER_MEMORY >> 20);
+    } else if (head != NULL) {
+        json_t *source = json_stringn(buf_str(&text), text.len);
+        json_t *hex = source != NULL ? sha256_of(v, buf_str(&text), text.len, e) : NULL;
+        json_t *modules = hex != NULL ? module_hashes(v, e) : NULL;
+        if (source == NULL) {
+            err_set(e, "script_syntax", "%s: expected UTF-8 text", path);
+        }
+        out = modules == NULL ? NULL
+                              : json_pack("{s:s, s:O, s:O, s:O, s:O}", "path", path, "sha256", hex, "source", source,
+                                          "head", head, "modules", modules);
+        json_decref(modules);
+        json_decref(hex);
+        json_decref(source);
+    }
+    json_decref(head);
+    buf_free(&text);
+    return out;
+}
+
+static json_t *load_head(const char *path, const char *stdlib_dir, const paths *tree, err *e) {
+    char *dir = dir_of(path);
+    char *stdlib = stdlib_dir != NULL ? strdup(stdlib_dir) : fs_join(tree->share, "stdlib");
+    vm_options o = {.profile = VM_SCRIPT,
+                    .memory_bytes = LOADER_MEMORY,
+                    .stdlib_dir = stdlib,
+                    .script_dir = dir,
+                    .modules_dir = tree->modules};
+    vm *v = dir != NULL && stdlib != NULL ? vm_new(&o, e) : NULL;
+    json_t *out = v != NULL ? head_in_vm(v, path, e) : NULL;
+    vm_free(v);
+    free(dir);
+    free(stdlib);
+    return out;
+}
+
+/* env "NAME": the variable's value; a variable that is not set is an error, so that no password is empty by accident.
+ * env("NAME", default). */
+static int config_env(lua_State *L) {
+    const char *name = luaL_checkstring(L, 1);
+    const char *value = getenv(name);
+    if (value != NULL) {
+        lua_pushstring(L, value);
+    } else if (lua_gettop(L) >= 2) {
+        lua_settop(L, 2);
+    } else {
+        luaL_where(L, 1);
+        return luaL_error(L, "%sthe environment variable %s is not set", lua_tostring(L, -1), name);
+    }
+    return 1;
+}
+
+/* file "PATH": the file's content without its last newline; relative to the configuration (upvalue 1: its directory).
+ */
+static int config_file(lua_State *L) {
+    const char *name = luaL_checkstring(L, 1);
+    err e;
+    buf text = BUF_INIT;
+    char *path = fs_join(lua_tostring(L, lua_upvalueindex(1)), name);
+    int rc = path != NULL ? fs_read(path, CONFIG_MAX, &text, &e) : err_set(&e, "out_of_memory", "out of memory");
+    free(path);
+    if (rc != 0) {
+        buf_free(&text);
+        luaL_where(L, 1);
+        return luaL_error(L, "%s%s", lua_tostring(L, -1), e.message);
+    }
+    size_t n = text.len;
+    if (n > 0 && buf_str(&text)[n - 1] == '\n') {
+        n--;
+    }
+    lua_pushlstring(L, buf_str(&text), n); /* may raise only for memory, which ends this child */
+    buf_free(&text);
+    return 1;
+}
+
+static json_t *config_in_vm(vm *v, const char *path, const char *dir, err *e) {
+    lua_State *L = vm_lua(v);
+    buf text = BUF_INIT;
+    json_t *out = NULL;
+    if (fs_read(path, CONFIG_MAX, &text, e) != 0) {
+        snprintf(e->code, sizeof e->code, "config_missing");
+        buf_free(&text);
+        return NULL;
+    }
+    char chunk[PATH_MAX + 2];
+    snprintf(chunk, sizeof chunk, "@%s", path);
+    if (vm_load(v, chunk, buf_str(&text), text.len, false, e) == 0) {
+        lua_getupvalue(L, -1, 1);
+        lua_pushliteral(L, "env");
+        lua_pushcfunction(L, config_env);
+        lua_rawset(L, -3);
+        lua_pushliteral(L, "file");
+        lua_pushstring(L, dir);
+        lua_pushcclosure(L, config_file, 1);
+        lua_rawset(L, -3);
+        lua_pop(L, 1);
+        json_t *value = vm_call(v, 0, 1, e) == 0 ? conv_to_json(L, -1, &HEAD_LIMITS, e) : NULL;
+        if (value != NULL) {
+            out = json_pack("{s:o, s:s#}", "value", value, "source", buf_str(&text), (int)text.len);
+        }
+    }
+    if (out == NULL && strncmp(e->code, "script_", 7) == 0) {
+        const char *code = strcmp(e->code, "script_syntax") == 0 ? "config_syntax" : "config_error";
+        snprintf(e->code, sizeof e->code, "%s", code);
+    }
+    buf_free(&text);
+    return out;
+}
+
+static json_t *load_config(const char *path, const char *stdlib_dir, const paths *tree, err *e) {
+    (void)stdlib_dir;
+    (void)tree;
+    char *dir = dir_of(path);
+    vm_options o = {.profile = VM_CONFIG, .memory_bytes = LOADER_MEMORY};
+    vm *v = dir != NULL ? vm_new(&o, e) : NULL;
+    json_t *out = v != NULL ? config_in_vm(v, path, dir, e) : NULL;
+    vm_free(v);
+    free(dir);
+    return out;
+}
+
+/* Appends the relative paths of all regular files below share/relative. */
+static int list_files(const char *share, const char *relative, json_t *out, err *e) {
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", share, relative);
+    DIR *d = opendir(path);
+    if (d == NULL) {
+        return err_errno(e, "install_broken", "cannot read %s", path);
+    }
+    int rc = 0;
+    struct dirent *entry;
+    while (rc == 0 && (entry = readdir(d)) != NULL) {
+        if (entry->d_name[0] == '.') {
+            continue;
+        }
+        char below[PATH_MAX];
+        int n = snprintf(below, sizeof below, "%s/%s", relative, entry->d_name);
+        if (n < 0 || (size_t)n >= sizeof below) {
+            rc = err_set(e, "install_broken", "a path below %s is too long", path);
+        } else if (entry->d_type == DT_DIR) {
+            rc = list_files(share, below, out, e);
+        } else if (json_array_append_new(out, json_string(below)) != 0) {
+            rc = err_set(e, "out_of_memory", "out of memory");
+        }
+    }
+    closedir(d);
+    return rc;
+}
+
+static const char *builtin_hash(const char *relative) {
+    for (size_t i = 0; i < sizeof BUILTIN_HASHES / sizeof BUILTIN_HASHES[0]; i++) {
+        if (BUILTIN_HASHES[i].path != NULL && strcmp(BUILTIN_HASHES[i].path, relative) == 0) {
+            return BUILTIN_HASHES[i].sha256;
+        }
+    }
+    return NULL;
+}
+
+static json_t *load_integrity(const char *path, const char *stdlib_dir, const paths *tree, err *e) {
+    (void)path;
+    (void)stdlib_dir;
+    vm_options o = {.profile = VM_SCRIPT, .memory_bytes = LOADER_MEMORY, .modules_dir = tree->modules};
+    vm *v = vm_new(&o, e);
+    json_t *files = json_array();
+    json_t *differing = json_array();
+    int rc = v == NULL ? -1 : 0;
+    static const char *const TREES[] = {"stdlib", "gates", "scripts"};
+    for (size_t i = 0; rc == 0 && i < sizeof TREES / sizeof TREES[0]; i++) {
+        rc = list_files(tree->share, TREES[i], files, e);
+    }
+    size_t i;
+    json_t *file;
+    size_t same = 0;
+    json_array_foreach(files, i, file) {
+        const char *relative = json_string_value(file);
+        const char *expected = builtin_hash(relative);
+        char *full = rc == 0 ? fs_join(tree->share, relative) : NULL;
+        json_t *hex = full != NULL ? sha256_of_file(v, full, e) : NULL;
+        free(full);
+        if (hex == NULL) {
+            rc = -1;
+            break;
+        }
+        bool equal = expected != NULL && strcmp(expected, json_string_value(hex)) == 0;
+        same += equal ? 1 : 0;
+        if (!equal) {
+            json_array_append(differing, file);
+        }
+        json_decref(hex);
+    }
+    /* A file that is missing shows in the count: every built-in one must have been seen. */
+    if (rc == 0 && same < sizeof BUILTIN_HASHES / sizeof BUILTIN_HASHES[0] && json_array_size(differing) == 0) {
+        json_array_append_new(differing, json_string("(a file this program was built with is missing)"));
+    }
+    vm_free(v);
+    json_decref(files);
+    if (rc != 0) {
+        json_decref(differing);
+        return NULL;
+    }
+    return json_pack("{s:o}", "differing", differing);
+}
+
+static void reply(int fd, json_t *out, const err *e) {
+    json_t *message = out != NULL ? json_pack("{s:o}", "ok", out)
+                                  : json_pack("{s:{s:s, s:s, s:s, s:s}}", "error", "code", e->code, "message",
+                                              e->message, "detail", e->detail, "fix", e->fix);
+    err ignored;
+    if (message != NULL) {
+        (void)frame_write(fd, message, NULL, 0, &ignored);
+    }
+    json_decref(message);
+}
+
+/* --- in the parent --- */
+
+/* Reads until a frame, the end, the deadline or a signal. 0 with *message set, else -1. */
+static int await_reply(int fd, json_t **message, const char *path, err *e) {
+    buf in = {.limit = FRAME_JSON_MAX + 16};
+    int64_t deadline = clock_ms() + LOADER_WALL_MS;
+    int rc = 0;
+    while ((rc = frame_take(&in, message, NULL, e)) == 0) {
+        int64_t left = deadline - clock_ms();
+        struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = signals_fd(), .events = POLLIN}};
+        int ready = left > 0 ? poll(p, 2, (int)left) : 0;
+        if (signals_flag != 0) {
+            rc = err_set(e, "interrupted", "interrupted while loading %s", path);
+            break;
+        }
+        if (ready == 0) {
+            rc = err_set(e, "script_timeout", "%s: loading took more than %d s", path, LOADER_WALL_MS / 1000);
+            err_fix(e, "a script only describes itself while it is loaded; do the work in run");
+            break;
+        }
+        char *at = buf_reserve(&in, 65536);
+        ssize_t n = at != NULL ? read(fd, at, 65536) : -1;
+        if (n > 0) {
+            in.len += (size_t)n;
+        } else if (n == 0 || errno != EINTR) {
+            rc = err_set(e, "script_crash", "%s: the process that loaded it ended without an answer", path);
+            break;
+        }
+    }
+    buf_free(&in);
+    return rc > 0 ? 0 : -1;
+}
+
+static void take_error(const json_t *message, err *e) {
+    const json_t *from = json_object_get(message, "error");
+    const char *code = json_string_value(json_object_get(from, "code"));
+    const char *text = json_string_value(json_object_get(from, "message"));
+    err_set(e, code != NULL ? code : "script_crash", "%s", text != NULL ? text : "no reason was given");
+    const char *detail = json_string_value(json_object_get(from, "detail"));
+    const char *fix = json_string_value(json_object_get(from, "fix"));
+    if (detail != NULL) {
+        err_detail(e, "%s", detail);
+    }
+    if (fix != NULL) {
+        err_fix(e, "%s", fix);
+    }
+}
+
+static int run_loader(load_fn load, const char *path, const char *stdlib_dir, json_t **out, err *e) {
+    paths tree;
+    int pair[2];
+    if (paths_find(&tree, e) != 0) {
+        return -1;
+    }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+        paths_free(&tree);
+        return err_errno(e, "system", "cannot make a socket pair");
+    }
+    child_spec spec = {.stdin_fd = -1,
+                       .stdout_fd = -1,
+                       .stderr_fd = -1,
+                       .keep_fd = pair[1],
+                       .limits = {.address_space = 512u << 20, .cpu_s = 20, .files = 64}};
+    child c = {.pidfd = -1};
+    int side = child_fork(&spec, &c, e);
+    if (side == 1) {
+        err inner;
+        err_clear(&inner);
+        json_t *loaded = load(path, stdlib_dir, &tree, &inner);
+        reply(LOADER_CHANNEL, loaded, &inner);
+        _exit(0);
+    }
+    close(pair[1]);
+    paths_free(&tree);
+    json_t *message = NULL;
+    int rc = side < 0 ? -1 : await_reply(pair[0], &message, path, e);
+    close(pair[0]);
+    child_kill(&c);
+    child_reap(&c, NULL);
+    if (rc == 0) {
+        *out = json_incref(json_object_get(message, "ok"));
+        if (*out == NULL) {
+            take_error(message, e);
+            rc = -1;
+        }
+    }
+    json_decref(message);
+    return rc;
+}
+
+static int run_loader_on(load_fn load, const char *path, const char *stdlib_dir, const char *missing, json_t **out,
+                         err *e) {
+    char *absolute = realpath(path, NULL);
+    if (absolute == NULL) {
+        return err_errno(e, missing, "cannot open %s", path);
+    }
+    int rc = run_loader(load, absolute, stdlib_dir, out, e);
+    free(absolute);
+    return rc;
+}
+
+int loader_head(const char *path, const char *stdlib_dir, json_t **raw, err *e) {
+    return run_loader_on(load_head, path, stdlib_dir, "script_missing", raw, e);
+}
+
+int loader_config(const char *path, json_t **raw, err *e) {
+    return run_loader_on(load_config, path, NULL, "config_missing", raw, e);
+}
+
+int loader_integrity(json_t **differing, err *e) {
+    json_t *out = NULL;
+    if (run_loader(load_integrity, "the installed tree", NULL, &out, e) != 0) {
+        return -1;
+    }
+    *differing = json_incref(json_object_get(out, "differing"));
+    json_decref(out);
+    return *differing != NULL ? 0 : err_set(e, "script_crash", "the integrity check gave no answer");
+}

@@ -1,0 +1,423 @@
+#include "run/pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/frame.h"
+#include "base/log.h"
+#include "run/child.h"
+#include "run/signals.h"
+
+#define PRINTED_MAX (1u << 20)
+#define POLL_MAX 1024
+#define IN_MAX (FRAME_JSON_MAX + FRAME_PAYLOAD_MAX + 16u)
+
+/* One running worker. */
+typedef struct slot {
+    pool_task *task; /* NULL = free */
+    size_t index;
+    child c;
+    int channel, printed;
+    buf in, out;
+    size_t printed_bytes;
+    broker *broker;
+    double started;
+    int64_t deadline;
+    json_int_t memory_peak, memory_limit;
+    bool dead; /* killed here for a reason that is in the book */
+} slot;
+
+typedef struct pool {
+    pool_task *tasks;
+    size_t n;
+    slot *slots;
+    size_t nslots;
+    const pool_hooks *hooks;
+} pool;
+
+static void close_fd(int *fd) {
+    if (*fd >= 0) {
+        close(*fd);
+        *fd = -1;
+    }
+}
+
+static void crash(slot *s, const err *why) {
+    book_crash(s->task->book, why);
+    s->dead = true;
+    child_kill(&s->c);
+}
+
+static int start(pool *p, slot *s, size_t index, err *e) {
+    pool_task *t = &p->tasks[index];
+    int pair[2];
+    int printed[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+        return err_errno(e, "system", "cannot make a socket pair");
+    }
+    if (pipe2(printed, O_CLOEXEC) != 0) {
+        err_errno(e, "system", "cannot make a pipe");
+        close(pair[0]);
+        close(pair[1]);
+        return -1;
+    }
+    *s = (slot){.task = t, .index = index, .c = {.pidfd = -1}, .channel = pair[0], .printed = printed[0]};
+    s->in.limit = IN_MAX;
+    s->broker = broker_new(&t->broker);
+    s->started = clock_ms_exact();
+    s->deadline = clock_ms() + (int64_t)(t->wall_s * 1000);
+    t->started = true;
+    child_spec spec = {.stdin_fd = -1,
+                       .stdout_fd = printed[1],
+                       .stderr_fd = printed[1],
+                       .keep_fd = pair[1],
+                       /* Beyond Lua's own cap: results of queries and bodies of replies are held outside of it. */
+                       .limits = {.address_space = 4 * (uint64_t)t->worker.memory_bytes + (512u << 20),
+                                  .file_size = 1u << 30,
+                                  .files = 256}};
+    int side = s->broker == NULL ? err_set(e, "out_of_memory", "out of memory") : child_fork(&spec, &s->c, e);
+    if (side == 1) {
+        worker_main(&t->worker);
+    }
+    close(pair[1]);
+    close(printed[1]);
+    if (side != 0 || fcntl(s->channel, F_SETFL, O_NONBLOCK) != 0 || fcntl(s->printed, F_SETFL, O_NONBLOCK) != 0) {
+        close_fd(&s->channel);
+        close_fd(&s->printed);
+        broker_free(s->broker);
+        child_kill(&s->c);
+        child_reap(&s->c, NULL);
+        s->task = NULL;
+        return -1;
+    }
+    return 0;
+}
+
+/* --- what a worker sends --- */
+
+static void take_crash(slot *s, const json_t *event) {
+    const json_t *from = json_object_get(event, "error");
+    err why;
+    err_set(&why, "script_error", "the script failed");
+    static const struct {
+        const char *key;
+        size_t at, cap;
+    } FIELDS[] = {{"code", offsetof(err, code), ERR_CODE_MAX},
+                  {"message", offsetof(err, message), ERR_TEXT_MAX},
+                  {"detail", offsetof(err, detail), ERR_TEXT_MAX},
+                  {"fix", offsetof(err, fix), ERR_TEXT_MAX}};
+    for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++) {
+        const char *text = json_string_value(json_object_get(from, FIELDS[i].key));
+        if (text != NULL) {
+            snprintf((char *)&why + FIELDS[i].at, FIELDS[i].cap, "%s", text);
+        }
+    }
+    const char *where = json_string_value(json_object_get(from, "where"));
+    if (where != NULL && why.detail[0] == '\0') {
+        err_detail(&why, "%s", where);
+    }
+    book_crash(s->task->book, &why);
+}
+
+static void take_event(pool *p, slot *s, const json_t *event, const buf *payload) {
+    const char *t = json_string_value(json_object_get(event, "t"));
+    err e;
+    err_clear(&e);
+    int rc = 0;
+    if (t != NULL && strcmp(t, "req") == 0) {
+        rc = broker_request(s->broker, event, payload, &s->out, &e);
+    } else if (t != NULL && strcmp(t, "crash") == 0) {
+        take_crash(s, event);
+    } else if (t != NULL && strcmp(t, "say") == 0) {
+        const char *text = json_string_value(json_object_get(event, "text"));
+        if (p->hooks->said != NULL && text != NULL) {
+            p->hooks->said(p->hooks->ctx, s->index, text);
+        }
+    } else {
+        rc = book_event(s->task->book, event, &e);
+        if (t != NULL && strcmp(t, "done") == 0) {
+            s->memory_peak = json_integer_value(json_object_get(event, "memory_peak"));
+            s->memory_limit = json_integer_value(json_object_get(event, "memory_limit"));
+        } else if (t != NULL && strcmp(t, "check") == 0 && rc == 0 && p->hooks->changed != NULL) {
+            p->hooks->changed(p->hooks->ctx, s->index, book_open_check(s->task->book));
+        }
+    }
+    if (rc != 0) {
+        crash(s, &e);
+    }
+}
+
+static void read_channel(pool *p, slot *s) {
+    while (s->channel >= 0 && !s->dead) {
+        char chunk[65536];
+        ssize_t n = read(s->channel, chunk, sizeof chunk);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0 && errno == EAGAIN) {
+            return;
+        }
+        if (n <= 0) {
+            close_fd(&s->channel);
+            return;
+        }
+        err e;
+        int rc = buf_append(&s->in, chunk, (size_t)n) == 0 ? 1 : err_set(&e, "event_flood", "a message is too large");
+        while (rc == 1 && !s->dead) {
+            json_t *event = NULL;
+            buf payload = BUF_INIT;
+            rc = frame_take(&s->in, &event, &payload, &e);
+            if (rc == 1) {
+                take_event(p, s, event, &payload);
+            }
+            json_decref(event);
+            buf_free(&payload);
+        }
+        if (rc < 0 && !s->dead) {
+            crash(s, &e);
+        }
+    }
+}
+
+/* What a script prints, or a library writes to standard error: bounded, shown only when verbose. */
+static void read_printed(slot *s) {
+    while (s->printed >= 0) {
+        char chunk[4096];
+        ssize_t n = read(s->printed, chunk, sizeof chunk);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0 && errno == EAGAIN) {
+            return;
+        }
+        if (n <= 0) {
+            close_fd(&s->printed);
+            return;
+        }
+        s->printed_bytes += (size_t)n;
+        if (s->printed_bytes > PRINTED_MAX) {
+            err e;
+            err_set(&e, "print_flood", "the script printed more than %u KB", PRINTED_MAX >> 10);
+            crash(s, &e);
+            close_fd(&s->printed);
+            return;
+        }
+        while (n > 0 && chunk[n - 1] == '\n') {
+            n--;
+        }
+        log_line(LOG_DEBUG, "%s: %.*s", s->task->id, (int)n, chunk);
+    }
+}
+
+static void write_channel(slot *s) {
+    while (s->channel >= 0 && s->out.len > 0) {
+        ssize_t n = send(s->channel, buf_str(&s->out), s->out.len, MSG_NOSIGNAL);
+        if (n > 0) {
+            buf_consume(&s->out, (size_t)n);
+        } else if (n < 0 && errno == EINTR) {
+            continue;
+        } else {
+            return; /* full, or the worker is gone: its end says so */
+        }
+    }
+}
+
+/* --- the end of a worker --- */
+
+static json_t *limits_of(const slot *s, const struct rusage *u, double duration_ms) {
+    double cpu = (double)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) * 1e3 +
+                 (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec) / 1e3;
+    return json_pack("{s:{s:I, s:I}, s:{s:f, s:f}, s:{s:f, s:n}}", "memory_bytes", "peak", s->memory_peak, "limit",
+                     (json_int_t)s->task->worker.memory_bytes, "wall_ms", "peak", duration_ms, "limit",
+                     s->task->wall_s * 1e3, "cpu_ms", "peak", cpu, "limit");
+}
+
+static void explain_end(slot *s, int status) {
+    book *b = s->task->book;
+    const char *open = book_open_check(b);
+    err e;
+    if (WIFSIGNALED(status)) {
+        err_set(&e, "worker_crash", "the gate's process ended by signal %d (%s)", WTERMSIG(status),
+                strsignal(WTERMSIG(status)));
+    } else if (!book_done(b) || WEXITSTATUS(status) != 0) {
+        err_set(&e, "worker_crash", "the gate's process ended early (exit %d)", WEXITSTATUS(status));
+    } else {
+        return;
+    }
+    if (open != NULL) {
+        err_detail(&e, "the check \"%s\" was running", open);
+    }
+    book_crash(b, &e);
+}
+
+static void finish(pool *p, slot *s) {
+    read_channel(p, s);
+    read_printed(s);
+    struct rusage usage = {0};
+    int status = child_reap(&s->c, &usage);
+    pool_task *t = s->task;
+    t->duration_ms = clock_ms_exact() - s->started;
+    t->finished = !t->interrupted;
+    t->limits = limits_of(s, &usage, t->duration_ms);
+    explain_end(s, status);
+    close_fd(&s->channel);
+    close_fd(&s->printed);
+    broker_free(s->broker);
+    buf_free(&s->in);
+    buf_free(&s->out);
+    if (p->hooks->changed != NULL) {
+        p->hooks->changed(p->hooks->ctx, s->index, NULL);
+    }
+    s->task = NULL;
+}
+
+static void check_deadline(slot *s, int64_t now) {
+    if (s->dead || now < s->deadline) {
+        return;
+    }
+    const char *open = book_open_check(s->task->book);
+    err e;
+    err_set(&e, "gate_timeout", "the gate did not end within %.0f s", s->task->wall_s);
+    if (open != NULL) {
+        err_detail(&e, "the check \"%s\" was running", open);
+    }
+    err_fix(&e, "find out what it waits for, or raise --timeout or limits.wall_s");
+    crash(s, &e);
+}
+
+/* --- the loop --- */
+
+static size_t running(const pool *p) {
+    size_t n = 0;
+    for (size_t i = 0; i < p->nslots; i++) {
+        n += p->slots[i].task != NULL ? 1 : 0;
+    }
+    return n;
+}
+
+static bool one_alone(const pool *p) {
+    for (size_t i = 0; i < p->nslots; i++) {
+        if (p->slots[i].task != NULL && p->slots[i].task->alone) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void start_what_may(pool *p, size_t *next) {
+    for (size_t i = 0; i < p->nslots && *next < p->n; i++) {
+        if (p->slots[i].task != NULL) {
+            continue;
+        }
+        if (one_alone(p) || (p->tasks[*next].alone && running(p) > 0)) {
+            return;
+        }
+        err e;
+        if (start(p, &p->slots[i], *next, &e) != 0) {
+            book_crash(p->tasks[*next].book, &e);
+        }
+        (*next)++;
+    }
+}
+
+static size_t gather(pool *p, struct pollfd *fds, int64_t *deadline) {
+    size_t n = 0;
+    fds[n++] = (struct pollfd){.fd = signals_fd(), .events = POLLIN};
+    for (size_t i = 0; i < p->nslots; i++) {
+        slot *s = &p->slots[i];
+        if (s->task == NULL) {
+            continue;
+        }
+        fds[n++] = (struct pollfd){.fd = s->c.pidfd, .events = POLLIN};
+        if (s->channel >= 0 && !s->dead) {
+            fds[n++] = (struct pollfd){.fd = s->channel, .events = (short)(POLLIN | (s->out.len > 0 ? POLLOUT : 0))};
+        }
+        if (s->printed >= 0) {
+            fds[n++] = (struct pollfd){.fd = s->printed, .events = POLLIN};
+        }
+        n += broker_poll(s->broker, fds + n, (POLL_MAX - n) / p->nslots);
+        int64_t d = broker_deadline(s->broker);
+        d = s->deadline < d ? s->deadline : d;
+        *deadline = d < *deadline ? d : *deadline;
+    }
+    return n;
+}
+
+static void step(pool *p) {
+    int64_t now = clock_ms();
+    for (size_t i = 0; i < p->nslots; i++) {
+        slot *s = &p->slots[i];
+        if (s->task == NULL) {
+            continue;
+        }
+        read_channel(p, s);
+        read_printed(s);
+        broker_step(s->broker, &s->out);
+        write_channel(s);
+        struct pollfd ended = {.fd = s->c.pidfd, .events = POLLIN};
+        if (poll(&ended, 1, 0) > 0) {
+            finish(p, s);
+        } else {
+            check_deadline(s, now);
+        }
+    }
+}
+
+static void interrupt(pool *p, size_t next) {
+    err e;
+    err_set(&e, "interrupted", "interrupted by signal %d before the gate came to its end", (int)signals_flag);
+    for (size_t i = 0; i < p->nslots; i++) {
+        slot *s = &p->slots[i];
+        if (s->task != NULL) {
+            s->task->interrupted = true;
+            crash(s, &e);
+            finish(p, s);
+        }
+    }
+    for (size_t i = next; i < p->n; i++) {
+        p->tasks[i].interrupted = true;
+        book_crash(p->tasks[i].book, &e);
+    }
+}
+
+int pool_run(pool_task *tasks, size_t n, int jobs, const pool_hooks *hooks, err *e) {
+    static const pool_hooks NONE = {0};
+    pool p = {.tasks = tasks, .n = n, .hooks = hooks != NULL ? hooks : &NONE};
+    p.nslots = jobs < 1 ? 1 : jobs > 64 ? 64 : (size_t)jobs;
+    p.slots = calloc(p.nslots, sizeof *p.slots);
+    struct pollfd *fds = calloc(POLL_MAX, sizeof *fds);
+    if (p.slots == NULL || fds == NULL) {
+        free(p.slots);
+        free(fds);
+        return err_set(e, "out_of_memory", "out of memory");
+    }
+    size_t next = 0;
+    while (next < n || running(&p) > 0) {
+        if (signals_flag != 0) {
+            interrupt(&p, next);
+            break;
+        }
+        start_what_may(&p, &next);
+        if (running(&p) == 0) {
+            continue;
+        }
+        int64_t deadline = INT64_MAX;
+        size_t count = gather(&p, fds, &deadline);
+        int64_t left = deadline == INT64_MAX ? INT_MAX : deadline - clock_ms();
+        (void)poll(fds, count, left < 0 ? 0 : left > INT_MAX - 1 ? -1 : (int)left + 1);
+        step(&p);
+    }
+    free(p.slots);
+    free(fds);
+    return 0;
+}

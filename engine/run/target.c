@@ -1,0 +1,469 @@
+#include "run/target.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "run/head.h"
+#include "run/loader.h"
+#include "run/signals.h"
+
+static const json_t *doc(const run_request *r) {
+    return r->cfg->doc;
+}
+
+static const char *str(const json_t *object, const char *key) {
+    return json_string_value(json_object_get(object, key));
+}
+
+static bool wants_server(const run_request *r) {
+    const char *platform = str(doc(r), "platform");
+    return platform == NULL || strcmp(platform, "embedded") == 0;
+}
+
+/* Host names out of URLs, so that the broker resolves these and no others. */
+static void add_host(json_t *hosts, const char *url) {
+    const char *at = url != NULL ? strstr(url, "://") : NULL;
+    if (at == NULL) {
+        return;
+    }
+    at += 3;
+    size_t authority = strcspn(at, "/?#");
+    for (size_t i = authority; i > 0; i--) {
+        if (at[i - 1] == '@') {
+            at += i;
+            authority -= i;
+            break;
+        }
+    }
+    size_t n = strcspn(at, ":/?#");
+    n = n < authority ? n : authority;
+    if (n > 0 && at[0] != '[') {
+        json_array_append_new(hosts, json_stringn(at, n));
+    }
+}
+
+static json_t *all_hosts(const json_t *settings) {
+    json_t *hosts = json_array();
+    json_t *endpoints = json_object_get(settings, "endpoints");
+    for (void *it = json_object_iter(endpoints); it != NULL; it = json_object_iter_next(endpoints, it)) {
+        add_host(hosts, str(json_object_iter_value(it), "url"));
+    }
+    static const char *const ROLES[] = {"admin", "app", "operator", NULL};
+    for (size_t i = 0; ROLES[i] != NULL; i++) {
+        const json_t *spec = json_object_get(json_object_get(settings, "database"), ROLES[i]);
+        add_host(hosts, str(spec, "url"));
+        if (str(spec, "host") != NULL) {
+            json_array_append(hosts, json_object_get(spec, "host"));
+        }
+    }
+    return hosts;
+}
+
+static json_t *read_helpers(const paths *tree) {
+    json_t *out = json_object();
+    char path[4200];
+    snprintf(path, sizeof path, "%s/stdlib/audit/roster.lua", tree->share);
+    buf text = BUF_INIT;
+    err ignored;
+    if (fs_read(path, 1u << 20, &text, &ignored) == 0) {
+        json_object_set_new(out, "roster", json_stringn(buf_str(&text), text.len));
+    }
+    buf_free(&text);
+    return out;
+}
+
+int target_open_offline(target *t, const run_request *r, const paths *tree, err *e) {
+    *t = (target){
+        .embedded = wants_server(r), .audits = json_array(), .hosts = all_hosts(doc(r)), .helpers = read_helpers(tree)};
+    t->tenant = json_pack("{s:s}", "code", r->tenant != NULL ? r->tenant : "");
+    if (t->audits == NULL || t->hosts == NULL || t->helpers == NULL || t->tenant == NULL) {
+        return err_set(e, "out_of_memory", "out of memory");
+    }
+    return 0;
+}
+
+int target_open(target *t, const run_request *r, const paths *tree, err *e) {
+    (void)r;
+    if (!t->embedded) {
+        return 0;
+    }
+    char *migrations = fs_join(tree->share, "stdlib/platform/migrations");
+    pg_options o = {.migrations_dir = migrations, .interrupted = &signals_flag};
+    int rc = migrations != NULL ? pg_acquire(&o, &t->server, e) : err_set(e, "out_of_memory", "out of memory");
+    free(migrations);
+    if (rc != 0) {
+        return -1;
+    }
+    char *state = pg_state_dir(e);
+    t->artifacts = state != NULL ? fs_join(state, "artifacts") : NULL;
+    free(state);
+    if (t->artifacts == NULL) {
+        return -1;
+    }
+    return fs_mkdirs(t->artifacts, 0700, e);
+}
+
+void target_close(target *t) {
+    pg_release(t->server);
+    free(t->artifacts);
+    json_decref(t->tenant);
+    json_decref(t->audits);
+    json_decref(t->helpers);
+    json_decref(t->hosts);
+    *t = (target){0};
+}
+
+/* "host:port/database" of an external database's admin (else app) connection, without any credential. */
+static void external_place(const json_t *settings, char *host, size_t host_cap, char *database, size_t database_cap) {
+    const json_t *db = json_object_get(settings, "database");
+    const json_t *spec = json_object_get(db, "admin");
+    spec = spec != NULL ? spec : json_object_get(db, "app");
+    const char *url = str(spec, "url");
+    snprintf(host, host_cap, "%s", str(spec, "host") != NULL ? str(spec, "host") : "");
+    snprintf(database, database_cap, "%s", str(spec, "dbname") != NULL ? str(spec, "dbname") : "");
+    const char *at = url != NULL ? strstr(url, "://") : NULL;
+    if (at == NULL) {
+        return;
+    }
+    at += 3;
+    const char *end = at + strcspn(at, "/?");
+    for (const char *p = at; p < end; p++) {
+        at = *p == '@' ? p + 1 : at;
+    }
+    snprintf(host, host_cap, "%.*s", (int)(end - at), at);
+    if (*end == '/') {
+        snprintf(database, database_cap, "%.*s", (int)strcspn(end + 1, "?"), end + 1);
+    }
+}
+
+char *target_line(const target *t, const run_request *r) {
+    char *line = NULL;
+    const char *file = r->cfg->path != NULL ? r->cfg->path : "none";
+    if (t->embedded) {
+        if (asprintf(&line, "target: embedded platform (%s), socket %s, database %s, config %s",
+                     pg_is_kept(t->server) ? "kept" : "private", pg_socket_dir(t->server), pg_database(t->server),
+                     file) < 0) {
+            return NULL;
+        }
+        return line;
+    }
+    char host[256];
+    char database[128];
+    external_place(doc(r), host, sizeof host, database, sizeof database);
+    if (asprintf(&line, "target: external platform, host %s, database %s, config %s", host[0] != '\0' ? host : "(none)",
+                 database[0] != '\0' ? database : "(none)", file) < 0) {
+        return NULL;
+    }
+    return line;
+}
+
+json_t *target_report(const target *t, const run_request *r, const json_t *prepared) {
+    char host[256];
+    char database[128];
+    if (t->embedded) {
+        snprintf(host, sizeof host, "%s", pg_socket_dir(t->server));
+        snprintf(database, sizeof database, "%s", pg_database(t->server));
+    } else {
+        external_place(doc(r), host, sizeof host, database, sizeof database);
+    }
+    const json_t *schema = json_object_get(prepared, "schema_hash");
+    return json_pack("{s:s, s:s, s:s, s:s?, s:O?}", "platform", t->embedded ? "embedded" : "external", "host", host,
+                     "database", database, "config", r->cfg->path, "schema_hash",
+                     json_is_string(schema) ? schema : NULL);
+}
+
+/* --- audits --- */
+
+static json_t *broken_audit(const char *path, size_t id, const err *why) {
+    return json_pack("{s:I, s:s, s:s, s:{s:s, s:s, s:s, s:s}}", "id", (json_int_t)id, "name", path, "path", path,
+                     "error", "code", why->code, "message", why->message, "detail", why->detail, "fix", why->fix);
+}
+
+static json_t *load_audit(const char *path, size_t id, err *why) {
+    json_t *raw = NULL;
+    json_t *head = NULL;
+    json_t *entry = NULL;
+    if (loader_head(path, NULL, &raw, why) == 0 && head_check(raw, &head, why) == 0) {
+        if (str(head, "kind") == NULL || strcmp(str(head, "kind"), "audit") != 0) {
+            err_set(why, "audit_shape", "%s: expected a tenant audit, found a %s", path, str(head, "kind"));
+        } else {
+            entry = json_pack("{s:I, s:O, s:s, s:O, s:O?}", "id", (json_int_t)id, "name", json_object_get(head, "name"),
+                              "path", path, "source", json_object_get(raw, "source"), "pack",
+                              json_object_get(head, "pack"));
+        }
+    }
+    json_decref(head);
+    json_decref(raw);
+    return entry;
+}
+
+int target_add_audit(target *t, const char *path, err *e) {
+    err why;
+    err_clear(&why);
+    size_t id = json_array_size(t->audits);
+    json_t *entry = load_audit(path, id, &why);
+    if (entry == NULL) {
+        entry = broken_audit(path, id, &why);
+    }
+    return entry != NULL && json_array_append_new(t->audits, entry) == 0 ? 0
+                                                                         : err_set(e, "out_of_memory", "out of memory");
+}
+
+/* --- jobs --- */
+
+static json_t *embedded_role(const target *t, const char *role) {
+    const char *user = strcmp(role, "admin") == 0      ? PG_SUPERUSER
+                       : strcmp(role, "operator") == 0 ? "platform_admin"
+                                                       : "app_user";
+    return json_pack("{s:s, s:i, s:s, s:s}", "host", pg_socket_dir(t->server), "port", pg_port(t->server), "dbname",
+                     pg_database(t->server), "user", user);
+}
+
+/* The connection of a role on an external platform. A role without a login of its own is the admin's login with SET
+ * ROLE. */
+static json_t *external_role(const json_t *settings, const char *role) {
+    const json_t *db = json_object_get(settings, "database");
+    json_t *spec = json_object_get(db, role);
+    if (spec == NULL) {
+        char key[64];
+        snprintf(key, sizeof key, "database.%s", role);
+        return json_pack("{s:s}", "missing", key);
+    }
+    json_t *own = json_copy(spec);
+    if (str(spec, "url") == NULL && str(spec, "host") == NULL && str(spec, "dbname") == NULL) {
+        json_t *admin = json_object_get(db, "admin");
+        if (admin == NULL) {
+            json_decref(own);
+            return json_pack("{s:s}", "missing", "database.admin");
+        }
+        json_object_update_missing(own, admin);
+    }
+    return own;
+}
+
+static json_t *job_databases(const target *t, const run_request *r, const json_t *needs) {
+    json_t *out = json_object();
+    size_t i;
+    json_t *role;
+    json_array_foreach(json_object_get(needs, "db"), i, role) {
+        const char *name = json_string_value(role);
+        json_object_set_new(out, name, t->embedded ? embedded_role(t, name) : external_role(doc(r), name));
+    }
+    return out;
+}
+
+/* An endpoint as the http module takes it: the credential of its auth entry becomes a header that no script sees. */
+static json_t *job_endpoint(const json_t *settings, const char *name) {
+    json_t *spec = json_object_get(json_object_get(settings, "endpoints"), name);
+    if (spec == NULL) {
+        char key[160];
+        snprintf(key, sizeof key, "endpoints.%s", name);
+        return json_pack("{s:s}", "missing", key);
+    }
+    json_t *out = json_copy(spec);
+    const char *auth = str(spec, "auth");
+    json_object_del(out, "auth");
+    if (auth != NULL && strcmp(auth, "api_key") == 0) {
+        const json_t *key = json_object_get(json_object_get(settings, "auth"), "api_key");
+        json_object_set_new(
+            out, "auth",
+            json_pack("{s:O, s:O}", "header", json_object_get(key, "header"), "value", json_object_get(key, "value")));
+    }
+    return out;
+}
+
+static json_t *job_endpoints(const run_request *r, const json_t *needs) {
+    json_t *out = json_object();
+    json_t *wanted = json_object_get(needs, "endpoints");
+    if (json_is_true(wanted)) {
+        json_t *all = json_object_get(doc(r), "endpoints");
+        for (void *it = json_object_iter(all); it != NULL; it = json_object_iter_next(all, it)) {
+            json_object_set_new(out, json_object_iter_key(it), job_endpoint(doc(r), json_object_iter_key(it)));
+        }
+        return out;
+    }
+    size_t i;
+    json_t *name;
+    json_array_foreach(wanted, i, name) {
+        json_object_set_new(out, json_string_value(name), job_endpoint(doc(r), json_string_value(name)));
+    }
+    return out;
+}
+
+static json_t *job_stores(const target *t, const run_request *r, const json_t *needs) {
+    json_t *out = json_object();
+    size_t i;
+    json_t *name;
+    json_array_foreach(json_object_get(needs, "stores"), i, name) {
+        json_t *spec = json_object_get(doc(r), json_string_value(name));
+        const char *kind = str(spec, "kind");
+        json_t *entry = NULL;
+        if (kind != NULL && strcmp(kind, "local") == 0) {
+            const char *path = str(spec, "path") != NULL ? str(spec, "path") : t->artifacts;
+            entry = path != NULL ? json_pack("{s:s, s:s, s:b}", "kind", "local", "path", path, "create", 1) : NULL;
+        } else if (kind != NULL) {
+            entry = json_deep_copy(spec);
+        }
+        json_object_set_new(out, json_string_value(name), entry != NULL ? entry : json_pack("{s:O}", "missing", name));
+    }
+    return out;
+}
+
+/* Options of type path become stores beneath what they name. */
+static json_t *job_files(const json_t *head, const json_t *options) {
+    json_t *out = json_object();
+    json_t *specs = json_object_get(head, "options");
+    for (void *it = json_object_iter(specs); it != NULL; it = json_object_iter_next(specs, it)) {
+        const char *name = json_object_iter_key(it);
+        const char *type = str(json_object_iter_value(it), "type");
+        const json_t *value = json_object_get(options, name);
+        const char *path = str(value, "path");
+        const char *access = str(value, "access");
+        if (type == NULL || strcmp(type, "path") != 0 || path == NULL) {
+            continue;
+        }
+        bool writes = access != NULL && strcmp(access, "write") == 0;
+        bool file = !writes && !fs_is_dir(path);
+        json_object_set_new(out, name,
+                            json_pack("{s:s, s:s, s:b, s:b}", "kind", file ? "file" : "local", "path", path, "readonly",
+                                      !writes, "create", writes));
+    }
+    return out;
+}
+
+/* What every gate may know of the configuration: nothing secret is in it. */
+static json_t *public_config(const run_request *r) {
+    static const char *const WHOLE[] = {"platform", "packs", "validation_tenant", "adapter", "trust", NULL};
+    static const char *const DATABASE[] = {"tenant", "schemas",  "exclude", "tenant_scoped",
+                                           "shared", "fixtures", "probe",   NULL};
+    json_t *out = json_object();
+    json_t *database = json_object();
+    for (size_t i = 0; WHOLE[i] != NULL; i++) {
+        json_t *v = json_object_get(doc(r), WHOLE[i]);
+        if (v != NULL) {
+            json_object_set(out, WHOLE[i], v);
+        }
+    }
+    const json_t *from = json_object_get(doc(r), "database");
+    for (size_t i = 0; DATABASE[i] != NULL; i++) {
+        json_t *v = json_object_get(from, DATABASE[i]);
+        if (v != NULL) {
+            json_object_set(database, DATABASE[i], v);
+        }
+    }
+    const char *role = str(json_object_get(from, "app"), "role");
+    if (role != NULL) {
+        json_object_set_new(database, "app_role", json_string(role));
+    }
+    if (json_object_get(database, "tenant") == NULL) {
+        json_object_set_new(database, "tenant", json_object());
+    }
+    json_object_set_new(out, "database", database);
+    static const char *const KINDS[] = {"solver", "artifacts", NULL};
+    for (size_t i = 0; KINDS[i] != NULL; i++) {
+        json_object_set_new(out, KINDS[i], json_pack("{s:s?}", "kind", str(json_object_get(doc(r), KINDS[i]), "kind")));
+    }
+    json_t *names = json_array();
+    json_t *endpoints = json_object_get(doc(r), "endpoints");
+    for (void *it = json_object_iter(endpoints); it != NULL; it = json_object_iter_next(endpoints, it)) {
+        json_array_append_new(names, json_string(json_object_iter_key(it)));
+    }
+    json_object_set_new(out, "endpoints", names);
+    json_object_set_new(out, "recording", json_boolean(json_object_get(doc(r), "recording") != NULL));
+    const char *debug = getenv("DEBUG_DETERMINISM");
+    json_object_set_new(out, "debug_determinism", json_boolean(debug != NULL && strcmp(debug, "1") == 0));
+    return out;
+}
+
+static json_t *job_audits(const target *t, const json_t *needs) {
+    if (!json_is_true(json_object_get(needs, "audits"))) {
+        return NULL;
+    }
+    json_t *out = json_array();
+    size_t i;
+    json_t *audit;
+    json_array_foreach(t->audits, i, audit) {
+        json_array_append_new(out, json_pack("{s:O, s:O, s:O, s:O?}", "id", json_object_get(audit, "id"), "name",
+                                             json_object_get(audit, "name"), "path", json_object_get(audit, "path"),
+                                             "pack", json_object_get(audit, "pack")));
+    }
+    return out;
+}
+
+static json_t *job_auth(const run_request *r, const json_t *needs) {
+    json_t *out = json_object();
+    size_t i;
+    json_t *name;
+    json_array_foreach(json_object_get(needs, "auth"), i, name) {
+        json_t *entry = json_object_get(json_object_get(doc(r), "auth"), json_string_value(name));
+        const json_t *value = json_object_get(entry, "value");
+        if (entry != NULL) {
+            json_object_set(out, json_string_value(name), value != NULL ? (json_t *)value : entry);
+        }
+    }
+    return out;
+}
+
+json_t *target_job(const target *t, const run_request *r, const json_t *gate, const char *mode) {
+    const json_t *head = json_object_get(gate, "head");
+    const json_t *needs = json_object_get(head, "needs");
+    json_t *options = json_object_get(gate, "options");
+    json_t *failures = json_object_get(head, "failures");
+    json_t *commands = json_object_get(needs, "commands");
+    json_t *job =
+        json_pack("{s:s, s:O, s:O, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "mode", mode, "tenant", t->tenant, "options",
+                  options, "config", public_config(r), "db", job_databases(t, r, needs), "endpoints",
+                  job_endpoints(r, needs), "stores", job_stores(t, r, needs), "files", job_files(head, options), "auth",
+                  job_auth(r, needs), "platform", json_pack("{s:s}", "kind", t->embedded ? "embedded" : "external"));
+    if (job == NULL) {
+        return NULL;
+    }
+    json_object_set_new(job, "failures", failures != NULL ? json_incref(failures) : json_object());
+    json_object_set_new(job, "commands", commands != NULL ? json_incref(commands) : json_array());
+    json_object_set_new(job, "solver", json_boolean(json_is_true(json_object_get(needs, "solver"))));
+    json_object_set_new(job, "verbose", json_boolean(r->verbose));
+    json_object_set_new(job, "apply", json_boolean(r->apply));
+    json_t *audits = job_audits(t, needs);
+    if (audits != NULL) {
+        json_object_set_new(job, "audits", audits);
+    }
+    if (r->only != NULL) {
+        json_object_set(job, "only", r->only);
+    }
+    return job;
+}
+
+static void add_solver(json_t *out, const json_t *solver, const paths *tree) {
+    const char *kind = str(solver, "kind");
+    if (kind == NULL || strcmp(kind, "reference") == 0) {
+        char *program = fs_join(tree->libexec, "roster-solver");
+        double wall = json_number_value(json_object_get(solver, "wall_s"));
+        json_object_set_new(out, "solver:roster",
+                            json_pack("{s:[s], s:f}", "argv", program, "wall_s", wall > 0 ? wall : 60.0));
+        free(program);
+    } else if (strcmp(kind, "command") == 0) {
+        json_object_set(out, "solver:roster", (json_t *)solver);
+        json_object_set(out, "solver:routing", (json_t *)solver);
+    }
+}
+
+json_t *target_commands(const run_request *r, const json_t *head, const paths *tree) {
+    json_t *out = json_object();
+    const json_t *needs = json_object_get(head, "needs");
+    size_t i;
+    json_t *name;
+    json_array_foreach(json_object_get(needs, "commands"), i, name) {
+        json_t *spec = json_object_get(json_object_get(doc(r), "commands"), json_string_value(name));
+        if (spec != NULL) {
+            json_object_set(out, json_string_value(name), spec);
+        }
+    }
+    if (json_is_true(json_object_get(needs, "solver"))) {
+        add_solver(out, json_object_get(doc(r), "solver"), tree);
+    }
+    return out;
+}

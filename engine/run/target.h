@@ -1,0 +1,44 @@
+/* target.h: what a run is aimed at, and what of it each worker is handed. */
+#ifndef GE_RUN_TARGET_H
+#define GE_RUN_TARGET_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/paths.h"
+#include "prim/pg.h"
+#include "run/broker.h"
+#include "run/engine.h"
+
+typedef struct target {
+    bool embedded;
+    pg_server *server; /* embedded: owned */
+    char *artifacts;   /* embedded: the local store's directory, owned */
+    json_t *tenant;    /* {"code", "id"?}, owned */
+    json_t *audits;    /* of the run: [{"id", "name", "path", "source"|"error"}], owned */
+    json_t *helpers;   /* {"roster": source} for audits, owned */
+    json_t *hosts;     /* names the broker may resolve, owned */
+} target;
+
+/* What needs no platform; then, with target_open, starts the embedded one where the configuration asks for it. */
+int target_open_offline(target *t, const run_request *r, const paths *tree, err *e);
+int target_open(target *t, const run_request *r, const paths *tree, err *e);
+void target_close(target *t);
+
+/* The line that is shown first: what this run is aimed at. New memory. */
+char *target_line(const target *t, const run_request *r);
+/* The report's "target", a new reference. `prepared` is what the prepare worker found, or NULL. */
+json_t *target_report(const target *t, const run_request *r, const json_t *prepared);
+
+/* Reads a tenant audit in a loader; what is wrong with it is in its entry. Appends to t->audits; -1 only out of memory.
+ */
+int target_add_audit(target *t, const char *path, err *e);
+
+/* A worker's job (stdlib/internal/runner.lua) for one gate of the request: its options, and of the configuration what
+ * its head declares. New reference; NULL out of memory. */
+json_t *target_job(const target *t, const run_request *r, const json_t *gate, const char *mode);
+/* The commands a gate declared, with its pack's solver where it needs one; new reference. */
+json_t *target_commands(const run_request *r, const json_t *head, const paths *tree);
+
+#endif

@@ -1,0 +1,101 @@
+#include "run/worker.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/frame.h"
+#include "base/fs.h"
+#include "vm/conv.h"
+#include "vm/luax.h"
+#include "vm/vm.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#endif
+
+#define CHANNEL_FD 3
+#define PRINT_MAX 8192
+
+static const char RUNNER[] = "return require('internal.runner')(...)";
+
+static void print_line(void *ctx, const char *text, size_t n) {
+    (void)ctx;
+    /* What cannot be written is lost: a print must not end a gate. */
+    (void)fs_write_all(1, text, n < PRINT_MAX ? n : PRINT_MAX);
+    (void)fs_write_all(1, "\n", 1);
+}
+
+static void send(json_t *event) {
+    err ignored;
+    if (event == NULL || frame_write(CHANNEL_FD, event, NULL, 0, &ignored) != 0) {
+        _exit(1);
+    }
+    json_decref(event);
+}
+
+static char *dir_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash == NULL || slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}
+
+/* lua_CFunction(job as light userdata): pushes the job as a table; apart so that running out of memory is caught. */
+static int push_job(lua_State *L) {
+    conv_push_json(L, lua_touserdata(L, 1));
+    return 1;
+}
+
+/* Leaves the runner's three arguments on the stack: job, the script's chunk or nil, the message handler. */
+static int push_arguments(vm *v, const worker_setup *s, err *e) {
+    lua_State *L = vm_lua(v);
+    lua_pushcfunction(L, push_job);
+    lua_pushlightuserdata(L, (void *)s->job);
+    if (vm_call(v, 1, 1, e) != 0) {
+        return -1;
+    }
+    if (s->script == NULL) {
+        lua_pushnil(L);
+    } else if (vm_load_file(v, s->script, false, e) != 0) {
+        return -1;
+    }
+    lua_pushcfunction(L, vm_message_handler);
+    return 0;
+}
+
+static int run(vm *v, const worker_setup *s, err *e) {
+    if (vm_load(v, "=runner", RUNNER, sizeof RUNNER - 1, true, e) != 0 || push_arguments(v, s, e) != 0) {
+        return -1;
+    }
+    return vm_call(v, 3, 0, e);
+}
+
+_Noreturn void worker_main(const worker_setup *s) {
+    err e;
+    char *script_dir = s->script != NULL ? dir_of(s->script) : NULL;
+    vm_options o = {.profile = VM_SCRIPT,
+                    .memory_bytes = s->memory_bytes,
+                    .stdlib_dir = s->stdlib_dir,
+                    .script_dir = script_dir,
+                    .modules_dir = s->modules_dir,
+                    .print = print_line};
+    vm *v = vm_new(&o, &e);
+    int rc = v != NULL ? run(v, s, &e) : -1;
+    if (rc == 0 && vm_memory_hit(v)) {
+        rc = err_set(&e, "script_memory", "the script hit its memory limit of %zu MB and went on",
+                     s->memory_bytes >> 20);
+        err_fix(&e, "raise limits.memory_mb, or make the script use less; a swallowed limit is never a pass");
+    }
+    if (rc != 0) {
+        send(json_pack("{s:s, s:{s:s, s:s, s:s, s:s}}", "t", "crash", "error", "code", e.code, "message", e.message,
+                       "detail", e.detail, "fix", e.fix));
+    }
+    send(json_pack("{s:s, s:I, s:I}", "t", "done", "memory_peak", (json_int_t)(v != NULL ? vm_memory_peak(v) : 0),
+                   "memory_limit", (json_int_t)s->memory_bytes));
+#if defined(__SANITIZE_ADDRESS__)
+    vm_free(v); /* so that the leak check, which _exit would skip, sees what the bindings forgot */
+    free(script_dir);
+    __lsan_do_leak_check();
+#endif
+    _exit(0);
+}

@@ -1,0 +1,176 @@
+/* sandbox_require.c: `require` limited to the standard library and the script's own directory. */
+#include <dlfcn.h>
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "vm/luax.h"
+#include "vm/vm_internal.h"
+
+/* C modules that are pure: no capability comes with them. All others reach a script only through ctx. */
+static const char *const PURE[] = {"engine.hash", "engine.json", "engine.task", NULL};
+
+/* [a-z0-9_]+ parts joined by dots: a name cannot say "..", "/" or an absolute path. */
+static bool name_ok(const char *name, size_t n) {
+    if (n == 0 || n > 100 || strlen(name) != n) {
+        return false;
+    }
+    bool start = true;
+    for (const char *p = name; *p != '\0'; p++) {
+        bool word = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '_';
+        if (!word && (start || *p != '.')) {
+            return false;
+        }
+        start = *p == '.';
+    }
+    return !start;
+}
+
+static int open_c_module(lua_State *L, vm *v, const char *name) {
+    char path[4200];
+    char symbol[160];
+    snprintf(path, sizeof path, "%s/engine/%s.so", v->o.modules_dir, name + strlen("engine."));
+    snprintf(symbol, sizeof symbol, "luaopen_engine_%s", name + strlen("engine."));
+    void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* stays open as long as the process: its functions are in Lua */
+    void *found = so != NULL ? dlsym(so, symbol) : NULL;
+    if (found == NULL) {
+        return luax_fail_fix(L, "install_broken", "build or install gate-engine again",
+                             "the module %s cannot be loaded: %s", name, dlerror());
+    }
+    lua_CFunction open;
+    memcpy(&open, &found,
+           sizeof open); /* ISO C has no cast from void* to a function; POSIX dlsym's rationale does this */
+    lua_pushcfunction(L, open);
+    lua_call(L, 0, 1);
+    return 1;
+}
+
+static bool c_module_allowed(const char *name, bool trusted) {
+    for (size_t i = 0; PURE[i] != NULL; i++) {
+        if (strcmp(name, PURE[i]) == 0) {
+            return true;
+        }
+    }
+    return trusted;
+}
+
+/* dir/a/b.lua for "a.b", in fresh memory, if there is such a file. */
+static char *find_in(const char *dir, const char *name) {
+    if (dir == NULL) {
+        return NULL;
+    }
+    char relative[128];
+    snprintf(relative, sizeof relative, "%s.lua", name);
+    for (char *p = relative; p < relative + strlen(name); p++) {
+        if (*p == '.') {
+            *p = '/';
+        }
+    }
+    char *path = fs_join(dir, relative);
+    if (path != NULL && !fs_exists(path)) {
+        free(path);
+        return NULL;
+    }
+    return path;
+}
+
+/* Pushes what the file's chunk returned. The path is freed before anything can raise. */
+static int run_file(lua_State *L, vm *v, const char *name, char *path, bool trusted) {
+    err e;
+    int rc = vm_load_file(v, path, trusted, &e);
+    if (rc == 0) {
+        if (v->loaded == NULL) {
+            v->loaded = json_array();
+        }
+        json_t *entry = json_pack("{s:s, s:s}", "name", name, "path", path);
+        if (entry == NULL || json_array_append_new(v->loaded, entry) != 0) {
+            rc = err_set(&e, "out_of_memory", "out of memory");
+        }
+    }
+    free(path);
+    if (rc != 0) {
+        return luax_raise(L, &e);
+    }
+    lua_pushstring(L, name);
+    lua_call(L, 1, 1);
+    if (lua_isnil(L, -1)) {
+        return luax_fail(L, "script_module", "module %s returned nothing; a module returns its table", name);
+    }
+    return 1;
+}
+
+static int run_helper(lua_State *L, vm *v, const char *name) {
+    const char *text = v->o.helpers != NULL ? json_string_value(json_object_get(v->o.helpers, name)) : NULL;
+    if (text == NULL) {
+        return luax_fail_fix(L, "script_module", "an audit sees the language, plan, and the helpers of its pack",
+                             "module %s does not exist for an audit", name);
+    }
+    char chunk[128];
+    snprintf(chunk, sizeof chunk, "@%s.lua", name);
+    err e;
+    if (vm_load(v, chunk, text, strlen(text), true, &e) != 0) {
+        return luax_raise(L, &e);
+    }
+    lua_call(L, 0, 1);
+    return 1;
+}
+
+/* Loads what is not loaded yet and pushes it. */
+static int load_module(lua_State *L, vm *v, const char *name, bool trusted) {
+    if (v->o.profile == VM_AUDIT) {
+        return run_helper(L, v, name);
+    }
+    if (strncmp(name, "engine.", 7) == 0 && strchr(name + 7, '.') == NULL && v->o.modules_dir != NULL) {
+        if (!c_module_allowed(name, trusted)) {
+            return luax_fail_fix(L, "script_capability", "declare it in needs and use the field of ctx",
+                                 "require: %s is a capability, not a module", name);
+        }
+        return open_c_module(L, v, name);
+    }
+    if (strncmp(name, "internal.", 9) == 0 && !trusted) {
+        return luax_fail(L, "script_module", "module %s is the engine's own", name);
+    }
+    char *path = find_in(v->o.stdlib_dir, name);
+    if (path == NULL) {
+        path = find_in(v->o.script_dir, name);
+    }
+    if (path == NULL) {
+        return luax_fail_fix(L, "script_module",
+                             "modules come from the engine's stdlib and from the script's own directory",
+                             "module %s was not found", name);
+    }
+    return run_file(L, v, name, path, strncmp(name, "internal.", 9) == 0);
+}
+
+int sandbox_require(lua_State *L) {
+    vm *v = sandbox_vm(L);
+    bool trusted = lua_toboolean(L, lua_upvalueindex(1));
+    size_t n = 0;
+    const char *name = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &n) : "";
+    if (!name_ok(name, n)) {
+        return luax_fail(L, "script_module",
+                         "require: expected a module name such as \"rls.catalogue\", in [a-z0-9_] and dots");
+    }
+    lua_settop(L, 1);
+    lua_getfield(L, LUA_REGISTRYINDEX, SANDBOX_LOADED);
+    if (lua_getfield(L, 2, name) != LUA_TNIL) {
+        if (lua_islightuserdata(L, -1)) {
+            return luax_fail(L, "script_module", "module %s requires itself, directly or through another", name);
+        }
+        bool internal =
+            strncmp(name, "internal.", 9) == 0 || (strncmp(name, "engine.", 7) == 0 && !c_module_allowed(name, false));
+        if (internal && !trusted) {
+            return luax_fail(L, "script_module", "module %s is the engine's own", name);
+        }
+        return 1;
+    }
+    lua_pop(L, 1);
+    lua_pushlightuserdata(L, v); /* marks it as being loaded */
+    lua_setfield(L, 2, name);
+    load_module(L, v, name, trusted);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, 2, name);
+    return 1;
+}

@@ -1,0 +1,201 @@
+#include "vm/vm.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/text.h"
+#include "vm/luax.h"
+#include "vm/vm_internal.h"
+
+#define SCRIPT_MAX (4u << 20)
+
+vm *vm_new(const vm_options *o, err *e) {
+    vm *v = calloc(1, sizeof *v);
+    if (v == NULL) {
+        err_set(e, "out_of_memory", "out of memory for a Lua state");
+        return NULL;
+    }
+    v->o = *o;
+    v->cap.limit = o->memory_bytes;
+    v->L = lua_newstate(alloc_capped, &v->cap);
+    if (v->L == NULL) {
+        err_set(e, "script_memory", "a Lua state needs more than the memory limit of %zu bytes", o->memory_bytes);
+        err_fix(e, "raise limits.memory_mb");
+        free(v);
+        return NULL;
+    }
+    lua_pushcfunction(v->L, sandbox_open);
+    lua_pushlightuserdata(v->L, v);
+    if (vm_call(v, 1, 0, e) != 0) {
+        vm_free(v);
+        return NULL;
+    }
+    return v;
+}
+
+void vm_free(vm *v) {
+    if (v != NULL) {
+        lua_close(v->L);
+        json_decref(v->loaded);
+        free(v);
+    }
+}
+
+lua_State *vm_lua(vm *v) {
+    return v->L;
+}
+
+bool vm_memory_hit(const vm *v) {
+    return v->cap.hit;
+}
+
+size_t vm_memory_peak(const vm *v) {
+    return v->cap.peak;
+}
+
+size_t vm_memory_limit(const vm *v) {
+    return v->cap.limit;
+}
+
+int vm_load(vm *v, const char *chunk, const char *text, size_t n, bool trusted, err *e) {
+    lua_State *L = v->L;
+    if (n > SCRIPT_MAX) {
+        return err_set(e, "script_syntax", "%s: a script of at most %u bytes was expected, this has %zu", chunk + 1,
+                       SCRIPT_MAX, n);
+    }
+    /* Like lua itself: a first line that starts with # is not Lua (Lua manual, section 7); its newline stays for the
+     * count. */
+    if (n > 0 && text[0] == '#') {
+        const char *eol = memchr(text, '\n', n);
+        n -= eol != NULL ? (size_t)(eol - text) : n;
+        text = eol != NULL ? eol : "";
+    }
+    if (luaL_loadbufferx(L, text, n, chunk, "t") != LUA_OK) {
+        vm_read_error(L, -1, e);
+        bool memory = v->cap.hit;
+        lua_pop(L, 1);
+        snprintf(e->code, sizeof e->code, "%s", memory ? "script_memory" : "script_syntax");
+        return -1;
+    }
+    lua_getfield(L, LUA_REGISTRYINDEX, trusted ? SANDBOX_TRUSTED_ENV : SANDBOX_ENV);
+    lua_setupvalue(L, -2, 1);
+    return 0;
+}
+
+int vm_load_file(vm *v, const char *path, bool trusted, err *e) {
+    buf text = BUF_INIT;
+    char chunk[4200];
+    snprintf(chunk, sizeof chunk, "@%s", path);
+    if (fs_read(path, SCRIPT_MAX, &text, e) != 0) {
+        snprintf(e->code, sizeof e->code, "script_missing");
+        buf_free(&text);
+        return -1;
+    }
+    int rc = vm_load(v, chunk, buf_str(&text), text.len, trusted, e);
+    buf_free(&text);
+    return rc;
+}
+
+/* Copies a string field of an error table, sanitised; what is not a string is left out. */
+static void error_field(lua_State *L, int idx, const char *key, char *out, size_t cap) {
+    lua_pushstring(L, key);
+    lua_rawget(L, idx);
+    size_t n = 0;
+    const char *s = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
+    if (s != NULL) {
+        buf b = BUF_INIT;
+        text_sanitise(&b, s, n, cap - 1, true);
+        snprintf(out, cap, "%s", buf_str(&b));
+        buf_free(&b);
+    }
+    lua_pop(L, 1);
+}
+
+void vm_read_error(lua_State *L, int idx, err *e) {
+    err_clear(e);
+    snprintf(e->code, sizeof e->code, "script_error");
+    idx = lua_absindex(L, idx);
+    if (!lua_checkstack(L, 3)) {
+        snprintf(e->message, sizeof e->message, "an error that could not be read: the Lua stack is full");
+        return;
+    }
+    size_t n = 0;
+    switch (lua_type(L, idx)) {
+    case LUA_TSTRING: {
+        const char *s = lua_tolstring(L, idx, &n);
+        buf b = BUF_INIT;
+        text_sanitise(&b, s, n, sizeof e->message - 1, true);
+        snprintf(e->message, sizeof e->message, "%s", buf_str(&b));
+        buf_free(&b);
+        if (n == 17 && memcmp(s, "not enough memory", 17) == 0) {
+            snprintf(e->code, sizeof e->code, "script_memory");
+        }
+        return;
+    }
+    case LUA_TTABLE:
+        error_field(L, idx, "code", e->code, sizeof e->code);
+        error_field(L, idx, "message", e->message, sizeof e->message);
+        error_field(L, idx, "detail", e->detail, sizeof e->detail);
+        error_field(L, idx, "fix", e->fix, sizeof e->fix);
+        if (e->message[0] == '\0') {
+            snprintf(e->message, sizeof e->message, "a table without a message was raised");
+        }
+        return;
+    case LUA_TNUMBER:
+        snprintf(e->message, sizeof e->message, "the number %.14g was raised", lua_tonumber(L, idx));
+        return;
+    default:
+        snprintf(e->message, sizeof e->message, "a %s was raised", luaL_typename(L, idx));
+    }
+}
+
+/* file:line of the innermost Lua function, or "". Level 0 is the handler itself. */
+static void innermost_lua(lua_State *L, char *out, size_t cap) {
+    lua_Debug ar;
+    out[0] = '\0';
+    for (int level = 0; level < 50 && lua_getstack(L, level, &ar); level++) {
+        if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0) {
+            snprintf(out, cap, "%s:%d", ar.short_src, ar.currentline);
+            return;
+        }
+    }
+}
+
+int vm_message_handler(lua_State *L) {
+    err e;
+    vm_read_error(L, 1, &e);
+    char where[LUA_IDSIZE + 16];
+    innermost_lua(L, where, sizeof where);
+    luax_push_error(L, &e);
+    if (where[0] != '\0') {
+        lua_pushstring(L, where);
+        lua_setfield(L, -2, "where");
+    }
+    return 1;
+}
+
+int vm_call(vm *v, int nargs, int nresults, err *e) {
+    lua_State *L = v->L;
+    int base = lua_gettop(L) - nargs;
+    lua_pushcfunction(L, vm_message_handler);
+    lua_insert(L, base);
+    int rc = lua_pcall(L, nargs, nresults, base);
+    if (rc != LUA_OK) {
+        vm_read_error(L, -1, e);
+        if (rc == LUA_ERRMEM || v->cap.hit) {
+            err_set(e, "script_memory", "the script used more than its memory limit of %zu MB", v->cap.limit >> 20);
+            err_fix(e, "make the script use less memory, or raise limits.memory_mb in the configuration");
+        }
+        lua_settop(L, base - 1);
+        return -1;
+    }
+    lua_remove(L, base);
+    return 0;
+}
+
+json_t *vm_loaded_files(vm *v) {
+    return v->loaded != NULL ? json_incref(v->loaded) : json_array();
+}

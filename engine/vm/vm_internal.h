@@ -1,0 +1,31 @@
+/* vm_internal.h: shared by vm.c and sandbox*.c alone. */
+#ifndef GE_VM_VM_INTERNAL_H
+#define GE_VM_VM_INTERNAL_H
+
+#include "vm/alloc.h"
+#include "vm/vm.h"
+
+/* Registry names. */
+#define SANDBOX_ENV "gate.env"
+#define SANDBOX_TRUSTED_ENV "gate.env.trusted"
+#define SANDBOX_LOADED "gate.loaded"
+#define SANDBOX_VM "gate.vm"
+
+struct vm {
+    vm_options o;
+    alloc_cap cap;
+    lua_State *L;
+    json_t *loaded; /* owned: files that require loaded */
+};
+
+/* lua_CFunction(vm as light userdata): opens libraries and builds both environments. */
+int sandbox_open(lua_State *L);
+/* The vm of a state. [-0, +0, -] */
+vm *sandbox_vm(lua_State *L);
+/* require for an environment; upvalue 1 says whether it is the trusted one. */
+int sandbox_require(lua_State *L);
+/* What VM_AUDIT replaces so that the same input gives the same bytes; the library table is at the top. */
+void sandbox_deterministic_base(lua_State *L, int env);
+void sandbox_deterministic_string(lua_State *L, int lib);
+
+#endif

@@ -1,0 +1,334 @@
+--- The engine's side of a worker: builds ctx from the job, runs the script's function, sends what happened as events.
+--- Loaded by the worker with an environment of its own; scripts cannot require it.
+---
+--- job = { mode = "run"|"recover"|"operation"|"prepare", tenant, options, config, platform, verbose, only, apply, findings, needs,
+---         db = { role = spec }, endpoints, stores, files, commands, audits, auth, failures }
+local errors = require "errors"
+
+local runner = {}
+
+--- Sends one event; a lost channel ends the worker, which the supervisor reports.
+local function sender(channel)
+  return function(event) channel:send(event) end
+end
+
+local function text_of(value)
+  if value == nil then return nil end
+  return type(value) == "string" and value or tostring(value)
+end
+
+--- What was raised, as the supervisor takes it. The message handler has read it raw already; memory errors come past it.
+local function error_of(raised)
+  if errors.is(raised) then
+    return { code = raised.code, message = raised.message, detail = raised.detail, fix = raised.fix, where = rawget(raised, "where") }
+  end
+  return { code = "script_error", message = type(raised) == "string" and raised or "a " .. type(raised) .. " was raised" }
+end
+
+local SKIP = {} -- raised by ctx:skip; never leaves the check
+
+local Checks = {}
+Checks.__index = Checks
+
+local function need_check(self, what)
+  local check = self.current[coroutine.running()] or self.current.main
+  if not check then
+    errors.raise { code = "script_usage", message = "ctx:" .. what .. " was called outside of a check",
+      fix = "call it inside the function given to ctx:check" }
+  end
+  return check
+end
+
+local function new_context(job, send, handler)
+  local ctx = {
+    tenant = job.tenant, options = job.options, config = job.config, platform = job.platform, mode = job.mode,
+    verbose = job.verbose or false,
+  }
+  local state = { current = {}, only = job.only, send = send, handler = handler, job = job }
+  return ctx, setmetatable(state, Checks)
+end
+
+--- Is the check among those --only names, by its own name or its group's?
+local function selected(state, name, group)
+  if not state.only then return true end
+  for _, wanted in ipairs(state.only) do
+    if wanted == name or wanted == group then return true end
+  end
+  return false
+end
+
+local function run_check(state, name, fn)
+  local co, is_main = coroutine.running()
+  if is_main then co = "main" end -- what task.map starts inside this check counts for it
+  local outer = state.current[co]
+  state.send { t = "check", name = name }
+  state.current[co] = name
+  local ok, raised = xpcall(fn, function(e)
+    if e == SKIP then return SKIP end
+    return state.handler(e)
+  end)
+  state.current[co] = outer
+  if not ok and raised ~= SKIP then
+    state.send { t = "check_error", check = name, error = error_of(raised) }
+  end
+  state.send { t = "check_end", check = name }
+end
+
+local function add_check_methods(ctx, state)
+  local send = state.send
+
+  function ctx:check(name, fn, options)
+    if type(name) ~= "string" or type(fn) ~= "function" then
+      errors.raise { code = "bad_argument", message = "ctx:check: expected a name and a function, got " .. type(name) .. " and " .. type(fn) }
+    end
+    local group = type(options) == "table" and options.group or nil
+    if not selected(state, name, group) then
+      send { t = "unselected", name = name }
+      if group then send { t = "unselected", name = group } end
+      return
+    end
+    run_check(state, name, fn)
+  end
+
+  function ctx:fail(class, fields)
+    local check = need_check(state, "fail")
+    if not state.job.failures[class] then
+      errors.raise { code = "failure_unknown", message = ("ctx:fail: %q is not a class of this script's failures"):format(tostring(class)),
+        fix = "declare it in failures = { … }" }
+    end
+    fields = fields or {}
+    local args
+    if fields.args then
+      args = {}
+      for i, value in ipairs(fields.args) do args[i] = text_of(value) end
+    end
+    send { t = "finding", check = check, class = class, object = text_of(fields.object), detail = text_of(fields.detail),
+      fix = text_of(fields.fix), reproduce = text_of(fields.reproduce), severity = fields.severity, args = args }
+  end
+
+  function ctx:advise(class, fields)
+    local copy = {}
+    for k, v in pairs(fields or {}) do copy[k] = v end
+    copy.severity = "advisory"
+    self:fail(class, copy)
+  end
+
+  --- Ends the check as SKIP. `absent` names the configuration key whose absence makes the check needless ("packs.routing"): the
+  --- supervisor looks itself, and a skip it cannot prove is an ERROR.
+  function ctx:skip(reason, absent)
+    send { t = "skip", check = need_check(state, "skip"), reason = text_of(reason), absent = absent }
+    error(SKIP, 0)
+  end
+
+  function ctx:fact(name, value) send { t = "fact", name = name, value = value } end
+
+  function ctx:summary(text) send { t = "summary", text = text_of(text) } end
+
+  function ctx:log(format, ...)
+    send { t = "log", text = select("#", ...) > 0 and format:format(...) or text_of(format) }
+  end
+
+  function ctx:say(text) send { t = "say", text = text_of(text) } end
+end
+
+--- A table whose fields are made when they are first read; reading one that was not declared says how to declare it.
+local function lazy(what, make, declared)
+  return setmetatable({}, {
+    __index = function(t, name)
+      if type(name) == "string" and declared[name] ~= nil then
+        local value = make(name, declared[name])
+        rawset(t, name, value)
+        return value
+      end
+      errors.raise { code = "not_declared", message = ("%s.%s is not declared by this script"):format(what, tostring(name)),
+        fix = ("add it to needs: %s"):format(what) }
+    end,
+    __metatable = false,
+  })
+end
+
+local function refuse_missing(spec, what)
+  if spec.missing then
+    errors.raise { code = "config_missing_key", message = ("%s needs %s, which the configuration does not define"):format(what, spec.missing),
+      fix = ("add %s to gate-engine.conf.lua"):format(spec.missing) }
+  end
+end
+
+--- Resolved by the broker, since a contained worker cannot look names up; addresses and sockets need no look-up.
+local function host_address(channel, spec)
+  local host = spec.host or (spec.url and spec.url:match("^postgres[%a]*://[^/?]-@?([%w%.%-]+)[:/?]") or nil)
+  if not host or host:find("^[%d%.]+$") or host:sub(1, 1) == "/" then return nil end
+  return channel:resolve(host)[1]
+end
+
+local function add_databases(ctx, job, channel)
+  if not next(job.db) then return end
+  local db = require "engine.db"
+  local function open(role, spec, extra)
+    refuse_missing(spec, "ctx.db." .. role)
+    local options = { application_name = "gate-engine" }
+    for k, v in pairs(spec) do options[k] = v end
+    for k, v in pairs(extra or {}) do options[k] = v end
+    if not options.hostaddr then options.hostaddr = host_address(channel, spec) end
+    return db.connect(options)
+  end
+  ctx.db = lazy("ctx.db", open, job.db)
+  --- One more connection of a declared role: ctx.db:open("app"). The caller closes it.
+  rawset(ctx.db, "open", function(_, role, extra)
+    local spec = job.db[role]
+    if not spec then
+      errors.raise { code = "not_declared", message = "ctx.db:open: the role " .. tostring(role) .. " is not declared by this script",
+        fix = "add it to needs.db" }
+    end
+    return open(role, spec, extra)
+  end)
+end
+
+local function add_http(ctx, job, channel)
+  if not next(job.endpoints) then return end
+  local client
+  local function request(_, options)
+    local spec = type(options) == "table" and job.endpoints[options.endpoint]
+    if spec then
+      refuse_missing(spec, "ctx.http")
+      if not spec.resolve and not spec.address then
+        local host = spec.url:match("^%a+://([^/:?#%[]+)")
+        spec.resolve = host and not host:find("^[%d%.]+$") and channel:resolve(host) or nil
+      end
+    end
+    if not client then
+      local known = {}
+      for name, endpoint in pairs(job.endpoints) do
+        if not endpoint.missing then known[name] = endpoint end
+      end
+      client = require("engine.http").client { endpoints = known }
+    end
+    return client:request(options)
+  end
+  ctx.http = { request = request }
+end
+
+local function add_stores(ctx, job)
+  local function open(_, spec)
+    refuse_missing(spec, "ctx.store")
+    return require("engine.store").open(spec)
+  end
+  ctx.store = lazy("ctx.store", open, job.stores)
+  ctx.files = lazy("ctx.files", open, job.files)
+  --- Writes a product into the directory that an option of type "path" names; nothing happens where the option was not given.
+  function ctx:artifact(option, name, bytes)
+    if job.files[option] then
+      return self.files[option]:put(name, bytes)
+    end
+    return nil
+  end
+end
+
+local function add_exec(ctx, job, channel)
+  if #job.commands > 0 then
+    ctx.exec = { run = function(_, name, options) return channel:run(name, options) end }
+  end
+  if not job.solver then return end
+  local json, hash = require "engine.json", require "engine.hash"
+  ctx.solver = {}
+  --- Gives the request to the pack's solver, as canonical JSON, and reads its answer.
+  function ctx.solver.solve(_, pack, request, options)
+    local reply = channel:run("solver:" .. pack, { stdin = hash.canonical(request), perturb = options and options.perturb,
+      timeout = options and options.timeout })
+    local ok, output = pcall(json.decode, reply.stdout)
+    if ok and type(output) == "table" and type(output.error) == "table" then
+      errors.raise { code = "solver_" .. tostring(output.error.code), message = tostring(output.error.message),
+        detail = text_of(output.error.detail), fix = text_of(output.error.fix) }
+    end
+    if reply.exit ~= 0 then
+      errors.raise { code = "solver_failed", detail = reply.stderr:sub(1, 1000),
+        message = reply.signal and ("the solver ended by signal %d"):format(reply.signal) or ("the solver ended with exit %d"):format(reply.exit),
+        fix = "run the solver by hand on the same input" }
+    end
+    if not ok or type(output) ~= "table" then
+      errors.raise { code = "solver_output", message = "the solver's output is not JSON", detail = text_of(ok and type(output) or output),
+        fix = "the solver writes one JSON object to standard output and nothing else" }
+    end
+    return { output = output, raw = reply.stdout, stderr = reply.stderr, exit = reply.exit, duration_ms = reply.duration_ms,
+      perturb = reply.perturb }
+  end
+end
+
+local function add_audits(ctx, job, channel)
+  if not job.audits then return end
+  local json = require "engine.json"
+  ctx.audits = {}
+  function ctx.audits.list() return job.audits end
+  --- Runs a tenant audit on a plan in a process of its own. What it cannot do is an ERROR verdict, never a raise.
+  function ctx.audits.run(_, id, plan)
+    local ok, reply = pcall(channel.request, channel, { op = "audit", audit = id }, json.encode(plan))
+    if ok then
+      if reply.error == json.null then reply.error = nil end
+      return reply
+    end
+    return { status = "ERROR", violations = {}, error = error_of(reply) }
+  end
+end
+
+local function add_apply(ctx, job, send, channel)
+  --- A step of recovery: {sql=, role="operator"}, {run="command"} or {note=}. Proposed only, unless --apply was given.
+  function ctx:apply(title, step)
+    local applied = false
+    if job.apply and step.sql then
+      self.db[step.role or "operator"]:script(step.sql)
+      applied = true
+    elseif job.apply and step.run then
+      local result = channel:run(step.run, {})
+      if result.exit ~= 0 then
+        errors.raise { code = "apply_failed", message = ("the command %s ended with exit %s"):format(step.run, tostring(result.exit)),
+          detail = result.stderr:sub(1, 500) }
+      end
+      applied = true
+    end
+    send { t = "proposal", title = text_of(title), sql = text_of(step.sql), run = text_of(step.run), note = text_of(step.note),
+      applied = applied }
+    return applied
+  end
+end
+
+local function build(job, channel, handler)
+  local send = sender(channel)
+  local ctx, state = new_context(job, send, handler)
+  add_check_methods(ctx, state)
+  add_databases(ctx, job, channel)
+  add_http(ctx, job, channel)
+  add_stores(ctx, job)
+  add_exec(ctx, job, channel)
+  add_audits(ctx, job, channel)
+  add_apply(ctx, job, send, channel)
+  ctx.auth = job.auth
+  return ctx, send
+end
+
+--- Calls a function of the script; what it raises outside of a check is the gate's error.
+local function protected(send, handler, fn, ...)
+  local ok, raised = xpcall(fn, handler, ...)
+  if not ok then send { t = "crash", error = error_of(raised) } end
+  return ok
+end
+
+function runner.main(job, chunk, handler)
+  local channel = require("engine.exec").attach(3)
+  local ctx, send = build(job, channel, handler)
+  if job.mode == "prepare" then
+    protected(send, handler, function() send { t = "result", value = require("internal.prepare")(ctx, job) } end)
+  else
+    local script
+    local loaded = protected(send, handler, function() script = chunk() end)
+    if loaded and type(script) == "table" then
+      if job.mode == "recover" then
+        protected(send, handler, script.recover, ctx, job.findings)
+      else
+        protected(send, handler, script.run, ctx)
+      end
+    end
+  end
+  channel:close()
+end
+
+return runner.main
