@@ -267,8 +267,9 @@ static void a_failure_beats_an_error_and_both_are_shown(void **state) {
     report_set_gate(report, 3, result("ERROR", "crashed", json_array()));
     assert_int_equal(report_finish(report, 10, true, -1), 1);
     const char *text = text_of(report, false, false);
-    has(text, "  ❌ FAIL - It failed\n     - thing\n  ⚠️ ERROR - The server went away\n     - during isolation\n     "
-              "Fix: Look at its log\n");
+    has(text,
+        "  ❌ FAIL - It failed\n     - thing\n  ⚠️ ERROR - The server went away\n     - during isolation\n     "
+        "Fix: Look at its log\n");
     has(text, "  ⚠️ ERROR - crashed\n");
     assert_string_equal(json_string_value(json_object_get(report, "status")), "FAIL");
     both_valid(report);
