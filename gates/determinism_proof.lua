@@ -1,0 +1,320 @@
+--- Gate 2: the same forecast and the same seed give the same plan, whatever else is different.
+--
+--   gate-engine run gates/determinism_proof.lua --tenant acme --forecast-id gurkerl_small --seed 94 --runs 3
+--   gate-engine recover gates/determinism_proof.lua --tenant acme --artifacts out/
+--
+-- The solver runs in a fresh process each time. Run 1 is the reference; the others run under another time zone, locale, clock,
+-- working directory, environment, processor and address layout (determinism.perturb). What could not be applied is a fact of the
+-- report. That identical answers answer the question at all is checked too: a constant is deterministic and worth nothing.
+
+local answer = require "determinism.answer"
+local causes = require "determinism.cause"
+local dataset = require "packs.roster.dataset"
+local diff = require "determinism.diff"
+local errors = require "errors"
+local gate = require "gate"
+local hash = require "hash"
+local matrix = require "determinism.matrix"
+local perturb = require "determinism.perturb"
+local plan = require "packs.roster.plan"
+local task = require "task"
+
+local MAX_PROBLEMS = 50
+local SIDE_BY_SIDE = 2
+local DIFF_LINES = 40
+local RERUN = "gate-engine run gates/determinism_proof.lua --tenant %s"
+
+--- Parse and expand: the request, and the hash of every stage before the solver.
+local function prepare(ctx)
+  local data = dataset.load(ctx.files.forecast_id)
+  local forecast = data.forecast
+  for _, issue in ipairs(forecast.issues) do
+    if issue.status == "FAIL" then
+      errors.raise { code = "forecast_invalid",
+        message = ("%s, line %d, column %d: %s: %s"):format(data.input, issue.line_no, issue.column, issue.code, issue.message),
+        fix = "Correct the forecast: a proof on a part of it would prove nothing" }
+    end
+  end
+  local work = dataset.prepare(data)
+  local limits = plan.limits(ctx.config.packs and ctx.config.packs.roster)
+  local request = plan.request(work.instances, ctx.options.seed, limits)
+  return { instances = work.instances, limits = limits, request = request,
+    stages = { { "parse", work.input_hash }, { "expand", hash.of(request.instances) }, { "request", hash.of(request) } } }
+end
+
+local function debug_log(ctx, ...)
+  if ctx.config.debug_determinism or ctx.verbose then ctx:log(...) end
+end
+
+--- One run in a fresh process. Errors are returned in .error, with the run and its conditions, so that the others still count.
+local function solve_once(ctx, request, number, parts)
+  local run = { number = number, parts = parts }
+  local ok, reply = pcall(ctx.solver.solve, ctx.solver, "roster", request, { perturb = perturb.merge(parts) })
+  if not ok then
+    if not errors.is(reply) then error(reply, 0) end
+    local where = ("run %d, %s"):format(number, perturb.describe(parts))
+    run.error = errors.new { code = reply.code, message = ("run %d: %s"):format(number, reply.message),
+      detail = reply.detail and ("%s; %s"):format(reply.detail, where) or where, fix = reply.fix }
+    return run
+  end
+  local list, why = answer.hashed(reply.output)
+  if not list then
+    run.error = errors.new { code = "solver_output", message = ("run %d: the solver's answer is no plan: %s"):format(number, why),
+      fix = "Compare the solver's output with the protocol: {solver, drivers, seed, assignments = [{driver_id, …}]}" }
+    return run
+  end
+  run.output, run.list, run.hash = reply.output, list, hash.of(list)
+  run.not_applied = type(reply.perturb) == "table" and reply.perturb.not_applied or nil
+  return run
+end
+
+--- All runs: the reference first, then the others, two at a time.
+local function solve_all(ctx, s)
+  local function once(number)
+    local run = solve_once(ctx, s.request, number, perturb.parts(number))
+    local stages = {}
+    for i, stage in ipairs(s.stages) do stages[i] = ("%s %s"):format(stage[1], stage[2]) end
+    debug_log(ctx, "run %d: %s, solve %s (%s)", number, table.concat(stages, ", "), run.hash or run.error.code,
+      perturb.describe(run.parts))
+    if run.output and ctx.options.artifacts then
+      ctx:artifact("artifacts", ("run%d.json"):format(number), answer.text(run.output, run.list))
+    end
+    return run
+  end
+  local runs = { once(1) }
+  local numbers = {}
+  for number = 2, ctx.options.runs do numbers[#numbers + 1] = number end
+  for _, run in ipairs(task.map(numbers, SIDE_BY_SIDE, once)) do
+    -- A hundred answers need not be held: what equals the reference is the reference.
+    if run.hash and run.hash == runs[1].hash then
+      local rest = answer.rest(run.output)
+      if hash.of(rest) ~= hash.of(answer.rest(runs[1].output)) then run.rest = rest end
+      run.output, run.list = nil, nil
+    end
+    runs[run.number] = run
+  end
+  return runs
+end
+
+--- How many assignments of two sorted lists are not in both.
+local function count_different(a, b)
+  local known, n = {}, 0
+  for _, item in ipairs(a) do known[hash.canonical(item)] = true end
+  for _, item in ipairs(b) do
+    if not known[hash.canonical(item)] then n = n + 1 end
+  end
+  return n
+end
+
+local function find_cause(ctx, s, reference, run)
+  local ok, found = pcall(causes.find, function(how)
+    local reply = ctx.solver:solve("roster", s.request, { perturb = how })
+    local list = answer.hashed(reply.output)
+    return list and hash.of(list) or "no plan"
+  end, reference.hash, run.parts)
+  if ok then return found end
+  return { name = "unknown", text = "not found", fix = "Check for randomness sources",
+    evidence = errors.is(found) and found.message or tostring(found) }
+end
+
+local function report_mismatch(ctx, s, reference, run, cause)
+  local first = diff.first(reference.list, run.list, "$.assignments")
+  local ulps = diff.rounding(first.left, first.right)
+  local detail = ("stage solve, %s: run 1 has %s, run %d has %s%s; %d of %d assignments differ; run %d under: %s"):format(
+    first.path, diff.show(first.left), run.number, diff.show(first.right), ulps and (" (%d ulp apart)"):format(ulps) or "",
+    count_different(reference.list, run.list), #run.list, run.number, perturb.describe(run.parts))
+  if cause then
+    detail = ("%s; likely cause: %s (%s)"):format(detail, cause.text, cause.evidence)
+    ctx:fact("cause", cause.name)
+  end
+  ctx:fail(ulps and "float_variance" or "hash_mismatch", {
+    object = ("run %d"):format(run.number), args = { tostring(run.number) }, detail = detail,
+    fix = not ulps and cause and ("Check for randomness sources: " .. cause.fix) or nil,
+    reproduce = ("gate-engine recover gates/determinism_proof.lua --tenant %s --seed %d --runs %d --artifacts DIR"):format(
+      ctx.tenant.code, ctx.options.seed, ctx.options.runs),
+  })
+  s.cause = s.cause or cause
+end
+
+--- What differs outside of the hashed part: rounding is a failure all the same, the rest is for the reader to judge.
+local function compare_rest(ctx, reference, run)
+  if not run.rest then return end
+  local first = diff.first(answer.rest(reference.output), run.rest)
+  if not first then return end
+  local ulps = diff.rounding(first.left, first.right)
+  local detail = ("stage solve, %s: run 1 has %s, run %d has %s%s; run %d under: %s"):format(first.path, diff.show(first.left), run.number,
+    diff.show(first.right), ulps and (" (%d ulp apart)"):format(ulps) or "", run.number, perturb.describe(run.parts))
+  if ulps then
+    ctx:fail("float_variance", { object = first.path, args = { tostring(run.number) }, detail = detail })
+    return true
+  end
+  ctx:advise("unhashed_variance", { object = first.path, args = { first.path }, detail = detail })
+end
+
+--- The heart: every run's hash against the reference's.
+local function compare_runs(ctx, s)
+  local reference, failure = s.runs[1], nil
+  local identical = 0
+  for _, run in ipairs(s.runs) do
+    failure = failure or run.error
+    if run.error or reference.error then
+      identical = identical + 0
+    elseif run.hash ~= reference.hash then
+      local cause = not s.cause and find_cause(ctx, s, reference, run) or nil
+      report_mismatch(ctx, s, reference, run, cause)
+    elseif not compare_rest(ctx, reference, run) then
+      identical = identical + 1
+    end
+  end
+  ctx:fact("identical_runs", identical)
+  if failure then error(failure, 0) end
+  if identical == #s.runs and identical >= 2 then
+    ctx:fact("output_hash", reference.hash)
+    ctx:summary(("%d/%d runs produced identical hash"):format(identical, #s.runs))
+  end
+end
+
+local function facts(ctx, s)
+  ctx:fact("seed", ctx.options.seed)
+  ctx:fact("runs", ctx.options.runs)
+  ctx:fact("instances", #s.instances)
+  ctx:fact("input_hash", s.stages[1][2])
+  local conditions, missing, notes = {}, {}, {}
+  for i, run in ipairs(s.runs) do
+    conditions[i] = perturb.describe(run.parts)
+    for what, why in pairs(run.not_applied or {}) do missing[what] = tostring(why) end
+    for _, part in ipairs(run.parts) do
+      if part.note then notes[part.name] = part.note end
+    end
+  end
+  ctx:fact("conditions", conditions)
+  ctx:fact("not_applied", missing)
+  ctx:fact("limits_of_conditions", notes)
+end
+
+local function solver_facts(ctx, s)
+  local output = s.runs[1].output
+  local solver = type(output.solver) == "table" and output.solver or {}
+  if type(solver.name) == "string" and type(solver.version) == "string" then
+    ctx:fact("solver", ("%s %s"):format(solver.name, solver.version))
+    ctx:fact("solver_config_hash", plan.solver_config_hash(ctx.options.seed, s.limits, solver))
+  end
+  ctx:fact("drivers", output.drivers)
+  if output.lower_bound then ctx:fact("lower_bound", output.lower_bound) end
+end
+
+local function report_problems(ctx, problems, prefix)
+  for i, problem in ipairs(problems) do
+    if i > MAX_PROBLEMS then
+      ctx:fail("answer_incomplete", { object = "answer", args = { ("%d more"):format(#problems - MAX_PROBLEMS) } })
+      return
+    end
+    ctx:fail("answer_incomplete", { object = problem.object, args = { prefix .. problem.text } })
+  end
+end
+
+local function check_complete(ctx, s)
+  local first = s.runs[1]
+  if first.error then
+    errors.raise { code = "not_evaluated", message = "there is no answer to look at: " .. first.error.message }
+  end
+  solver_facts(ctx, s)
+  report_problems(ctx, answer.problems(first.output, s.instances, ctx.options.seed), "")
+end
+
+--- A question changed a little needs an answer changed with it.
+local function check_control(ctx, s)
+  local instances, seed = answer.changed(s.instances, ctx.options.seed)
+  local run = solve_once(ctx, plan.request(instances, seed, s.limits), ctx.options.runs + 1, {})
+  if run.error then
+    errors.raise { code = run.error.code, message = "control run with another seed and forecast: " .. run.error.message,
+      detail = run.error.detail, fix = run.error.fix }
+  end
+  report_problems(ctx, answer.problems(run.output, instances, seed), "with another seed and forecast, ")
+  ctx:fact("control", ("seed %d, %d tours"):format(seed, #instances))
+end
+
+local function run(ctx)
+  local s = {}
+  ctx:check("forecast", function()
+    for key, value in pairs(prepare(ctx)) do s[key] = value end
+    local again = prepare(ctx)
+    for i, stage in ipairs(s.stages) do
+      if again.stages[i][2] ~= stage[2] then
+        ctx:fail("hash_mismatch", { object = "stage " .. stage[1], args = { "2" },
+          detail = "reading the forecast twice gives two results" })
+      end
+    end
+  end)
+  if s.request then
+    ctx:check("runs identical", function()
+      s.runs = solve_all(ctx, s)
+      facts(ctx, s)
+      compare_runs(ctx, s)
+    end)
+    if s.runs then
+      ctx:check("answer complete", function() check_complete(ctx, s) end)
+      if not s.runs[1].error then ctx:check("answer follows the input", function() check_control(ctx, s) end) end
+    end
+  end
+  ctx:check("matrix locked", function() matrix.check(ctx) end)
+end
+
+--- The document's recovery path: run again with everything written down, compare line by line, name the cause and the fix.
+local function recover(ctx, findings)
+  local texts = {}
+  local s = prepare(ctx)
+  s.runs = solve_all(ctx, s)
+  local reference, other = s.runs[1], nil
+  for _, r in ipairs(s.runs) do
+    if not r.error and not reference.error and r.hash ~= reference.hash then other = other or r end
+  end
+  ctx:apply("Enable debug logging", { note = "export DEBUG_DETERMINISM=1 logs the hash of every stage of every run" })
+  ctx:apply("Run with verbose output", { note = RERUN:format(ctx.tenant.code)
+    .. (" --seed %d --runs %d --verbose"):format(ctx.options.seed, ctx.options.runs) })
+  if other then
+    local pair = ("run1.json run%d.json"):format(other.number)
+    local lines = diff.lines(answer.text(reference.output, reference.list), answer.text(other.output, other.list), DIFF_LINES)
+    ctx:artifact("artifacts", ("diff-1-%d.txt"):format(other.number), table.concat(
+      diff.lines(answer.text(reference.output, reference.list), answer.text(other.output, other.list)), "\n") .. "\n")
+    ctx:apply("Compare outputs line by line", { note = ("diff %s%s\n%s"):format(pair,
+      ctx.options.artifacts and "" or " (--artifacts DIR writes them)", table.concat(lines, "\n")) })
+    local cause = find_cause(ctx, s, reference, other)
+    ctx:apply("Fix source of randomness", { note = ("likely cause: %s (%s). %s"):format(cause.text, cause.evidence, cause.fix) })
+  else
+    ctx:apply("Compare outputs line by line", { note = ("the %d runs just made are identical; "
+      .. "if an earlier one was not, use more runs: --runs 100"):format(#s.runs) })
+  end
+  for _, f in ipairs(findings) do
+    local text = ("%s: %s"):format(tostring(f.failure or f.class or f.check), tostring(f.fix or "see the gate's report"))
+    if not texts[text] then
+      texts[text] = true
+      ctx:apply("Finding", { note = text })
+    end
+  end
+  ctx:apply("Rerun gate", { note = RERUN:format(ctx.tenant.code) })
+end
+
+return gate.define {
+  api = 1, id = "determinism_proof", name = "Determinism Proof", number = 2,
+  purpose = "Verify reproducibility: the same forecast and seed give the same plan",
+  pass = "All runs produced identical hash",
+  needs = { solver = true },
+  options = {
+    forecast_id = { type = "path", access = "read", default = "gurkerl_small", search = { "stdlib/datasets/roster" },
+      help = "forecast by name, or a directory with input.txt or input.csv" },
+    seed = { type = "integer", default = 94, min = -9007199254740991, max = 9007199254740991, help = "seed of every run" },
+    runs = { type = "integer", default = 3, min = 2, max = 100, help = "runs, each in a fresh process" },
+    artifacts = { type = "path", access = "write", help = "directory for run1.json … runN.json, created if missing" },
+  },
+  failures = {
+    hash_mismatch = { text = "Hash mismatch on run %s", fix = "Check for randomness sources" },
+    float_variance = { text = "Floating point variance", fix = "Use Decimal or round consistently" },
+    osrm_drift = { text = "OSRM drift detected", fix = "Use StaticMatrix instead" },
+    answer_incomplete = { text = "Solver answer is not a complete plan: %s", fix = "Check that the solver reads the whole request" },
+    unhashed_variance = { text = "Runs differ outside the hashed part at %s",
+      fix = "Nothing has to be done if it is a duration or a time stamp" },
+  },
+  run = run,
+  recover = recover,
+}
