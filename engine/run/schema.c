@@ -94,7 +94,12 @@ static void say_expected(buf *b, const schema_spec *spec) {
         buf_puts(b, "a value");
         break;
     case SCHEMA_STRING:
-        buf_puts(b, spec->bounds == SCHEMA_MIN && spec->min == 1 ? "a string that is not empty" : "a string");
+        if (spec->bounds == SCHEMA_MIN && spec->min == 1) {
+            buf_puts(b, "a string that is not empty");
+        } else {
+            buf_puts(b, "a string");
+            say_bounds(b, spec, " bytes");
+        }
         break;
     case SCHEMA_INTEGER:
         buf_puts(b, "a whole number");
