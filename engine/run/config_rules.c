@@ -1,0 +1,250 @@
+/* config_rules.c: what the schema's types cannot say: keys that need each other, names that must exist, paths. */
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
+#include "base/text.h"
+#include "run/config_parts.h"
+
+#define NAMES_MAX 256
+
+/* table[name] must exist, where `path` names it. */
+static int must_exist(const json_t *table, const char *what, const char *name, const char *path,
+                      const schema_source *src, err *e) {
+    if (name == NULL || json_object_get(table, name) != NULL) {
+        return 0;
+    }
+    const char *names[NAMES_MAX + 1];
+    size_t n = 0;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)table, key, value) {
+        if (n < NAMES_MAX) {
+            names[n++] = key;
+        }
+    }
+    names[n] = NULL;
+    const char *near = text_suggest(name, names);
+    buf fix = BUF_INIT;
+    if (near != NULL) {
+        buf_printf(&fix, "did you mean \"%s\"?", near);
+    } else {
+        buf_printf(&fix, "define %s.%s, or name one that is defined", what, name);
+    }
+    schema_problem(src, path, NULL, e, "config_reference", buf_str(&fix),
+                   "expected the name of an entry of %s, found \"%s\"", what, name);
+    buf_free(&fix);
+    return -1;
+}
+
+static int rule_references(const json_t *doc, const schema_source *src, err *e) {
+    const json_t *endpoints = json_object_get(doc, "endpoints");
+    const char *name;
+    json_t *entry;
+    char path[160];
+    json_object_foreach((json_t *)endpoints, name, entry) {
+        snprintf(path, sizeof path, text_is_id(name) ? "endpoints.%s.auth" : "endpoints[\"%s\"].auth", name);
+        if (must_exist(json_object_get(doc, "auth"), "auth", json_string_value(json_object_get(entry, "auth")), path,
+                       src, e) != 0) {
+            return -1;
+        }
+    }
+    static const char *const users[] = {"solver", "tickets"};
+    for (size_t i = 0; i < sizeof users / sizeof *users; i++) {
+        const char *used = json_string_value(json_object_get(json_object_get(doc, users[i]), "endpoint"));
+        snprintf(path, sizeof path, "%s.endpoint", users[i]);
+        if (must_exist(endpoints, "endpoints", used, path, src, e) != 0) {
+            return -1;
+        }
+    }
+    size_t i;
+    json_array_foreach(json_object_get(doc, "webhooks"), i, entry) {
+        snprintf(path, sizeof path, "webhooks[%zu].endpoint", i + 1);
+        if (must_exist(endpoints, "endpoints", json_string_value(json_object_get(entry, "endpoint")), path, src, e) !=
+            0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int rule_trust(const json_t *doc, const schema_source *src, err *e) {
+    size_t i;
+    const json_t *entry;
+    json_array_foreach(json_object_get(doc, "trust"), i, entry) {
+        bool setting = json_object_get(entry, "setting") != NULL, role = json_object_get(entry, "role") != NULL;
+        if (setting == role) {
+            char path[64];
+            snprintf(path, sizeof path, "trust[%zu]", i + 1);
+            return schema_problem(src, path, NULL, e, "schema_required",
+                                  "say what is trusted: one setting, or one role",
+                                  "expected either setting or role, found %s", setting ? "both" : "neither");
+        }
+    }
+    return 0;
+}
+
+static int rule_connection(const json_t *database, const char *name, const schema_source *src, err *e) {
+    const json_t *c = json_object_get(database, name);
+    static const char *const parts[] = {"host", "port", "dbname", "user", "password"};
+    for (size_t i = 0; json_object_get(c, "url") != NULL && i < sizeof parts / sizeof *parts; i++) {
+        if (json_object_get(c, parts[i]) != NULL) {
+            char path[64];
+            snprintf(path, sizeof path, "database.%s.%s", name, parts[i]);
+            return schema_problem(src, path, NULL, e, "schema_unknown_key", "keep the URL or the parts, not both",
+                                  "expected no %s beside url, found one", parts[i]);
+        }
+    }
+    return 0;
+}
+
+/* A file that describes a database and does not say "external" would be validated against something else, silently. */
+static int rule_platform(const json_t *doc, const schema_source *src, err *e) {
+    bool external = strcmp(json_string_value(json_object_get(doc, "platform")), "external") == 0;
+    const json_t *database = json_object_get(doc, "database");
+    static const char *const roles[] = {"admin", "app", "operator"};
+    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "database.%s", roles[i]);
+        if (!external && json_object_get(database, roles[i]) != NULL) {
+            return schema_problem(src, path, NULL, e, "config_wrong_target",
+                                  "write platform = \"external\" to validate that database, or remove the key",
+                                  "expected no connection on the embedded platform, found one");
+        }
+        if (rule_connection(database, roles[i], src, e) != 0) {
+            return -1;
+        }
+    }
+    const json_t *artifacts = json_object_get(doc, "artifacts");
+    const char *kind = json_string_value(json_object_get(artifacts, "kind"));
+    if (external && kind != NULL && strcmp(kind, "local") == 0 && json_object_get(artifacts, "path") == NULL) {
+        return schema_problem(src, "artifacts.path", NULL, e, "schema_required",
+                              "name the directory in which artifacts are stored",
+                              "expected a string that is not empty, found nothing");
+    }
+    const char *adapter = json_string_value(json_object_get(doc, "adapter"));
+    if (external && adapter != NULL && strcmp(adapter, "embedded") == 0) {
+        return schema_problem(
+            src, "adapter", NULL, e, "config_wrong_target",
+            "use \"http\" or a .lua adapter of your own: nothing external falls back to the embedded platform",
+            "expected an adapter of the external platform, found \"embedded\"");
+    }
+    return 0;
+}
+
+int config_rules(const json_t *doc, const schema_source *src, err *e) {
+    if (rule_platform(doc, src, e) != 0 || rule_references(doc, src, e) != 0) {
+        return -1;
+    }
+    return rule_trust(doc, src, e);
+}
+
+/* ---- paths ---- */
+
+static int absolute(json_t *table, const char *key, const char *dir, err *e) {
+    const char *path = json_string_value(json_object_get(table, key));
+    if (path == NULL || *path == '/') {
+        return 0;
+    }
+    char *full = fs_join(dir, path);
+    int rc = full != NULL ? json_object_set_new(table, key, json_string(full)) : -1;
+    free(full);
+    return rc == 0 ? 0 : err_set(e, "out_of_memory", "out of memory while reading the configuration");
+}
+
+/* A program named with a slash is a path from the file's directory; a bare name is looked for in PATH. */
+static int absolute_program(json_t *command, const char *dir, err *e) {
+    json_t *argv = json_object_get(command, "argv");
+    const char *program = json_string_value(json_array_get(argv, 0));
+    if (program != NULL && *program != '/' && strchr(program, '/') != NULL) {
+        char *full = fs_join(dir, program);
+        int rc = full != NULL ? json_array_set_new(argv, 0, json_string(full)) : -1;
+        free(full);
+        if (rc != 0) {
+            return err_set(e, "out_of_memory", "out of memory while reading the configuration");
+        }
+    }
+    return absolute(command, "cwd", dir, e);
+}
+
+/* One entry of audits: its files are appended to out. An entry that finds nothing is a mistake: an audit would silently
+ * not run. */
+static int expand_audit(const char *pattern, size_t i, const char *dir, json_t *out, const schema_source *src, err *e) {
+    char *full = fs_join(dir, pattern);
+    glob_t g = {0};
+    int rc = full != NULL ? glob(full, GLOB_ERR, NULL, &g) : GLOB_NOSPACE;
+    free(full);
+    char path[64];
+    snprintf(path, sizeof path, "audits[%zu]", i + 1);
+    int done = 0;
+    if (rc != 0) {
+        buf shown = BUF_INIT;
+        text_sanitise(&shown, pattern, strlen(pattern), 80, false);
+        done = schema_problem(src, path, NULL, e, "config_missing_file",
+                              "correct the path (it starts at the file's directory), or remove it",
+                              "expected at least one file, found none that fits \"%s\"", buf_str(&shown));
+        buf_free(&shown);
+    }
+    for (size_t k = 0; done == 0 && k < g.gl_pathc; k++) {
+        size_t at;
+        const json_t *had;
+        bool twice = false;
+        json_array_foreach(out, at, had) {
+            twice = twice || strcmp(json_string_value(had), g.gl_pathv[k]) == 0;
+        }
+        if (!twice && json_array_append_new(out, json_string(g.gl_pathv[k])) != 0) {
+            done = err_set(e, "config_path", "%s: the path of an audit is not UTF-8", src->file);
+        }
+    }
+    globfree(&g);
+    return done;
+}
+
+static int expand_audits(json_t *doc, const char *dir, const schema_source *src, err *e) {
+    json_t *out = json_array();
+    size_t i;
+    const json_t *pattern;
+    json_array_foreach(json_object_get(doc, "audits"), i, pattern) {
+        if (expand_audit(json_string_value(pattern), i, dir, out, src, e) != 0) {
+            json_decref(out);
+            return -1;
+        }
+    }
+    return json_object_set_new(doc, "audits", out) == 0
+               ? 0
+               : err_set(e, "out_of_memory", "out of memory while reading the configuration");
+}
+
+int config_paths(json_t *doc, const char *dir, const schema_source *src, err *e) {
+    static const char *const top[] = {"recording", "status_file"};
+    static const char *const nested[][2] = {
+        {"artifacts", "path"}, {"artifacts", "ca_file"}, {"mail", "ca_file"}, {"evidence", "ledger"}};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof top / sizeof *top; i++) {
+        rc = absolute(doc, top[i], dir, e);
+    }
+    for (size_t i = 0; rc == 0 && i < sizeof nested / sizeof *nested; i++) {
+        rc = absolute(json_object_get(doc, nested[i][0]), nested[i][1], dir, e);
+    }
+    if (rc == 0) {
+        rc = absolute(json_object_get(json_object_get(doc, "packs"), "routing"), "matrix", dir, e);
+    }
+    const char *adapter = json_string_value(json_object_get(doc, "adapter"));
+    if (rc == 0 && adapter != NULL && strstr(adapter, ".lua") != NULL) {
+        rc = absolute(doc, "adapter", dir, e);
+    }
+    const char *name;
+    json_t *entry;
+    json_object_foreach(json_object_get(doc, "endpoints"), name, entry) {
+        rc = rc == 0 ? absolute(entry, "ca_file", dir, e) : rc;
+    }
+    json_object_foreach(json_object_get(doc, "commands"), name, entry) {
+        rc = rc == 0 ? absolute_program(entry, dir, e) : rc;
+    }
+    if (rc == 0) {
+        rc = absolute_program(json_object_get(doc, "solver"), dir, e);
+    }
+    return rc == 0 ? expand_audits(doc, dir, src, e) : rc;
+}

@@ -1,0 +1,477 @@
+/* config_schema.c: every key gate-engine.conf.lua may hold (design §4), as data. */
+#include <ctype.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "run/config.h"
+
+#define END                                                                                                            \
+    { .key = NULL }
+
+/* ---- what strings must look like ---- */
+
+static bool is_identifier(const char *s) {
+    return *s != '\0' && strlen(s) <= 63 && text_utf8_valid(s, strlen(s));
+}
+
+/* A parameter of PostgreSQL which a session may make up: two or more names joined by dots (guc.c,
+ * valid_custom_variable_name). */
+static bool is_setting(const char *s) {
+    bool start = true, dotted = false;
+    for (; *s != '\0'; s++) {
+        if (*s == '.') {
+            if (start) {
+                return false;
+            }
+            start = dotted = true;
+            continue;
+        }
+        bool letter = isalpha((unsigned char)*s) || *s == '_' || (unsigned char)*s >= 0x80;
+        if (!letter && (start || !(isdigit((unsigned char)*s) || *s == '$'))) {
+            return false;
+        }
+        start = false;
+    }
+    return dotted && !start;
+}
+
+/* One part of a catalogue name: quoted ("" stands for ") or bare. Returns what follows it, or NULL. */
+static const char *name_part(const char *s) {
+    if (*s != '"') {
+        size_t n = strcspn(s, ".\"");
+        return n > 0 ? s + n : NULL;
+    }
+    for (s++; *s != '\0'; s++) {
+        if (*s == '"' && s[1] == '"') {
+            s++;
+        } else if (*s == '"') {
+            return s + 1;
+        }
+    }
+    return NULL;
+}
+
+static bool is_relation(const char *s) {
+    const char *rest = name_part(s);
+    if (rest == NULL || *rest != '.') {
+        return false;
+    }
+    rest = name_part(rest + 1);
+    return rest != NULL && *rest == '\0';
+}
+
+static bool is_date(const char *s) {
+    for (int i = 0; i < 10; i++) {
+        if (i == 4 || i == 7 ? s[i] != '-' : !isdigit((unsigned char)s[i])) {
+            return false;
+        }
+    }
+    int month = (s[5] - '0') * 10 + s[6] - '0', day = (s[8] - '0') * 10 + s[9] - '0';
+    return s[10] == '\0' && month >= 1 && month <= 12 && day >= 1 && day <= 31;
+}
+
+static bool is_span(const char *s) {
+    size_t n = strspn(s, "0123456789");
+    return n > 0 && n < 7 && s[n] != '\0' && strchr("smhd", s[n]) != NULL && s[n + 1] == '\0';
+}
+
+static bool is_sha256(const char *s) {
+    return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
+}
+
+static bool has_scheme(const char *s, const char *const *schemes) {
+    for (; *schemes != NULL; schemes++) {
+        size_t n = strlen(*schemes);
+        if (strncmp(s, *schemes, n) == 0 && s[n] != '\0') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_http_url(const char *s) {
+    return has_scheme(s, (const char *const[]){"http://", "https://", NULL});
+}
+
+static bool is_database_url(const char *s) {
+    return has_scheme(s, (const char *const[]){"postgresql://", "postgres://", NULL});
+}
+
+static bool is_smtp_url(const char *s) {
+    return has_scheme(s, (const char *const[]){"smtp://", "smtps://", NULL});
+}
+
+static bool is_adapter(const char *s) {
+    size_t n = strlen(s);
+    return strcmp(s, "embedded") == 0 || strcmp(s, "http") == 0 || (n > 4 && strcmp(s + n - 4, ".lua") == 0);
+}
+
+/* Names of endpoints and commands: what stands after a dot in Lua, or in brackets. */
+static bool is_name(const char *s) {
+    size_t n = strlen(s);
+    return n > 0 && n <= 63 && isalpha((unsigned char)*s) &&
+           strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == n;
+}
+
+/* ---- parts ---- */
+
+#define TEXT .type = SCHEMA_STRING, .bounds = SCHEMA_MIN, .min = 1
+#define PATTERN(f, w) .type = SCHEMA_STRING, .is = (f), .what = (w)
+#define IDENTIFIER PATTERN(is_identifier, "an identifier as it stands in the catalogue (1 to 63 bytes)")
+#define RELATION PATTERN(is_relation, "a table as \"schema.table\"")
+#define SETTING PATTERN(is_setting, "the name of a session setting with a dot in it, such as \"app.current_tenant_id\"")
+#define HTTP_URL PATTERN(is_http_url, "a URL that starts with http:// or https://"), .secret = SCHEMA_SECRET_URL
+#define AT_LEAST(n) .bounds = SCHEMA_MIN, .min = (n)
+#define RANGE(a, b) .bounds = SCHEMA_MIN | SCHEMA_MAX, .min = (a), .max = (b)
+
+static const schema_spec text_item[] = {{.key = "string", TEXT}, END};
+static const schema_spec relation_item[] = {{.key = "table", RELATION}, END};
+static const schema_spec schema_item[] = {{.key = "schema", IDENTIFIER}, END};
+static const schema_spec code_item[] = {{.key = "code", .type = SCHEMA_STRING}, END};
+static const schema_spec hidden_item[] = {{.key = "value", .type = SCHEMA_STRING, .secret = SCHEMA_HIDDEN}, END};
+static const schema_spec sha256_item[] = {
+    {.key = "hash", PATTERN(is_sha256, "a SHA-256 as 64 lower-case hexadecimal digits")}, END};
+
+static const schema_spec connection[] = {
+    {.key = "url",
+     PATTERN(is_database_url, "a URL that starts with postgresql://"),
+     .secret = SCHEMA_SECRET_URL,
+     .doc = "where the database is and who logs in: postgresql://user@host:5432/database"},
+    {.key = "host", TEXT, .doc = "host name, address, or the directory of a unix socket; instead of url"},
+    {.key = "port", .type = SCHEMA_INTEGER, RANGE(1, 65535), .doc = "port of the server"},
+    {.key = "dbname", TEXT, .doc = "name of the database"},
+    {.key = "user", TEXT, .doc = "who logs in"},
+    {.key = "password",
+     .type = SCHEMA_STRING,
+     .secret = SCHEMA_SECRET,
+     .doc = "password, taken from env \"NAME\" or file \"PATH\""},
+    {.key = "role", IDENTIFIER, .doc = "role that is assumed after login; alone it means the admin's login"},
+    END};
+
+static const schema_spec axis[] = {
+    {.key = "column",
+     IDENTIFIER,
+     .required = true,
+     .doc = "the column that says whose a row is, such as \"tenant_id\""},
+    {.key = "setting",
+     SETTING,
+     .required = true,
+     .doc = "the session setting that states the tenant, such as \"app.current_tenant_id\""},
+    {.key = "value", TEXT, .def = "\"{id}\"", .doc = "what the setting is set to; {id} stands for the tenant's key"},
+    {.key = "context",
+     .type = SCHEMA_MAP,
+     .key_is = is_setting,
+     .key_what = "the name of a session setting",
+     .children = code_item,
+     .doc = "further settings of the application's sessions"},
+    {.key = "table",
+     RELATION,
+     .doc = "the table of tenants, such as \"core.tenants\"; without it the tenant code is a label only"},
+    {.key = "key", IDENTIFIER, .def = "\"id\"", .doc = "its column with the key"},
+    {.key = "code", IDENTIFIER, .def = "\"code\"", .doc = "its column with the tenant code"},
+    END};
+
+static const schema_spec axis_item[] = {{.key = "axis", .type = SCHEMA_TABLE, .children = axis}, END};
+static const schema_spec axis_forms[] = {
+    {.key = "one", .type = SCHEMA_TABLE, .children = axis},
+    {.key = "several", .type = SCHEMA_LIST, .what = "a list of tables", AT_LEAST(1), .children = axis_item},
+    END};
+
+static const char *const probe_modes[] = {"static", "read", "full", NULL};
+static const schema_spec probe[] = {
+    {.key = "mode",
+     .type = SCHEMA_ENUM,
+     .choices = probe_modes,
+     .def = "\"full\"",
+     .doc = "what gate 1 may do on this database"},
+    {.key = "max_rows",
+     .type = SCHEMA_INTEGER,
+     AT_LEAST(1),
+     .def = "10000",
+     .doc = "largest table that blind writes are tried on"},
+    {.key = "batch", .type = SCHEMA_INTEGER, AT_LEAST(1), .def = "500", .doc = "tables in one transaction"},
+    END};
+
+static const schema_spec database[] = {
+    {.key = "admin",
+     .type = SCHEMA_TABLE,
+     .children = connection,
+     .doc = "reads catalogues and writes canaries; whatever it does is rolled back"},
+    {.key = "app",
+     .type = SCHEMA_TABLE,
+     .children = connection,
+     .doc = "how the application connects; a role alone is enough"},
+    {.key = "operator",
+     .type = SCHEMA_TABLE,
+     .children = connection,
+     .doc = "the only one with which operations and recover --apply commit"},
+    {.key = "tenant", .type = SCHEMA_ONE_OF, .children = axis_forms, .doc = "how rows and sessions belong to a tenant"},
+    {.key = "schemas",
+     .type = SCHEMA_LIST,
+     AT_LEAST(1),
+     .what = "a list of schemas that is not empty",
+     .children = schema_item,
+     .doc = "schemas that are looked at; without it every schema that is not the system's"},
+    {.key = "exclude", .type = SCHEMA_LIST, .def = "[]", .children = relation_item, .doc = "tables that are left out"},
+    {.key = "tenant_scoped",
+     .type = SCHEMA_LIST,
+     .def = "[]",
+     .children = relation_item,
+     .doc = "tables that belong to tenants though they lack the column"},
+    {.key = "shared",
+     .type = SCHEMA_LIST,
+     .def = "[]",
+     .children = relation_item,
+     .doc = "tables that are meant for every tenant"},
+    {.key = "fixtures",
+     .type = SCHEMA_MAP,
+     .def = "{}",
+     .key_is = is_relation,
+     .key_what = "a table as \"schema.table\"",
+     .children = text_item,
+     .doc = "statements that insert a row where the engine cannot make one up; {tenant} stands for the key"},
+    {.key = "probe", .type = SCHEMA_TABLE, .def = "{}", .children = probe, .doc = "how far the probe of gate 1 goes"},
+    END};
+
+static const schema_spec trust[] = {
+    {.key = "setting", SETTING, .doc = "a session setting that only the platform itself sets"},
+    {.key = "role", IDENTIFIER, .doc = "a role that no tenant can reach"},
+    {.key = "reason", TEXT, .required = true, .doc = "why it may be trusted"},
+    {.key = "approver", TEXT, .required = true, .doc = "who decided it"},
+    {.key = "expires", PATTERN(is_date, "a date as \"2027-06-30\""), .required = true, .doc = "until when it holds"},
+    END};
+static const schema_spec trust_item[] = {{.key = "entry", .type = SCHEMA_TABLE, .children = trust}, END};
+
+static const schema_spec endpoint[] = {
+    {.key = "url", HTTP_URL, .required = true, .doc = "where the service is"},
+    {.key = "auth", PATTERN(is_name, "the name of an entry of auth"), .doc = "which entry of auth proves who calls"},
+    {.key = "headers", .type = SCHEMA_MAP, .children = hidden_item, .doc = "headers of every request"},
+    {.key = "ca_file", TEXT, .doc = "certificates which are trusted for it, instead of the system's"},
+    {.key = "proxy", HTTP_URL, .doc = "proxy on the way to it"},
+    END};
+static const schema_spec endpoint_item[] = {{.key = "endpoint", .type = SCHEMA_TABLE, .children = endpoint}, END};
+
+static const schema_spec entra[] = {
+    {.key = "tenant", TEXT, .required = true, .doc = "directory (tenant) id; ENTRA_TENANT_ID"},
+    {.key = "client_id", TEXT, .required = true, .doc = "application (client) id; ENTRA_CLIENT_ID"},
+    {.key = "client_secret", TEXT, .required = true, .secret = SCHEMA_SECRET, .doc = "its secret; ENTRA_CLIENT_SECRET"},
+    {.key = "audience", TEXT, .required = true, .doc = "for whom tokens are asked; ENTRA_AUDIENCE"},
+    {.key = "authority", HTTP_URL, .def = "\"https://login.microsoftonline.com\"", .doc = "who issues tokens"},
+    END};
+static const schema_spec api_key[] = {{.key = "value",
+                                       TEXT,
+                                       .required = true,
+                                       .secret = SCHEMA_SECRET,
+                                       .doc = "the key, taken from env \"NAME\" or file \"PATH\""},
+                                      {.key = "header", TEXT, .def = "\"X-API-Key\"", .doc = "header it is sent in"},
+                                      END};
+static const schema_spec auth[] = {
+    {.key = "entra", .type = SCHEMA_TABLE, .children = entra, .doc = "Entra ID, client credentials"},
+    {.key = "api_key", .type = SCHEMA_TABLE, .children = api_key, .doc = "a key of the platform"},
+    END};
+
+#define KIND                                                                                                           \
+    { .key = "kind", TEXT, .required = true }
+static const schema_spec artifacts_local[] = {
+    KIND, {.key = "path", TEXT, .doc = "directory; the embedded platform has one of its own"}, END};
+static const schema_spec artifacts_s3[] = {
+    KIND,
+    {.key = "bucket", TEXT, .required = true, .doc = "bucket"},
+    {.key = "prefix", .type = SCHEMA_STRING, .def = "\"\"", .doc = "what every key starts with"},
+    {.key = "region", TEXT, .def = "\"us-east-1\"", .doc = "region; AWS_REGION"},
+    {.key = "endpoint", HTTP_URL, .doc = "a service that is not Amazon's; AWS_ENDPOINT_URL"},
+    {.key = "access_key_id", TEXT, .required = true, .doc = "AWS_ACCESS_KEY_ID"},
+    {.key = "secret_access_key", TEXT, .required = true, .secret = SCHEMA_SECRET, .doc = "AWS_SECRET_ACCESS_KEY"},
+    {.key = "session_token", TEXT, .secret = SCHEMA_SECRET, .doc = "AWS_SESSION_TOKEN"},
+    {.key = "ca_file", TEXT, .doc = "certificates which are trusted for it, instead of the system's"},
+    END};
+static const schema_spec artifacts_azure[] = {
+    KIND,
+    {.key = "account", TEXT, .required = true, .doc = "storage account; AZURE_STORAGE_ACCOUNT"},
+    {.key = "container", TEXT, .required = true, .doc = "container"},
+    {.key = "prefix", .type = SCHEMA_STRING, .def = "\"\"", .doc = "what every key starts with"},
+    {.key = "key", TEXT, .required = true, .secret = SCHEMA_SECRET, .doc = "account key; AZURE_STORAGE_KEY"},
+    {.key = "endpoint", HTTP_URL, .doc = "a service that is not Microsoft's"},
+    {.key = "ca_file", TEXT, .doc = "certificates which are trusted for it, instead of the system's"},
+    END};
+static const schema_spec artifacts_kinds[] = {{.key = "local", .type = SCHEMA_TABLE, .children = artifacts_local},
+                                              {.key = "s3", .type = SCHEMA_TABLE, .children = artifacts_s3},
+                                              {.key = "azure", .type = SCHEMA_TABLE, .children = artifacts_azure},
+                                              END};
+
+#define ARGV                                                                                                           \
+    {                                                                                                                  \
+        .key = "argv", .type = SCHEMA_LIST, .required = true, AT_LEAST(1),                                             \
+        .what = "a list of strings, the program first", .children = code_item,                                         \
+        .doc = "program and arguments; no shell reads them"                                                            \
+    }
+#define PROCESS_LIMITS                                                                                                 \
+    {.key = "wall_s", .type = SCHEMA_NUMBER, RANGE(0.001, 86400), .def = "60", .doc = "seconds it may take"},          \
+        {.key = "cpu_s", .type = SCHEMA_NUMBER, RANGE(1, 86400), .doc = "seconds of processor time it may use"},       \
+        {.key = "memory_mb", .type = SCHEMA_INTEGER, RANGE(1, 1048576), .doc = "megabytes of memory it may use"},      \
+        {.key = "cwd", TEXT, .doc = "directory it runs in"}, {                                                         \
+        .key = "env", .type = SCHEMA_MAP, .children = hidden_item, .doc = "its environment, beside PATH"               \
+    }
+static const schema_spec command[] = {ARGV, PROCESS_LIMITS, END};
+static const schema_spec command_item[] = {{.key = "command", .type = SCHEMA_TABLE, .children = command}, END};
+
+static const schema_spec solver_reference[] = {
+    KIND,
+    {.key = "wall_s", .type = SCHEMA_NUMBER, RANGE(0.001, 86400), .def = "60", .doc = "seconds a solve may take"},
+    END};
+static const schema_spec solver_command[] = {KIND, ARGV, PROCESS_LIMITS, END};
+static const schema_spec solver_http[] = {
+    KIND,
+    {.key = "endpoint",
+     PATTERN(is_name, "the name of an entry of endpoints"),
+     .required = true,
+     .doc = "entry of endpoints"},
+    {.key = "path", TEXT, .def = "\"/solve\"", .doc = "path of the request"},
+    {.key = "wall_s", .type = SCHEMA_NUMBER, RANGE(0.001, 86400), .def = "60", .doc = "seconds a solve may take"},
+    END};
+static const schema_spec solver_kinds[] = {{.key = "reference", .type = SCHEMA_TABLE, .children = solver_reference},
+                                           {.key = "command", .type = SCHEMA_TABLE, .children = solver_command},
+                                           {.key = "http", .type = SCHEMA_TABLE, .children = solver_http},
+                                           END};
+
+static const schema_spec roster[] = {{.key = "max_weekly_hours",
+                                      .type = SCHEMA_NUMBER,
+                                      RANGE(1, 168),
+                                      .def = "55",
+                                      .doc = "working hours of a driver in a week"},
+                                     {.key = "min_rest_hours",
+                                      .type = SCHEMA_NUMBER,
+                                      RANGE(0, 168),
+                                      .def = "11",
+                                      .doc = "rest between two daily blocks"},
+                                     {.key = "max_span_regular",
+                                      .type = SCHEMA_NUMBER,
+                                      RANGE(1, 48),
+                                      .def = "14",
+                                      .doc = "hours from first start to last end"},
+                                     {.key = "max_span_split",
+                                      .type = SCHEMA_NUMBER,
+                                      RANGE(1, 48),
+                                      .def = "16",
+                                      .doc = "the same for splits and chains of three"},
+                                     END};
+static const schema_spec routing[] = {{.key = "matrix", TEXT, .doc = "file of the locked travel times (StaticMatrix)"},
+                                      {.key = "matrix_sha256",
+                                       PATTERN(is_sha256, "a SHA-256 as 64 lower-case hexadecimal digits"),
+                                       .doc = "hash of that file"},
+                                      {.key = "haversine_fallback",
+                                       .type = SCHEMA_BOOLEAN,
+                                       .def = "false",
+                                       .doc = "estimate pairs that the matrix lacks"},
+                                      END};
+static const schema_spec packs[] = {
+    {.key = "roster", .type = SCHEMA_TABLE, .def = "{}", .children = roster, .doc = "drivers to shifts"},
+    {.key = "routing", .type = SCHEMA_TABLE, .children = routing, .doc = "vehicles to stops; absent: not used"},
+    END};
+
+static const schema_spec mail[] = {
+    {.key = "url",
+     PATTERN(is_smtp_url, "a URL that starts with smtp:// or smtps://"),
+     .required = true,
+     .secret = SCHEMA_SECRET_URL,
+     .doc = "mail server; SMTP_URL"},
+    {.key = "from", TEXT, .doc = "sender"},
+    {.key = "to", .type = SCHEMA_LIST, .children = text_item, .doc = "who is told"},
+    {.key = "ca_file", TEXT, .doc = "certificates which are trusted for it, instead of the system's"},
+    END};
+static const schema_spec evidence[] = {
+    {.key = "ledger", TEXT, .doc = "file of the ledger"},
+    {.key = "key", TEXT, .secret = SCHEMA_SECRET, .doc = "signing key, taken from file \"PATH\""},
+    {.key = "max_age",
+     PATTERN(is_span, "a span such as \"24h\" (s, m, h or d)"),
+     .def = "\"24h\"",
+     .doc = "how old evidence may be"},
+    {.key = "anchor", TEXT, .doc = "store that keeps the ledger's head"},
+    {.key = "scripts",
+     .type = SCHEMA_MAP,
+     .def = "{}",
+     .children = sha256_item,
+     .doc = "pinned hashes of scripts that may approve"},
+    END};
+static const schema_spec tickets[] = {
+    {.key = "endpoint",
+     PATTERN(is_name, "the name of an entry of endpoints"),
+     .required = true,
+     .doc = "entry of endpoints"},
+    {.key = "path", TEXT, .doc = "path of the request"},
+    {.key = "project", TEXT, .doc = "where tickets are opened"},
+    {.key = "labels", .type = SCHEMA_LIST, .children = text_item, .doc = "labels of every ticket"},
+    END};
+static const schema_spec webhook[] = {
+    {.key = "endpoint",
+     PATTERN(is_name, "the name of an entry of endpoints"),
+     .required = true,
+     .doc = "entry of endpoints"},
+    {.key = "path", TEXT, .doc = "path of the request"},
+    {.key = "events", .type = SCHEMA_LIST, .children = text_item, .doc = "which events are sent"},
+    END};
+static const schema_spec webhook_item[] = {{.key = "webhook", .type = SCHEMA_TABLE, .children = webhook}, END};
+
+static const schema_spec limits[] = {
+    {.key = "memory_mb", .type = SCHEMA_INTEGER, RANGE(8, 65536), .def = "256", .doc = "megabytes of memory of a gate"},
+    {.key = "cpu_s",
+     .type = SCHEMA_INTEGER,
+     RANGE(1, 86400),
+     .def = "60",
+     .doc = "seconds of processor time of a gate"},
+    {.key = "wall_s", .type = SCHEMA_NUMBER, RANGE(0.1, 86400), .def = "300", .doc = "seconds a gate may take"},
+    END};
+
+static const char *const platforms[] = {"embedded", "external", NULL};
+
+static const schema_spec top[] = {
+    {.key = "platform", .type = SCHEMA_ENUM, .choices = platforms, .def = "\"embedded\"", .doc = "what is validated"},
+    {.key = "database", .type = SCHEMA_TABLE, .def = "{}", .children = database, .doc = "the platform's database"},
+    {.key = "trust",
+     .type = SCHEMA_LIST,
+     .def = "[]",
+     .children = trust_item,
+     .doc = "what the threat model takes for granted"},
+    {.key = "endpoints",
+     .type = SCHEMA_MAP,
+     .def = "{}",
+     .key_is = is_name,
+     .key_what = "a name",
+     .children = endpoint_item,
+     .doc = "services that gates may call, by name"},
+    {.key = "auth", .type = SCHEMA_TABLE, .def = "{}", .children = auth, .doc = "credentials; scripts never see them"},
+    {.key = "artifacts", .type = SCHEMA_VARIANT, .children = artifacts_kinds, .doc = "where artifacts are stored"},
+    {.key = "solver", .type = SCHEMA_VARIANT, .children = solver_kinds, .doc = "what makes plans"},
+    {.key = "packs", .type = SCHEMA_TABLE, .def = "{}", .children = packs, .doc = "packs in use and their limits"},
+    {.key = "audits",
+     .type = SCHEMA_LIST,
+     .def = "[]",
+     .children = text_item,
+     .doc = "files of tenant audits, * and ? allowed"},
+    {.key = "mail", .type = SCHEMA_TABLE, .children = mail, .doc = "mail server for notices"},
+    {.key = "evidence", .type = SCHEMA_TABLE, .children = evidence, .doc = "records of what was validated"},
+    {.key = "commands",
+     .type = SCHEMA_MAP,
+     .def = "{}",
+     .key_is = is_name,
+     .key_what = "a name",
+     .children = command_item,
+     .doc = "programs that gates may start, by name"},
+    {.key = "adapter",
+     PATTERN(is_adapter, "\"embedded\", \"http\" or the path of a .lua file"),
+     .doc = "how gate 3 drives the platform"},
+    {.key = "validation_tenant",
+     PATTERN(text_is_code, "a tenant code ([A-Za-z0-9][A-Za-z0-9_-]{0,62})"),
+     .doc = "tenant in which gate 3 works on an external platform"},
+    {.key = "recording", TEXT, .doc = "statements of the application, recorded in its own tests"},
+    {.key = "tickets", .type = SCHEMA_TABLE, .children = tickets, .doc = "where escalations are filed"},
+    {.key = "webhooks", .type = SCHEMA_LIST, .def = "[]", .children = webhook_item, .doc = "who is called on events"},
+    {.key = "status_file", TEXT, .doc = "the tenant-status.json that is kept up to date"},
+    {.key = "limits", .type = SCHEMA_TABLE, .def = "{}", .children = limits, .doc = "what a gate may use"},
+    END};
+
+static const schema_spec root = {.key = "config", .type = SCHEMA_TABLE, .children = top};
+
+const schema_spec *config_schema(void) {
+    return &root;
+}
