@@ -1,0 +1,277 @@
+#include "run/head.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/text.h"
+#include "run/head_parts.h"
+#include "run/keyline.h"
+#include "run/options.h"
+#include "run/script.h"
+
+typedef struct checker {
+    schema_source src;
+    json_t *problems; /* borrowed; NULL: stop at the first */
+    err *e;
+    int found;
+} checker;
+
+/* One problem more; true when the check should end here. */
+static bool report(checker *c, const char *path, const char *code, const char *fix, const char *text) {
+    c->found++;
+    schema_problem(&c->src, path, c->problems, c->e, code, fix, "%s", text);
+    return c->problems == NULL;
+}
+
+/* "options.runs.default": the name is an id where the schema let it through. */
+static const char *path_of(buf *b, const char *table, const char *name, const char *key) {
+    buf_reset(b);
+    buf_printf(b, "%s.%s%s%s", table, name, *key != '\0' ? "." : "", key);
+    return buf_str(b);
+}
+
+/* ---- options ---- */
+
+/* Flags the engine itself has: an option of that name could never be reached. */
+static const char *const taken[] = {"tenant",   "config",          "only",    "verbose", "trace",  "report",
+                                    "baseline", "strict",          "jobs",    "timeout", "repeat", "help",
+                                    "version",  "require_sandbox", "dry_run", "stdlib",  "apply",  "plan"};
+
+static bool option_name(checker *c, const char *name, buf *path) {
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        if (strcmp(name, taken[i]) == 0) {
+            return report(c, path_of(path, "options", name, ""), "head_option_taken", "choose another name",
+                          "expected a name that is not a flag of gate-engine itself, found one that is");
+        }
+    }
+    return false;
+}
+
+static bool is_numeric(const char *type) {
+    return strcmp(type, "integer") == 0 || strcmp(type, "number") == 0;
+}
+
+/* Keys that have no meaning for the type are mistakes. */
+static bool option_keys(checker *c, const char *name, const json_t *spec, const char *type, buf *path) {
+    bool numeric = is_numeric(type), is_path = strcmp(type, "path") == 0, is_enum = strcmp(type, "enum") == 0;
+    const struct {
+        const char *key;
+        bool allowed;
+        const char *fix;
+    } rules[] = {{"min", numeric, "min belongs to integer and number"},
+                 {"max", numeric, "max belongs to integer and number"},
+                 {"choices", is_enum, "choices belong to enum"},
+                 {"access", is_path, "access belongs to path"},
+                 {"search", is_path, "search belongs to path"}};
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        if (json_object_get(spec, rules[i].key) != NULL && !rules[i].allowed) {
+            buf text = BUF_INIT;
+            buf_printf(&text, "expected no %s for an option of type \"%s\", found one", rules[i].key, type);
+            bool stop =
+                report(c, path_of(path, "options", name, rules[i].key), "head_option", rules[i].fix, buf_str(&text));
+            buf_free(&text);
+            if (stop) {
+                return true;
+            }
+        }
+    }
+    if (is_enum && json_array_size(json_object_get(spec, "choices")) == 0) {
+        return report(c, path_of(path, "options", name, "choices"), "schema_required", "list what may be chosen",
+                      "expected a list of strings that is not empty, found nothing");
+    }
+    const json_t *min = json_object_get(spec, "min"), *max = json_object_get(spec, "max");
+    if (min != NULL && max != NULL && json_number_value(min) > json_number_value(max)) {
+        return report(c, path_of(path, "options", name, "max"), "schema_range", "min and max are swapped",
+                      "expected a number that is not below min, found one that is");
+    }
+    return false;
+}
+
+static bool option_default(checker *c, const char *name, const json_t *spec, buf *path) {
+    const json_t *value = json_object_get(spec, "default");
+    if (value == NULL) {
+        return false;
+    }
+    if (json_is_true(json_object_get(spec, "required"))) {
+        return report(c, path_of(path, "options", name, "required"), "head_option",
+                      "remove one of required and default",
+                      "expected no default for an option that must be given, found one");
+    }
+    buf expected = BUF_INIT;
+    bool stop = false;
+    if (options_default_fits(spec, value, &expected) != 0) {
+        buf text = BUF_INIT;
+        char *shown = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        buf_printf(&text, "expected %s, found ", buf_str(&expected));
+        text_sanitise(&text, shown != NULL ? shown : "?", shown != NULL ? strlen(shown) : 1, 60, false);
+        stop = report(c, path_of(path, "options", name, "default"), "head_option",
+                      "the default must be a value the flag would accept", buf_str(&text));
+        free(shown);
+        buf_free(&text);
+    }
+    buf_free(&expected);
+    return stop;
+}
+
+static bool check_options(checker *c, const json_t *head) {
+    const char *name;
+    json_t *spec;
+    buf path = BUF_INIT;
+    bool stop = false;
+    json_object_foreach(json_object_get(head, "options"), name, spec) {
+        const char *type = json_string_value(json_object_get(spec, "type"));
+        stop = option_name(c, name, &path) ||
+               (type != NULL && (option_keys(c, name, spec, type, &path) || option_default(c, name, spec, &path)));
+        if (stop) {
+            break;
+        }
+    }
+    buf_free(&path);
+    return stop;
+}
+
+/* ---- failures ---- */
+
+/* The texts are formatted with arguments that a script gives: %s and %% are all that is needed, and all that is safe.
+ */
+static bool check_text(checker *c, const char *class, const char *text, buf *path) {
+    int arguments = 0;
+    for (const char *p = text != NULL ? strchr(text, '%') : NULL; p != NULL; p = strchr(p + 2, '%')) {
+        if (p[1] != 's' && p[1] != '%') {
+            buf found = BUF_INIT;
+            buf_puts(&found, "expected no directive but %s and %%, found \"%");
+            size_t n = text_utf8_seq(p + 1, strlen(p + 1));
+            text_sanitise(&found, p + 1, n, 0, false);
+            buf_putc(&found, '"');
+            bool stop = report(c, path_of(path, "failures", class, "text"), "head_text", "write %% for a percent sign",
+                               buf_str(&found));
+            buf_free(&found);
+            return stop;
+        }
+        arguments += p[1] == 's';
+    }
+    return arguments > 8 && report(c, path_of(path, "failures", class, "text"), "head_text", "put the rest into detail",
+                                   "expected at most 8 times %s, found more");
+}
+
+static bool check_failures(checker *c, const json_t *head) {
+    const char *class;
+    json_t *failure;
+    buf path = BUF_INIT;
+    bool stop = false;
+    json_object_foreach(json_object_get(head, "failures"), class, failure) {
+        stop = check_text(c, class, json_string_value(json_object_get(failure, "text")), &path);
+        if (stop) {
+            break;
+        }
+    }
+    buf_free(&path);
+    return stop;
+}
+
+/* ---- suites ---- */
+
+static bool check_gates(checker *c, const json_t *head) {
+    const json_t *gates = json_object_get(head, "gates");
+    size_t i, k;
+    const json_t *a, *b;
+    json_array_foreach(gates, i, a) {
+        json_array_foreach(gates, k, b) {
+            if (k < i && json_equal(a, b)) {
+                char path[64];
+                snprintf(path, sizeof path, "gates[%zu]", i + 1);
+                return report(c, path, "head_suite", "name each gate once",
+                              "expected a gate that is not in the list yet, found one twice");
+            }
+        }
+    }
+    return false;
+}
+
+/* ---- the whole ---- */
+
+static const char *kind_of(const json_t *raw_head) {
+    const char *kind = json_string_value(json_object_get(raw_head, "kind"));
+    if (kind == NULL && json_object_get(raw_head, "audit") != NULL) {
+        return "audit";
+    }
+    return kind;
+}
+
+static int complete(json_t *head, const char *kind) {
+    int rc = json_object_set_new(head, "kind", json_string(kind));
+    rc |= json_object_set_new(head, "has_run", json_boolean(json_object_get(head, "run") != NULL));
+    rc |= json_object_set_new(head, "has_recover", json_boolean(json_object_get(head, "recover") != NULL));
+    static const char *const tables[] = {"options", "failures"};
+    for (size_t i = 0; i < 2; i++) {
+        if (json_object_get(head, tables[i]) == NULL) {
+            rc |= json_object_set_new(head, tables[i], json_object());
+        }
+    }
+    if (json_object_get(head, "gates") == NULL) {
+        rc |= json_object_set_new(head, "gates", json_array());
+    }
+    const char *name;
+    json_t *option;
+    json_object_foreach(json_object_get(head, "options"), name, option) {
+        if (strcmp(json_string_value(json_object_get(option, "type")), "path") == 0 &&
+            json_object_get(option, "access") == NULL) {
+            rc |= json_object_set_new(option, "access", json_string("read"));
+        }
+    }
+    return rc;
+}
+
+static int check(checker *c, const json_t *raw, json_t **out) {
+    json_t *raw_head = json_object_get(raw, "head");
+    const char *kind = kind_of(raw_head);
+    const schema_spec *spec = kind != NULL ? head_schema(kind) : NULL;
+    if (spec == NULL) {
+        report(c, "", "head_kind",
+               "return gate.define{…}, suite.define{…}, operation.define{…}, or a table with an audit function",
+               "expected a script that returns a gate, a suite, an operation or an audit, found none of these");
+        return -1;
+    }
+    json_t *head = NULL;
+    int rc = schema_check(spec, &c->src, raw_head, &head, c->problems, c->e);
+    if (rc != 0 && c->problems == NULL) {
+        return -1;
+    }
+    /* These read the script's own table and pass over what does not fit the schema, so that one look shows every
+     * problem. */
+    bool stop = check_options(c, raw_head) || check_failures(c, raw_head) || check_gates(c, raw_head);
+    if (rc != 0 || stop || c->found > 0) {
+        json_decref(head);
+        return -1;
+    }
+    if (complete(head, kind) != 0) {
+        json_decref(head);
+        return err_set(c->e, "out_of_memory", "out of memory while reading %s", c->src.file);
+    }
+    *out = head;
+    return 0;
+}
+
+int head_problems(const json_t *raw, json_t **head, json_t *problems, err *e) {
+    char *label = script_label(json_string_value(json_object_get(raw, "path")));
+    const char *source = json_string_value(json_object_get(raw, "source"));
+    json_t *lines = source != NULL ? keyline_index(source) : NULL;
+    checker c = {.src = {.file = label != NULL ? label : "script", .lines = lines}, .problems = problems, .e = e};
+    json_t *checked = NULL;
+    int rc = check(&c, raw, &checked);
+    if (rc == 0 && head != NULL) {
+        *head = checked;
+    } else {
+        json_decref(checked);
+    }
+    json_decref(lines);
+    free(label);
+    return rc;
+}
+
+int head_check(const json_t *raw, json_t **head, err *e) {
+    return head_problems(raw, head, NULL, e);
+}

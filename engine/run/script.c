@@ -1,0 +1,210 @@
+#include "run/script.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
+#include "base/text.h"
+#include "run/head.h"
+#include "run/loader.h"
+
+#define NAMES_MAX 1024
+
+const paths *script_tree(err *e) {
+    static paths tree;
+    static bool found;
+    if (!found && paths_find(&tree, e) != 0) {
+        return NULL;
+    }
+    found = true;
+    return &tree;
+}
+
+/* What of path follows dir and a slash, or NULL. */
+static const char *below(const char *path, const char *dir) {
+    size_t n = dir != NULL ? strlen(dir) : 0;
+    return n > 1 && strncmp(path, dir, n) == 0 && path[n] == '/' ? path + n + 1 : NULL;
+}
+
+char *script_label(const char *path) {
+    if (path == NULL) {
+        return NULL;
+    }
+    char here[PATH_MAX];
+    const char *rest = getcwd(here, sizeof here) != NULL ? below(path, here) : NULL;
+    err e;
+    const paths *tree = rest == NULL ? script_tree(&e) : NULL;
+    if (tree != NULL) {
+        rest = below(path, tree->share);
+    }
+    return strdup(rest != NULL ? rest : path);
+}
+
+static bool is_file(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* dir/name as an absolute path when it is a file; dir NULL = the working directory. */
+static char *try_file(const char *dir, const char *name) {
+    char *joined = dir != NULL ? fs_join(dir, name) : strdup(name);
+    char *found = joined != NULL && is_file(joined) ? realpath(joined, NULL) : NULL;
+    free(joined);
+    return found;
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Appends the Lua files of share/folder, sorted. */
+static int list_folder(const char *share, const char *folder, bool labels, json_t *out) {
+    char *dir = fs_join(share, folder);
+    DIR *d = dir != NULL ? opendir(dir) : NULL;
+    free(dir);
+    if (d == NULL) {
+        return 0;
+    }
+    char *names[NAMES_MAX];
+    size_t n = 0;
+    const struct dirent *entry;
+    while (n < NAMES_MAX && (entry = readdir(d)) != NULL) {
+        size_t len = strlen(entry->d_name);
+        if (len > 4 && *entry->d_name != '.' && strcmp(entry->d_name + len - 4, ".lua") == 0) {
+            buf b = BUF_INIT;
+            if (labels) {
+                buf_printf(&b, "%s/%s", folder, entry->d_name);
+            } else {
+                buf_append(&b, entry->d_name, len - 4);
+            }
+            names[n] = buf_steal(&b);
+            n += names[n] != NULL;
+        }
+    }
+    closedir(d);
+    qsort(names, n, sizeof *names, compare_names);
+    int rc = 0;
+    for (size_t i = 0; i < n; i++) {
+        rc |= json_array_append_new(out, json_string(names[i]));
+        free(names[i]);
+    }
+    return rc;
+}
+
+json_t *script_names(bool labels, err *e) {
+    const paths *tree = script_tree(e);
+    json_t *out = tree != NULL ? json_array() : NULL;
+    if (out != NULL) {
+        list_folder(tree->share, "gates", labels, out);
+        list_folder(tree->share, "scripts", labels, out);
+    }
+    return out;
+}
+
+static int not_found(const char *name, err *e) {
+    buf shown = BUF_INIT;
+    text_sanitise(&shown, name, strlen(name), 120, false);
+    struct stat st;
+    if (stat(name, &st) == 0 && S_ISDIR(st.st_mode)) {
+        err_set(e, "usage_script", "expected a script, found a directory: %s", buf_str(&shown));
+        err_fix(e, "name one .lua file of it");
+        buf_free(&shown);
+        return -1;
+    }
+    err_set(e, "usage_script", "there is no script \"%s\"", buf_str(&shown));
+    buf_free(&shown);
+    bool labels = strchr(name, '/') != NULL || strstr(name, ".lua") != NULL;
+    err ignored;
+    json_t *all = script_names(labels, &ignored);
+    const char *names[2 * NAMES_MAX + 1];
+    size_t n = 0, i;
+    const json_t *item;
+    json_array_foreach(all, i, item) {
+        if (n < 2 * NAMES_MAX) {
+            names[n++] = json_string_value(item);
+        }
+    }
+    names[n] = NULL;
+    const char *near = text_suggest(name, names);
+    if (near != NULL) {
+        err_fix(e, "did you mean \"%s\"?", near);
+    } else {
+        err_fix(e, "give the path of a .lua file, or an id: gate-engine list shows them");
+    }
+    json_decref(all);
+    return -1;
+}
+
+/* The file of an id. The installed tree comes first: a file that happens to lie in the working directory must not stand
+ * in for a gate. */
+static char *find_id(const char *id, const char *share) {
+    static const char *const folders[] = {"gates", "scripts"};
+    char *found = NULL;
+    for (int own = 0; own < 2 && found == NULL; own++) {
+        for (size_t i = 0; i < 2 && found == NULL; i++) {
+            buf b = BUF_INIT;
+            buf_printf(&b, "%s/%s.lua", folders[i], id);
+            found = try_file(own == 0 ? share : NULL, buf_str(&b));
+            buf_free(&b);
+        }
+    }
+    return found;
+}
+
+int script_find(const char *name, const char *beside, char **path, err *e) {
+    const paths *tree = script_tree(e);
+    if (tree == NULL) {
+        return -1;
+    }
+    char *found = NULL;
+    if (*name != '\0' && strlen(name) < PATH_MAX) {
+        if (text_is_id(name)) {
+            found = find_id(name, tree->share);
+        }
+        if (found == NULL && beside != NULL) {
+            found = try_file(beside, name);
+        }
+        if (found == NULL) {
+            found = try_file(NULL, name);
+        }
+        if (found == NULL && *name != '/') {
+            found = try_file(tree->share, name);
+        }
+    }
+    if (found == NULL) {
+        return not_found(name, e);
+    }
+    *path = found;
+    return 0;
+}
+
+int script_load(const char *name, const char *beside, const char *stdlib_dir, script *out, err *e) {
+    *out = (script){0};
+    if (script_find(name, beside, &out->path, e) != 0) {
+        return -1;
+    }
+    out->label = script_label(out->path);
+    if (out->label == NULL) {
+        script_free(out);
+        return err_set(e, "out_of_memory", "out of memory");
+    }
+    if (loader_head(out->path, stdlib_dir, &out->raw, e) != 0 || head_check(out->raw, &out->head, e) != 0) {
+        script_free(out);
+        return -1;
+    }
+    return 0;
+}
+
+void script_free(script *s) {
+    free(s->path);
+    free(s->label);
+    json_decref(s->raw);
+    json_decref(s->head);
+    *s = (script){0};
+}

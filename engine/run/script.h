@@ -1,0 +1,39 @@
+/* script.h: finding and loading the scripts a command line or a suite names. */
+#ifndef GE_RUN_SCRIPT_H
+#define GE_RUN_SCRIPT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/paths.h"
+
+typedef struct script {
+    char *path;   /* owned; absolute */
+    char *label;  /* owned; as messages and reports name it */
+    json_t *raw;  /* owned; what the loader returned */
+    json_t *head; /* owned; checked */
+} script;
+
+/* The installed tree; found once, kept for the process. NULL with *e: install_broken. */
+const paths *script_tree(err *e);
+
+/* How messages name a file: relative to the working directory or to the installed tree where it lies in one of them.
+ * Owned by the caller; NULL out of memory (or for NULL). */
+char *script_label(const char *path);
+
+/* A name as given → absolute path (owned by the caller): a path in the working directory, then in the installed tree;
+ * or an id: its file in gates/ or scripts/ of the installed tree, then of the working directory. `beside` (may be
+ * NULL): a directory tried first for paths. Error: usage_script, with the nearest name. */
+int script_find(const char *name, const char *beside, char **path, err *e);
+
+/* Finds, loads (in a contained process, with the stdlib of stdlib_dir; NULL = the installed one) and checks.
+ * Errors: those of script_find, the loader and the head. */
+int script_load(const char *name, const char *beside, const char *stdlib_dir, script *out, err *e);
+void script_free(script *s);
+
+/* Ids or labels ("rls_harness", "gates/rls_harness.lua") of what the installed tree holds in gates/ and scripts/,
+ * sorted. New reference. */
+json_t *script_names(bool labels, err *e);
+
+#endif
