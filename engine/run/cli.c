@@ -1,0 +1,87 @@
+#include "run/cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "run/cli_parts.h"
+#include "run/platform.h"
+
+const cli_verb CLI_VERBS[] = {
+    {VERB_RUN, "run", "SCRIPT [OPTIONS]", "Run a gate, a suite of gates, an operation or a tenant audit",
+     "SCRIPT is a path (in the working directory, then in the installed tree) or an id (gate-engine list).\n"
+     "scripts/all.lua is the full onboarding validation.\n",
+     cli_run_main},
+    {VERB_RECOVER, "recover", "GATE [OPTIONS]", "Show a gate's way out of what it found; carry it out with --apply",
+     "The gate is run first. Without --apply nothing is changed.\n", cli_run_main},
+    {VERB_CHECK, "check", "SCRIPT...", "Load scripts and show every problem with file and line; nothing is run", "",
+     cli_check_main},
+    {VERB_LIST, "list", "", "List the installed gates and scripts", "", cli_list_main},
+    {VERB_PLATFORM, "platform", "start|stop|status|psql|reset", "Keep an embedded platform between runs",
+     "While one is kept every run uses it. psql [ARGS] connects to it as its superuser.\n", cli_platform_main},
+    {VERB_VERSION, "version", "", "Show the version, libraries, and what the sandbox can use on this kernel", "",
+     cli_version_main},
+    {VERB_HELP, "help", "[VERB]", "Show this text, or a verb's", "", cli_help_main},
+    {.name = NULL}};
+
+void cli_say_error(const err *e) {
+    log_line(LOG_ERROR, "%s", e->message);
+    if (*e->detail != '\0') {
+        log_line(LOG_INFO, "%s", e->detail);
+    }
+    if (*e->fix != '\0') {
+        log_line(LOG_INFO, "fix: %s", e->fix);
+    }
+}
+
+int cli_platform_main(const cli_verb *verb, int argc, char **argv) {
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        cli_help_verb(verb);
+        return EXIT_PASS;
+    }
+    return platform_main(argc, argv);
+}
+
+static int dispatch(int argc, char **argv) {
+    if (argc < 2) {
+        err e;
+        err_set(&e, "usage_verb", "expected a verb, found nothing");
+        err_fix(&e, "gate-engine --help lists the verbs; gate-engine run scripts/all.lua runs the full validation");
+        cli_say_error(&e);
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        cli_help_all();
+        return EXIT_PASS;
+    }
+    name = strcmp(name, "--version") == 0 ? "version" : name;
+    err e;
+    const cli_verb *verb = cli_find_verb(name, &e);
+    if (verb == NULL) {
+        cli_say_error(&e);
+        return EXIT_USAGE;
+    }
+    /* The verbs that only print read no flags but --help. */
+    return verb->main(verb, argc - 1, argv + 1);
+}
+
+int cli_main(int argc, char **argv) {
+    /* A reader that went away is an error of a write, told by its exit code, and no silent death. */
+    signal(SIGPIPE, SIG_IGN);
+    int code = dispatch(argc, argv);
+    errno = 0;
+    bool lost = ferror(stdout) != 0;
+    lost = fflush(stdout) != 0 || lost;
+    if (lost) {
+        err e;
+        err_errno(&e, "report_write", "cannot write standard output");
+        cli_say_error(&e);
+        code = code == EXIT_PASS ? EXIT_BROKEN : code;
+    }
+    return code;
+}

@@ -1,0 +1,208 @@
+/* cli_check.c: `check` and `list`: scripts are loaded in a contained process and looked at; nothing of them runs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "run/cli.h"
+#include "run/cli_parts.h"
+#include "run/head.h"
+#include "run/loader.h"
+#include "run/script.h"
+
+/* One line on standard output: masked and printable. */
+static void print_line(const char *before, const char *text) {
+    buf masked = BUF_INIT, line = BUF_INIT;
+    if (log_mask(&masked, text, strlen(text)) == 0 &&
+        text_sanitise(&line, buf_str(&masked), masked.len, 0, false) == 0) {
+        printf("%s%s\n", before, buf_str(&line));
+    }
+    buf_free(&masked);
+    buf_free(&line);
+}
+
+static void print_error(const char *label, const err *e) {
+    buf b = BUF_INIT;
+    /* Messages that name file and line already do not need the file again. */
+    bool placed = strncmp(e->message, label, strlen(label)) == 0;
+    buf_printf(&b, "%s%s%s", placed ? "" : label, placed ? "" : ": ", e->message);
+    print_line("", buf_str(&b));
+    buf_free(&b);
+    if (*e->detail != '\0') {
+        print_line("  ", e->detail);
+    }
+    if (*e->fix != '\0') {
+        print_line("  fix: ", e->fix);
+    }
+}
+
+/* Gates a suite names must be there, load, and be gates. */
+static int check_gates(const char *path, const char *label, const json_t *head) {
+    char *dir = strndup(path, (size_t)(strrchr(path, '/') - path));
+    int problems = 0;
+    size_t i;
+    const json_t *name;
+    json_array_foreach(json_object_get(head, "gates"), i, name) {
+        script gate;
+        err e;
+        if (dir == NULL || script_load(json_string_value(name), dir, NULL, &gate, &e) != 0) {
+            buf at = BUF_INIT;
+            buf_printf(&at, "%s: gates[%zu]", label, i + 1);
+            print_error(buf_str(&at), &e);
+            buf_free(&at);
+            problems++;
+            continue;
+        }
+        if (strcmp(json_string_value(json_object_get(gate.head, "kind")), "gate") != 0) {
+            printf("%s: gates[%zu]: expected a gate, found another kind of script: %s\n", label, i + 1, gate.label);
+            problems++;
+        }
+        script_free(&gate);
+    }
+    free(dir);
+    return problems;
+}
+
+/* Returns the number of problems of one script, which it prints. */
+static int check_one(const char *name) {
+    err e;
+    char *path = NULL;
+    err_clear(&e);
+    if (script_find(name, NULL, &path, &e) != 0) {
+        print_error(name, &e);
+        return 1;
+    }
+    char *label = script_label(path);
+    json_t *raw = NULL, *head = NULL, *problems = json_array();
+    int count = 1;
+    if (label == NULL || problems == NULL) {
+        err_set(&e, "out_of_memory", "out of memory");
+        print_error(name, &e);
+    } else if (loader_head(path, NULL, &raw, &e) != 0) {
+        print_error(label, &e);
+    } else if (head_problems(raw, &head, problems, &e) != 0) {
+        size_t i;
+        const json_t *problem;
+        json_array_foreach(problems, i, problem) {
+            print_line("", json_string_value(json_object_get(problem, "message")));
+            const char *fix = json_string_value(json_object_get(problem, "fix"));
+            if (fix != NULL && *fix != '\0') {
+                print_line("  fix: ", fix);
+            }
+        }
+        count = (int)json_array_size(problems);
+        if (count == 0) { /* failed without a finding: memory */
+            print_error(label, &e);
+            count = 1;
+        }
+    } else {
+        count = check_gates(path, label, head);
+        if (count == 0) {
+            printf("%s: ok (%s %s)\n", label, json_string_value(json_object_get(head, "kind")),
+                   json_string_value(json_object_get(head, json_object_get(head, "id") != NULL ? "id" : "name")));
+        }
+    }
+    json_decref(raw);
+    json_decref(head);
+    json_decref(problems);
+    free(label);
+    free(path);
+    return count;
+}
+
+/* Reads the words of a verb without script options; returns -1 to go on, or an exit code. */
+static int words_or_exit(const cli_verb *verb, int argc, char **argv, cli_words *words) {
+    err e;
+    if (cli_parse(verb, argc, argv, NULL, words, &e) != 0) {
+        cli_say_error(&e);
+        return EXIT_USAGE;
+    }
+    if (cli_given(words, "help")) {
+        cli_help_verb(verb);
+        cli_words_free(words);
+        return EXIT_PASS;
+    }
+    return -1;
+}
+
+int cli_check_main(const cli_verb *verb, int argc, char **argv) {
+    cli_words words;
+    int code = words_or_exit(verb, argc, argv, &words);
+    if (code >= 0) {
+        return code;
+    }
+    err e;
+    if (json_array_size(words.operands) == 0) {
+        err_set(&e, "usage_operand", "check: expected a script, found none");
+        err_fix(&e, "name one or more, by path or id");
+        cli_say_error(&e);
+        cli_words_free(&words);
+        return EXIT_USAGE;
+    }
+    int problems = 0;
+    size_t i;
+    const json_t *name;
+    json_array_foreach(words.operands, i, name) {
+        problems += check_one(json_string_value(name));
+    }
+    cli_words_free(&words);
+    return problems == 0 ? EXIT_PASS : EXIT_USAGE;
+}
+
+static int list_one(const char *label) {
+    script s;
+    err e;
+    err_clear(&e);
+    if (script_load(label, NULL, NULL, &s, &e) != 0) {
+        printf("  %-24s%s\n", label, "does not load:");
+        print_line("    ", e.message);
+        return 1;
+    }
+    const char *id = json_string_value(json_object_get(s.head, "id"));
+    const char *purpose = json_string_value(json_object_get(s.head, "purpose"));
+    buf text = BUF_INIT;
+    buf_printf(&text, "%-24s%s%s%s", id != NULL ? id : label, json_string_value(json_object_get(s.head, "name")),
+               purpose != NULL && *purpose != '\0' ? ": " : "", purpose != NULL ? purpose : "");
+    print_line("  ", buf_str(&text));
+    buf_free(&text);
+    script_free(&s);
+    return 0;
+}
+
+int cli_list_main(const cli_verb *verb, int argc, char **argv) {
+    cli_words words;
+    int code = words_or_exit(verb, argc, argv, &words);
+    if (code >= 0) {
+        return code;
+    }
+    size_t extra = json_array_size(words.operands);
+    cli_words_free(&words);
+    err e;
+    if (extra > 0) {
+        err_set(&e, "usage_operand", "list takes no argument");
+        cli_say_error(&e);
+        return EXIT_USAGE;
+    }
+    json_t *names = script_names(true, &e);
+    if (names == NULL) {
+        cli_say_error(&e);
+        return EXIT_BROKEN;
+    }
+    int broken = 0;
+    const char *folder = "";
+    size_t i;
+    const json_t *name;
+    json_array_foreach(names, i, name) {
+        const char *label = json_string_value(name);
+        const char *mine = strncmp(label, "gates/", 6) == 0 ? "Gates:" : "Scripts:";
+        if (strcmp(mine, folder) != 0) {
+            printf("%s%s\n", *folder != '\0' ? "\n" : "", mine);
+            folder = mine;
+        }
+        /* The installed one, though a file of that name may lie in the working directory. */
+        broken += list_one(label);
+    }
+    json_decref(names);
+    return broken == 0 ? EXIT_PASS : EXIT_USAGE;
+}

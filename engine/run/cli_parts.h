@@ -1,0 +1,85 @@
+/* cli_parts.h: private to cli*.c: flags as data, and one function a verb. */
+#ifndef GE_RUN_CLI_PARTS_H
+#define GE_RUN_CLI_PARTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+typedef enum {
+    VERB_RUN = 1,
+    VERB_RECOVER = 2,
+    VERB_CHECK = 4,
+    VERB_LIST = 8,
+    VERB_PLATFORM = 16,
+    VERB_VERSION = 32,
+    VERB_HELP = 64
+} cli_verb_id;
+
+typedef struct cli_verb {
+    cli_verb_id id;
+    const char *name;
+    const char *usage;                                               /* what stands after the verb */
+    const char *summary;                                             /* one line */
+    const char *help;                                                /* more of it, whole lines; may be "" */
+    int (*main)(const struct cli_verb *verb, int argc, char **argv); /* argv[0] is the verb */
+} cli_verb;
+
+/* A flag of the engine's own, for the verbs whose bits are set. */
+typedef struct cli_flag {
+    const char *name;     /* without dashes */
+    const char *argument; /* what help calls its value; NULL: it has none */
+    bool repeated;        /* may be given several times */
+    unsigned verbs;
+    const char *help;
+} cli_flag;
+
+extern const cli_flag CLI_FLAGS[]; /* ended by a flag without name */
+extern const cli_verb CLI_VERBS[]; /* ended by a verb without name */
+
+/* What a command line said. All texts, not yet checked. Owned; cli_words_free. */
+typedef struct cli_words {
+    json_t *flags;    /* engine flag → [texts]; [] for one without value */
+    json_t *options;  /* script option (as in the head) → [texts] */
+    json_t *operands; /* in order */
+} cli_words;
+
+/* Parses argv (argv[0] is the verb) against the verb's flags and a script's options (as in a head; may be NULL).
+ * Errors: usage_flag, usage_flag_value, out_of_memory. */
+int cli_parse(const cli_verb *verb, int argc, char **argv, const json_t *options, cli_words *out, err *e);
+void cli_words_free(cli_words *w);
+/* The one text of a flag, or NULL. Borrowed. */
+const char *cli_text(const cli_words *w, const char *flag);
+bool cli_given(const cli_words *w, const char *flag);
+
+/* Before a script's options are known: is a plain flag on the line; the last value of a flag (borrowed, NULL = none);
+ * which operand is the script (borrowed, NULL = none). */
+bool cli_peek(int argc, char **argv, const char *flag);
+const char *cli_peek_value(int argc, char **argv, const char *flag);
+const char *cli_peek_script(const cli_verb *verb, int argc, char **argv);
+/* Targets of every well-formed --report on the line: [{"format", "file"}]. NULL out of memory. */
+json_t *cli_peek_reports(int argc, char **argv);
+
+/* "json=FILE" → {"format", "file"}, or NULL with *e. */
+json_t *cli_report_target(const char *text, err *e);
+
+/* Says on standard error what is wrong and what to do. */
+void cli_say_error(const err *e);
+
+int cli_run_main(const cli_verb *verb, int argc, char **argv);
+int cli_check_main(const cli_verb *verb, int argc, char **argv);
+int cli_list_main(const cli_verb *verb, int argc, char **argv);
+int cli_platform_main(const cli_verb *verb, int argc, char **argv);
+int cli_version_main(const cli_verb *verb, int argc, char **argv);
+int cli_help_main(const cli_verb *verb, int argc, char **argv);
+
+/* Help texts on standard output. */
+void cli_help_all(void);
+void cli_help_verb(const cli_verb *verb);
+void cli_help_script(const cli_verb *verb, const char *label, const json_t *head, const json_t *options);
+/* The verb of that name, or NULL with *e (did you mean). */
+const cli_verb *cli_find_verb(const char *name, err *e);
+
+#endif
