@@ -57,6 +57,22 @@ function pg.start(settings, hba)
   return self
 end
 
+local shared
+
+--- One server for all specs of a process that do not harm it.
+function pg.shared()
+  shared = shared or pg.start()
+  return shared
+end
+
+--- The postmaster's process id.
+function Server:pid()
+  local file = assert(io.open(self.data .. "/postmaster.pid"))
+  local pid = file:read "n"
+  file:close()
+  return math.tointeger(pid)
+end
+
 --- Starts the server process again, after stop{keep = true}.
 function Server:launch()
   run(("cd %s && %s%s/pg_ctl -D data -l %s/data/server.log -w start >/dev/null 2>&1"):format(self.dir, as, bindir, self.dir),
