@@ -190,10 +190,10 @@ void db_close(db_conn *c) {
     free(c);
 }
 
-/* libpq's last words as one line without the password, in err_detail's place. */
+/* The server's or else libpq's last words as one line without the password, in err_detail's place. */
 static void detail_from_libpq(db_conn *c, err *e) {
     buf b = BUF_INIT;
-    db_mask(c, &b, PQerrorMessage(c->pg));
+    db_mask(c, &b, c->lost_why[0] != '\0' ? c->lost_why : PQerrorMessage(c->pg));
     while (b.len > 0 && (b.data[b.len - 1] == '\n' || b.data[b.len - 1] == ' ')) {
         b.data[--b.len] = '\0';
     }
@@ -212,18 +212,16 @@ static const char *shown(const char *s) {
     return s != NULL && s[0] != '\0' ? s : "?";
 }
 
-/* libpq gives no SQLSTATE for a failed start-up. It does say whether the server asked for a password or answered at
- * all: the reason the server sends starts with "FATAL:" in its untranslated part, whatever the language. */
+/* libpq gives no SQLSTATE for a failed start-up, only whether the server asked for a password, and its words. Where
+ * they are not English the fallback is db_connect, with the words as detail. */
 static db_progress connect_failed(db_conn *c, err *e) {
     const char *why = PQerrorMessage(c->pg);
-    bool refused = strstr(why, "FATAL:") != NULL;
-    bool auth = PQconnectionNeedsPassword(c->pg) || PQconnectionUsedPassword(c->pg) ||
-                strstr(why, "authentication failed") != NULL || strstr(why, "no pg_hba.conf entry") != NULL ||
-                (refused && strstr(why, "role \"") != NULL && strstr(why, "does not exist") != NULL);
-    if (refused && (strstr(why, "database \"") != NULL || strstr(why, "starting up") != NULL ||
-                    strstr(why, "too many clients") != NULL || strstr(why, "shutting down") != NULL)) {
-        auth = false;
-    }
+    bool hba = strstr(why, "pg_hba.conf") != NULL;
+    bool absent = strstr(why, "does not exist") != NULL;
+    bool busy = strstr(why, "starting up") != NULL || strstr(why, "shutting down") != NULL ||
+                strstr(why, "too many clients") != NULL || strstr(why, "connection slots") != NULL;
+    bool auth = hba || (absent && strstr(why, "role \"") != NULL) || strstr(why, "authentication failed") != NULL ||
+                (!absent && !busy && (PQconnectionNeedsPassword(c->pg) || PQconnectionUsedPassword(c->pg)));
     err_set(e, auth ? "db_auth" : "db_connect", "cannot connect to database \"%s\" on %s port %s as \"%s\"",
             shown(PQdb(c->pg)), shown(PQhost(c->pg)), shown(PQport(c->pg)), shown(PQuser(c->pg)));
     detail_from_libpq(c, e);

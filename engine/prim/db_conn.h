@@ -19,7 +19,8 @@ struct db_conn {
     int64_t deadline; /* monotonic ms, -1 = none */
     int statement_timeout_ms;
     int connect_timeout_ms;
-    char lost_state[6];
+    char lost_state[6]; /* the server's last words, when it ended the session */
+    char lost_why[256];
 
     unsigned char *steps; /* of the pipeline, in order */
     size_t n_steps, cap_steps, at;

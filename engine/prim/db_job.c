@@ -1,5 +1,6 @@
 /* Activities on an open connection: pipelines of statements, scripts, copies. */
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,13 +116,20 @@ static void look_at_tag(db_conn *c, PGresult *res) {
     }
 }
 
-int db_keep(db_conn *c, PGresult *res, err *e) {
-    look_at_tag(c, res);
+/* A FATAL error ends the session: what it says is lost once libpq sees the connection closed. */
+static void note_fatal(db_conn *c, const PGresult *res) {
     const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
     const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *why = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
     if (state != NULL && severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0)) {
-        memcpy(c->lost_state, state, strnlen(state, 5));
+        snprintf(c->lost_state, sizeof c->lost_state, "%s", state);
+        snprintf(c->lost_why, sizeof c->lost_why, "%s", why != NULL ? why : "");
     }
+}
+
+int db_keep(db_conn *c, PGresult *res, err *e) {
+    look_at_tag(c, res);
+    note_fatal(c, res);
     if (c->n_results == c->cap_results) { /* a script: how many statements it has is not known beforehand */
         c->own_sent = c->n_results;
         if (grow(c, e) != 0) {
@@ -164,6 +172,7 @@ static int place(db_conn *c, PGresult *res, err *e) {
     if (kind == STEP_OWN) {
         return db_keep(c, res, e);
     }
+    note_fatal(c, res);
     if (PQresultStatus(res) == PGRES_FATAL_ERROR && c->guard_error == NULL) {
         c->guard_error = res;
     } else {
