@@ -401,14 +401,9 @@ static int add_gate(job *j, const script *s, err *e) {
     return json_array_append_new(j->r.gates, gate) == 0 ? 0 : err_set(e, "out_of_memory", "out of memory");
 }
 
-static int make_request(job *j, err *e) {
-    j->r.verb = j->verb->name;
-    j->r.cfg = j->cfg;
-    j->r.head = j->main.head;
-    j->r.raw = j->main.raw;
-    j->r.script = strdup(j->main.label);
+static int add_gates(job *j, err *e) {
     j->r.gates = json_array();
-    if (j->r.script == NULL || j->r.gates == NULL) {
+    if (j->r.gates == NULL) {
         return err_set(e, "out_of_memory", "out of memory");
     }
     if (!is_kind(&j->main, "suite")) {
@@ -422,11 +417,23 @@ static int make_request(job *j, err *e) {
     return 0;
 }
 
+/* What is wrong with the line itself is told before what is wrong with the configuration. */
 static int prepare(job *j, int argc, char **argv, err *e) {
-    if (read_flags(j, argc, argv, e) != 0 || config_load(cli_text(&j->words, "config"), &j->cfg, e) != 0) {
+    j->r.verb = j->verb->name;
+    j->r.head = j->main.head;
+    j->r.raw = j->main.raw;
+    j->r.script = strdup(j->main.label);
+    if (j->r.script == NULL) {
+        return err_set(e, "out_of_memory", "out of memory");
+    }
+    if (read_flags(j, argc, argv, e) != 0 || add_gates(j, e) != 0) {
         return -1;
     }
-    return default_tenant(j, e) != 0 ? -1 : make_request(j, e);
+    if (config_load(cli_text(&j->words, "config"), &j->cfg, e) != 0) {
+        return -1;
+    }
+    j->r.cfg = j->cfg;
+    return default_tenant(j, e);
 }
 
 /* Whoever asked for a report finds one that is not green, whatever went wrong. */

@@ -201,7 +201,47 @@ static const char *kind_of(const json_t *raw_head) {
     return kind;
 }
 
-static int complete(json_t *head, const char *kind) {
+typedef struct placed {
+    const char *name; /* borrowed from the object */
+    int line;
+} placed;
+
+static int compare_placed(const void *a, const void *b) {
+    const placed *x = a, *y = b;
+    return x->line != y->line ? (x->line > y->line) - (x->line < y->line) : strcmp(x->name, y->name);
+}
+
+/* Lua forgets in which order keys were written; help shows options as their author put them. */
+static int order_options(json_t *head, const json_t *lines) {
+    json_t *options = json_object_get(head, "options");
+    size_t n = json_object_size(options), i = 0;
+    placed *list = calloc(n + 1, sizeof *list);
+    json_t *ordered = json_object();
+    int rc = list != NULL && ordered != NULL ? 0 : -1;
+    const char *name;
+    json_t *spec;
+    buf path = BUF_INIT;
+    json_object_foreach(options, name, spec) {
+        if (rc == 0) {
+            list[i++] = (placed){name, keyline_find(lines, path_of(&path, "options", name, ""))};
+        }
+    }
+    buf_free(&path);
+    if (rc == 0) {
+        qsort(list, n, sizeof *list, compare_placed);
+    }
+    for (i = 0; rc == 0 && i < n; i++) {
+        rc = json_object_set(ordered, list[i].name, json_object_get(options, list[i].name));
+    }
+    if (rc == 0) {
+        rc = json_object_set(head, "options", ordered);
+    }
+    json_decref(ordered);
+    free(list);
+    return rc;
+}
+
+static int complete(json_t *head, const char *kind, const json_t *lines) {
     int rc = json_object_set_new(head, "kind", json_string(kind));
     rc |= json_object_set_new(head, "has_run", json_boolean(json_object_get(head, "run") != NULL));
     rc |= json_object_set_new(head, "has_recover", json_boolean(json_object_get(head, "recover") != NULL));
@@ -222,7 +262,7 @@ static int complete(json_t *head, const char *kind) {
             rc |= json_object_set_new(option, "access", json_string("read"));
         }
     }
-    return rc;
+    return rc == 0 ? order_options(head, lines) : rc;
 }
 
 static int check(checker *c, const json_t *raw, json_t **out) {
@@ -247,7 +287,7 @@ static int check(checker *c, const json_t *raw, json_t **out) {
         json_decref(head);
         return -1;
     }
-    if (complete(head, kind) != 0) {
+    if (complete(head, kind, c->src.lines) != 0) {
         json_decref(head);
         return err_set(c->e, "out_of_memory", "out of memory while reading %s", c->src.file);
     }
