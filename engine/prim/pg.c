@@ -66,7 +66,7 @@ static int start_private(pg_env *env, pg_server *s, err *e) {
         s->dir[0] = '\0';
         return -1;
     }
-    if (own(s, e) != 0 || pg_path(data, e, "%s/data", s->dir) != 0 || pg_template_copy(env, data, e) != 0 ||
+    if (own(s, e) != 0 || pg_path(data, e, "%s/data", s->dir) != 0 || pg_template_copy(env, data, true, e) != 0 ||
         pg_env_lock(env, LOCK_UN, e) != 0 || pg_socket_make(env, s->dir, s->socket_dir, e) != 0)
         return -1;
     pg_serve_args server = {.dir = s->dir, .socket_dir = s->socket_dir};

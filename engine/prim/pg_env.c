@@ -279,7 +279,7 @@ static int make_key(pg_env *env, err *e) {
     int64_t build[3] = {st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec};
     h = fnv1a(h, env->bin, strlen(env->bin) + 1);
     h = fnv1a(h, build, sizeof build);
-    h = fnv1a(h, "layout 1", 8);
+    h = fnv1a(h, "layout 3", 8);
     if (hash_migrations(env->o->migrations_dir, &h, e) != 0)
         return -1;
     snprintf(env->key, sizeof env->key, "%016llx", (unsigned long long)h);

@@ -94,6 +94,8 @@ void pg_serve_clear(const char *dir);
 /* A fresh private directory for the socket into out. Its name stands in dir/socket before it is made, so that whoever
  * removes dir (pg_remove_dir) finds it, whenever we die. */
 int pg_socket_make(const pg_env *env, const char *dir, char out[PG_SOCKET_DIR_MAX + 1], err *e);
+/* The same directory as before. */
+int pg_socket_again(const pg_env *env, const char *dir, const char *socket_dir, err *e);
 void pg_socket_remove(const pg_env *env, const char *socket_dir);
 /* Something accepts connections there? */
 bool pg_socket_answers(const char *socket_dir);
@@ -102,8 +104,9 @@ bool pg_socket_answers(const char *socket_dir);
 /* Makes sure the template is there. The lock is held exclusively. */
 int pg_template_make(pg_env *env, err *e);
 bool pg_template_exists(const pg_env *env);
-/* Copies it to `to` (which must not exist). The lock is held. */
-int pg_template_copy(const pg_env *env, const char *to, err *e);
+/* Copies its data to `to` (which must not exist). The lock is held. linked: databases that are never written to are
+ * hard links, which spares most of the copying; for servers whose data nobody is going to keep. */
+int pg_template_copy(const pg_env *env, const char *to, bool linked, err *e);
 /* The server's version text as of its making. */
 void pg_template_version(const pg_env *env, char *out, size_t cap);
 /* Ends what runs in a run's or half-made directory, removes it and its socket's. */

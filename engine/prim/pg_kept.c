@@ -92,7 +92,7 @@ static int remove_kept(const pg_env *env, const pg_kept *k, err *e) {
     char dir[PATH_MAX], record[PATH_MAX];
     if (kept_dir(env, dir, e) != 0 || pg_path(record, e, "%s/kept.json", env->root) != 0)
         return -1;
-    pg_serve_clear(dir);
+    pg_remove_dir(env, dir);
     if (k && k->socket_dir[0])
         pg_socket_remove(env, k->socket_dir);
     if (fs_remove_tree(dir, e) != 0)
@@ -138,7 +138,7 @@ static int copy_into_place(const pg_env *env, const char *dir, err *e) {
     char tmp[PATH_MAX], data[PATH_MAX];
     if (pg_mkdir_fresh(env, "tmp", tmp, e) != 0)
         return -1;
-    int r = pg_path(data, e, "%s/data", tmp) != 0 ? -1 : pg_template_copy(env, data, e);
+    int r = pg_path(data, e, "%s/data", tmp) != 0 ? -1 : pg_template_copy(env, data, false, e);
     if (r == 0 && rename(tmp, dir) != 0) {
         err_errno(e, "pg_state", "cannot create %s", dir);
         r = pg_state_error(env, e);
@@ -147,14 +147,6 @@ static int copy_into_place(const pg_env *env, const char *dir, err *e) {
     if (r != 0)
         fs_remove_tree(tmp, &ignored);
     return r;
-}
-
-static int same_socket(const pg_env *env, const char *socket_dir, err *e) {
-    if (mkdir(socket_dir, 0700) != 0 || (env->switch_user && lchown(socket_dir, env->uid, env->gid) != 0)) {
-        err_errno(e, "pg_socket", "cannot create %s", socket_dir);
-        return err_fix(e, "gate-engine platform stop, then start");
-    }
-    return 0;
 }
 
 static int serve_kept(const pg_env *env, const char *dir, pg_kept *k, err *e) {
@@ -184,13 +176,9 @@ int pg_kept_start(pg_env *env, pg_kept *k, const char *socket_dir, err *e) {
     memcpy(k->key, env->key, sizeof k->key);
     if (kept_dir(env, dir, e) != 0 || copy_into_place(env, dir, e) != 0)
         return -1;
-    int r;
-    if (socket_dir) {
+    int r = socket_dir ? pg_socket_again(env, dir, socket_dir, e) : pg_socket_make(env, dir, k->socket_dir, e);
+    if (socket_dir)
         snprintf(k->socket_dir, sizeof k->socket_dir, "%s", socket_dir);
-        r = same_socket(env, k->socket_dir, e);
-    } else {
-        r = pg_socket_make(env, dir, k->socket_dir, e);
-    }
     if (r == 0)
         r = serve_kept(env, dir, k, e);
     err ignored;

@@ -72,9 +72,10 @@ void pg_serve_clear(const char *dir) {
         else if (c.pidfd >= 0)
             close(c.pidfd);
     }
-    /* Killed outright it leaves its segment, 56 bytes with nobody attached. */
+    /* Killed outright it leaves its segment of 56 bytes; where a process of it is still attached, the last one's end
+     * removes it. */
     struct shmid_ds ds;
-    if (shmid >= 0 && shmctl(shmid, IPC_STAT, &ds) == 0 && ds.shm_nattch == 0 && ds.shm_cpid == pid)
+    if (shmid >= 0 && shmctl(shmid, IPC_STAT, &ds) == 0 && ds.shm_cpid == pid)
         shmctl(shmid, IPC_RMID, NULL);
 }
 
@@ -98,7 +99,8 @@ int pg_serve_spawn(const pg_env *env, const pg_serve_args *a, pg_child *out, err
                           "log_destination=stderr",
                           /* A failing statement may hold a key: statements are not logged. */
                           "-c", "log_statement=none", "-c", "log_min_error_statement=panic", "-c", "log_timezone=UTC",
-                          "-c", "synchronous_commit=off", "-c", "wal_level=minimal", "-c", "max_wal_senders=0", "-c",
+                          "-c", "synchronous_commit=off", "-c", "wal_level=minimal", "-c", "min_wal_size=2MB", "-c",
+                          a->durable ? "wal_init_zero=on" : "wal_init_zero=off", "-c", "max_wal_senders=0", "-c",
                           "max_logical_replication_workers=0", "-c", a->durable ? "fsync=on" : "fsync=off", "-c",
                           a->durable ? "full_page_writes=on" : "full_page_writes=off", "-c",
                           a->durable ? "autovacuum=on" : "autovacuum=off", NULL};
@@ -230,6 +232,16 @@ int pg_socket_make(const pg_env *env, const char *dir, char out[PG_SOCKET_DIR_MA
             "no directory for the embedded server's socket: none could be made in $XDG_RUNTIME_DIR, /tmp, /var/tmp, "
             "/run or /dev/shm");
     return err_fix(e, "make /tmp writable (chmod 1777 /tmp) or free space there");
+}
+
+int pg_socket_again(const pg_env *env, const char *dir, const char *socket_dir, err *e) {
+    if (record_socket(env, dir, socket_dir, e) != 0)
+        return -1;
+    if (mkdir(socket_dir, 0700) != 0 || (env->switch_user && lchown(socket_dir, env->uid, env->gid) != 0)) {
+        err_errno(e, "pg_socket", "cannot create %s", socket_dir);
+        return err_fix(e, "gate-engine platform stop, then start");
+    }
+    return 0;
 }
 
 void pg_socket_remove(const pg_env *env, const char *socket_dir) {

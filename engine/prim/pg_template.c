@@ -15,6 +15,8 @@
 #include "prim/pg_internal.h"
 
 #define STOP_MS 30000
+#define PSQL_LOG "psql.log"
+#define STILL "still"
 #define OLD_TEMPLATE_S (24 * 3600)
 
 static int template_path(const pg_env *env, char out[PATH_MAX], err *e) {
@@ -27,11 +29,74 @@ bool pg_template_exists(const pg_env *env) {
     return template_path(env, path, &ignored) == 0 && fs_is_dir(path);
 }
 
-int pg_template_copy(const pg_env *env, const char *to, err *e) {
-    char from[PATH_MAX], data[PATH_MAX];
-    if (template_path(env, from, e) != 0 || pg_path(data, e, "%s/data", from) != 0)
+/* --- copying it ------------------------------------------------------------------------------------------------- */
+
+/* Is this a database that nobody can connect to and all of whose rows are frozen? Then no page of it is ever written.
+ */
+static bool is_still(const buf *still, const char *name) {
+    size_t n = strlen(name);
+    for (const char *p = buf_str(still); (p = strstr(p, name)); p++)
+        if ((p == still->data || p[-1] == '\n') && p[n] == '\n')
+            return true;
+    return false;
+}
+
+/* A directory of plain files, linked instead of copied. */
+static int link_dir(const pg_env *env, const char *from, const char *to, err *e) {
+    DIR *d = opendir(from);
+    if (!d)
+        return err_errno(e, "pg_state", "cannot read %s", from);
+    int r = pg_mkdir_owned(env, to, e);
+    for (struct dirent *entry; r == 0 && (entry = readdir(d));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            char a[PATH_MAX], b[PATH_MAX];
+            r = pg_path(a, e, "%s/%s", from, entry->d_name) != 0 || pg_path(b, e, "%s/%s", to, entry->d_name) != 0 ? -1
+                                                                                                                   : 0;
+            if (r == 0 && linkat(AT_FDCWD, a, AT_FDCWD, b, 0) != 0)
+                r = err_errno(e, "pg_state", "cannot link %s", b);
+        }
+    closedir(d);
+    return r;
+}
+
+/* Copies what is in a directory, which was made already, one entry at a time; `base` with its databases goes one level
+ * further down. still == NULL: nothing is linked. */
+static int copy_entries(const pg_env *env, const char *from, const char *to, const buf *still, bool databases, err *e) {
+    DIR *d = opendir(from);
+    if (!d)
+        return err_errno(e, "pg_state", "cannot read %s", from);
+    int r = 0;
+    for (struct dirent *entry; r == 0 && (entry = readdir(d));) {
+        char a[PATH_MAX], b[PATH_MAX];
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+            continue;
+        if (pg_path(a, e, "%s/%s", from, name) != 0 || pg_path(b, e, "%s/%s", to, name) != 0)
+            r = -1;
+        else if (databases && is_still(still, name))
+            r = link_dir(env, a, b, e);
+        else if (!databases && strcmp(name, "base") == 0)
+            r = pg_mkdir_owned(env, b, e) != 0 ? -1 : copy_entries(env, a, b, still, true, e);
+        else
+            r = fs_copy_tree(a, b, e);
+    }
+    closedir(d);
+    return r;
+}
+
+int pg_template_copy(const pg_env *env, const char *to, bool linked, err *e) {
+    char from[PATH_MAX], data[PATH_MAX], list[PATH_MAX];
+    buf still = BUF_INIT;
+    if (template_path(env, from, e) != 0 || pg_path(data, e, "%s/data", from) != 0 ||
+        pg_path(list, e, "%s/" STILL, from) != 0)
         return -1;
-    return fs_copy_tree(data, to, e) == 0 ? 0 : pg_state_error(env, e);
+    int r = linked ? fs_read(list, 4096, &still, e) : 0;
+    if (r == 0)
+        r = pg_mkdir_owned(env, to, e);
+    if (r == 0)
+        r = copy_entries(env, data, to, &still, false, e);
+    buf_free(&still);
+    return r == 0 || strcmp(e->code, "pg_state_full") == 0 ? r : pg_state_error(env, e);
 }
 
 void pg_template_version(const pg_env *env, char *out, size_t cap) {
@@ -115,13 +180,15 @@ static int run_initdb(const pg_env *env, const char *dir, err *e) {
 }
 
 /* One psql: a file on its standard input (opened here: the user postgres may not be able to read the source tree), or a
- * command. */
+ * command. What it prints goes to server->dir/<out>. */
 static int run_psql(const pg_env *env, const pg_serve_args *server, const char *database, const char *file,
-                    const char *command, err *e) {
+                    const char *command, const char *out, err *e) {
     char log[PATH_MAX], what[PATH_MAX];
     const char *argv[] = {"psql",
                           "-X",
                           "-q",
+                          "-A",
+                          "-t",
                           "-v",
                           "ON_ERROR_STOP=1",
                           "-h",
@@ -135,7 +202,7 @@ static int run_psql(const pg_env *env, const pg_serve_args *server, const char *
                           command ? "-c" : "-1",
                           command ? command : "-f-",
                           NULL};
-    if (pg_path(log, e, "%s/psql.log", server->dir) != 0)
+    if (pg_path(log, e, "%s/%s", server->dir, out) != 0)
         return -1;
     int in = -1, fd = open_log(env, log, e), r = -1;
     if (fd >= 0 && file && (in = open(file, O_RDONLY | O_CLOEXEC)) < 0)
@@ -165,7 +232,7 @@ static int run_migrations(const pg_env *env, const pg_serve_args *server, err *e
     for (int i = 0; i < n; i++) {
         char path[PATH_MAX];
         if (result == 0 && (pg_path(path, e, "%s/%s", env->o->migrations_dir, names[i]->d_name) != 0 ||
-                            run_psql(env, server, PG_DATABASE, path, NULL, e) != 0))
+                            run_psql(env, server, PG_DATABASE, path, NULL, PSQL_LOG, e) != 0))
             result = -1;
         free(names[i]);
     }
@@ -183,6 +250,44 @@ static int stop_cleanly(const pg_env *env, pg_child *c, err *e) {
     return r < 0 ? pg_interrupted_error(e) : err_set(e, "pg_template", "the template's server did not stop cleanly");
 }
 
+/* The database initdb made takes the platform's name: one database less to copy each time. Those nobody can connect to
+ * stay as initdb froze them; their list is what pg_template_copy links. */
+static int build(const pg_env *env, const pg_serve_args *server, err *e) {
+    if (run_psql(env, server, "template1", NULL, "alter database postgres rename to " PG_DATABASE, PSQL_LOG, e) != 0 ||
+        run_migrations(env, server, e) != 0 ||
+        run_psql(env, server, PG_DATABASE, NULL, "alter database template1 allow_connections false", PSQL_LOG, e) !=
+            0 ||
+        run_psql(env, server, PG_DATABASE, NULL, "vacuum analyze", PSQL_LOG, e) != 0)
+        return -1;
+    return run_psql(env, server, PG_DATABASE, NULL, "select oid from pg_database where not datallowconn", STILL, e);
+}
+
+static int is_segment(const struct dirent *entry) {
+    return strlen(entry->d_name) == 24 && strspn(entry->d_name, "0123456789ABCDEF") == 24;
+}
+
+/* Removes the log segments made ahead for later use, which every copy would carry. After a clean shutdown the oldest
+ * segment holds the last checkpoint, whose record may reach into the next one; all after these two are empty. */
+static int trim_log(const char *dir, err *e) {
+    char wal[PATH_MAX], path[PATH_MAX];
+    struct dirent **names = NULL;
+    if (pg_path(wal, e, "%s/data/pg_wal", dir) != 0)
+        return -1;
+    int n = scandir(wal, &names, is_segment, alphasort), r = 0;
+    if (n < 0)
+        return err_errno(e, "pg_template", "cannot read %s", wal);
+    for (int i = 0; i < n; i++) {
+        if (r == 0 && i >= 2) {
+            r = pg_path(path, e, "%s/%s", wal, names[i]->d_name);
+            if (r == 0 && unlink(path) != 0)
+                r = err_errno(e, "pg_template", "cannot remove %s", path);
+        }
+        free(names[i]);
+    }
+    free(names);
+    return r;
+}
+
 static int fill(const pg_env *env, const char *dir, err *e) {
     char socket_dir[PG_SOCKET_DIR_MAX + 1];
     pg_child c;
@@ -193,10 +298,7 @@ static int fill(const pg_env *env, const char *dir, err *e) {
     if (r == 0)
         r = pg_serve_ready(env, &server, &c, e);
     if (r == 0) {
-        /* The database initdb made takes the platform's name: one database less to copy each time. */
-        if (run_psql(env, &server, "template1", NULL, "alter database postgres rename to " PG_DATABASE, e) != 0 ||
-            run_migrations(env, &server, e) != 0 ||
-            run_psql(env, &server, PG_DATABASE, NULL, "vacuum analyze", e) != 0) {
+        if (build(env, &server, e) != 0) {
             pg_child_end(&c, SIGQUIT, 5000);
             r = -1;
         } else {
@@ -204,7 +306,7 @@ static int fill(const pg_env *env, const char *dir, err *e) {
         }
     }
     pg_socket_remove(env, socket_dir);
-    return r;
+    return r == 0 ? trim_log(dir, e) : r;
 }
 
 /* Moves the finished directory to its name, its content on the disk first: a template may not be complete in name only.

@@ -179,6 +179,8 @@ static void a_server_nobody_recorded_is_foreign_until_stopped(void **state) {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/pg/kept.json", shared);
     assert_int_equal(unlink(path), 0);
+    char socket_dir[108];
+    snprintf(socket_dir, sizeof socket_dir, "%s", pg_socket_dir(s));
     pg_release(s);
     pg_options o = options_for(shared);
     refuses(&o, "pg_foreign", "platform stop");
@@ -186,6 +188,7 @@ static void a_server_nobody_recorded_is_foreign_until_stopped(void **state) {
     assert_int_equal(pg_kept_stop(&o, &e), 1);
     assert_true(ends(pidfd));
     close(pidfd);
+    assert_false(fs_exists(socket_dir));
     s = acquire(shared);
     assert_false(pg_is_kept(s));
     pg_release(s);

@@ -244,7 +244,7 @@ static pid_t squat(const char *data) {
 
 static void a_foreign_server_on_the_template_is_named_and_afterwards_it_is_made_anew(void **state) {
     (void)state;
-    char *own = state_fresh(), root[PATH_MAX], data[2 * PATH_MAX];
+    char *own = state_fresh(), root[1024], data[PATH_MAX];
     pg_release(acquire(own));
     snprintf(root, sizeof root, "%s/pg", own);
     data[0] = '\0';
