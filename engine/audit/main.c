@@ -166,7 +166,7 @@ int main(void) {
         } else {
             answer = verdict(job, plan);
         }
-        rc = answer != NULL && frame_write(1, answer, NULL, 0, &e) == 0 ? 0 : 2;
+        rc = answer != NULL && frame_write(1, answer, NULL, 0, &e) == 1 ? 0 : 2;
     }
     json_decref(answer);
     json_decref(plan);

@@ -70,7 +70,11 @@ static void on_changed(void *ctx, size_t task, const char *check) {
     engine_run_state *s = ctx;
     const json_t *gate = json_array_get(s->r->gates, task);
     if (check != NULL) {
-        progress_gate(s->progress, task, json_string_value(json_object_get(json_object_get(gate, "head"), "name")));
+        if (!s->tasks[task].shown) {
+            progress_gate(s->progress, task,
+                          json_string_value(json_object_get(json_object_get(gate, "head"), "name")));
+        }
+        s->tasks[task].shown = true;
         progress_check(s->progress, task, check);
     } else {
         progress_gate_done(s->progress, task, "done", s->tasks[task].pool.duration_ms);

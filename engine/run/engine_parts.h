@@ -16,6 +16,7 @@
 typedef struct engine_task {
     pool_task pool;
     json_t *job, *commands, *head;
+    bool shown; /* progress has named it */
 } engine_task;
 
 typedef struct engine_run_state {

@@ -29,7 +29,7 @@ static void print_line(void *ctx, const char *text, size_t n) {
 
 static void send(json_t *event) {
     err ignored;
-    if (event == NULL || frame_write(CHANNEL_FD, event, NULL, 0, &ignored) != 0) {
+    if (event == NULL || frame_write(CHANNEL_FD, event, NULL, 0, &ignored) < 0) {
         _exit(1);
     }
     json_decref(event);
