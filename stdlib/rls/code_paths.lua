@@ -1,0 +1,143 @@
+--- Code paths: does each function of the platform state the tenant before it touches tenants' rows?
+--
+-- Each code path of the reference platform is called as the application, with the tenant setting cleared first. Afterwards the setting must be
+-- the tenant's, and PostgreSQL's own counters say whether tenants' tables were touched. A path that only works when its caller sets the tenant
+-- does not set it itself. Everything happens in one transaction that is rolled back.
+local errors = require "errors"
+local hash = require "hash"
+local json = require "json"
+local names = require "rls.names"
+
+local code_paths = {}
+
+--- What the application may call: functions of schema platform whose first argument is the tenant.
+local FUNCTIONS = [[
+  select p.proname as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+   where n.nspname = 'platform' and has_function_privilege($1, p.oid, 'EXECUTE') and p.prokind = 'f'
+     and p.proargtypes[0] = 'uuid'::regtype and p.proargnames[1] = 'p_tenant' and p.prorettype <> 'trigger'::regtype
+     and not p.proname = any($2)
+   order by 1]]
+
+--- Helpers that code paths call within their own statements; they are no entry of the application's.
+local HELPERS = { "open_audits" }
+
+local TOUCHED = [[
+  select coalesce(sum(seq_scan + coalesce(idx_scan, 0) + n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint
+    from pg_stat_xact_user_tables where relid::text = any($1)]]
+
+local function sha(text) return hash.sha256(text) end
+
+--- The workflow, one call a step, on the smallest forecast: one tour on Monday.
+local function steps(tenant)
+  local template = { line_no = 1, day = 1, start_ts = 480, end_ts = 960, duration_min = 480, work_hours = 8, tour_fingerprint = "canary", count = 1 }
+  local instance = { id = "canary-1", tour_fingerprint = "canary", instance_number = 1, day = 1, start_min = 480, end_min = 960,
+    crosses_midnight = false }
+  local assignment = { driver_id = "D001", tour_instance_id = "canary-1", day = 1, block_id = "D001-1", block_type = "1er" }
+  local known = {}
+  local function list(...) return json.encode(json.array { ... }) end
+  local out = {
+    { name = "create_forecast", keep = "forecast", sql = "select platform.create_forecast($1::uuid, 'canary', $2::jsonb, $3::jsonb, $4, $4)::text",
+      args = function() return list { line_no = 1, raw_text = "Mo 08:00-16:00", status = "PASS" }, list(template), sha "canary" end },
+    { name = "expand_forecast", sql = "select platform.expand_forecast($1::uuid, $2::uuid, $3::jsonb)",
+      args = function() return known.forecast, list(instance) end },
+    { name = "store_plan", keep = "plan", sql = "select platform.store_plan($1::uuid, $2::uuid, 94, $3, $3, $4::jsonb)::text",
+      args = function() return known.forecast, sha "plan", list(assignment) end },
+    { name = "read_plan", sql = "select platform.read_plan($1::uuid, $2::uuid)", args = function() return known.plan end },
+  }
+  for _, audit in ipairs { "coverage", "overlap", "rest", "span_regular", "span_split", "fatigue", "weekly_max" } do
+    out[#out + 1] = { name = "record_audit", sql = "select platform.record_audit($1::uuid, $2::uuid, $3, 'PASS', '{}'::jsonb)",
+      args = function() return known.plan, audit end }
+  end
+  out[#out + 1] = { name = "lock_plan", sql = "select platform.lock_plan($1::uuid, $2::uuid, 'canary')", args = function() return known.plan end }
+  return out, known, tenant
+end
+
+local function set_tenant(state, value)
+  state.conn:value("select set_config($1, $2, true)", state.setting, value)
+end
+
+local function call(state, step)
+  local ok, a, rows = state.conn:try(step.sql, state.tenant, step.args())
+  if ok then
+    local row = rows and rows[1]
+    local _, value = next(row or {})
+    return true, value
+  end
+  return false, a
+end
+
+local function finding(step, detail)
+  return { path = "platform." .. step.name, detail = detail }
+end
+
+--- One step. What it leaves behind is needed by the next, so a path that needs help gets it after it was found.
+local function watch(state, step, found)
+  set_tenant(state, "")
+  local before = state.conn:value(TOUCHED, state.relations)
+  local ok, value = call(state, step)
+  local now = state.conn:value("select current_setting($1, true)", state.setting)
+  local touched = state.conn:value(TOUCHED, state.relations) > before
+  if ok and now ~= state.tenant and touched then
+    found[#found + 1] = finding(step, ("it touches tenants' tables; afterwards %s is %q"):format(state.setting, tostring(now)))
+  elseif ok and not touched then
+    errors.raise { code = "path_not_watched", message = ("platform.%s touched no tenant's table: nothing was watched"):format(step.name) }
+  end
+  if not ok or now ~= state.tenant then
+    set_tenant(state, state.tenant)
+    local helped, again = call(state, step)
+    if not helped then
+      errors.raise { code = "path_failed", message = ("platform.%s failed also with the tenant set: %s"):format(step.name, again.message) }
+    elseif not ok then
+      found[#found + 1] = finding(step, "it works only when its caller has set the tenant: " .. value.message)
+    end
+    value = again
+  end
+  if step.keep then state.known[step.keep] = value end
+end
+
+local function drive(state, found)
+  local driven = {}
+  for _, step in ipairs(state.steps) do
+    local already = driven[step.name]
+    driven[step.name] = true
+    if not already then
+      watch(state, step, found)
+    else
+      set_tenant(state, state.tenant)
+      local ok, raised = call(state, step)
+      if not ok then error(raised, 0) end
+    end
+  end
+  return driven
+end
+
+--- Watches the reference platform's code paths.
+---@param conn table     a fresh connection of the admin
+---@param options {settings: table, role: string, superuser: boolean, relations: string[]}  relations: oids of tenants' tables
+---@return {path: string, detail: string}[] findings, integer paths
+function code_paths.watch(conn, options)
+  local db = require "rls.arrays"
+  local found, count = {}, 0
+  conn:transaction(function()
+    local expected = conn:query(FUNCTIONS, options.role, db.text(HELPERS))
+    local code = "gate-canary-" .. hash.hex(hash.random(6))
+    local tenant = conn:value("insert into core.tenants (code, name, status) values ($1, $1, 'onboarding') returning id::text", code)
+    local list, known = steps(tenant)
+    conn:exec((options.superuser and "set local session authorization " or "set local role ") .. names.ident(options.role))
+    local driven = drive({ conn = conn, setting = options.settings.tenant.setting, tenant = tenant, steps = list, known = known,
+      relations = db.text(options.relations) }, found)
+    for _, f in ipairs(expected) do
+      count = count + 1
+      if not driven[f.name] then
+        errors.raise { code = "path_not_driven", message = ("the code path platform.%s was not called: it is not known to this gate"):format(f.name),
+          fix = "add it to stdlib/rls/code_paths.lua with a call that works" }
+      end
+    end
+  end, { rollback = true })
+  if count == 0 then
+    errors.raise { code = "path_not_driven", message = "no code path was found in schema platform that the application may call" }
+  end
+  return found, count
+end
+
+return code_paths
