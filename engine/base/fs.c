@@ -119,21 +119,21 @@ static int dir_part(const char *path, char dir[PATH_MAX], err *e) {
 }
 
 /* Opens a fresh file beside `path`. The open mode goes through the umask, as open's does. */
-static int open_temporary(const char *path, const char *dir, mode_t mode, char name[PATH_MAX], err *e) {
+static int open_temporary(const char *shown, const char *dir, mode_t mode, char name[PATH_MAX], err *e) {
     for (int attempt = 0; attempt < 100; attempt++) {
         uint64_t random = 0;
         if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
-            return err_errno(e, "file_write", "%s: no random name for a temporary file", path);
+            return err_errno(e, "file_write", "%s: no random name for a temporary file", shown);
         }
         if (snprintf(name, PATH_MAX, "%s/.tmp-%016jx", dir, (uintmax_t)random) >= PATH_MAX) {
-            return err_set(e, "file_write", "%.200s…: the path is too long", path);
+            return err_set(e, "file_write", "%.200s…: the path is too long", shown);
         }
         int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
         if (fd >= 0 || errno != EEXIST) {
-            return fd >= 0 ? fd : err_errno(e, "file_write", "%s: no file can be made in its directory", path);
+            return fd >= 0 ? fd : err_errno(e, "file_write", "%s: no file can be made in its directory", shown);
         }
     }
-    return err_set(e, "file_write", "%s: no unused name for a temporary file", path);
+    return err_set(e, "file_write", "%s: no unused name for a temporary file", shown);
 }
 
 static int sync_dir(const char *dir) {
@@ -147,13 +147,14 @@ static int sync_dir(const char *dir) {
     return rc;
 }
 
-static int replace_file(const char *path, const void *bytes, size_t n, mode_t mode, err *e) {
+/* Replaces the file at path; messages call it `shown`, as the caller does. */
+static int replace_file(const char *path, const char *shown, const void *bytes, size_t n, mode_t mode, err *e) {
     char dir[PATH_MAX];
     char name[PATH_MAX];
     if (dir_part(path, dir, e) != 0) {
         return -1;
     }
-    int fd = open_temporary(path, dir, mode, name, e);
+    int fd = open_temporary(shown, dir, mode, name, e);
     if (fd < 0) {
         return -1;
     }
@@ -170,9 +171,9 @@ static int replace_file(const char *path, const void *bytes, size_t n, mode_t mo
     if (rc != 0) {
         unlink(name);
         errno = why;
-        return err_errno(e, "file_write", "%s cannot be written", path);
+        return err_errno(e, "file_write", "%s cannot be written", shown);
     }
-    return sync_dir(dir) == 0 ? 0 : err_errno(e, "file_write", "%s: its directory cannot be synced", path);
+    return sync_dir(dir) == 0 ? 0 : err_errno(e, "file_write", "%s: its directory cannot be synced", shown);
 }
 
 /* A pipe, a terminal or /dev/null is written to; replacing it by a file would be a surprise, as root a bad one. */
@@ -194,7 +195,7 @@ static int write_special(const char *path, const void *bytes, size_t n, err *e) 
 int fs_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode, err *e) {
     struct stat st;
     if (stat(path, &st) != 0) {
-        return replace_file(path, bytes, n, mode, e);
+        return replace_file(path, path, bytes, n, mode, e);
     }
     if (S_ISDIR(st.st_mode)) {
         return err_set(e, "file_type", "%s is a directory, not a file", path);
@@ -206,7 +207,7 @@ int fs_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode, 
     if (realpath(path, real) == NULL) {
         return err_errno(e, "file_write", "%s cannot be resolved", path);
     }
-    return replace_file(real, bytes, n, mode, e);
+    return replace_file(real, path, bytes, n, mode, e);
 }
 
 int fs_mkdirs(const char *path, mode_t mode, err *e) {
