@@ -180,7 +180,7 @@ LINT_MORE = $(sort $(wildcard tests/lint/*.sh tests/lint/*.lua))
 
 lint: deps-lint
 	@clang-format --dry-run -Werror $(C_FILES)
-	@luacheck -q .
+	@luacheck --no-color -q .
 	@for script in $(LINT_MORE); do \
 	    case $$script in *.lua) lua5.4 $$script ;; *) bash $$script ;; esac || exit 1; \
 	done

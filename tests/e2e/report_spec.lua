@@ -1,0 +1,174 @@
+-- What a run leaves for people and machines: text, JSON, JUnit, exit codes, on every way out.
+package.path = "tests/e2e/?.lua;" .. package.path
+local support = require "support"
+
+local quote = support.quote
+
+--- The shipped schema and the JUnit grammar both accept the files.
+local function assert_valid(json, junit)
+  local schema = support.root .. "/stdlib/schema/report-1.json"
+  assert(os.execute(("/usr/bin/python3 tests/support/validate_report.py %s %s"):format(quote(schema), quote(json))), "bad JSON report")
+  if junit then
+    assert(os.execute(("xmllint --noout --relaxng tests/support/junit.rng %s 2>/dev/null"):format(quote(junit))), "bad JUnit report")
+  end
+end
+
+--- Runs with both reports asked for.
+local function reported(t)
+  local dir = support.tmpdir()
+  local json, junit = dir .. "/report.json", dir .. "/report.xml"
+  local argv = table.move(t.argv, 1, #t.argv, 1, {})
+  for _, word in ipairs { "--report", "json=" .. json, "--report", "junit=" .. junit } do
+    argv[#argv + 1] = word
+  end
+  local result = support.run { argv = argv, env = t.env, cwd = t.cwd }
+  result.json, result.junit = json, junit
+  return result
+end
+
+local function expected(tenant)
+  return ([[
+=== Tenant Onboarding Validation ===
+Tenant: X
+
+Gate 1: RLS Harness
+  ✅ PASS - No cross-tenant leaks detected
+
+Gate 2: Determinism Proof
+  ✅ PASS - 3/3 runs produced identical hash
+
+Gate 3: Golden Path E2E
+  ✅ PASS - All stages completed successfully
+
+Gate 4: Integrations Contract
+  ✅ PASS - All integrations verified
+
+=== OVERALL: 4/4 GATES PASS ===
+Tenant X is approved for pilot.
+]]):gsub("X", tenant)
+end
+
+--- A script of its own, in a directory of its own.
+local function script(text)
+  return support.write(support.tmpdir() .. "/own.lua", text)
+end
+
+local function gate(body, more)
+  return script(([[
+    return require("gate").define {
+      api = 1, id = "own", name = "Own gate", purpose = "a test", pass = "Fine", %s
+      failures = { odd = { text = "%%s is odd", fix = "Make it even" } },
+      run = function(ctx) %s end,
+    }]]):format(more or "", body))
+end
+
+describe("a run of scripts/all.lua", function()
+  it("prints the expected text to the letter, for the tenant that was named", function()
+    local r = reported { argv = { "run", "scripts/all.lua", "--tenant", "acme" } }
+    assert.equal(expected "acme", r.stdout)
+    assert.equal(0, r.code)
+    assert_valid(r.json, r.junit)
+    assert.is_truthy(support.must_read(r.json):find('"approved": true', 1, true))
+  end)
+
+  it("serves the tenant demo when none is named", function()
+    local r = support.run { "run", "scripts/all.lua" }
+    assert.equal(expected "demo", r.stdout)
+    assert.equal(0, r.code)
+  end)
+
+  it("names its target first on standard error", function()
+    local r = support.run { "run", "scripts/all.lua" }
+    assert.is_truthy(r.stderr:match "^[^\n]*embedded")
+  end)
+
+  it("gives standard output to a report that asks for it, and the text to standard error", function()
+    local r = support.run { "run", "scripts/all.lua", "--report", "json=-" }
+    assert.equal(0, r.code)
+    assert.equal("{", r.stdout:sub(1, 1))
+    assert.is_truthy(r.stderr:find("=== OVERALL: 4/4 GATES PASS ===\nTenant demo is approved for pilot.\n", 1, true))
+    assert_valid(support.write(support.tmpdir() .. "/report.json", r.stdout))
+  end)
+
+  it("shows checks, and why one was skipped, only when verbose", function()
+    local r = support.run { "run", "scripts/all.lua", "--verbose" }
+    assert.equal(0, r.code)
+    assert.is_truthy(r.stdout:find "\n     SKIP  [^\n]*\n           [^\n]+")
+    assert.is_truthy(r.stdout:find "\n     PASS  ")
+  end)
+end)
+
+describe("a report", function()
+  it("holds every finding, with ten of them in the text", function()
+    local r = reported { argv = { "run", gate [[
+      ctx:check("numbers are even", function()
+        for i = 1, 12 do ctx:fail("odd", { object = "n" .. i, detail = "found " .. i, reproduce = "select " .. i }) end
+      end)]] } }
+    assert.equal(1, r.code)
+    assert.is_truthy(r.stdout:find([[
+  ❌ FAIL - n1 is odd
+     - n1: found 1
+]], 1, true))
+    assert.is_truthy(r.stdout:find("     - n10: found 10\n     and 2 more in the report\n     Fix: Make it even\n", 1, true))
+    assert.is_truthy(r.stdout:find("=== OVERALL: 0/1 GATES PASS ===\n$"))
+    assert.is_truthy(support.must_read(r.json):find('"n12 is odd"', 1, true))
+    assert.is_truthy(support.must_read(r.junit):find("select 12", 1, true))
+    assert_valid(r.json, r.junit)
+  end)
+
+  it("is an error for a gate that checked nothing", function()
+    local r = reported { argv = { "run", gate "local _ = ctx" } }
+    assert.equal(3, r.code)
+    assert.is_truthy(r.stdout:find("⚠️ ERROR - ", 1, true))
+    assert_valid(r.json, r.junit)
+  end)
+
+  it("is an error for a gate that crashes, beside what it had found", function()
+    local r = reported { argv = { "run", gate [[
+      ctx:check("first", function() end)
+      error("lost my way")]] } }
+    assert.equal(3, r.code)
+    assert.is_truthy(r.stdout:find("lost my way", 1, true))
+    assert_valid(r.json, r.junit)
+    assert.is_truthy(support.must_read(r.junit):find('errors="1"', 1, true))
+  end)
+
+  it("is written for a usage error too, and turns nothing green", function()
+    local r = reported { argv = { "run", "scripts/all.lua", "--tenant", "no good" } }
+    assert.equal(2, r.code)
+    assert.equal("", r.stdout)
+    assert_valid(r.json, r.junit)
+    assert.is_truthy(support.must_read(r.junit):find('errors="1"', 1, true))
+  end)
+
+  it("is written for a script that does not load", function()
+    local r = reported { argv = { "run", script "return {" } }
+    assert.equal(2, r.code)
+    assert_valid(r.json, r.junit)
+  end)
+
+  it("makes hostile text harmless in every form", function()
+    local r = reported { argv = { "run", gate [=[
+      ctx:check("numbers <are> \"even\"", function()
+        ctx:fail("odd", { object = "\27[31m\0<x>&\xff", detail = "]]><![CDATA[ \u{202e}" })
+      end)]=] } }
+    assert.equal(1, r.code)
+    assert.is_nil(r.stdout:find("\27", 1, true))
+    assert_valid(r.json, r.junit)
+  end)
+
+  it("that cannot be written takes the pass away", function()
+    local own = gate [[ctx:check("fine", function() end)]]
+    local r = support.run { "run", own, "--report", "json=/nonexistent/dir/report.json" }
+    assert.equal(3, r.code)
+    assert.is_truthy(r.stderr:find("/nonexistent/dir", 1, true))
+    assert.equal(3, support.run({ argv = { "run", own }, stdout = "/dev/full" }).code)
+    assert.equal(0, support.run({ "run", own }).code)
+  end)
+
+  it("has no colour in a pipe", function()
+    local r = support.run { argv = { "run", gate [[ctx:check("fine", function() end)]] }, env = { TERM = "xterm" } }
+    assert.is_nil(r.stdout:find("\27", 1, true))
+    assert.is_nil(r.stderr:find("\27", 1, true))
+  end)
+end)
