@@ -37,9 +37,26 @@ local function fail_stage(ctx, stage, message, more)
     fix = more.fix and (FIX_STAGE .. ": " .. more.fix) or FIX_STAGE, reproduce = more.reproduce })
 end
 
+--- Canonical JSON of a product, its long lists in pieces, because one encoded value is bounded in size.
+local function canonical(value, depth)
+  if type(value) ~= "table" or depth > 1 then return hash.canonical(value) end
+  local parts = {}
+  if json.is_array(value) then
+    for from = 1, #value, 5000 do
+      parts[#parts + 1] = hash.canonical(json.array(table.move(value, from, math.min(from + 4999, #value), 1, {}))):sub(2, -2)
+    end
+    return "[" .. table.concat(parts, ",") .. "]"
+  end
+  local keys = {}
+  for key in pairs(value) do keys[#keys + 1] = key end
+  table.sort(keys)
+  for i, key in ipairs(keys) do parts[i] = hash.canonical(key) .. ":" .. canonical(value[key], depth + 1) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
 --- Keep a stage's product.
 local function put(ctx, name, value)
-  if ctx.options.artifacts then ctx:artifact("artifacts", name, hash.canonical(value) .. "\n") end
+  if ctx.options.artifacts then ctx:artifact("artifacts", name, canonical(value, 0) .. "\n") end
 end
 
 local function same(what, expected, found)
@@ -82,6 +99,7 @@ function stages.Parse(ctx, s)
   s.platform = adapters.open(ctx)
   s.forecast_id = s.platform.create_forecast { source = s.data.input, lines = forecast.lines, templates = s.work.templates,
     input_hash = s.work.input_hash, parser_config_hash = s.work.parser_config_hash }
+  s.data.forecast = nil
   ctx:fact("input_hash", s.work.input_hash)
   ctx:fact("templates", #s.work.templates)
 end
@@ -238,10 +256,10 @@ function stages.Verify(ctx, s)
   local attacks = lock_probe.attack(s.platform, s.plan_id, s.forecast_id, s.controls)
   for _, a in ipairs(attacks) do
     if a.verdict == "not_refused" then
-      fail_stage(ctx, "Verify", ("%s of a LOCKED plan was not refused"):format(a.title), { object = a.id, detail = a.detail,
+      fail_stage(ctx, "Verify", ("LOCKED plan: %s was not refused"):format(a.title), { object = a.id, detail = a.detail,
         fix = "restore the lock's trigger, see stdlib/platform/migrations/006_lock.sql" })
     elseif a.verdict == "other_refusal" then
-      fail_stage(ctx, "Verify", ("%s was refused, but not by the plan's lock"):format(a.title), { object = a.id, detail = a.detail })
+      fail_stage(ctx, "Verify", ("LOCKED plan: %s was refused, but not by the lock"):format(a.title), { object = a.id, detail = a.detail })
     end
     s.failed = s.failed or a.verdict ~= "refused"
   end

@@ -34,19 +34,25 @@ local ATTACKS = {
     sql = "delete from public.forecast_versions where tenant_id = $1::uuid and id = $2::uuid" },
 }
 
---- Instances or templates as JSON text for a jsonb parameter.
-local function jsonb(list)
-  return json.encode(json.array(list))
-end
+local CHUNK = 5000
 
-local function pick(list, fields)
-  local out = {}
-  for i, item in ipairs(list) do
-    local copy = {}
-    for _, field in ipairs(fields) do copy[field] = item[field] end
-    out[i] = copy
+--- A list as JSON text for a jsonb parameter, with only the named fields of each element. In pieces, because one encoded value is
+--- bounded in size and a forecast may be larger.
+---@param list table[]
+---@param fields string[]
+---@return string
+local function jsonb(list, fields)
+  local pieces = {}
+  for from = 1, #list, CHUNK do
+    local part = {}
+    for i = from, math.min(from + CHUNK - 1, #list) do
+      local copy = {}
+      for _, field in ipairs(fields) do copy[field] = list[i][field] end
+      part[#part + 1] = copy
+    end
+    pieces[#pieces + 1] = json.encode(json.array(part)):sub(2, -2)
   end
-  return out
+  return "[" .. table.concat(pieces, ",") .. "]"
 end
 
 local LINE = { "line_no", "raw_text", "status", "code" }
@@ -54,20 +60,21 @@ local TEMPLATE = { "line_no", "day", "start_ts", "end_ts", "duration_min", "work
   "depot", "skill" }
 local INSTANCE = { "id", "tour_fingerprint", "instance_number", "day", "start_min", "end_min", "crosses_midnight", "depot", "skill",
   "split_group" }
+local ASSIGNMENT = { "driver_id", "tour_instance_id", "day", "block_id", "block_type" }
 
 --- The stage functions: thin calls of the platform's code paths, which set the tenant themselves.
 local function code_paths(db, tenant)
   return {
     create_forecast = function(f)
       return db:value("select platform.create_forecast($1::uuid, $2, $3::jsonb, $4::jsonb, $5, $6)::text", tenant, f.source,
-        jsonb(pick(f.lines, LINE)), jsonb(pick(f.templates, TEMPLATE)), f.input_hash, f.parser_config_hash)
+        jsonb(f.lines, LINE), jsonb(f.templates, TEMPLATE), f.input_hash, f.parser_config_hash)
     end,
     expand_forecast = function(forecast, instances)
-      return db:value("select platform.expand_forecast($1::uuid, $2::uuid, $3::jsonb)", tenant, forecast, jsonb(pick(instances, INSTANCE)))
+      return db:value("select platform.expand_forecast($1::uuid, $2::uuid, $3::jsonb)", tenant, forecast, jsonb(instances, INSTANCE))
     end,
     store_plan = function(forecast, plan)
       return db:value("select platform.store_plan($1::uuid, $2::uuid, $3::bigint, $4, $5, $6::jsonb)::text", tenant, forecast,
-        plan.seed, plan.solver_config_hash, plan.output_hash, jsonb(plan.assignments))
+        plan.seed, plan.solver_config_hash, plan.output_hash, jsonb(plan.assignments, ASSIGNMENT))
     end,
     record_audit = function(plan, audit, status, details)
       return db:value("select platform.record_audit($1::uuid, $2::uuid, $3, $4, $5::jsonb)", tenant, plan, audit, status,

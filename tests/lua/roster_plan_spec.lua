@@ -105,7 +105,7 @@ describe("roster expansion", function()
   end)
   it("refuses a forecast of more tours than it can hold", function()
     local lines = {}
-    for i = 1, 201 do lines[i] = ("Mo 06:00-14:00 1000 Fahrer Depot D%d"):format(i) end
+    for i = 1, 101 do lines[i] = ("Mo 06:00-14:00 1000 Fahrer Depot D%d"):format(i) end
     assert.equal("expand_too_many", error_code(work, table.concat(lines, "\n")))
   end)
 end)

@@ -11,12 +11,12 @@ local json = require "json"
 local M = {}
 
 --- Most instances one forecast may have.
-M.MAX_INSTANCES = 200000
+M.MAX_INSTANCES = 100000
 
 local DAY_SHORT = { "Mo", "Di", "Mi", "Do", "Fr", "Sa", "So" }
 local DAY_MIN = 1440
 
---- A short content hash: 12 hex digits tell 200,000 tours apart; a clash is an error in instances(), never silent.
+--- A short content hash: 12 hex digits tell 100,000 tours apart; a clash is an error in instances(), never silent.
 local function short(value)
   return hash.of(value):sub(1, 12)
 end
