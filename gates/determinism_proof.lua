@@ -261,8 +261,7 @@ local function run(ctx)
 end
 
 --- The document's recovery path: run again with everything written down, compare line by line, name the cause and the fix.
-local function recover(ctx, findings)
-  local texts = {}
+local function recover(ctx)
   local s = prepare(ctx)
   s.runs = solve_all(ctx, s)
   local reference, other = s.runs[1], nil
@@ -284,13 +283,6 @@ local function recover(ctx, findings)
   else
     ctx:apply("Compare outputs line by line", { note = ("the %d runs just made are identical; "
       .. "if an earlier one was not, use more runs: --runs 100"):format(#s.runs) })
-  end
-  for _, f in ipairs(findings) do
-    local text = ("%s: %s"):format(tostring(f.failure or f.class or f.check), tostring(f.fix or "see the gate's report"))
-    if not texts[text] then
-      texts[text] = true
-      ctx:apply("Finding", { note = text })
-    end
   end
   ctx:apply("Rerun gate", { note = RERUN:format(ctx.tenant.code) })
 end

@@ -347,6 +347,8 @@ int engine_open_offline(engine_run_state *s, const run_request *r, err *e) {
     if (s->audit_program == NULL || s->stdlib_dir == NULL) {
         return err_set(e, "out_of_memory", "out of memory");
     }
+    const char *debug = getenv("DEBUG_DETERMINISM"); /* tenant-onboarding's switch; the gate logs stage hashes then */
+    log_set_level(r->verbose || (debug != NULL && strcmp(debug, "1") == 0) ? LOG_DEBUG : LOG_INFO);
     s->progress = progress_new(2, r->verbose, json_array_size(r->gates));
     return target_open_offline(&s->target, r, &s->tree, e);
 }

@@ -3,8 +3,9 @@
 
 local M = {}
 
--- The clock stands still at one moment: what then still differs was not the clock.
-local FROZEN = "2026-01-05 06:00:00"
+-- Two moments at which the clock stands still: what differs between them, and not at either, is the clock's doing. Merely shifted
+-- clocks go on ticking, and two runs in one second look steady when they are not.
+local MOMENTS = { "2026-01-05 06:00:00", "2027-08-09 17:30:10" }
 
 ---@class determinism.Cause
 ---@field name string      machine name
@@ -30,27 +31,33 @@ local function cause(name, text, evidence)
   return { name = name, text = text, fix = FIXES[name], evidence = evidence }
 end
 
---- Does it differ between runs under the same conditions? Then by what: address, clock, or something else.
+--- The one answer of several runs under one condition, or nil when they are not one.
+local function steady(solve, perturb, tries)
+  local first = solve(perturb)
+  for _ = 2, tries do
+    if solve(perturb) ~= first then return nil end
+  end
+  return first
+end
+
+local function by_clock(solve, tries)
+  local a = steady(solve, { faketime = MOMENTS[1] }, tries)
+  local b = a and steady(solve, { faketime = MOMENTS[2] }, tries)
+  if not b or a == b then return nil end
+  return cause("clock", "it reads the clock", ("with the clock standing still, %d runs at one moment agree, and differ from %d at another")
+    :format(tries, tries))
+end
+
+--- Does it differ between runs under the same conditions? Then by addresses, or by something else.
 local function unprovoked(solve, reference, tries)
-  local seen = {}
+  local different = 0
   for _ = 1, tries do
-    local h = solve(nil)
-    if h ~= reference then seen[#seen + 1] = h end
+    if solve(nil) ~= reference then different = different + 1 end
   end
-  if #seen == 0 then return nil end
-  local function steady(perturb)
-    local first = solve(perturb)
-    for _ = 2, tries + 1 do
-      if solve(perturb) ~= first then return false end
-    end
-    return true
-  end
-  local evidence = ("%d of %d runs under the reference's own conditions differ from it"):format(#seen, tries)
-  if steady { aslr = false } then
+  if different == 0 then return nil end
+  local evidence = ("%d of %d runs under the reference's own conditions differ from it"):format(different, tries)
+  if steady(solve, { aslr = false }, tries + 1) then
     return cause("address layout", "it orders by memory address", evidence .. "; with a fixed address layout none do")
-  end
-  if steady { faketime = FROZEN } then
-    return cause("clock", "it reads the clock", evidence .. "; with a clock that stands still none do")
   end
   return cause("randomness", "random numbers, process ids or a race",
     evidence .. ", with fixed addresses and a clock that stands still too")
@@ -63,7 +70,8 @@ end
 ---@param tries integer?                      repeats, 3 by default
 ---@return determinism.Cause
 function M.find(solve, reference, parts, tries)
-  local found = unprovoked(solve, reference, tries or 3)
+  tries = tries or 3
+  local found = by_clock(solve, tries) or unprovoked(solve, reference, tries)
   if found then return found end
   local single = {}
   for _, part in ipairs(parts) do
