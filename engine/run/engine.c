@@ -77,7 +77,10 @@ static void on_changed(void *ctx, size_t task, const char *check) {
         s->tasks[task].shown = true;
         progress_check(s->progress, task, check);
     } else {
-        progress_gate_done(s->progress, task, "done", s->tasks[task].pool.duration_ms);
+        json_t *closed = book_close(s->running[task].book, 0, NULL);
+        progress_gate_done(s->progress, task, json_string_value(json_object_get(closed, "status")),
+                           s->running[task].duration_ms);
+        json_decref(closed);
     }
 }
 
@@ -93,6 +96,7 @@ int engine_pool(engine_run_state *s, pool_task *tasks, size_t n, err *e) {
     pool_hooks hooks = {.changed = on_changed, .said = on_said, .ctx = s};
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     int jobs = s->r->jobs > 0 ? s->r->jobs : processors > 1 ? (int)processors : 1;
+    s->running = tasks;
     return pool_run(tasks, n, jobs, s->tasks != NULL ? &hooks : &QUIET, e);
 }
 

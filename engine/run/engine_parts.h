@@ -26,6 +26,7 @@ typedef struct engine_run_state {
     json_t *report;     /* owned */
     json_t *said;       /* lines of an operation, owned */
     engine_task *tasks; /* one per gate, owned; NULL before and after */
+    pool_task *running; /* what engine_pool runs now; not owned */
     progress *progress;
     char *audit_program, *stdlib_dir;
     double started;
