@@ -1,0 +1,62 @@
+-- Gate 4: what the platform depends on works, looked at from the outside: authentication, artifact store, OSRM, database pool.
+--
+-- usage: gate-engine run gates/integrations_contract.lua --tenant acme [--clients 8] [--verbose]
+local gate = require "gate"
+local artifacts = require "integrations.artifacts"
+local auth = require "integrations.auth"
+local database = require "integrations.database"
+local osrm = require "integrations.osrm"
+
+--- What an operator does next, by class of failure (tenant-onboarding: gate 4, recovery path).
+local STEPS = {
+  auth_failed = "Check the key: auth.api_key in gate-engine.conf.lua, and the variable it is read from.\n"
+    .. "    env | grep -E '(ENTRA|API_KEY)' | sed 's/=.*/=***/'\nIssue a new key where it is lost; a stored key cannot be read back.",
+  auth_accepts_wrong = "Stop here: the platform lets in who has no key. Look at platform.authenticate and at what calls it.",
+  store_failed = "Check the store: artifacts in gate-engine.conf.lua.\n    env | grep -E '(S3|AWS|AZURE)' | sed 's/=.*/=***/'\n"
+    .. "Local: the directory exists, is writable and its disk is not full.  S3: aws s3 ls s3://bucket-name/",
+  osrm_failed = "Test it by hand:\n    curl \"$OSRM_URL/health\"\nThen check network and OSRM service; endpoints.osrm in gate-engine.conf.lua.",
+  database_failed = "Test it by hand:\n    psql \"$DATABASE_URL\" -c 'select 1'\nThen check server, pooler and database.app in gate-engine.conf.lua.",
+  context_leaks = "Find where the application calls set_config(…, false) or SET: the tenant must be set with set_config(…, true) in each transaction.",
+}
+
+return gate.define {
+  api = 1,
+  id = "integrations_contract",
+  name = "Integrations Contract",
+  number = 4,
+  purpose = "Verify external services: auth, artifact store, OSRM, database pool",
+  pass = "All integrations verified",
+  needs = { db = { "admin", "app", "operator" }, stores = { "artifacts" }, endpoints = true, auth = { "api_key" } },
+  options = {
+    clients = { type = "integer", default = 8, min = 2, max = 64, help = "parallel clients of the pool check" },
+  },
+
+  failures = {
+    auth_failed = { text = "Auth flow failed: token invalid", fix = "Check Entra config or API key" },
+    auth_accepts_wrong = { text = "Auth flow failed: a wrong key is accepted", fix = "Check what the platform compares a key with" },
+    store_failed = { text = "Artifact store: %s", fix = "Check S3/Azure credentials" },
+    osrm_failed = { text = "OSRM: %s", fix = "Check network, OSRM service" },
+    database_failed = { text = "Database pool: %s", fix = "Check server, pooler and credentials" },
+    context_leaks = { text = "Database pool: tenant context leaks", fix = "Set the tenant with set_config(…, true) inside each transaction" },
+  },
+
+  run = function(ctx)
+    ctx:check("auth", function() auth.check(ctx) end)
+    ctx:check("artifact_store", function() artifacts.check(ctx) end)
+    ctx:check("osrm", function() osrm.check(ctx) end)
+    ctx:check("database", function() database.check(ctx) end)
+  end,
+
+  recover = function(ctx, findings)
+    local done = {}
+    for _, f in ipairs(findings) do
+      if STEPS[f.class] and not done[f.class] then
+        done[f.class] = true
+        ctx:apply(("%s (%s)"):format(f.check, f.detail or f.class), { note = STEPS[f.class] })
+      end
+    end
+    if next(done) then
+      ctx:apply("Rerun the gate", { note = ("gate-engine run gates/integrations_contract.lua --tenant %s --verbose"):format(ctx.tenant.code) })
+    end
+  end,
+}
