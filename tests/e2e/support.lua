@@ -1,6 +1,6 @@
 --- What every end-to-end spec needs: the built binary, run as a user would, with nothing of this machine leaking in.
 --
--- Specs are run from the repository's root: `package.path = "tests/e2e/?.lua;" .. package.path`, then `require "support"`.
+-- Specs are run from the repository's root by tests/runner.lua: `local support = require "e2e.support"`.
 local support = {}
 
 local function first_line(command)
@@ -87,7 +87,7 @@ local UNSET = {
   "PGSERVICEFILE", "PGOPTIONS", "OSRM_URL", "SMTP_URL", "ENTRA_TENANT_ID", "ENTRA_CLIENT_ID", "ENTRA_CLIENT_SECRET",
   "ENTRA_AUDIENCE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION",
   "AWS_ENDPOINT_URL", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", "GATE_ENGINE_CONFIG", "NO_COLOR", "CI",
-  "LUA_PATH", "LUA_CPATH", "LUA_PATH_5_4", "LUA_CPATH_5_4", "LUA_INIT",
+  "LUA_PATH", "LUA_CPATH", "LUA_PATH_5_4", "LUA_CPATH_5_4", "LUA_INIT", "LD_PRELOAD",
 }
 
 ---@class support.run
@@ -95,7 +95,7 @@ local UNSET = {
 ---@field env? table<string, string|false> set, or with false unset; on top of a clean environment
 ---@field cwd? string default: a fresh empty directory
 ---@field stdin? string default: empty
----@field stdout? string a file that takes standard output instead ("/dev/full")
+---@field stdout? string a file that takes standard output instead ("/dev/full"), or "closed"
 ---@field program? string default: the built gate-engine
 ---@field prefix? string a shell command before the program, such as "ulimit -v 1000;"
 
@@ -133,7 +133,8 @@ function support.run(t)
   local program = ("timeout --foreground -k 10 %d %s %s"):format(
     support.patience, quote(t.program or support.engine), table.concat(words, " "))
   local command = ("cd %s && %s %s %s <%s >%s 2>%s"):format(
-    quote(t.cwd or dir .. "/work"), t.prefix or "", table.concat(env, " "), program, quote(stdin), quote(out), quote(dir .. "/stderr"))
+    quote(t.cwd or dir .. "/work"), t.prefix or "", table.concat(env, " "), program, quote(stdin), out == "closed" and "&-" or quote(out),
+    quote(dir .. "/stderr"))
   local _, how, code = os.execute(command)
   return {
     code = how == "signal" and 128 + code or code,
