@@ -95,7 +95,7 @@ static int in_done(lua_State *L, db_handle *h) {
     }
     db_check_transaction(L, h);
     size_t n = db_n_results(h->conn);
-    if (n == 0) {
+    if (n == 0 || db_copy_misplaced(h->conn)) {
         return luax_fail(L, "db_query", "connection:copy_in: the statement was no COPY … FROM STDIN");
     }
     db_push_affected(L, db_result(h->conn, n - 1));

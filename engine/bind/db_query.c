@@ -56,6 +56,23 @@ static int send_plain(db_conn *c, const db_stmt *s, PGTransactionStatusType tx, 
                : 0;
 }
 
+/* A statement that would take the transaction out of our hands is not sent: inside connection:transaction, where
+ * rollback = true must be able to promise that nothing stays, and where statements follow each other unseen on a
+ * read-only connection. */
+static void refuse_tx_control(lua_State *L, const db_handle *h, const char *fn, const char *sql, bool unseen) {
+    if (!db_is_tx_control(sql)) {
+        return;
+    }
+    if (h->depth > 0) {
+        luax_fail_fix(L, "db_transaction",
+                      "let connection:transaction commit or roll back; use nested ones for savepoints",
+                      "%s: inside connection:transaction no statement may begin or end a transaction", fn);
+    }
+    if (unseen && db_readonly(h->conn)) {
+        luax_fail(L, "db_permission", "%s: on a read-only connection no statement may begin or end a transaction", fn);
+    }
+}
+
 /* ---- one statement */
 
 /* The statement's own error, or that of the guard which kept it from running; NULL when it succeeded. */
@@ -129,8 +146,11 @@ static int statement_done(lua_State *L, db_handle *h) {
 
 static int statement(lua_State *L, const char *fn, int mode) {
     db_handle *h = db_enter(L, fn);
-    luaL_checkany(L, 2);
+    if (lua_gettop(L) < 2) {
+        lua_settop(L, 2);
+    }
     const db_box *box = db_new_box(L, fn, 2, 3, lua_gettop(L) - 2);
+    refuse_tx_control(L, h, fn, box->stmt.sql, false);
     h->mode = mode;
     PGTransactionStatusType tx = db_tx_status(h->conn);
     err e;
@@ -324,6 +344,7 @@ int db_m_pipeline(lua_State *L) {
     for (lua_Integer i = 1; i <= n; i++) {
         lua_rawgeti(L, 2, i);
         box_item(L, i);
+        refuse_tx_control(L, h, fn, ((const db_box *)lua_touserdata(L, -1))->stmt.sql, true);
         lua_rawseti(L, 3, i);
     }
     lua_replace(L, 2); /* 1 connection, 2 boxes */

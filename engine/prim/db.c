@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/clock.h"
 #include "prim/db_conn.h"
@@ -221,7 +220,8 @@ static db_progress connect_failed(db_conn *c, err *e) {
     bool busy = strstr(why, "starting up") != NULL || strstr(why, "shutting down") != NULL ||
                 strstr(why, "too many clients") != NULL || strstr(why, "connection slots") != NULL;
     bool auth = hba || (absent && strstr(why, "role \"") != NULL) || strstr(why, "authentication failed") != NULL ||
-                (!absent && !busy && (PQconnectionNeedsPassword(c->pg) || PQconnectionUsedPassword(c->pg)));
+                PQconnectionNeedsPassword(c->pg) ||
+                (!absent && !busy && strstr(why, "FATAL:") != NULL && PQconnectionUsedPassword(c->pg));
     err_set(e, auth ? "db_auth" : "db_connect", "cannot connect to database \"%s\" on %s port %s as \"%s\"",
             shown(PQdb(c->pg)), shown(PQhost(c->pg)), shown(PQport(c->pg)), shown(PQuser(c->pg)));
     detail_from_libpq(c, e);
@@ -433,13 +433,48 @@ static const char *skip_blank(const char *s) {
     }
 }
 
+/* Takes the next word, lower-cased and cut to 15 letters, into out. */
+static const char *next_word(const char *s, char out[16]) {
+    size_t n = 0;
+    s = skip_blank(s);
+    for (; (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z'); s++) {
+        if (n < 15) {
+            out[n++] = (char)(*s | 0x20);
+        }
+    }
+    unsigned char after = (unsigned char)*s;
+    if ((after >= '0' && after <= '9') || after == '_' || after == '$' || after >= 0x80) {
+        n = 0; /* part of a longer identifier: no keyword */
+    }
+    out[n] = '\0';
+    return s;
+}
+
 bool db_is_copy(const char *sql) {
-    const char *s = skip_blank(sql);
-    if (strncasecmp(s, "copy", 4) != 0) {
+    char word[16];
+    next_word(sql, word);
+    return strcmp(word, "copy") == 0;
+}
+
+bool db_is_tx_control(const char *sql) {
+    static const char *const always[] = {"begin", "start", "commit", "end"};
+    char word[16];
+    const char *rest = next_word(sql, word);
+    for (size_t i = 0; i < sizeof always / sizeof always[0]; i++) {
+        if (strcmp(word, always[i]) == 0) {
+            return true;
+        }
+    }
+    char second[16];
+    rest = next_word(rest, second);
+    if (strcmp(word, "prepare") == 0) {
+        return strcmp(second, "transaction") == 0;
+    }
+    if (strcmp(word, "rollback") != 0 && strcmp(word, "abort") != 0) {
         return false;
     }
-    unsigned char after = (unsigned char)s[4];
-    return strchr("_$", after) == NULL ? !(after >= '0' && after <= '9') && !(after >= 'A' && after <= 'Z') &&
-                                             !(after >= 'a' && after <= 'z') && after < 0x80
-                                       : after == '\0';
+    if (strcmp(second, "work") == 0 || strcmp(second, "transaction") == 0) {
+        next_word(rest, second);
+    }
+    return strcmp(second, "to") != 0;
 }

@@ -124,5 +124,8 @@ int db_mask(const db_conn *c, buf *out, const char *text);
 const char *db_code(const char *sqlstate);
 /* Is the first word COPY? It cannot run in a pipeline. Leading white space and comments are skipped. */
 bool db_is_copy(const char *sql);
+/* Does the statement begin or end a transaction (BEGIN, START, COMMIT, END, ABORT, ROLLBACK but not ROLLBACK TO,
+ * PREPARE TRANSACTION)? Looks at the first words; of a single statement that is all there is to see. */
+bool db_is_tx_control(const char *sql);
 
 #endif
