@@ -124,13 +124,6 @@ static int rule_platform(const json_t *doc, const schema_source *src, err *e) {
                               "name the directory in which artifacts are stored",
                               "expected a string that is not empty, found nothing");
     }
-    const char *adapter = json_string_value(json_object_get(doc, "adapter"));
-    if (external && adapter != NULL && strcmp(adapter, "embedded") == 0) {
-        return schema_problem(
-            src, "adapter", NULL, e, "config_wrong_target",
-            "use \"http\" or a .lua adapter of your own: nothing external falls back to the embedded platform",
-            "expected an adapter of the external platform, found \"embedded\"");
-    }
     return 0;
 }
 

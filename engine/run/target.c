@@ -408,6 +408,14 @@ static json_t *job_auth(const run_request *r, const json_t *needs) {
     return out;
 }
 
+/* An external platform's solver is what the configuration says it is: the reference solver never stands in for it. */
+static json_t *job_solver(const run_request *r, const json_t *needs) {
+    if (!json_is_true(json_object_get(needs, "solver"))) {
+        return json_false();
+    }
+    return json_object_get(doc(r), "solver") != NULL ? json_true() : json_pack("{s:s}", "missing", "solver");
+}
+
 json_t *target_job(const target *t, const run_request *r, const json_t *gate, const char *mode) {
     const json_t *head = json_object_get(gate, "head");
     const json_t *needs = json_object_get(head, "needs");
@@ -424,7 +432,7 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     }
     json_object_set_new(job, "failures", failures != NULL ? json_incref(failures) : json_object());
     json_object_set_new(job, "commands", commands != NULL ? json_incref(commands) : json_array());
-    json_object_set_new(job, "solver", json_boolean(json_is_true(json_object_get(needs, "solver"))));
+    json_object_set_new(job, "solver", job_solver(r, needs));
     json_object_set_new(job, "verbose", json_boolean(r->verbose));
     json_object_set_new(job, "apply", json_boolean(r->apply));
     json_t *audits = job_audits(t, needs);
@@ -439,7 +447,10 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
 
 static void add_solver(json_t *out, const json_t *solver, const paths *tree) {
     const char *kind = str(solver, "kind");
-    if (kind == NULL || strcmp(kind, "reference") == 0) {
+    if (kind == NULL) {
+        return;
+    }
+    if (strcmp(kind, "reference") == 0) {
         char *program = fs_join(tree->libexec, "roster-solver");
         double wall = json_number_value(json_object_get(solver, "wall_s"));
         json_object_set_new(out, "solver:roster",

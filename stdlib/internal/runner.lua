@@ -233,6 +233,7 @@ local function add_exec(ctx, job, channel)
   ctx.solver = {}
   --- Gives the request to the pack's solver, as canonical JSON, and reads its answer.
   function ctx.solver.solve(_, pack, request, options)
+    if type(job.solver) == "table" then refuse_missing(job.solver, "ctx.solver") end
     local reply = channel:run("solver:" .. pack, { stdin = hash.canonical(request), perturb = options and options.perturb,
       timeout = options and options.timeout })
     local ok, output = pcall(json.decode, reply.stdout)

@@ -92,8 +92,6 @@ static const struct {
     {"artifacts = {\n kind = 's4' },\n", ":3: artifacts.kind: expected \"local\", \"s3\" or \"azure\", found \"s4\""},
     {"platform = 'external',\nartifacts = { kind = 'local' },\n",
      ":3: artifacts.path: expected a string that is not empty, found nothing"},
-    {"platform = 'external',\nadapter = 'embedded',\n",
-     ":3: adapter: expected an adapter of the external platform, found \"embedded\""},
     {"trust = { {\n reason = 'r', approver = 'a', expires = '2027-06-30' } },\n",
      ":2: trust[1]: expected either setting or role, found neither"},
     {"trust = { { setting = 'app.x', reason = 'r', approver = 'a',\n expires = 'soon' } },\n",
