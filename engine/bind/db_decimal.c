@@ -169,6 +169,7 @@ void db_decimal_open(lua_State *L) {
                                     {"__unm", m_unm},
                                     {"__concat", m_concat},
                                     {"__tostring", m_tostring},
+                                    {"__tonumber", m_tonumber}, /* for string.format, see vm/sandbox_format.c */
                                     {NULL, NULL}};
     luax_class(L, DB_DECIMAL, methods, meta);
 }

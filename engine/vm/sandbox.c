@@ -229,6 +229,9 @@ int sandbox_open(lua_State *L) {
         lua_setmetatable(L, -2);
         return 0;
     }
+    if (v->o.profile == VM_SCRIPT) {
+        sandbox_number_format(L, libs);
+    }
     push_env(L, libs, v->o.profile, false);
     seal_strings(L, lua_gettop(L));
     seal(L);

@@ -27,5 +27,7 @@ int sandbox_require(lua_State *L);
 /* What VM_AUDIT replaces so that the same input gives the same bytes; the library table is at the top. */
 void sandbox_deterministic_base(lua_State *L, int env);
 void sandbox_deterministic_string(lua_State *L, int lib);
+/* Makes the string.format of the libraries at `libs` take number-like userdata (metamethod __tonumber). [-0, +0, m] */
+void sandbox_number_format(lua_State *L, int libs);
 
 #endif
