@@ -391,6 +391,9 @@ static int check_integers(const char *text, size_t n, err *e) {
 
 static int refuse_text(const json_error_t *why, err *e) {
     const char *code = "json_syntax";
+    if (why->text[0] == '\0') { /* jansson says something about every text it refuses, but not when memory runs out */
+        return no_memory(e);
+    }
     switch (json_error_code(why)) {
     case json_error_duplicate_key:
         code = "json_duplicate_key";

@@ -45,6 +45,9 @@ static json_t *convert_string(walk *w, int idx) {
     if (v != NULL) {
         return v;
     }
+    if (text_utf8_valid(s, n)) {
+        return out_of_memory(w); /* jansson gives no reason */
+    }
     if (!w->lim->lossy) {
         return fail(w, "value_utf8", "text that is not UTF-8");
     }
