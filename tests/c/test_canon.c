@@ -496,8 +496,7 @@ static void full_buffer(void **state) {
         buf out = {.limit = room};
         err e;
         assert_int_equal(canon_text(&out, text, sizeof text - 1, &e), -1);
-        /* jansson's lexer calls a string for which it has no memory an invalid token. */
-        assert_true(strcmp(e.code, "out_of_memory") == 0 || strcmp(e.code, "json_syntax") == 0);
+        assert_string_equal(e.code, "out_of_memory");
         assert_int_equal(out.len, 0);
         buf_free(&out);
     }
@@ -530,7 +529,8 @@ static void no_memory_for_jansson(void **state) {
             break;
         }
         failures++;
-        assert_string_equal(e.code, "out_of_memory");
+        /* jansson's lexer calls a string for which it has no memory an invalid token. */
+        assert_true(strcmp(e.code, "out_of_memory") == 0 || strcmp(e.code, "json_syntax") == 0);
         assert_int_equal(out.len, 0);
         buf_free(&out);
     }
