@@ -338,19 +338,21 @@ local function run(ctx)
   ctx:check("Verify", function() run_stage(ctx, s, "Verify", "Lock") end)
 end
 
---- What to do about each failed check, in the order of the document's recovery path.
+--- The document's recovery path, with the failing stages named: verbose run, what failed and its fix, rerun.
 local function recover(ctx, findings)
-  ctx:apply("Run with verbose output", { note = ("gate-engine run gates/golden_path_e2e.lua --tenant %s --verbose --artifacts DIR "
-    .. "keeps every stage's product in DIR"):format(ctx.tenant.code) })
+  local again = ("gate-engine run gates/golden_path_e2e.lua --tenant %s"):format(ctx.tenant.code)
+  ctx:apply("Run with verbose output", { note = again .. " --verbose --artifacts DIR\nDIR then holds each stage's product." })
+  local function text(value) return type(value) == "string" and value or nil end
   local seen = {}
   for _, f in ipairs(findings) do
-    local what = f.failure or f.check or f.name or "a check without a name"
-    if not seen[what] then
-      seen[what] = true
-      ctx:apply("Failing: " .. tostring(what), { note = table.concat({ f.detail or f.object or "", f.fix or FIX_STAGE }, "; ") })
+    local what = text(f.failure) or text(f.check) or "a check"
+    seen[what] = (seen[what] or 0) + 1
+    if seen[what] == 1 then
+      local lines = { ("%s: %s"):format(text(f.object) or "plan", text(f.detail) or what), "Fix: " .. (text(f.fix) or FIX_STAGE) }
+      ctx:apply(("Stage %s: %s"):format(text(f.check) or "?", what), { note = table.concat(lines, "\n") })
     end
   end
-  ctx:apply("Rerun the gate", { note = ("gate-engine run gates/golden_path_e2e.lua --tenant %s"):format(ctx.tenant.code) })
+  ctx:apply("Rerun the gate", { note = again })
 end
 
 return gate.define {

@@ -45,6 +45,8 @@ local gate = {}
 ---@field class string
 ---@field object string?
 ---@field detail string?
+---@field failure string?  the failure's text
+---@field fix string?
 
 --- Declares a gate.
 ---@param definition gate.Definition

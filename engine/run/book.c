@@ -422,9 +422,10 @@ json_t *book_findings(const book *b) {
         json_array_foreach(b->checks[i].findings, k, f) {
             if (strcmp(json_string_value(json_object_get(f, "status")), "FAIL") == 0) {
                 json_array_append_new(out,
-                                      json_pack("{s:O, s:O, s:O, s:O}", "check", b->checks[i].name, "class",
+                                      json_pack("{s:O, s:O, s:O, s:O, s:O, s:O}", "check", b->checks[i].name, "class",
                                                 json_object_get(f, "class"), "object", json_object_get(f, "object"),
-                                                "detail", json_object_get(f, "detail")));
+                                                "detail", json_object_get(f, "detail"), "failure",
+                                                json_object_get(f, "failure"), "fix", json_object_get(f, "fix")));
             }
         }
     }

@@ -152,12 +152,25 @@ void vm_read_error(lua_State *L, int idx, err *e) {
     }
 }
 
+/* Is it one of the files every error passes through? They say nothing about where it came from. */
+static bool passes_errors_on(const char *source) {
+    static const char *const FILES[] = {"/internal/runner.lua", "/errors.lua"};
+    size_t n = strlen(source);
+    for (size_t i = 0; i < sizeof FILES / sizeof FILES[0]; i++) {
+        size_t len = strlen(FILES[i]);
+        if (n >= len && strcmp(source + n - len, FILES[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* file:line of the innermost Lua function, or "". Level 0 is the handler itself. */
 static void innermost_lua(lua_State *L, char *out, size_t cap) {
     lua_Debug ar;
     out[0] = '\0';
     for (int level = 0; level < 50 && lua_getstack(L, level, &ar); level++) {
-        if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0) {
+        if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0 && !passes_errors_on(ar.source)) {
             snprintf(out, cap, "%s:%d", ar.short_src, ar.currentline);
             return;
         }
