@@ -61,7 +61,7 @@ describe("engine.exec", function()
       local names = task.map({ "first", "second" }, 2, function(name)
         return (channel:request { op = "x", name = name }).name
       end)
-      assert.are.same({ "first", "second" }, names)
+      assert.are.equal("first second", table.concat(names, " "))
     end)
 
     it("is answered for each of many coroutines on one channel", function()
@@ -161,7 +161,7 @@ describe("engine.exec", function()
         end
         return failure(channel.request, channel, { op = "x" }).code
       end)
-      assert.are.same({ "channel_lost", "channel_lost", "channel_lost", "channel_lost" }, codes)
+      assert.are.equal(("channel_lost "):rep(4), table.concat(codes, " ") .. " ")
     end)
   end)
 

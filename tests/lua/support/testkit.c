@@ -142,6 +142,14 @@ static int kit_limit_file_size(lua_State *L) {
     return setrlimit(RLIMIT_FSIZE, &limit) != 0 ? fail(L, "limit_file_size") : 0;
 }
 
+/* setenv(name, value): in this process; nil removes it. */
+static int kit_setenv(lua_State *L) {
+    const char *name = luaL_checkstring(L, 1);
+    const char *value = luaL_optstring(L, 2, NULL);
+    int rc = value != NULL ? setenv(name, value, 1) : unsetenv(name);
+    return rc != 0 ? fail(L, "setenv") : 0;
+}
+
 __attribute__((visibility("default"))) int luaopen_testkit(lua_State *L);
 
 int luaopen_testkit(lua_State *L) {
@@ -153,6 +161,7 @@ int luaopen_testkit(lua_State *L) {
                                          {"kill", kit_kill},
                                          {"wait", kit_wait},
                                          {"limit_file_size", kit_limit_file_size},
+                                         {"setenv", kit_setenv},
                                          {NULL, NULL}};
     luaL_newlib(L, FUNCTIONS);
     lua_pushinteger(L, getpid());
