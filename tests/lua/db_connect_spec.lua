@@ -126,8 +126,8 @@ describe("engine.db", function()
     end)
 
     it("gives up on a server that never answers", function()
-      local stopped <close> = setmetatable({}, { __close = function() os.execute("kill -CONT " .. server:pid()) end })
-      os.execute("kill -STOP " .. server:pid())
+      local stopped <close> = setmetatable({}, { __close = function() server:signal "CONT" end })
+      server:signal "STOP"
       local e = failure(db.connect, server:options { connect_timeout = 0.2 })
       assert.are.equal("db_connect", e.code)
       assert.matches("0.2 s", e.message, 1, true)
