@@ -113,8 +113,8 @@ static int load_gates(job *j, err *e) {
         if (rc == 0) {
             const script *gate = &j->gates[j->n++];
             if (!is_kind(gate, "gate")) {
-                err_set(e, "head_suite", "%s: gates[%zu]: expected a gate, found one of kind \"%s\": %s", j->main.label, i + 1,
-                        kind_of(gate), gate->label);
+                err_set(e, "head_suite", "%s: gates[%zu]: expected a gate, found one of kind \"%s\": %s", j->main.label,
+                        i + 1, kind_of(gate), gate->label);
                 rc = err_fix(e, "a suite holds gates only");
             } else {
                 rc = add_options(j, gate, e);
