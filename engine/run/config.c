@@ -137,6 +137,7 @@ static int complete(config *c, json_t *raw, const char *label, const char *sourc
         free(dir);
     }
     if (rc == 0 && strcmp(json_string_value(json_object_get(c->doc, "platform")), "embedded") == 0) {
+        config_env_isolate();
         rc = fill_embedded(c->doc, e);
     }
     json_decref(lines);

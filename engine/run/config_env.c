@@ -29,6 +29,21 @@ const char *config_env_target(void) {
     return NULL;
 }
 
+void config_env_isolate(void) {
+    extern char **environ;
+    for (char **at = environ; at != NULL && *at != NULL;) {
+        char name[64];
+        size_t n = strcspn(*at, "=");
+        if (strncmp(*at, "PG", 2) != 0 || n >= sizeof name) {
+            at++;
+            continue;
+        }
+        memcpy(name, *at, n);
+        name[n] = '\0';
+        unsetenv(name); /* moves the rest up: the same place holds the next one */
+    }
+}
+
 /* ---- filling in ---- */
 
 static int fill(json_t *table, const char *key, const char *name) {

@@ -208,6 +208,8 @@ static void usual_names_fill_a_stated_external_platform(void **state) {
     assert_null(get(c->doc, "database", "admin"));
     assert_null(get(c->doc, "database", "app"));
     config_free(c);
+    assert_null(getenv("PGHOST"));
+    assert_null(getenv("PGPASSWORD"));
     static const char *const names[] = {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "DATABASE_URL", "OSRM_URL"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         unsetenv(names[i]);

@@ -319,6 +319,15 @@ describe("the target", function()
       "PGHOST is set, and gate-engine.conf.lua does not say which platform is meant")
   end)
 
+  it("that is stated to be embedded is not bent by libpq's variables", function()
+    local dir = files { ["gate-engine.conf.lua"] = 'return { platform = "embedded" }\n' }
+    local r = run { cwd = dir, "run", "rls_harness", "--only", "coverage",
+                    env = { PGSERVICE = "nowhere", PGHOST = "192.0.2.1", PGOPTIONS = "-c role=nobody",
+                            DATABASE_URL = "postgresql://192.0.2.1/x" } }
+    assert.are.equal(0, r.code, r.stdout .. r.stderr)
+    has(r.stderr, "target: embedded platform")
+  end)
+
   it("is not embedded where the configuration describes a database", function()
     local dir = files {
       ["probe.lua"] = PROBE,
