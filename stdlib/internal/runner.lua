@@ -243,7 +243,8 @@ local function add_exec(ctx, job, channel)
     end
     if reply.exit ~= 0 then
       errors.raise { code = "solver_failed", detail = reply.stderr:sub(1, 1000),
-        message = reply.signal and ("the solver ended by signal %d"):format(reply.signal) or ("the solver ended with exit %d"):format(reply.exit),
+        message = math.type(reply.signal) == "integer" and ("the solver ended by signal %d"):format(reply.signal)
+          or ("the solver ended with exit %s"):format(tostring(reply.exit)),
         fix = "run the solver by hand on the same input" }
     end
     if not ok or type(output) ~= "table" then
