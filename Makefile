@@ -16,7 +16,7 @@ export BUILD
 
 # What Debian 12 has to provide: to build and run, to test, and for what is beside that.
 PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libjansson-dev libmxml-dev libpq-dev libcurl4-openssl-dev libssl-dev postgresql-15
-PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema libxml2-utils procps
+PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema libxml2-utils procps libfaketime
 PACKAGES_SERVICES := pgbouncer
 PACKAGES_LINT     := clang-format lua-check
 PACKAGES_BENCH    := hyperfine lua5.4
@@ -125,9 +125,15 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/c/%.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BA
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lmxml -lpq -lcurl -lcrypto
 
+# Solvers that are wrong on purpose, for the determinism gate's tests. Never sanitized: what they do would not happen then.
+$(BUILD)/tests/solvers/%: tests/solvers/%.c Makefile
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	$(Q)$(CC) -D_GNU_SOURCE -std=c17 -O1 -g $(WARN) -o $@ $< -ljansson -pthread
+
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-build-tests: all $(TEST_BIN)
+build-tests: all $(TEST_BIN) $(patsubst tests/solvers/%.c,$(BUILD)/tests/solvers/%,$(wildcard tests/solvers/*.c))
 
 # --- what is needed, and the two commands of a newcomer ---
 

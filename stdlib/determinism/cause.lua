@@ -84,7 +84,12 @@ function M.find(solve, reference, parts, tries)
   local names = {}
   for i, part in ipairs(single) do names[i] = part.name end
   local evidence = ("changing only the %s changes the answer"):format(table.concat(names, ", or only the "))
-  return cause(single[1].name, single[1].cause, evidence)
+  -- Most parts are variables. Who minds one that nobody reads minds the environment as such.
+  local shown = single[1]
+  for _, part in ipairs(single) do
+    if part.name == "environment" then shown = part end
+  end
+  return cause(shown.name, shown.cause, evidence)
 end
 
 return M

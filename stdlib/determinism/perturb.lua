@@ -13,8 +13,9 @@ local M = {}
 ---@field perturb table   as ctx.solver:solve takes it
 ---@field note string?    why it may have no effect on some programs
 
--- POSIX time zones need no zone files: +14 h, -12 h and one that is no whole hour.
-local ZONES = { "GE1-14", "GE2+12", "GE3-5:45" }
+-- POSIX time zones need no zone files: +14 h, -12 h and one that is no whole hour. Their names are letters only: with anything else
+-- the C library falls back to UTC without a word (POSIX.1-2017, 8.3).
+local ZONES = { "GEA-14", "GEB+12", "GEC-5:45" }
 -- Effective where the system has the locale; a comma as decimal mark, dotless i, and the plain one with another name.
 local LOCALES = { "de_DE.UTF-8", "tr_TR.UTF-8", "POSIX", "C" }
 local CLOCKS = { "+3d", "-40d", "+200d", "-3y", "+7h" }
