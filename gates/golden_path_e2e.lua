@@ -222,7 +222,7 @@ end
 --- no verdict raises.
 local function tenant_audit(ctx, s, audit, name)
   local result = ctx.audits:run(audit.id, s.audit_plan)
-  local entry = { id = audit.id, name = name, kind = "tenant", status = result.status,
+  local entry = { id = name, kind = "tenant", status = result.status,
     violations = json.array(result.violations or {}) }
   s.audits[#s.audits + 1] = entry
   if result.status == "PASS" then return true end
@@ -232,7 +232,7 @@ local function tenant_audit(ctx, s, audit, name)
   else
     entry.error = result.error and tostring(errors.is(result.error) and result.error.message or result.error) or "no result"
     error(errors.is(result.error) and result.error
-      or errors.new { code = "audit_error", message = ("audit %s could not be evaluated: %s"):format(audit.id, entry.error) }, 0)
+      or errors.new { code = "audit_error", message = ("audit %s could not be evaluated: %s"):format(name, entry.error) }, 0)
   end
 end
 
@@ -308,12 +308,25 @@ local function after_failed_audit(ctx, s)
   end)
 end
 
+--- A name for each audit which nothing else in the report has: two audits may call themselves the same, or like one of the pack's.
+local function audit_names(list, results)
+  local taken, names = {}, {}
+  for _, r in ipairs(results) do taken[r.id] = true end
+  for i, audit in ipairs(list) do
+    local name = type(audit.name) == "string" and audit.name or tostring(audit.path or audit.id)
+    if taken[name] then name = ("%s (%s)"):format(name, audit.path or audit.id) end
+    if taken[name] then name = ("%s #%d"):format(name, i) end
+    taken[name], names[i] = true, name
+  end
+  return names
+end
+
 --- The tenant's audits, each a check of its own, so that one which breaks hides no other.
 local function tenant_audits(ctx, s)
-  for _, audit in ipairs(ctx.audits:list()) do
-    local name = type(audit.name) == "string" and audit.name or audit.id
+  local list = ctx.audits:list()
+  for i, name in ipairs(audit_names(list, s.results)) do
     local passed = false
-    ctx:check("Audit " .. name, function() passed = tenant_audit(ctx, s, audit, name) end)
+    ctx:check("Audit " .. name, function() passed = tenant_audit(ctx, s, list[i], name) end)
     if not passed then s.failed_audits[#s.failed_audits + 1] = name end
   end
 end
