@@ -82,7 +82,13 @@ local function flaw(seen, how, code)
   end
 end
 
+--- Seconds since the epoch, to the millisecond.
+local function now()
+  return tonumber(lines_of("date +%s.%3N")[1])
+end
+
 local function run(program, command)
+  local began = now()
   local pipe = assert(io.popen(("timeout -k 10 %s %s 2>&1 </dev/null"):format(patience, command)))
   local seen = read_tap(pipe)
   local _, how, code = pipe:close()
@@ -98,8 +104,8 @@ local function run(program, command)
   end
   passed, skipped = passed + seen.pass, skipped + seen.skip
   failed = failed + seen.fail + (why and 1 or 0)
-  print(("%-6s %s: %d passed%s%s%s"):format(
-    (seen.fail > 0 or why) and "FAILED" or "ok", program, seen.pass,
+  print(("%-6s %s (%.1f s): %d passed%s%s%s"):format(
+    (seen.fail > 0 or why) and "FAILED" or "ok", program, now() - began, seen.pass,
     seen.fail > 0 and (", %d failed"):format(seen.fail) or "",
     seen.skip > 0 and (", %d skipped"):format(seen.skip) or "", why and (": " .. why) or ""))
   io.flush()
