@@ -10,6 +10,7 @@
 #include "run/head.h"
 #include "run/loader.h"
 #include "run/script.h"
+#include "run/signals.h"
 
 /* One line on standard output: masked and printable. */
 static void print_line(const char *before, const char *text) {
@@ -114,7 +115,7 @@ static int check_one(const char *name) {
 /* Reads the words of a verb without script options; returns -1 to go on, or an exit code. */
 static int words_or_exit(const cli_verb *verb, int argc, char **argv, cli_words *words) {
     err e;
-    if (cli_parse(verb, argc, argv, NULL, words, &e) != 0) {
+    if (signals_install(&e) != 0 || cli_parse(verb, argc, argv, NULL, words, &e) != 0) {
         cli_say_error(&e);
         return EXIT_USAGE;
     }
@@ -144,10 +145,12 @@ int cli_check_main(const cli_verb *verb, int argc, char **argv) {
     size_t i;
     const json_t *name;
     json_array_foreach(words.operands, i, name) {
-        problems += check_one(json_string_value(name));
+        if (signals_flag == 0) {
+            problems += check_one(json_string_value(name));
+        }
     }
     cli_words_free(&words);
-    return problems == 0 ? EXIT_PASS : EXIT_USAGE;
+    return signals_flag != 0 ? signals_exit_code() : problems == 0 ? EXIT_PASS : EXIT_USAGE;
 }
 
 static int list_one(const char *label) {
@@ -194,6 +197,9 @@ int cli_list_main(const cli_verb *verb, int argc, char **argv) {
     size_t i;
     const json_t *name;
     json_array_foreach(names, i, name) {
+        if (signals_flag != 0) {
+            break;
+        }
         const char *label = json_string_value(name);
         const char *mine = strncmp(label, "gates/", 6) == 0 ? "Gates:" : "Scripts:";
         if (strcmp(mine, folder) != 0) {
@@ -204,5 +210,5 @@ int cli_list_main(const cli_verb *verb, int argc, char **argv) {
         broken += list_one(label);
     }
     json_decref(names);
-    return broken == 0 ? EXIT_PASS : EXIT_USAGE;
+    return signals_flag != 0 ? signals_exit_code() : broken == 0 ? EXIT_PASS : EXIT_USAGE;
 }

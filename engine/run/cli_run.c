@@ -16,6 +16,7 @@
 #include "run/options.h"
 #include "run/report.h"
 #include "run/script.h"
+#include "run/signals.h"
 
 #define GATES_MAX 256
 #define JOBS_MAX 64
@@ -436,13 +437,14 @@ static int prepare(job *j, int argc, char **argv, err *e) {
     return default_tenant(j, e);
 }
 
-/* Whoever asked for a report finds one that is not green, whatever went wrong. */
+/* Whoever asked for a report finds one that is not green, whatever went wrong. Returns the exit code. */
 static int fail(const job *j, int argc, char **argv, const err *e) {
+    int code = signals_flag != 0 ? signals_exit_code() : EXIT_USAGE;
     cli_say_error(e);
     json_t *targets = cli_peek_reports(argc, argv);
     if (json_array_size(targets) > 0) {
         const char *name = j->main.label != NULL ? j->main.label : cli_peek_script(j->verb, argc, argv);
-        json_t *report = report_for_error(name, j->r.tenant, EXIT_USAGE, e);
+        json_t *report = report_for_error(name, j->r.tenant, code, e);
         report_opts quiet = {.no_text = true};
         err why;
         if (report == NULL) {
@@ -454,7 +456,7 @@ static int fail(const job *j, int argc, char **argv, const err *e) {
         json_decref(report);
     }
     json_decref(targets);
-    return EXIT_USAGE;
+    return code;
 }
 
 int cli_run_main(const cli_verb *verb, int argc, char **argv) {
@@ -467,7 +469,8 @@ int cli_run_main(const cli_verb *verb, int argc, char **argv) {
     err e;
     err_clear(&e);
     int code;
-    if (load_script(&j, argc, argv, &e) != 0) {
+    /* From here on an interruption is an error like others: it ends what waits, and is reported. */
+    if (signals_install(&e) != 0 || load_script(&j, argc, argv, &e) != 0) {
         code = fail(&j, argc, argv, &e);
     } else if (help) {
         cli_help_script(verb, j.main.label, j.main.head, j.union_);

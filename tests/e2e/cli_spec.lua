@@ -402,6 +402,17 @@ describe("reports", function()
     end
   end)
 
+  it("are written when a signal ends the run while a script is being loaded", function()
+    local dir = files { ["hang.lua"] = "while true do end\n" }
+    -- The signal is sent once the process that loads the script is there.
+    local r = run { cwd = dir, program = "/bin/sh", argv = { "-c", support.quote(support.engine) .. [[ run hang.lua --report json=r.json & pid=$!
+      until [ -s /proc/$pid/task/$pid/children ]; do :; done; kill -TERM $pid; wait $pid]] } }
+    assert.are.equal(143, r.code, r.stderr)
+    local report = json.decode(support.must_read(dir .. "/r.json"))
+    assert.are.equal(143, report.exit_code)
+    assert.are.equal("ERROR", report.status)
+  end)
+
   it("have a format and a place that are checked first", function()
     refused(run { "run", "golden_path_e2e", "--report", "jsn=x" }, '--report: unknown format in "jsn=x"', 'did you mean "json"?')
     refused(run { "run", "golden_path_e2e", "--report", "junti=x" }, 'did you mean "junit"?')
