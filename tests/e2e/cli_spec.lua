@@ -405,8 +405,11 @@ describe("reports", function()
   it("are written when a signal ends the run while a script is being loaded", function()
     local dir = files { ["hang.lua"] = "while true do end\n" }
     -- The signal is sent once the process that loads the script is there.
-    local r = run { cwd = dir, program = "/bin/sh", argv = { "-c", support.quote(support.engine) .. [[ run hang.lua --report json=r.json & pid=$!
-      until [ -s /proc/$pid/task/$pid/children ]; do :; done; kill -TERM $pid; wait $pid]] } }
+    local script = support.quote(support.engine) .. [[ run hang.lua --report json=r.json & pid=$!
+      children=/proc/$pid/task/$pid/children
+      until { read -r loader <$children; [ -n "$loader" ]; } || ! kill -0 $pid; do :; done
+      kill -TERM $pid; wait $pid]]
+    local r = run { cwd = dir, program = "/bin/sh", argv = { "-c", script } }
     assert.are.equal(143, r.code, r.stderr)
     local report = json.decode(support.must_read(dir .. "/r.json"))
     assert.are.equal(143, report.exit_code)
