@@ -95,6 +95,13 @@ static bool take_length(json_t *reply, const char *key, size_t *out) {
     return true;
 }
 
+/* JSON null is a value in Lua, and a true one: what did not happen is absent instead. */
+static void drop_null(json_t *reply, const char *key) {
+    if (json_is_null(json_object_get(reply, key))) {
+        json_object_del(reply, key);
+    }
+}
+
 static int push_run(lua_State *L, call *k) { /* [-0, +1, v] */
     size_t out = 0;
     size_t errs = 0;
@@ -105,6 +112,8 @@ static int push_run(lua_State *L, call *k) { /* [-0, +1, v] */
         return fail_call(L, k, &e);
     }
     strip_envelope(k->x.reply);
+    drop_null(k->x.reply, "exit");
+    drop_null(k->x.reply, "signal");
     conv_push_json(L, k->x.reply);
     lua_pushlstring(L, buf_str(&k->x.payload), out);
     lua_setfield(L, -2, "stdout");

@@ -1,12 +1,17 @@
 /* http.c: require "engine.http", requests to named endpoints (stdlib/meta/http.lua is its reference). */
+#include <arpa/inet.h>
 #include <jansson.h>
 #include <math.h>
 #include <poll.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bind/http_args.h"
 #include "bind/wait.h"
+#include "prim/http_url.h"
 #include "vm/conv.h"
 #include "vm/luax.h"
 
@@ -272,6 +277,32 @@ static int lib_client(lua_State *L) { /* [-1, +1, v] */
     return 1;
 }
 
+/* target(url) -> {scheme=, host=, address=, port=}: as libcurl reads it, and nobody by patterns. */
+static int lib_target(lua_State *L) { /* [-1, +1, v] */
+    http_origin o = {0};
+    unsigned char raw[16];
+    char bare[HTTP_HOST_MAX];
+    err e;
+    if (http_url_target(luaL_checkstring(L, 1), &o, &e) != 0) {
+        return luax_raise(L, &e);
+    }
+    size_t n = strlen(o.host);
+    bool bracketed = n > 2 && o.host[0] == '[';
+    snprintf(bare, sizeof bare, "%.*s", (int)(bracketed ? n - 2 : n), o.host + (bracketed ? 1 : 0));
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, o.scheme);
+    lua_setfield(L, -2, "scheme");
+    lua_pushstring(L, bare);
+    lua_setfield(L, -2, "host");
+    lua_pushboolean(L, inet_pton(AF_INET, bare, raw) == 1 || inet_pton(AF_INET6, bare, raw) == 1);
+    lua_setfield(L, -2, "address");
+    if (o.port != 0) {
+        lua_pushinteger(L, o.port);
+        lua_setfield(L, -2, "port");
+    }
+    return 1;
+}
+
 /* libcurl is started once per state; the userdata made first is finalised last. */
 static void start_library(lua_State *L) { /* [-0, +0, v] */
     static const luaL_Reg NONE[] = {{NULL, NULL}};
@@ -296,7 +327,7 @@ int luaopen_engine_http(lua_State *L) {
     static const luaL_Reg NONE[] = {{NULL, NULL}};
     static const luaL_Reg REQUEST_META[] = {{"__gc", request_gc}, {NULL, NULL}};
     static const luaL_Reg JSON_META[] = {{"__gc", json_gc}, {NULL, NULL}};
-    static const luaL_Reg FUNCTIONS[] = {{"client", lib_client}, {NULL, NULL}};
+    static const luaL_Reg FUNCTIONS[] = {{"client", lib_client}, {"target", lib_target}, {NULL, NULL}};
     start_library(L);
     luax_class(L, CLIENT, METHODS, META);
     luax_class(L, REQUEST, NONE, REQUEST_META);

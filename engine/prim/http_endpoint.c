@@ -66,23 +66,16 @@ static int pin_host(http_endpoint *x, const char *const *addresses, err *e) {
 }
 
 static int pin_proxy(http_endpoint *x, const char *const *addresses, err *e) {
-    char *host = NULL;
-    char *port = NULL;
+    http_origin o = {0};
     char *pinned = NULL;
-    CURLU *u = curl_url();
-    int rc = -1;
-    if (u != NULL && curl_url_set(u, CURLUPART_URL, x->proxy, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
-        curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
-        /* libcurl's default port for a proxy URL without one is 1080. */
-        unsigned number = curl_url_get(u, CURLUPART_PORT, &port, 0) == CURLUE_OK ? (unsigned)atoi(port) : 1080;
-        rc = pin(x, host, number, addresses, &pinned, e);
-    } else {
-        err_set(e, "bad_argument", "http.client: endpoint \"%s\": option \"proxy\": expected a URL", x->name);
+    if (http_url_target(x->proxy, &o, e) != 0) {
+        return -1;
     }
+    if (o.port == 0) { /* libcurl's defaults for a proxy: CURLOPT_PROXY(3) */
+        o.port = strcmp(o.scheme, "https") == 0 ? 443 : 1080;
+    }
+    int rc = pin(x, o.host, o.port, addresses, &pinned, e);
     free(pinned);
-    curl_free(host);
-    curl_free(port);
-    curl_url_cleanup(u);
     return rc;
 }
 

@@ -33,6 +33,19 @@ static int read_origin(CURLU *u, http_origin *o) {
     return strcmp(o->scheme, "http") == 0 || strcmp(o->scheme, "https") == 0 ? 0 : -1;
 }
 
+int http_url_target(const char *url, http_origin *out, err *e) {
+    char port[8] = "";
+    CURLU *u = curl_url();
+    bool fits = u != NULL && strstr(url, "://") != NULL &&
+                curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+                part(u, CURLUPART_SCHEME, 0, out->scheme, sizeof out->scheme) == 1 &&
+                part(u, CURLUPART_HOST, 0, out->host, sizeof out->host) == 1 &&
+                part(u, CURLUPART_PORT, 0, port, sizeof port) >= 0;
+    curl_url_cleanup(u);
+    out->port = (unsigned)strtoul(port, NULL, 10);
+    return fits ? 0 : err_set(e, "bad_argument", "http.target: expected a URL with a scheme and a host");
+}
+
 static bool same_origin(const http_origin *a, const http_origin *b) {
     return strcmp(a->scheme, b->scheme) == 0 && strcasecmp(a->host, b->host) == 0 && a->port == b->port;
 }

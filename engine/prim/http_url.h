@@ -12,7 +12,7 @@
 #define HTTP_PREFIX_MAX 1024
 
 typedef struct http_origin {
-    char scheme[8];
+    char scheme[16];
     char host[HTTP_HOST_MAX]; /* an IPv6 address in brackets */
     unsigned port;
 } http_origin;
@@ -22,6 +22,9 @@ typedef struct http_base {
     char prefix[HTTP_PREFIX_MAX]; /* of every path; "" or begins with "/", does not end in one */
 } http_base;
 
+/* Where a URL of any scheme (a proxy's too) connects to; port 0: the URL names none.
+ * Errors: bad_argument, which does not show the URL: it may hold a password. */
+int http_url_target(const char *url, http_origin *out, err *e);
 /* Takes an endpoint's URL apart; userinfo is appended to user ("name:password", decoded) when there is one. */
 int http_url_base(const char *endpoint, const char *url, http_base *out, buf *user, err *e);
 /* Appends the URL of path (and query, already encoded, may be NULL) beneath base. Refuses whatever could name another

@@ -51,6 +51,7 @@ static json_t *all_hosts(const json_t *settings) {
     json_t *endpoints = json_object_get(settings, "endpoints");
     for (void *it = json_object_iter(endpoints); it != NULL; it = json_object_iter_next(endpoints, it)) {
         add_host(hosts, str(json_object_iter_value(it), "url"));
+        add_host(hosts, str(json_object_iter_value(it), "proxy"));
     }
     static const char *const ROLES[] = {"admin", "app", "operator", NULL};
     for (size_t i = 0; ROLES[i] != NULL; i++) {

@@ -184,28 +184,33 @@ local function add_databases(ctx, job, channel)
   end)
 end
 
+--- A client of one endpoint, its host (or its proxy's, which resolves the host itself) pinned to what the broker resolved.
+local function http_client(http, channel, name, spec)
+  refuse_missing(spec, "ctx.http")
+  local via = http.target(spec.proxy or spec.url)
+  local endpoint = {}
+  for k, v in pairs(spec) do endpoint[k] = v end
+  if not via.address then
+    endpoint[spec.proxy and "proxy_resolve" or "resolve"] = channel:resolve(via.host, via.port)
+  end
+  return http.client { endpoints = { [name] = endpoint } }
+end
+
 local function add_http(ctx, job, channel)
   if not next(job.endpoints) then return end
-  local client
-  local function request(_, options)
-    local spec = type(options) == "table" and job.endpoints[options.endpoint]
-    if spec then
-      refuse_missing(spec, "ctx.http")
-      if not spec.resolve and not spec.address then
-        local host = spec.url:match("^%a+://([^/:?#%[]+)")
-        spec.resolve = host and not host:find("^[%d%.]+$") and channel:resolve(host) or nil
-      end
+  local http = require "engine.http"
+  local clients = {}
+  ctx.http = {}
+  function ctx.http.request(_, options)
+    local name = type(options) == "table" and options.endpoint or nil
+    local spec = type(name) == "string" and job.endpoints[name]
+    if not spec then
+      errors.raise { code = "http_endpoint", message = ("ctx.http:request: there is no endpoint %s"):format(text_of(tostring(name))),
+        fix = "name it in the head's needs.endpoints and in the configuration's endpoints" }
     end
-    if not client then
-      local known = {}
-      for name, endpoint in pairs(job.endpoints) do
-        if not endpoint.missing then known[name] = endpoint end
-      end
-      client = require("engine.http").client { endpoints = known }
-    end
-    return client:request(options)
+    clients[name] = clients[name] or http_client(http, channel, name, spec)
+    return clients[name]:request(options)
   end
-  ctx.http = { request = request }
 end
 
 local function add_stores(ctx, job)

@@ -84,6 +84,13 @@ local client = {}
 ---Errors: bad_argument, http_endpoint.
 function http.client(options) end
 
+--- Where a URL connects to, read by the parser that will connect. For whoever resolves names beforehand.
+---@param url string  an endpoint's or a proxy's
+---@return {scheme: string, host: string, address: boolean, port: integer?}
+---        host: without brackets; address: it is an IPv4 or IPv6 address; port: nil when the URL names none
+---Errors: bad_argument.
+function http.target(url) end
+
 --- Sends a request and waits for its answer; other tasks run meanwhile.
 ---@param options http.request
 ---@return http.response

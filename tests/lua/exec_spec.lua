@@ -170,6 +170,7 @@ describe("engine.exec", function()
       local channel = attach "command"
       local r = channel:run("solver", { stdin = "a\0b", args = { "-x", "1" }, perturb = { env = { TZ = "UTC" } }, timeout = 5 })
       assert.are.equal(3, r.exit)
+      assert.is_nil(r.signal)
       assert.are.equal("out:a\0b", r.stdout)
       assert.are.equal("err\0\255", r.stderr)
       assert.are.equal(1.5, r.duration_ms)

@@ -501,6 +501,28 @@ describe("engine.http", function()
     end)
   end)
 
+  it("tells where a URL connects to as libcurl does", function()
+    local function target(u)
+      local t = http.target(u)
+      return ("%s %s %s %s"):format(t.scheme, t.host, t.port, t.address)
+    end
+    assert.are.equal("https api.example nil false", target "https://user:p%40@api.example/x")
+    assert.are.equal("http 127.0.0.1 8080 true", target "http://127.0.0.1:8080")
+    assert.are.equal("http ::1 80 true", target "http://[::1]:80/")
+    assert.are.equal("socks5h proxy.example 1080 false", target "socks5h://proxy.example:1080")
+    for _, u in ipairs { "", "host", "http://", "http://[", "http://u:" .. SECRET .. "@h:99999" } do
+      local e = failure(http.target, u)
+      assert.are.equal("bad_argument", e.code)
+      assert.is_nil(e.message:find(SECRET, 1, true))
+    end
+  end)
+
+  it("pins the proxy's host as well", function()
+    local c <close> = http.client { endpoints = { far = { url = "http://far.invalid:8080", proxy = ("http://proxy.invalid:%d"):format(ports.proxy),
+      proxy_resolve = { "127.0.0.1" } } } }
+    assert.are.equal("proxy", c:request { endpoint = "far", path = "/x" }.json().via)
+  end)
+
   it("goes through the endpoint's own proxy", function()
     local c <close> = http.client { endpoints = {
       far = { url = "http://far.invalid:8080", proxy = url "proxy", auth = { bearer = SECRET } } } }

@@ -52,7 +52,7 @@ def reversed_pair():
 def command():
     message, stdin = take()
     out, err = b"out:" + stdin, b"err\x00\xff"
-    put({"id": message["id"], "ok": True, "exit": 3, "duration_ms": 1.5, "stdout_len": len(out),
+    put({"id": message["id"], "ok": True, "exit": 3, "signal": None, "duration_ms": 1.5, "stdout_len": len(out),
          "stderr_len": len(err), "perturb": {"applied": message.get("perturb"), "args": message.get("args")}},
         out + err)
 
