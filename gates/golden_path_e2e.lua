@@ -274,9 +274,8 @@ end
 --- did not pass is an error of its own: what was not looked at is never passed over in silence.
 local function run_stage(ctx, s, name, previous)
   if previous and not s.done[previous] then
-    errors.raise { code = "not_evaluated",
-      message = ("stage %s was not evaluated: %s"):format(name, s.stopped or ("stage %s was not run"):format(previous)),
-      fix = ("Make stage %s pass, then rerun the gate"):format(previous) }
+    errors.raise { code = "not_evaluated", message = "not evaluated: " .. (s.stopped or ("stage %s was not run"):format(previous)),
+      detail = "stage " .. name, fix = "Mend what failed first, then rerun the gate" }
   end
   s.stopped = ("stage %s did not pass"):format(name)
   local ok, err = pcall(stages[name], ctx, s)
