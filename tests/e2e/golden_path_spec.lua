@@ -142,6 +142,25 @@ describe("the golden path", function()
     local seen = read "audit-plan.json"
     assert.equal("gate-engine/audit-plan/1", seen.schema)
     assert.same({ 10, 3, 7 }, { #seen.assignments, #seen.drivers, #seen.week.days })
+    support.shell(("/usr/bin/python3 tests/support/validate_report.py stdlib/schema/audit-plan-1.json %s"):format(
+      support.quote(dir .. "/audit-plan.json")))
+  end)
+
+  it("keeps a plan that a tenant's audit can be run on again", function()
+    local dir = support.tmpdir()
+    assert.equal(0, run({ "--artifacts", dir }).code)
+    local audit = support.write(support.tmpdir() .. "/audit.lua", [[local roster = require "roster"
+      return { name = "no thursday", pack = "roster", audit = function(plan, report)
+        for driver, list in pairs(roster.by_driver(plan)) do
+          for _, a in ipairs(list) do
+            if roster.weekday(a) == "thursday" and not roster.night(a) then report:violation{ object = driver, detail = a.date } end
+          end
+        end
+      end }]])
+    local r = support.run { "run", audit, "--plan", dir }
+    assert.equal(1, r.code, r.stdout .. r.stderr)
+    assert.matches("Audit no thursday: FAIL", r.stdout)
+    assert.matches("2024%-01%-04", r.stdout)
   end)
 
   it("reads a CSV forecast, a single file, a split shift and one across midnight", function()

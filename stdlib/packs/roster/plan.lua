@@ -259,7 +259,7 @@ local function joined(a, tour, block, monday)
   }
 end
 
---- The plan as tenant audits see it (artifact audit-plan.json; schema: stdlib/packs/roster/audit-plan.schema.json).
+--- The plan as tenant audits see it (artifact audit-plan.json; schema: stdlib/schema/audit-plan-1.json).
 ---@param plan table  {assignments, …}
 ---@param instances table[]
 ---@param opts {week: string?, tenant: string?}?  ISO week "YYYY-Www"; M.REFERENCE_WEEK when left out
