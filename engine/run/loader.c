@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <lauxlib.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -22,6 +21,7 @@
 #include "run/child.h"
 #include "run/signals.h"
 #include "vm/conv.h"
+#include "vm/data.h"
 #include "vm/vm.h"
 
 #define LOADER_MEMORY (64u << 20)
@@ -36,30 +36,11 @@ static const conv_limits HEAD_LIMITS = {.depth = 20, .nodes = 20000, .bytes = 1u
 
 /* --- in the child --- */
 
-/* sha256 of bytes in hex, through the engine's own hash module, so that this program need not link a crypto library. */
-static json_t *sha256_of(vm *v, const char *bytes, size_t n, err *e) {
-    lua_State *L = vm_lua(v);
-    static const char CHUNK[] = "return require('engine.hash').sha256(...)";
-    if (vm_load(v, "=sha256", CHUNK, sizeof CHUNK - 1, true, e) != 0) {
-        return NULL;
-    }
-    lua_pushlstring(L, bytes, n);
-    if (vm_call(v, 1, 1, e) != 0) {
-        return NULL;
-    }
-    json_t *hex = json_string(lua_tostring(L, -1));
-    lua_pop(L, 1);
-    if (hex == NULL) {
-        err_set(e, "out_of_memory", "out of memory");
-    }
-    return hex;
-}
-
 static json_t *sha256_of_file(vm *v, const char *path, err *e) {
     buf text = BUF_INIT;
     json_t *hex = NULL;
     if (fs_read(path, 16u << 20, &text, e) == 0) {
-        hex = sha256_of(v, buf_str(&text), text.len, e);
+        hex = vm_sha256(v, buf_str(&text), text.len, e);
     }
     buf_free(&text);
     return hex;
@@ -103,7 +84,7 @@ static json_t *head_in_vm(vm *v, const char *path, err *e) {
         err_set(e, "script_memory", "%s used more than %u MB while it was loaded", path, LOADER_MEMORY >> 20);
     } else if (head != NULL) {
         json_t *source = json_stringn(buf_str(&text), text.len);
-        json_t *hex = source != NULL ? sha256_of(v, buf_str(&text), text.len, e) : NULL;
+        json_t *hex = source != NULL ? vm_sha256(v, buf_str(&text), text.len, e) : NULL;
         json_t *modules = hex != NULL ? module_hashes(v, e) : NULL;
         if (source == NULL) {
             err_set(e, "script_syntax", "%s: expected UTF-8 text", path);
@@ -136,47 +117,7 @@ static json_t *load_head(const char *path, const char *stdlib_dir, const paths *
     return out;
 }
 
-/* env "NAME": the variable's value; a variable that is not set is an error, so that no password is empty by accident.
- * env("NAME", default). */
-static int config_env(lua_State *L) {
-    const char *name = luaL_checkstring(L, 1);
-    const char *value = getenv(name);
-    if (value != NULL) {
-        lua_pushstring(L, value);
-    } else if (lua_gettop(L) >= 2) {
-        lua_settop(L, 2);
-    } else {
-        luaL_where(L, 1);
-        return luaL_error(L, "%sthe environment variable %s is not set", lua_tostring(L, -1), name);
-    }
-    return 1;
-}
-
-/* file "PATH": the file's content without its last newline; relative to the configuration (upvalue 1: its directory).
- */
-static int config_file(lua_State *L) {
-    const char *name = luaL_checkstring(L, 1);
-    err e;
-    buf text = BUF_INIT;
-    char *path = fs_join(lua_tostring(L, lua_upvalueindex(1)), name);
-    int rc = path != NULL ? fs_read(path, CONFIG_MAX, &text, &e) : err_set(&e, "out_of_memory", "out of memory");
-    free(path);
-    if (rc != 0) {
-        buf_free(&text);
-        luaL_where(L, 1);
-        return luaL_error(L, "%s%s", lua_tostring(L, -1), e.message);
-    }
-    size_t n = text.len;
-    if (n > 0 && buf_str(&text)[n - 1] == '\n') {
-        n--;
-    }
-    lua_pushlstring(L, buf_str(&text), n); /* may raise only for memory, which ends this child */
-    buf_free(&text);
-    return 1;
-}
-
 static json_t *config_in_vm(vm *v, const char *path, const char *dir, err *e) {
-    lua_State *L = vm_lua(v);
     buf text = BUF_INIT;
     json_t *out = NULL;
     if (fs_read(path, CONFIG_MAX, &text, e) != 0) {
@@ -186,17 +127,9 @@ static json_t *config_in_vm(vm *v, const char *path, const char *dir, err *e) {
     }
     char chunk[PATH_MAX + 2];
     snprintf(chunk, sizeof chunk, "@%s", path);
-    if (vm_load(v, chunk, buf_str(&text), text.len, false, e) == 0) {
-        lua_getupvalue(L, -1, 1);
-        lua_pushliteral(L, "env");
-        lua_pushcfunction(L, config_env);
-        lua_rawset(L, -3);
-        lua_pushliteral(L, "file");
-        lua_pushstring(L, dir);
-        lua_pushcclosure(L, config_file, 1);
-        lua_rawset(L, -3);
-        lua_pop(L, 1);
-        json_t *value = vm_call(v, 0, 1, e) == 0 ? conv_to_json(L, -1, &HEAD_LIMITS, e) : NULL;
+    if (vm_load(v, chunk, buf_str(&text), text.len, false, e) == 0 &&
+        vm_give_config_functions(v, dir, CONFIG_MAX, e) == 0) {
+        json_t *value = vm_call(v, 0, 1, e) == 0 ? conv_to_json(vm_lua(v), -1, &HEAD_LIMITS, e) : NULL;
         if (value != NULL) {
             out = json_pack("{s:o, s:s#}", "value", value, "source", buf_str(&text), (int)text.len);
         }

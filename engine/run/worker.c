@@ -1,14 +1,12 @@
 #include "run/worker.h"
 
-#include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/frame.h"
 #include "base/fs.h"
-#include "vm/conv.h"
-#include "vm/luax.h"
+#include "vm/data.h"
 #include "vm/vm.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -40,31 +38,10 @@ static char *dir_of(const char *path) {
     return slash == NULL || slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
-/* lua_CFunction(job as light userdata): pushes the job as a table; apart so that running out of memory is caught. */
-static int push_job(lua_State *L) {
-    conv_push_json(L, lua_touserdata(L, 1));
-    return 1;
-}
-
-/* Leaves the runner's three arguments on the stack: job, the script's chunk or nil, the message handler. */
-static int push_arguments(vm *v, const worker_setup *s, err *e) {
-    lua_State *L = vm_lua(v);
-    lua_pushcfunction(L, push_job);
-    lua_pushlightuserdata(L, (void *)s->job);
-    if (vm_call(v, 1, 1, e) != 0) {
-        return -1;
-    }
-    if (s->script == NULL) {
-        lua_pushnil(L);
-    } else if (vm_load_file(v, s->script, false, e) != 0) {
-        return -1;
-    }
-    lua_pushcfunction(L, vm_message_handler);
-    return 0;
-}
-
 static int run(vm *v, const worker_setup *s, err *e) {
-    if (vm_load(v, "=runner", RUNNER, sizeof RUNNER - 1, true, e) != 0 || push_arguments(v, s, e) != 0) {
+    /* The runner's arguments: the job, the script's chunk or nil, the message handler. */
+    if (vm_load(v, "=runner", RUNNER, sizeof RUNNER - 1, true, e) != 0 || vm_push_json(v, s->job, e) != 0 ||
+        vm_push_script(v, s->script, e) != 0) {
         return -1;
     }
     return vm_call(v, 3, 0, e);
