@@ -154,9 +154,17 @@ local function refuse_missing(spec, what)
   end
 end
 
+--- The host of a URL (RFC 3986, 3.2: the authority is what stands between "//" and the next "/", "?" or "#", its user and password
+--- end with the last "@"), where it is one name that has to be looked up: not an address, a socket's directory or a list of hosts.
+local function name_in(url)
+  local authority = url and url:match("^%a[%w+.-]*://([^/?#]*)")
+  local host = authority and authority:match("([^@]*)$"):match("^([%w._-]+):?%d*$")
+  return host and not host:find("^[%d%.]+$") and host or nil
+end
+
 --- Resolved by the broker, since a contained worker cannot look names up; addresses and sockets need no look-up.
 local function host_address(channel, spec)
-  local host = spec.host or (spec.url and spec.url:match("^postgres[%a]*://[^/?]-@?([%w%.%-]+)[:/?]") or nil)
+  local host = spec.host or name_in(spec.url)
   if not host or host:find("^[%d%.]+$") or host:sub(1, 1) == "/" then return nil end
   return channel:resolve(host)[1]
 end

@@ -1,0 +1,116 @@
+--- Real servers for the service specs: a PostgreSQL of its own and pgbouncer before it, on the loopback.
+--
+-- Each server runs in a directory of its own under /tmp, as the user postgres where the specs run as root (neither server runs as
+-- root), and ends with stop_all().
+local servers = {}
+
+local quote = function(s) return "'" .. s:gsub("'", "'\\''") .. "'" end
+
+local function capture(command)
+  local pipe = assert(io.popen(command .. " 2>&1"))
+  local out = pipe:read "a"
+  local ok = pipe:close()
+  return ok, out
+end
+
+local function must(command)
+  local ok, out = capture(command)
+  assert(ok, command .. "\n" .. out)
+  return (out:gsub("%s+$", ""))
+end
+
+local IS_ROOT = must "id -u" == "0"
+local AS = IS_ROOT and "setpriv --reuid=postgres --regid=postgres --init-groups --reset-env " or ""
+
+local function bin_dir()
+  return must "ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1"
+end
+
+--- A port nobody listens on. The kernel does not hand it out again at once, so the server that is started next can have it.
+local function free_port()
+  return must [[/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])']]
+end
+
+local function own_dir()
+  local dir = must "mktemp -d /tmp/gate-engine-services.XXXXXX"
+  if IS_ROOT then must("chown postgres: " .. dir) end
+  return dir
+end
+
+local stops = {}
+
+--- A fresh cluster, ready for connections over TCP with passwords (SCRAM) for all but the superuser's socket.
+---@return {port: string, sql: fun(text: string): string, url: fun(user: string, password: string): string}
+function servers.postgres()
+  local dir, bin, port = own_dir(), bin_dir(), free_port()
+  must(("%s%s/initdb -D %s/data -U postgres --auth-local=trust --auth-host=scram-sha-256 -E UTF8 --locale=C.UTF-8 -N"):format(AS, bin, dir))
+  must(("%s%s/pg_ctl -D %s/data -w -t 60 -l %s/log -o %s start >/dev/null"):format(
+    AS, bin, dir, dir, quote(("-p %s -k %s -c listen_addresses=127.0.0.1 -c fsync=off"):format(port, dir))))
+  stops[#stops + 1] = function()
+    capture(("%s%s/pg_ctl -D %s/data -m immediate -w stop"):format(AS, bin, dir))
+    must("rm -rf -- " .. dir)
+  end
+  return {
+    port = port,
+    sql = function(text)
+      return must(("psql -XqAt -v ON_ERROR_STOP=1 -h %s -p %s -U postgres -d postgres -c %s"):format(dir, port, quote(text)))
+    end,
+    url = function(user, password)
+      return ("postgresql://%s:%s@127.0.0.1:%s/postgres"):format(user, password, port)
+    end,
+  }
+end
+
+--- pgbouncer before a PostgreSQL, in transaction mode, with one server connection for all clients.
+---@param postgres table of servers.postgres
+---@param users table<string, string> passwords
+---@param settings? string more lines for its [pgbouncer] section
+function servers.pgbouncer(postgres, users, settings)
+  local dir, port = own_dir(), free_port()
+  local list = assert(io.open(dir .. "/users", "w"))
+  for user, password in pairs(users) do
+    list:write(('"%s" "%s"\n'):format(user, password))
+  end
+  list:close()
+  local ini = assert(io.open(dir .. "/pgbouncer.ini", "w"))
+  ini:write(([[
+[databases]
+postgres = host=127.0.0.1 port=%s dbname=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = %s
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = %s/users
+pool_mode = transaction
+default_pool_size = 1
+max_client_conn = 100
+logfile = %s/log
+pidfile = %s/pid
+%s
+]]):format(postgres.port, port, dir, dir, dir, settings or ""))
+  ini:close()
+  if IS_ROOT then must(("chown -R postgres: %s"):format(dir)) end
+  -- It goes into the background only once it listens.
+  must(AS .. "/usr/sbin/pgbouncer -d -q " .. dir .. "/pgbouncer.ini")
+  stops[#stops + 1] = function()
+    capture(("kill -QUIT $(cat %s/pid)"):format(dir))
+    must("rm -rf -- " .. dir)
+  end
+  return {
+    port = port,
+    url = function(user, password)
+      return ("postgresql://%s:%s@127.0.0.1:%s/postgres"):format(user, password, port)
+    end,
+  }
+end
+
+--- Stops all servers, the last one first.
+function servers.stop_all()
+  for i = #stops, 1, -1 do
+    stops[i]()
+    stops[i] = nil
+  end
+end
+
+return servers
