@@ -56,7 +56,11 @@ static int check_gates(const char *path, const char *label, const json_t *head) 
             continue;
         }
         if (strcmp(json_string_value(json_object_get(gate.head, "kind")), "gate") != 0) {
-            printf("%s: gates[%zu]: expected a gate, found another kind of script: %s\n", label, i + 1, gate.label);
+            buf line = BUF_INIT;
+            buf_printf(&line, "%s: gates[%zu]: expected a gate, found another kind of script: %s", label, i + 1,
+                       gate.label);
+            print_line("", buf_str(&line));
+            buf_free(&line);
             problems++;
         }
         script_free(&gate);
@@ -71,7 +75,7 @@ static int check_one(const char *name) {
     char *path = NULL;
     err_clear(&e);
     if (script_find(name, NULL, &path, &e) != 0) {
-        print_error(name, &e);
+        print_error("check", &e);
         return 1;
     }
     char *label = script_label(path);
@@ -100,8 +104,12 @@ static int check_one(const char *name) {
     } else {
         count = check_gates(path, label, head);
         if (count == 0) {
-            printf("%s: ok (%s %s)\n", label, json_string_value(json_object_get(head, "kind")),
-                   json_string_value(json_object_get(head, json_object_get(head, "id") != NULL ? "id" : "name")));
+            const char *named = json_object_get(head, "id") != NULL ? "id" : "name";
+            buf line = BUF_INIT;
+            buf_printf(&line, "%s: ok (%s %s)", label, json_string_value(json_object_get(head, "kind")),
+                       json_string_value(json_object_get(head, named)));
+            print_line("", buf_str(&line));
+            buf_free(&line);
         }
     }
     json_decref(raw);

@@ -18,7 +18,8 @@
 #include "run/script.h"
 #include "vm/release.h"
 
-/* Opens a module of the engine, which brings its library along. NULL when it is not installed. */
+/* Opens a module of the engine, which brings its library along, until the process ends: libraries do not unload
+ * cleanly. NULL when it is not installed. */
 static void *open_module(const char *noun) {
     err e;
     const paths *tree = script_tree(&e);
@@ -62,12 +63,6 @@ static void print_libraries(void) {
         printf("  %-12s%s\n", "libcrypto", openssl(0));
     } else {
         printf("  %-12s%s\n", "libcrypto", "not available: the module engine.hash is not installed");
-    }
-    void *const opened[] = {db, http, hash};
-    for (size_t i = 0; i < sizeof opened / sizeof *opened; i++) {
-        if (opened[i] != NULL) {
-            dlclose(opened[i]);
-        }
     }
 }
 

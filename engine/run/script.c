@@ -180,6 +180,11 @@ int script_find(const char *name, const char *beside, char **path, err *e) {
     if (found == NULL) {
         return not_found(name, e);
     }
+    if (!text_utf8_valid(found, strlen(found))) {
+        free(found);
+        err_set(e, "usage_script", "the script's path is not UTF-8 text, so no report could name it");
+        return err_fix(e, "rename the file or its directory");
+    }
     *path = found;
     return 0;
 }

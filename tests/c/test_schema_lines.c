@@ -20,30 +20,31 @@ static void expect_line(const char *source, const char *path, int line) {
     }
 }
 
+static const char SOURCE[] = "local gate = require 'gate'\n"
+                             "local t = { id = 'not this one' }\n"
+                             "--[==[ a long\n"
+                             "comment ]] with { id = 1 }\n"
+                             "]==]\n"
+                             "return gate.define {\n"
+                             "  id = \"x\", -- id = { }\n"
+                             "  ['name'] = [[\n"
+                             "long } string ]],\n"
+                             "  needs = { db = { 'admin',\n"
+                             "     'app' } };\n"
+                             "  run = function(ctx)\n"
+                             "    for k, v in pairs { a = 1 } do if k == v then f { b = 2 } end end\n"
+                             "    repeat local x = { id = 3 } until x\n"
+                             "    while true do break end\n"
+                             "  end,\n"
+                             "  options = {\n"
+                             "    max = { default = 1 + (2),\n"
+                             "            help = \"a \\\" } b\" } },\n"
+                             "  [\"a.b\"] = { deep =\n"
+                             "     1 },\n"
+                             "}\n";
+
 static void keys_are_found_whatever_stands_between_them(void **state) {
     (void)state;
-    static const char SOURCE[] = "local gate = require 'gate'\n"
-                                 "local t = { id = 'not this one' }\n"
-                                 "--[==[ a long\n"
-                                 "comment ]] with { id = 1 }\n"
-                                 "]==]\n"
-                                 "return gate.define {\n"
-                                 "  id = \"x\", -- id = { }\n"
-                                 "  ['name'] = [[\n"
-                                 "long } string ]],\n"
-                                 "  needs = { db = { 'admin',\n"
-                                 "     'app' } };\n"
-                                 "  run = function(ctx)\n"
-                                 "    for k, v in pairs { a = 1 } do if k == v then f { b = 2 } end end\n"
-                                 "    repeat local x = { id = 3 } until x\n"
-                                 "    while true do break end\n"
-                                 "  end,\n"
-                                 "  options = {\n"
-                                 "    max = { default = 1 + (2),\n"
-                                 "            help = \"a \\\" } b\" } },\n"
-                                 "  [\"a.b\"] = { deep =\n"
-                                 "     1 },\n"
-                                 "}\n";
     expect_line(SOURCE, "", 6);
     expect_line(SOURCE, "id", 7);
     expect_line(SOURCE, "name", 8);
@@ -93,6 +94,36 @@ static void broken_sources_give_some_line_and_never_a_crash(void **state) {
         (void)keyline_find(index, "a.b[\"c");
         (void)keyline_find(index, "[");
         json_decref(index);
+    }
+}
+
+static void look_everywhere(const char *source) {
+    static const char *const paths[] = {"id", "needs.db[2]", "options.max.help", "[\"a.b\"].deep"};
+    json_t *index = keyline_index(source);
+    assert_non_null(index);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        int line = keyline_find(index, paths[i]);
+        assert_true(line >= 0 && line <= 30);
+    }
+    json_decref(index);
+}
+
+/* Every beginning of a source, and every source with one byte changed: under the sanitizers no read may go astray. */
+static void a_source_may_be_cut_or_changed_anywhere(void **state) {
+    (void)state;
+    char text[sizeof SOURCE];
+    for (size_t n = 0; n < sizeof SOURCE; n++) {
+        memcpy(text, SOURCE, n);
+        text[n] = '\0';
+        look_everywhere(text);
+    }
+    static const char bytes[] = "{}[]()\"'\\-=,;\n\xff";
+    for (size_t at = 0; at + 1 < sizeof SOURCE; at++) {
+        for (size_t b = 0; b + 1 < sizeof bytes; b++) {
+            memcpy(text, SOURCE, sizeof SOURCE);
+            text[at] = bytes[b];
+            look_everywhere(text);
+        }
     }
 }
 
@@ -154,6 +185,7 @@ int main(void) {
         cmocka_unit_test(keys_are_found_whatever_stands_between_them),
         cmocka_unit_test(the_table_may_be_a_local_that_is_returned),
         cmocka_unit_test(broken_sources_give_some_line_and_never_a_crash),
+        cmocka_unit_test(a_source_may_be_cut_or_changed_anywhere),
         cmocka_unit_test(nesting_without_end_is_bounded),
         cmocka_unit_test(every_problem_is_collected_with_its_line),
     };
