@@ -6,7 +6,7 @@
 #define FULL_TIME_MINUTES 2400
 /* In 100 minutes of work so many may be spoken for: blocks do not add up to the minute. */
 #define USABLE_PERCENT 98
-#define STEPS_BASE INT64_C(1000000)
+#define STEPS_BASE INT64_C(50000)
 #define STEPS_PER_UNIT INT64_C(2000)
 /* First threshold: two hours' lack for a driver who lacked nothing. It falls to nothing in equal steps. */
 #define THRESHOLD_START (INT64_C(120) * 120)

@@ -13,7 +13,7 @@
 #define EJECT_MAX 3
 #define STIR_MOVES 60
 /* Drivers looked at, in all: a fixed base and some for every unit, so that effort follows size and never time. */
-#define EFFORT_BASE INT64_C(4000000)
+#define EFFORT_BASE INT64_C(200000)
 #define EFFORT_PER_UNIT INT64_C(9000)
 #define EFFORT_MAX INT64_C(50000000)
 
