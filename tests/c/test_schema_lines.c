@@ -149,22 +149,22 @@ static const schema_spec root = {.key = "root", .type = SCHEMA_TABLE, .children 
 
 static void every_problem_is_collected_with_its_line(void **state) {
     (void)state;
-    static const char SOURCE[] = "-- a comment with { braces\n"
-                                 "return {\n"
-                                 "  nmae = \"x\",\n"
-                                 "  inner = {\n"
-                                 "    depth = 10,\n"
-                                 "  },\n"
-                                 "  words = { \"a\",\n"
-                                 "    \"\" },\n"
-                                 "}\n";
+    static const char WRONG[] = "-- a comment with { braces\n"
+                                "return {\n"
+                                "  nmae = \"x\",\n"
+                                "  inner = {\n"
+                                "    depth = 10,\n"
+                                "  },\n"
+                                "  words = { \"a\",\n"
+                                "    \"\" },\n"
+                                "}\n";
     static const char *const want[] = {"f.lua:3: nmae: expected a key that is known at the top, found \"nmae\"",
                                        "f.lua:2: name: expected a string, found nothing",
                                        "f.lua:8: words[2]: expected a string that is not empty, found \"\"",
                                        "f.lua:5: inner.depth: expected a whole number from 1 to 9, found 10"};
     json_error_t why;
     json_t *v = json_loads("{\"nmae\": \"x\", \"inner\": {\"depth\": 10}, \"words\": [\"a\", \"\"]}", 0, &why);
-    json_t *lines = keyline_index(SOURCE);
+    json_t *lines = keyline_index(WRONG);
     schema_source src = {.file = "f.lua", .lines = lines};
     json_t *problems = json_array();
     err e;
