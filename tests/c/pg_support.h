@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -128,6 +129,14 @@ static inline int entries(const char *state, const char *prefix) {
     return n;
 }
 
+/* A child of the test that does not outlive it, should the test fail. */
+static inline pid_t fork_test(void) {
+    pid_t pid = fork();
+    if (pid == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        _exit(1);
+    return pid;
+}
+
 /* What a child that acquired a server tells its parent. */
 typedef struct told {
     pid_t server;
@@ -138,7 +147,7 @@ typedef struct told {
 static inline pid_t owner_fork(const char *state, told *t) {
     int pipes[2];
     assert_int_equal(pipe(pipes), 0);
-    pid_t pid = fork();
+    pid_t pid = fork_test();
     assert_true(pid >= 0);
     if (pid == 0) {
         pg_options o = options_for(state);

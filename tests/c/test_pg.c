@@ -101,7 +101,7 @@ static void a_killed_server_does_not_hinder_release(void **state) {
 static void a_half_made_template_mends_itself(void **state) {
     (void)state;
     char *own = state_fresh(), path[PATH_MAX];
-    pid_t pid = fork();
+    pid_t pid = fork_test();
     assert_true(pid >= 0);
     if (pid == 0) {
         pg_options o = options_for(own);
@@ -130,7 +130,7 @@ static void a_half_made_template_mends_itself(void **state) {
 static void an_owner_killed_at_any_moment_leaves_nothing_that_stays(void **state) {
     (void)state;
     for (int ms = 0; ms < 100; ms += 9) {
-        pid_t pid = fork();
+        pid_t pid = fork_test();
         assert_true(pid >= 0);
         if (pid == 0) {
             pg_options o = options_for(shared);

@@ -89,7 +89,7 @@ static void keeping_twice_keeps_the_first(void **state) {
 
 static void a_kept_server_outlives_whoever_started_it(void **state) {
     (void)state;
-    pid_t pid = fork();
+    pid_t pid = fork_test();
     assert_true(pid >= 0);
     if (pid == 0) {
         pg_options o = options_for(shared);

@@ -28,7 +28,7 @@ static int drop_shared(void **state) {
 static bool acquire_apart(int (*prepare)(const char *), const char *state, err *e) {
     int pipes[2];
     assert_int_equal(pipe(pipes), 0);
-    pid_t pid = fork();
+    pid_t pid = fork_test();
     assert_true(pid >= 0);
     if (pid == 0) {
         int r = prepare(state);
@@ -225,7 +225,7 @@ static pid_t squat(const char *data) {
     err e;
     int ready[2];
     assert_int_equal(pipe(ready), 0);
-    pid_t pid = fork();
+    pid_t pid = fork_test();
     assert_true(pid >= 0);
     if (pid == 0) {
         if (chdir(data) != 0 || write(ready[1], "x", 1) != 1)
