@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -107,6 +108,7 @@ static int kit_spawn(lua_State *L) {
     }
     if (pid == 0) {
         unsetenv("LD_PRELOAD");
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a spec that dies leaves no peer behind */
         child(argv, fds, count);
     }
     lua_pushinteger(L, pid);
