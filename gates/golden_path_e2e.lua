@@ -96,10 +96,13 @@ function stages.Parse(ctx, s)
   for _, t in ipairs(s.work.templates) do counted = counted + t.count end
   same("tours of the lines and of the templates", forecast.counts.tours, counted)
   if s.data.input_hash then same("input_hash of manifest.json and of the input", s.data.input_hash, s.work.input_hash) end
-  s.platform = adapters.open(ctx)
+  s.platform, s.tenant = adapters.open(ctx)
   s.forecast_id = s.platform.create_forecast { source = s.data.input, lines = forecast.lines, templates = s.work.templates,
     input_hash = s.work.input_hash, parser_config_hash = s.work.parser_config_hash }
   s.data.forecast = nil
+  if ctx.platform.kind == "external" then
+    ctx:fact("left_behind", ("forecast %s of tenant %s, with its plan"):format(s.forecast_id, s.tenant.code))
+  end
   ctx:fact("input_hash", s.work.input_hash)
   ctx:fact("templates", #s.work.templates)
 end

@@ -52,6 +52,15 @@ return function(ctx, job)
         fix = "create the tenant first, or check --tenant and database.tenant in the configuration" }
     end
     result.tenant.id = row.id
+    local validation = job.config.validation_tenant
+    if type(validation) == "string" then
+      local own = find_tenant(reader, tenant, validation)
+      if not own then
+        errors.raise { code = "tenant_unknown", message = ("the validation tenant %s is not in %s"):format(validation, tenant.table),
+          fix = "create it, or check validation_tenant in the configuration" }
+      end
+      result.tenant.validation = { code = own.code, id = own.id }
+    end
   end
   local schema = reader:value(SCHEMA_TEXT) or ""
   result.schema_hash = require("engine.hash").sha256(schema)

@@ -25,14 +25,29 @@ M.FUNCTIONS = {
 }
 
 local KINDS = {
-  embedded = function(ctx)
-    return require("platform.adapter_embedded").new { db = ctx.db.app, tenant_id = ctx.tenant.id, tenant_code = ctx.tenant.code }
+  embedded = function(ctx, tenant)
+    return require("platform.adapter_embedded").new { db = ctx.db.app, tenant_id = tenant.id, tenant_code = tenant.code }
   end,
 }
 
+--- The tenant to work in. A live platform keeps what is written there, so that on one only a tenant made for it is used.
+local function working_tenant(ctx)
+  if ctx.platform.kind == "embedded" then return ctx.tenant end
+  local validation = ctx.tenant.validation
+  if type(validation) ~= "table" then
+    errors.raise { code = "adapter_validation_tenant",
+      message = "the platform is external and the config names no tenant to validate in (validation_tenant, database.tenant.table)",
+      fix = "Create a tenant for validations, and set validation_tenant to its code: forecasts and locked plans stay in it" }
+  end
+  return validation
+end
+
 --- The adapter this run's config names.
 ---@param ctx table  the gate's context; needs db = {"app"}
----@return table adapter. Errors: adapter_missing (an external platform whose config names none), adapter_unknown, adapter_incomplete.
+---@return table adapter
+---@return table tenant  {code, id}: where it works; the validation tenant on an external platform
+---  Errors: adapter_missing, adapter_validation_tenant (an external platform whose config names none), adapter_unknown,
+---  adapter_incomplete, adapter_tenant.
 function M.open(ctx)
   local kind = ctx.config and ctx.config.adapter
   if type(kind) ~= "string" then kind = nil end
@@ -46,7 +61,8 @@ function M.open(ctx)
     errors.raise { code = "adapter_unknown", message = ("adapter: expected \"embedded\", got %q"):format(kind),
       fix = "Correct `adapter` in gate-engine.conf.lua; other adapters are not available in this version" }
   end
-  return M.complete(make(ctx), kind)
+  local tenant = working_tenant(ctx)
+  return M.complete(make(ctx, tenant), kind), tenant
 end
 
 --- Check that an adapter has all functions, before any stage relies on one.

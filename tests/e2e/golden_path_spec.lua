@@ -418,6 +418,42 @@ describe("the golden path", function()
       where p.id = '%s' and t.code = 'acme']]):format(plan)))
   end)
 
+  describe("on an external platform", function()
+    local function external(more)
+      local status = support.run { "platform", "status" }
+      local socket = assert(status.stdout:match "socket: ([^,%s]+)", status.stdout)
+      local url = "postgres:///platform?host=" .. socket .. "&user="
+      return support.write(support.tmpdir() .. "/conf.lua", ([[
+        return { platform = "external", solver = { kind = "reference" }, database = {
+          app = { url = %q }, admin = { url = %q },
+          tenant = { column = "tenant_id", setting = "app.current_tenant_id", table = "core.tenants", key = "id", code = "code" } },
+          %s }]]):format(url .. "app_user", url .. "postgres", more))
+    end
+    it("works in the validation tenant, and says what it leaves there", function()
+      psql "insert into core.tenants (code, name, status) values ('gate-validation', 'v', 'onboarding') on conflict do nothing"
+      local before = psql "select count(*) from plan_versions p join core.tenants t on t.id = p.tenant_id where t.code = 'acme'"
+      local r = run { "--config", external 'adapter = "embedded", validation_tenant = "gate-validation"' }
+      assert.equal(0, r.code, r.stdout .. r.stderr)
+      assert.matches("of tenant gate%-validation", r.gate.facts.left_behind)
+      assert.equal("gate-validation", psql(([[select t.code from plan_versions p join core.tenants t on t.id = p.tenant_id
+        where p.id = '%s']]):format(r.gate.facts.plan_version)))
+      assert.equal(before, psql "select count(*) from plan_versions p join core.tenants t on t.id = p.tenant_id where t.code = 'acme'")
+    end)
+    for name, case in pairs {
+      ["an adapter"] = { 'validation_tenant = "gate-validation"', "adapter_missing" },
+      ["a validation tenant"] = { 'adapter = "embedded"', "adapter_validation_tenant" },
+      ["an adapter this version has"] = { 'adapter = "http", validation_tenant = "gate-validation"', "adapter_unknown" },
+    } do
+      it("is an error without " .. name .. ", and writes nothing", function()
+        psql "insert into core.tenants (code, name, status) values ('gate-validation', 'v', 'onboarding') on conflict do nothing"
+        local before = psql "select count(*) from forecast_versions"
+        local r = run { "--config", external(case[1]) }
+        assert.same({ 3, case[2] }, { r.code, r.errors[1] and r.errors[1].class }, r.stdout .. r.stderr)
+        assert.equal(before, psql "select count(*) from forecast_versions")
+      end)
+    end
+  end)
+
   it("proposes the document's recovery: what failed, its fix, how to run again", function()
     local r = support.run { "recover", support.root .. "/" .. GATE, "--tenant", "acme", "--dataset", "3er_violation" }
     assert.equal(0, r.code, r.stderr)
