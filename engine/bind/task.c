@@ -4,6 +4,7 @@
  * A map inside a task hands its waits up: it yields (sentinel, its scheduler) and the outermost one polls for all. */
 #include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -15,8 +16,12 @@
 #define TASKS_MAX 1000
 #define ITEMS_MAX 10000000
 
-/* The map function's stack. */
-enum { LIST = 1, SLOTS, FN, STATE, RESULTS, THREADS, ERROR, POLLS, TOP = POLLS };
+/* The map function's stack.
+ *
+ * While tasks are under way the scheduler itself must not raise: they would be left behind, with statements still
+ * running on their connections. So what it needs is made before, or in a protected call whose failure is an error like
+ * a task's own. */
+enum { LIST = 1, SLOTS, FN, STATE, RESULTS, THREADS, ERROR };
 
 typedef struct sched sched;
 
@@ -38,6 +43,8 @@ struct sched {
     int n;             /* slots */
     int live;
     bool failed;
+    struct pollfd *polls; /* owned: freed by __gc */
+    int cap_polls;
     slot slots[];
 };
 
@@ -98,29 +105,49 @@ static bool distribute(sched *s, const struct pollfd *polls, int64_t now, int *u
     return any;
 }
 
-/* [-0, +0, m] */
-static struct pollfd *poll_list(lua_State *L, int n) {
-    if (lua_rawlen(L, POLLS) < (size_t)n * sizeof(struct pollfd)) {
-        lua_newuserdatauv(L, (size_t)n * 2 * sizeof(struct pollfd), 0);
-        lua_replace(L, POLLS);
+/* Room for n entries, or NULL when memory is out. */
+static struct pollfd *poll_list(sched *s, int n) {
+    if (s->cap_polls < n) {
+        struct pollfd *polls = realloc(s->polls, (size_t)n * 2 * sizeof *polls);
+        if (polls == NULL) {
+            return NULL;
+        }
+        s->polls = polls;
+        s->cap_polls = n * 2;
     }
-    return lua_touserdata(L, POLLS);
+    return s->polls;
 }
 
-/* Blocks until a task can go on. [-0, +0, m] */
-static void wait_for_any(lua_State *L, sched *s) {
-    struct pollfd *polls = poll_list(L, count_waits(s));
+/* Out of memory: everybody looks for himself. Waking somebody for nothing is allowed (wait.h). */
+static void wake_all(sched *s) {
+    poll(NULL, 0, 10);
+    for (int i = 0; i < s->n; i++) {
+        slot *t = &s->slots[i];
+        if (t->co != NULL && t->map != NULL) {
+            wake_all((sched *)t->map);
+        }
+        t->ready = t->co != NULL && (t->map != NULL || t->events != 0 || (t->until >= 0 && clock_ms() >= t->until));
+        t->revents = t->events;
+    }
+}
+
+/* Blocks until a task can go on. */
+static void wait_for_any(sched *s) {
+    struct pollfd *polls = poll_list(s, count_waits(s));
+    if (polls == NULL) {
+        wake_all(s);
+        return;
+    }
     for (;;) {
         int64_t earliest = -1;
         int n = collect(s, polls, &earliest);
         int64_t left = earliest < 0 ? -1 : earliest - clock_ms();
         int timeout = earliest < 0 ? -1 : left <= 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
         if (poll(polls, (nfds_t)n, timeout) < 0) {
-            for (int i = 0; i < n && errno != EINTR; i++) {
-                polls[i].revents = POLLERR; /* whose descriptor it was will say so on its next call */
-            }
-            for (int i = 0; i < n && errno == EINTR; i++) {
-                polls[i].revents = 0;
+            /* Interrupted: nothing has happened. Else the one whose descriptor it was will say so on its next call. */
+            short revents = errno == EINTR ? 0 : POLLERR;
+            for (int i = 0; i < n; i++) {
+                polls[i].revents = revents;
             }
         }
         int used;
@@ -149,6 +176,22 @@ static void keep_error(lua_State *L, sched *s) {
     }
 }
 
+static int make_error(lua_State *L) {
+    luax_push_error(L, lua_touserdata(L, 1));
+    return 1;
+}
+
+/* Keeps an error of the scheduler's own; "not enough memory" where there is none to make it. */
+static void keep_own_error(lua_State *L, sched *s, const char *code, const char *message, const char *fix) {
+    err e;
+    err_set(&e, code, "%s", message);
+    err_fix(&e, "%s", fix);
+    lua_pushcfunction(L, make_error);
+    lua_pushlightuserdata(L, &e);
+    lua_pcall(L, 1, 1, 0);
+    keep_error(L, s);
+}
+
 /* Looks at what a coroutine yielded: a wait, or false. */
 static bool read_wait(lua_State *co, int n, slot *t) {
     if (n != 2 && n != 4) {
@@ -173,7 +216,7 @@ static bool read_wait(lua_State *co, int n, slot *t) {
     return true;
 }
 
-/* Resumes a task with n values on its stack and sees to what comes of it. [-0, +0, m] */
+/* Resumes a task with n values on its stack and sees to what comes of it. [-0, +0, -] */
 static void resume(lua_State *L, sched *s, slot *t, int n) {
     lua_State *co = t->co;
     t->ready = false;
@@ -194,11 +237,8 @@ static void resume(lua_State *L, sched *s, slot *t, int n) {
         }
     } else if (status == LUA_YIELD) {
         lua_resetthread(co);
-        err e;
-        err_set(&e, "task_yield", "a task yielded by itself; only what the engine waits for may");
-        err_fix(&e, "do not call coroutine.yield in a task outside a coroutine of its own");
-        luax_push_error(L, &e);
-        keep_error(L, s);
+        keep_own_error(L, s, "task_yield", "a task yielded by itself; only what the engine waits for may",
+                       "do not call coroutine.yield in a task outside a coroutine of its own");
     } else {
         lua_resetthread(co); /* runs pending __close; the error is on top afterwards */
         lua_xmove(co, L, 1);
@@ -207,13 +247,30 @@ static void resume(lua_State *L, sched *s, slot *t, int n) {
     finish(s, t);
 }
 
+/* (threads, slot number): makes the coroutine of a slot. Called protected. */
+static int make_thread(lua_State *L) {
+    lua_State *co = lua_newthread(L);
+    luaL_checkstack(co, 8, MAP);
+    lua_rawseti(L, 1, lua_tointeger(L, 2));
+    return 0;
+}
+
+/* [-0, +0, -] */
 static void start(lua_State *L, sched *s, slot *t) {
-    t->co = lua_newthread(L);
-    lua_rawseti(L, THREADS, (lua_Integer)(t - s->slots) + 1);
+    lua_Integer number = (lua_Integer)(t - s->slots) + 1;
+    lua_pushcfunction(L, make_thread);
+    lua_pushvalue(L, THREADS);
+    lua_pushinteger(L, number);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+        keep_error(L, s);
+        return;
+    }
+    lua_rawgeti(L, THREADS, number);
+    t->co = lua_tothread(L, -1);
+    lua_pop(L, 1);
     t->item = s->next++;
     t->cancelled = false;
     s->live++;
-    luaL_checkstack(t->co, 4, MAP);
     lua_pushvalue(L, FN);
     lua_rawgeti(L, LIST, t->item);
     lua_xmove(L, t->co, 2);
@@ -267,7 +324,7 @@ static int step(lua_State *L) {
             lua_pushlightuserdata(L, s);
             return lua_yieldk(L, 2, 0, run_map);
         }
-        wait_for_any(L, s);
+        wait_for_any(s);
     }
     if (s->failed) {
         lua_settop(L, ERROR);
@@ -282,10 +339,8 @@ static int run_map(lua_State *L, int status, lua_KContext ctx) {
     (void)status;
     (void)ctx;
     if ((gate_wait_result(L) & GATE_WAIT_CANCELLED) != 0) {
-        err e;
-        err_set(&e, "task_cancelled", "cancelled, because another task of the same task.map failed");
-        luax_push_error(L, &e);
-        keep_error(L, lua_touserdata(L, STATE));
+        keep_own_error(L, lua_touserdata(L, STATE), "task_cancelled",
+                       "cancelled, because another task of the same task.map failed", "");
     }
     return step(L);
 }
@@ -315,12 +370,11 @@ static int task_map(lua_State *L) {
     s->n = (int)n;
     s->count = count;
     s->next = 1;
-    lua_createtable(L, count < 100000 ? (int)count : 0, 1); /* RESULTS */
+    lua_createtable(L, (int)count, 1); /* RESULTS: with room for all, so that filling it cannot fail */
     lua_pushinteger(L, count);
     lua_setfield(L, RESULTS, "n");
     lua_createtable(L, (int)n, 0); /* THREADS */
     lua_pushnil(L);                /* ERROR */
-    lua_newuserdatauv(L, ((size_t)n + 1) * sizeof(struct pollfd), 0);
     return step(L);
 }
 
@@ -341,11 +395,22 @@ static int task_sleep(lua_State *L) {
     return gate_wait(L, -1, 0, (int)ceil(seconds * 1000), 0, slept);
 }
 
+static int sched_gc(lua_State *L) {
+    sched *s = luax_check(L, 1, SCHED, "__gc");
+    free(s->polls);
+    s->polls = NULL;
+    return 0;
+}
+
 LUAX_EXPORT int luaopen_engine_task(lua_State *L);
 LUAX_EXPORT int luaopen_engine_task(lua_State *L) {
     static const luaL_Reg functions[] = {{"map", task_map}, {"sleep", task_sleep}, {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
-    luax_class(L, SCHED, none, NULL);
+    static const luaL_Reg meta[] = {{"__gc", sched_gc}, {NULL, NULL}};
+    luax_class(L, SCHED, none, meta);
+    /* Not nil: the key must stay alive, so that looking it up allocates nothing. */
+    lua_pushboolean(L, 0);
+    lua_setfield(L, LUA_REGISTRYINDEX, GATE_TASK_RUNNING);
     lua_pushlightuserdata(L, &sentinel);
     lua_setfield(L, LUA_REGISTRYINDEX, GATE_TASK_SENTINEL);
     luaL_newlib(L, functions);

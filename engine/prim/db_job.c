@@ -47,13 +47,19 @@ void db_set_deadline(db_conn *c, size_t n) {
         c->statement_timeout_ms > 0 ? clock_ms() + (int64_t)n * c->statement_timeout_ms + ANSWER_MARGIN_MS : -1;
 }
 
+/* Half a pipeline cannot be taken back, so the connection is given up. */
+static int out_of_memory(db_conn *c, err *e) {
+    db_set_lost(c, e);
+    return err_set(e, "out_of_memory", "out of memory; the connection was given up");
+}
+
 /* A result slot must be there when the answer comes, so it is made when the statement is sent. */
 static int grow(db_conn *c, err *e) {
     if (c->n_steps == c->cap_steps) {
         size_t cap = c->cap_steps > 0 ? c->cap_steps * 2 : 16;
         unsigned char *steps = realloc(c->steps, cap);
         if (steps == NULL) {
-            return err_set(e, "out_of_memory", "out of memory");
+            return out_of_memory(c, e);
         }
         c->steps = steps;
         c->cap_steps = cap;
@@ -62,7 +68,7 @@ static int grow(db_conn *c, err *e) {
         size_t cap = c->cap_results > 0 ? c->cap_results * 2 : 16;
         PGresult **results = realloc(c->results, cap * sizeof(PGresult *));
         if (results == NULL) {
-            return err_set(e, "out_of_memory", "out of memory");
+            return out_of_memory(c, e);
         }
         c->results = results;
         c->cap_results = cap;
@@ -199,8 +205,6 @@ db_progress db_step_pipeline(db_conn *c, err *e) {
             PQclear(res);
             c->at++;
         } else if (place(c, res, e) != 0) {
-            db_set_lost(c, e);
-            err_set(e, "out_of_memory", "out of memory");
             return DB_FAILED;
         }
     }
@@ -336,8 +340,6 @@ db_progress db_step_plain(db_conn *c, err *e) {
             PQclear(res);
             enter_copy(c, status);
         } else if (db_keep(c, res, e) != 0) {
-            db_set_lost(c, e);
-            err_set(e, "out_of_memory", "out of memory");
             return DB_FAILED;
         }
     }
