@@ -368,7 +368,15 @@ void pg_log_tail(const char *path, err *e) {
     while (text.len > 0 && text.data[text.len - 1] == '\n')
         text.data[--text.len] = '\0';
     const char *part = telling_part(buf_str(&text), text.len);
-    if (*part && text_sanitise(&clean, part, strlen(part), LOG_TAIL, true) == 0)
+    /* The statement that failed is PostgreSQL's own or the migration's, and long. */
+    const char *statement = strstr(part, "STATEMENT:");
+    size_t n = statement ? (size_t)(statement - part) : strlen(part);
+    if (statement)
+        while (n > 0 && part[n - 1] != '\n')
+            n--;
+    while (n > 0 && part[n - 1] == '\n')
+        n--;
+    if (n > 0 && text_sanitise(&clean, part, n, LOG_TAIL, true) == 0)
         err_detail(e, "%s", buf_str(&clean));
     buf_free(&clean);
     buf_free(&text);

@@ -117,6 +117,7 @@ static void a_full_state_directory_is_named(void **state) {
         if (!tried)
             skip();
         must_be(&e, "pg_state_full", "free space");
+        assert_null(strstr(e.detail, "STATEMENT"));
     }
 }
 
