@@ -7,7 +7,7 @@
 #include "bind/wait.h"
 #include "vm/conv.h"
 
-static const void *current_task(lua_State *L) {
+const void *db_current_task(lua_State *L) {
     lua_getfield(L, LUA_REGISTRYINDEX, GATE_TASK_RUNNING);
     const void *task = lua_topointer(L, -1);
     lua_pop(L, 1);
@@ -67,7 +67,7 @@ db_handle *db_enter(lua_State *L, const char *fn) {
         luax_fail_fix(L, "db_busy", "open one connection per task",
                       "%s: the connection is busy with a statement of another coroutine", fn);
     }
-    if (h->depth > 0 && h->tx_task != current_task(L)) {
+    if (h->depth > 0 && h->tx_task != db_current_task(L)) {
         luax_fail_fix(L, "db_busy", "open one connection per task",
                       "%s: the connection is inside a transaction of another task", fn);
     }

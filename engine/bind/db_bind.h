@@ -59,6 +59,8 @@ int db_drive_shielded(lua_State *L, db_handle *h, db_finish done);
 /* Raises what a prim function reported, with the SQLSTATE if the server gave one. [-0, +0, v] */
 int db_raise(lua_State *L, db_handle *h, const err *e);
 db_scratch *db_new_scratch(lua_State *L); /* [-0, +1, m] */
+/* Which task is running, NULL outside any; only to be compared. [-0, +0, -] */
+const void *db_current_task(lua_State *L);
 
 /* ---- db_value.c: conversions. */
 
@@ -71,10 +73,13 @@ void db_push_rows(lua_State *L, const PGresult *res);
 void db_push_row(lua_State *L, const PGresult *res, int row);
 /* Column 0 of a row. [-0, +1, v] */
 void db_push_first(lua_State *L, const PGresult *res, int row);
-void db_push_affected(lua_State *L, const PGresult *res); /* [-0, +1, -] */
+void db_push_affected(lua_State *L, const PGresult *res);        /* [-0, +1, -] */
+const char *db_check_sql(lua_State *L, const char *fn, int idx); /* [-0, +0, v] */
+
+/* ---- db_error.c */
+
 /* The server's error as a table. `sql` may be NULL. [-0, +1, m] */
 void db_push_result_error(lua_State *L, db_handle *h, const PGresult *res, const char *sql);
-const char *db_check_sql(lua_State *L, const char *fn, int idx); /* [-0, +0, v] */
 
 /* ---- db_decimal.c */
 

@@ -1,8 +1,6 @@
 /* COPY. It cannot run in a pipeline, so on a read-only connection the guard around it is two round trips of its own. */
 #include "bind/db_bind.h"
 
-#include "bind/wait.h"
-
 #define COPY_MAX (256u << 20)
 
 /* The error of the copy, or NULL. */

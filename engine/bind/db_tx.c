@@ -8,18 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bind/wait.h"
-
 #define FN "connection:transaction"
 
 enum { PLAN = 3, FIRST = 4 };
-
-static const void *current_task(lua_State *L) {
-    lua_getfield(L, LUA_REGISTRYINDEX, GATE_TASK_RUNNING);
-    const void *task = lua_topointer(L, -1);
-    lua_pop(L, 1);
-    return task;
-}
 
 static int plan_depth(lua_State *L) {
     return (int)(lua_tointeger(L, PLAN) / 2);
@@ -171,7 +162,7 @@ static int begun(lua_State *L, db_handle *h) {
     db_clear(h->conn);
     h->depth = plan_depth(L);
     if (h->depth == 1) {
-        h->tx_task = current_task(L);
+        h->tx_task = db_current_task(L);
     }
     lua_pushvalue(L, 2);
     lua_pushvalue(L, 1);

@@ -1,4 +1,4 @@
-/* Values: parameters on their way to the server, results on their way to Lua, errors of the server. */
+/* Values: parameters on their way to the server, results on their way to Lua. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,7 +65,6 @@ static const struct {
 typedef struct param { /* db.json, db.array, db.bytea; user value 1 is the string to send */
     Oid type;
     int format;
-    bool json;
 } param;
 
 /* ---- to the server */
@@ -179,11 +178,10 @@ db_box *db_new_box(lua_State *L, const char *fn, int sql_idx, int first, int n) 
 }
 
 /* The string on top becomes a parameter of that type. [-1, +1, m] */
-static void push_param(lua_State *L, Oid type, int format, bool json) {
+static void push_param(lua_State *L, Oid type, int format) {
     param *p = luax_new(L, DB_PARAM, sizeof *p, 1);
     p->type = type;
     p->format = format;
-    p->json = json;
     lua_insert(L, -2);
     lua_setiuservalue(L, -2, 1);
 }
@@ -204,7 +202,7 @@ static int f_json(lua_State *L) {
         return luax_fail(L, "out_of_memory", "db.json: out of memory");
     }
     lua_pushlstring(L, buf_str(&s->text), s->text.len);
-    push_param(L, 0, 0, true);
+    push_param(L, 0, 0);
     return 1;
 }
 
@@ -213,7 +211,7 @@ static int f_bytea(lua_State *L) {
         return luax_fail(L, "bad_argument", "db.bytea: expected a string, got %s", luaL_typename(L, 1));
     }
     lua_settop(L, 1);
-    push_param(L, OID_BYTEA, 1, false);
+    push_param(L, OID_BYTEA, 1);
     return 1;
 }
 
@@ -289,7 +287,7 @@ static int f_array(lua_State *L) {
     db_scratch *s = db_new_scratch(L);
     append_array(L, 1, &s->text, 1);
     lua_pushlstring(L, buf_str(&s->text), s->text.len);
-    push_param(L, type, 0, false);
+    push_param(L, type, 0);
     return 1;
 }
 
@@ -506,87 +504,6 @@ void db_push_first(lua_State *L, const PGresult *res, int row) {
     luaL_checkstack(L, 12, "value");
     db_scratch *s = db_new_scratch(L);
     push_field(L, s, res, row, 0);
-    lua_remove(L, -2);
-}
-
-/* ---- errors */
-
-static const char *fix_for(const char *sqlstate, const char *code) {
-    if (strcmp(sqlstate, "25006") == 0) {
-        return "this connection or transaction is read-only: change data through another one";
-    }
-    if (strcmp(code, "db_permission") == 0) {
-        return "connect as a role which has the privilege, or which a policy lets see and change the row";
-    }
-    if (strcmp(code, "db_timeout") == 0) {
-        return "see who holds the lock or why the statement is slow; else raise the timeout";
-    }
-    if (strcmp(code, "db_aborted") == 0) {
-        return "run a statement that may fail with connection:try, or in a nested transaction";
-    }
-    return NULL;
-}
-
-static void set_masked(lua_State *L, db_handle *h, db_scratch *s, const char *key, const char *text) {
-    if (text == NULL || text[0] == '\0') {
-        return;
-    }
-    buf_reset(&s->text);
-    if (db_mask(h->conn, &s->text, text) != 0) {
-        text = "(out of memory)";
-    } else {
-        text = buf_str(&s->text);
-    }
-    lua_pushstring(L, text);
-    lua_setfield(L, -2, key);
-}
-
-/* The first 200 characters, not cut inside a UTF-8 sequence. */
-static void set_query(lua_State *L, const char *sql) {
-    size_t n = 0;
-    for (int characters = 0; sql[n] != '\0'; n++) {
-        if (((unsigned char)sql[n] & 0xC0) != 0x80 && ++characters > 200) {
-            break;
-        }
-    }
-    lua_pushlstring(L, sql, n);
-    lua_setfield(L, -2, "query");
-}
-
-void db_push_result_error(lua_State *L, db_handle *h, const PGresult *res, const char *sql) {
-    static const struct {
-        const char *key;
-        int field;
-    } fields[] = {
-        {"message", PG_DIAG_MESSAGE_PRIMARY}, {"detail", PG_DIAG_MESSAGE_DETAIL},      {"hint", PG_DIAG_MESSAGE_HINT},
-        {"sqlstate", PG_DIAG_SQLSTATE},       {"schema", PG_DIAG_SCHEMA_NAME},         {"table", PG_DIAG_TABLE_NAME},
-        {"column", PG_DIAG_COLUMN_NAME},      {"constraint", PG_DIAG_CONSTRAINT_NAME}, {"context", PG_DIAG_CONTEXT}};
-    luaL_checkstack(L, 8, "error");
-    db_scratch *s = db_new_scratch(L);
-    const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-    const char *code = db_code(state != NULL ? state : "");
-    lua_createtable(L, 0, 12);
-    lua_pushstring(L, code);
-    lua_setfield(L, -2, "code");
-    set_masked(L, h, s, "message", "the statement failed");
-    set_masked(L, h, s, "message", PQresultErrorMessage(res));
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        set_masked(L, h, s, fields[i].key, PQresultErrorField(res, fields[i].field));
-    }
-    const char *position = PQresultErrorField(res, PG_DIAG_STATEMENT_POSITION);
-    if (position != NULL) {
-        lua_pushinteger(L, (lua_Integer)strtoll(position, NULL, 10));
-        lua_setfield(L, -2, "position");
-    }
-    if (sql != NULL) {
-        set_query(L, sql);
-    }
-    const char *fix = fix_for(state != NULL ? state : "", code);
-    if (fix != NULL) {
-        lua_pushstring(L, fix);
-        lua_setfield(L, -2, "fix");
-    }
-    luax_mark_error(L);
     lua_remove(L, -2);
 }
 

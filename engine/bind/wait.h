@@ -17,8 +17,8 @@
  * GATE_WAIT_CANCELLED in revents means that another task of the same task.map failed: put the resource back in order
  * and raise gate_cancelled(L). It comes once per task; who waits again after it is waited for.
  *
- * Scheduler side: registry["gate.task.running"] is the coroutine (thread) the scheduler is resuming right now, or false or nil;
- * registry["gate.task.sentinel"] is a light userdata only the scheduler and this header know. A yield of
+ * Scheduler side: registry["gate.task.running"] is the coroutine (thread) the scheduler is resuming right now, or false
+ * or nil; registry["gate.task.sentinel"] is a light userdata only the scheduler and this header know. A yield of
  * (sentinel, fd, events, timeout_ms) is a wait. No script can forge it: the light userdata never reaches one. */
 #ifndef GE_BIND_WAIT_H
 #define GE_BIND_WAIT_H
