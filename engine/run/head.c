@@ -1,5 +1,6 @@
 #include "run/head.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -241,6 +242,22 @@ static int order_options(json_t *head, const json_t *lines) {
     return rc;
 }
 
+/* A tenant audit has no id of its own; reports need one: its file's name, as far as that can be an id. */
+static int add_audit_id(json_t *head, const char *path) {
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    char id[64] = "audit_";
+    size_t n = 0, len = strlen(name);
+    len -= len > 4 && strcmp(name + len - 4, ".lua") == 0 ? 4 : 0;
+    n = len > 0 && isalpha((unsigned char)*name) ? 0 : strlen(id);
+    for (size_t i = 0; i < len && n + 1 < sizeof id; i++) {
+        unsigned char c = (unsigned char)name[i];
+        id[n++] = isalnum(c) ? (char)tolower(c) : '_';
+    }
+    id[n] = '\0';
+    return json_object_set_new(head, "id", json_string(id));
+}
+
 static int complete(json_t *head, const char *kind, const json_t *lines) {
     int rc = json_object_set_new(head, "kind", json_string(kind));
     rc |= json_object_set_new(head, "has_run", json_boolean(json_object_get(head, "run") != NULL));
@@ -287,7 +304,9 @@ static int check(checker *c, const json_t *raw, json_t **out) {
         json_decref(head);
         return -1;
     }
-    if (complete(head, kind, c->src.lines) != 0) {
+    const char *path = json_string_value(json_object_get(raw, "path"));
+    bool named = strcmp(kind, "audit") != 0 || add_audit_id(head, path != NULL ? path : "") == 0;
+    if (!named || complete(head, kind, c->src.lines) != 0) {
         json_decref(head);
         return err_set(c->e, "out_of_memory", "out of memory while reading %s", c->src.file);
     }

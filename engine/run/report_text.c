@@ -281,7 +281,7 @@ int report_text(buf *out, const json_t *report, const report_opts *o) {
     const char *title = suite ? member(report, "name") : NULL;
     const char *tenant = member(report, "tenant");
     buf_printf(out, "=== %s ===\n", title != NULL ? title : "Tenant Onboarding Validation");
-    buf_printf(out, "Tenant: %s\n\n", tenant != NULL ? tenant : "?");
+    buf_printf(out, "Tenant: %s\n\n", tenant != NULL ? tenant : "none");
     size_t passed = 0;
     size_t i;
     json_t *gate;

@@ -157,6 +157,29 @@ static void a_head_is_completed_with_defaults(void **state) {
     json_decref(raw);
 }
 
+static void an_audit_is_known_by_its_files_name(void **state) {
+    (void)state;
+    static const struct {
+        const char *path, *id;
+    } rows[] = {{"/a/Two-Nights.lua", "two_nights"},
+                {"/a/7days.lua", "audit_7days"},
+                {"/a/x", "x"},
+                {"/a/.lua", "audit__lua"},
+                {"/a/\xc3\xbc.lua", "audit___"},
+                {"/a/abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghij.lua",
+                 "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabc"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *raw = make_raw("{\"name\": \"A\", \"pack\": \"roster\", \"audit\": {\"$function\": 2}}", "");
+        json_object_set_new(raw, "path", json_string(rows[i].path));
+        json_t *head = NULL;
+        err e;
+        assert_int_equal(head_check(raw, &head, &e), 0);
+        assert_string_equal(json_string_value(json_object_get(head, "id")), rows[i].id);
+        json_decref(head);
+        json_decref(raw);
+    }
+}
+
 /* ---- values from flags ---- */
 
 static void read_value(const char *spec_text, const char *text, const char *want) {
@@ -208,6 +231,7 @@ int main(void) {
         cmocka_unit_test(what_is_no_script_says_what_a_script_is),
         cmocka_unit_test(every_problem_is_listed_with_its_line),
         cmocka_unit_test(a_head_is_completed_with_defaults),
+        cmocka_unit_test(an_audit_is_known_by_its_files_name),
         cmocka_unit_test(texts_of_flags_become_typed_values_or_a_message),
     };
     return cmocka_run_group_tests_name("head", tests, NULL, NULL);

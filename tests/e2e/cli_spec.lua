@@ -279,6 +279,15 @@ return require("gate").define {
     assert.are.equal(0, r.code, r.stdout .. r.stderr)
   end)
 
+  it("that take a single option twice, or miss one that must be given, say so", function()
+    local dir = files { ["op.lua"] = [[
+return require("gate").define { api = 1, id = "op", name = "Op",
+  options = { n = { type = "integer", required = true, help = "how many" } }, run = function() end }
+]] }
+    refused(run { cwd = dir, "run", "op.lua" }, "--n must be given", "how many")
+    refused(run { cwd = dir, "run", "op.lua", "--n", "1", "--n", "2" }, "--n is given twice")
+  end)
+
   it("that are tenant audits need a plan", function()
     local dir = files { ["a.lua"] = 'return { name = "A", pack = "roster", audit = function(plan, report) end }\n' }
     refused(run { cwd = dir, "run", "a.lua" }, "a.lua is a tenant audit: expected --plan, found none")
