@@ -195,7 +195,7 @@ format: deps-lint
 
 bench: deps-bench
 	@$(MAKE) all >&2
-	@lua5.4 tests/bench/bench.lua >BENCHMARKS.md.new && mv BENCHMARKS.md.new BENCHMARKS.md
+	@LUA_CPATH='$(BUILD)/modules/?.so;;' lua5.4 tests/bench/bench.lua >$(BUILD)/BENCHMARKS.md && cp $(BUILD)/BENCHMARKS.md BENCHMARKS.md
 	@cat BENCHMARKS.md
 
 # --- installation: PREFIX/bin, PREFIX/lib/gate-engine, PREFIX/share/gate-engine ---
