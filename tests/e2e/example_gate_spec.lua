@@ -37,6 +37,11 @@ describe("the example gate", function()
     os.remove(done)
   end)
 
+  it("stands in the README as it is", function()
+    local readme = support.must_read(support.root .. "/README.md")
+    assert.is_truthy(readme:find("```lua\n" .. support.must_read(GATE) .. "```\n", 1, true))
+  end)
+
   it("fails where there is no backup, with the fix, the runbook and the owner", function()
     local r = engine("run", GATE, "--config", config)
     assert.equal(1, r.code, r.stderr)

@@ -71,6 +71,13 @@ describe("an external platform", function()
       assert.equal("0 0", postgres.sql "select (select count(*) from items) || ' ' || (select count(*) from notes)")
     end)
 
+    it("runs with the example's configuration", function()
+      local r = support.run { argv = { "run", "gates/rls_harness.lua", "--tenant", "acme", "--only", "coverage,isolation", "--config",
+        support.root .. "/examples/configs/external.conf.lua" },
+        env = { GATE_ADMIN_URL = postgres.url("postgres", "admin-password-1"), DATABASE_URL = direct } }
+      assert.equal(0, r.code, r.stdout .. r.stderr)
+    end)
+
     it("finds a policy that lets everyone in", function()
       postgres.sql "drop policy tenant_isolation on notes; create policy tenant_isolation on notes using (true)"
       local r = engine(direct, table.unpack(ONLY))

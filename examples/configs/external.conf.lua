@@ -1,0 +1,15 @@
+-- A platform of your own: copy this to gate-engine.conf.lua in the directory you run gate-engine in, or name it with --config.
+-- It is data. env "NAME" and file "PATH" bring in secrets, which no report, log or script ever shows.
+return {
+  platform = "external",
+  database = {
+    -- Reads the catalogue and writes canary rows; whatever it does is rolled back. A superuser can try most, a plain owner less.
+    admin = { url = env "GATE_ADMIN_URL" },
+    -- How the application connects: its own role, with its own password.
+    app = { url = env "DATABASE_URL" },
+    -- How the application says which tenant it works for.
+    tenant = { column = "tenant_id", setting = "app.current_tenant_id" },
+  },
+  -- Where artifacts are kept.
+  artifacts = { kind = "local", path = "artifacts" },
+}
