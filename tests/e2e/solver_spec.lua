@@ -152,18 +152,31 @@ describe("the roster solver", function()
     end
   end)
 
-  it("plans the golden week of 1,385 tours at its bound, everyone full time", function()
+  --- A golden dataset's request and manifest.
+  local function golden(name, input)
     local dataset, plan = require "packs.roster.dataset", require "packs.roster.plan"
-    local bytes = support.must_read("stdlib/datasets/roster/gurkerl_full/input.csv")
-    local data = dataset.load { list = function() return { { key = "input.csv" } } end, get = function() return bytes end }
-    local req = plan.request(dataset.prepare(data).instances, 94, plan.limits())
+    local dir = "stdlib/datasets/roster/" .. name .. "/"
+    local bytes = support.must_read(dir .. input)
+    local data = dataset.load { list = function() return { { key = input } } end, get = function() return bytes end }
+    return plan.request(dataset.prepare(data).instances, 94, plan.limits()), json.decode(support.must_read(dir .. "manifest.json"))
+  end
+
+  it("plans the golden week of 1,385 tours at its bound, everyone full time and at most 54 hours", function()
+    local req = golden("gurkerl_full", "input.csv")
     local out = solve(req)
     assert.equal(1385, #out.assignments)
     assert.is_true(out.drivers <= out.lower_bound + 1, ("%d drivers, bound %d"):format(out.drivers, out.lower_bound))
     local minutes, of = {}, {}
     for _, t in ipairs(req.instances) do of[t.id] = t.end_min - t.start_min end
     for _, a in ipairs(out.assignments) do minutes[a.driver_id] = (minutes[a.driver_id] or 0) + of[a.tour_instance_id] end
-    for id, sum in pairs(minutes) do assert.is_true(sum >= 2400, id .. " works " .. sum) end
+    for id, sum in pairs(minutes) do assert.is_true(sum >= 2400 and sum <= 3240, id .. " works " .. sum) end
+  end)
+
+  it("gives the golden datasets' plans, to the bit", function()
+    for name, input in pairs { gurkerl_small = "input.txt", gurkerl_full = "input.csv" } do
+      local req, manifest = golden(name, input)
+      assert.equal(manifest.expected_output_hash, hash.of(json.array(solve(req).assignments)), name)
+    end
   end)
 
   describe("keeps each rule to the minute:", function()

@@ -1,9 +1,12 @@
 /* Full time for as many as the work allows: threshold accepting (G. Dueck, T. Scheuer, Journal of Computational Physics
  * 90 (1990)) on the sum of the squared minutes that drivers lack to full time. Integers only: no exponential whose last
- * digit depends on a machine's library. The number of drivers stays as it is. */
+ * digit depends on a machine's library. The number of drivers stays as it is. Where there is work
+ * for it, nobody is left at the very limit either. */
 #include "solvers/roster/roster.h"
 
 #define FULL_TIME_MINUTES 2400
+/* Of the weekly limit, one part in so many is kept free where the work allows it: at 55 hours, the last one. */
+#define SPARE_PART 55
 /* In 100 minutes of work so many may be spoken for: blocks do not add up to the minute. */
 #define USABLE_PERCENT 98
 #define STEPS_BASE INT64_C(50000)
@@ -15,12 +18,13 @@ typedef struct level {
     rs_week *w;
     rs_rng *rng;
     int full;     /* minutes of full time, or of the week where that is less */
+    int high;     /* minutes nobody should have more of; beyond full time and within the limit */
     int *target;  /* minutes each driver should have */
     int64_t lack; /* what is minimised */
 } level;
 
 static int64_t lack_of(const level *l, int driver, int minutes) {
-    int64_t d = l->target[driver] > minutes ? l->target[driver] - minutes : 0;
+    int64_t d = l->target[driver] > minutes ? l->target[driver] - minutes : minutes > l->high ? minutes - l->high : 0;
     return d * d;
 }
 
@@ -169,6 +173,11 @@ int rs_search_full_time(rs_week *w, rs_rng *rng, err *e) {
         total += w->drivers[d].minutes;
     }
     int64_t enough = total * USABLE_PERCENT / 100 / l.full;
+    int high = weekly - weekly / SPARE_PART;
+    l.high = high >= l.full && total <= (int64_t)w->n * high * USABLE_PERCENT / 100 ? high : weekly;
+    if (rc == 0) {
+        rc = set_targets(&l, w->n, e);
+    }
     if (rc == 0 && l.lack > 0) {
         rc = descend(&l, e);
     }
