@@ -85,6 +85,10 @@ static int failed(lua_State *L, db_handle *h, const err *e) {
     return db_raise(L, h, e);
 }
 
+/* A cancel request stops one statement of a pipeline, and none when it arrives between two: it is repeated until the
+ * pipeline is through. */
+#define CANCEL_AGAIN_MS 100
+
 static int resumed(lua_State *L, int status, lua_KContext ctx) {
     (void)status;
     int revents = gate_wait_result(L);
@@ -95,6 +99,8 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
             return gate_cancelled(L);
         }
         h->cancelled = true;
+    }
+    if (h->cancelled) {
         db_cancel(h->conn);
     }
     return db_drive(L, h, (db_finish)ctx);
@@ -121,6 +127,9 @@ int db_drive(lua_State *L, db_handle *h, db_finish done) {
         int fd = db_fd(h->conn);
         int events = db_events(h->conn);
         int timeout_ms = db_timeout_ms(h->conn);
+        if (h->cancelled && (timeout_ms < 0 || timeout_ms > CANCEL_AGAIN_MS)) {
+            timeout_ms = CANCEL_AGAIN_MS;
+        }
         if (gate_can_yield(L)) {
             return gate_yield(L, fd, events, timeout_ms, (lua_KContext)done, resumed);
         }

@@ -204,6 +204,19 @@ describe("engine.task", function()
       assert.are.equal(1, conn:value "select 1")
     end)
 
+    it("cancels every statement of a pipeline", function()
+      local conn <close> = connect()
+      local sleep = { "select pg_sleep(3600)" }
+      failure(task.map, { "waits", "fails" }, 2, function(who)
+        if who == "waits" then conn:pipeline { sleep, sleep, sleep } end
+        repeat
+          local n = admin:value("select count(*) from pg_stat_activity where pid = $1 and state = 'active'", conn:backend_pid())
+        until n == 1
+        error { code = "first", message = "the first error" }
+      end)
+      assert.are.equal(1, conn:value "select 1")
+    end)
+
     it("rolls back the transactions of the tasks it cancels", function()
       admin:script "create table public.cancelled (i int)"
       local conn <close> = connect()
