@@ -136,9 +136,10 @@ static int complete(config *c, json_t *raw, const char *label, const char *sourc
         rc = dir != NULL ? config_paths(c->doc, dir, &src, e) : err_set(e, "out_of_memory", "out of memory");
         free(dir);
     }
-    if (rc == 0 && strcmp(json_string_value(json_object_get(c->doc, "platform")), "embedded") == 0) {
-        config_env_isolate();
-        rc = fill_embedded(c->doc, e);
+    if (rc == 0) {
+        bool embedded = strcmp(json_string_value(json_object_get(c->doc, "platform")), "embedded") == 0;
+        config_env_isolate(embedded);
+        rc = embedded ? fill_embedded(c->doc, e) : 0;
     }
     json_decref(lines);
     return rc;

@@ -16,12 +16,14 @@ typedef struct config {
 } config;
 
 /* Finds, evaluates (in a contained child) and validates the configuration: flag_path (may be NULL), else
- * $GATE_ENGINE_CONFIG, else
- * ./gate-engine.conf.lua, else the XDG configuration directory's gate-engine/gate-engine.conf.lua, else none.
+ * $GATE_ENGINE_CONFIG, else ./gate-engine.conf.lua, else the XDG configuration directory's
+ * gate-engine/gate-engine.conf.lua, else none.
  *
  * Registers every secret with log_add_secret. Relative paths in the document are made absolute, from the file's
- * directory. Errors: config_missing, config_wrong_target (a database in the environment and no stated platform), the
- * loader's, the schema's. */
+ * directory. libpq's variables (PG*) are taken out of the environment where they could bend a connection: all of them
+ * for the embedded platform, PGHOSTADDR, PGSERVICE and PGOPTIONS for an external one.
+ * Errors: config_missing, config_wrong_target (a database in the environment and no stated platform), the loader's, the
+ * schema's. */
 int config_load(const char *flag_path, config **out, err *e);
 void config_free(config *c);
 

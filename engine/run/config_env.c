@@ -29,18 +29,24 @@ const char *config_env_target(void) {
     return NULL;
 }
 
-void config_env_isolate(void) {
+/* These bend a connection whose server is spelt out: an address beside its host, a service's address and options,
+ * settings. */
+static bool bends_target(const char *name) {
+    return strcmp(name, "PGHOSTADDR") == 0 || strcmp(name, "PGSERVICE") == 0 || strcmp(name, "PGOPTIONS") == 0;
+}
+
+void config_env_isolate(bool embedded) {
     extern char **environ;
     for (char **at = environ; at != NULL && *at != NULL;) {
         char name[64];
         size_t n = strcspn(*at, "=");
-        if (strncmp(*at, "PG", 2) != 0 || n >= sizeof name) {
-            at++;
-            continue;
-        }
+        n = n < sizeof name ? n : sizeof name - 1;
         memcpy(name, *at, n);
         name[n] = '\0';
-        unsetenv(name); /* moves the rest up: the same place holds the next one */
+        if (strncmp(name, "PG", 2) == 0 && (embedded || bends_target(name)) && unsetenv(name) == 0) {
+            continue; /* the rest moved up: the same place holds the next one */
+        }
+        at++;
     }
 }
 
@@ -95,6 +101,23 @@ static int fill_connection(json_t *connection) {
     return rc;
 }
 
+/* PGSERVICE names a section of a service file that says the rest: only a connection that says nothing itself can mean
+ * it. */
+static int fill_service(json_t *connection) {
+    const char *service = env("PGSERVICE");
+    if (service == NULL || json_object_size(connection) > 0) {
+        return 0;
+    }
+    buf url = BUF_INIT;
+    buf_puts(&url, "postgresql:///?service=");
+    for (const char *c = service; *c != '\0'; c++) {
+        buf_printf(&url, isalnum((unsigned char)*c) ? "%c" : "%%%02X", (unsigned char)*c);
+    }
+    int rc = json_object_set_new(connection, "url", json_string(buf_str(&url)));
+    buf_free(&url);
+    return rc;
+}
+
 static bool has_server(const json_t *connection) {
     return json_object_get(connection, "url") != NULL || json_object_get(connection, "host") != NULL ||
            json_object_get(connection, "dbname") != NULL || json_object_get(connection, "user") != NULL;
@@ -112,11 +135,15 @@ static int fill_database(json_t *raw) {
         app = subtable(database, "app");
         rc |= app != NULL ? fill(app, "url", "DATABASE_URL") : 0;
     }
-    const char *target = config_env_target();
+    static const char *const logins[] = {"PGHOST", "PGHOSTADDR", "PGDATABASE", "PGUSER", "PGSERVICE"};
+    bool offered = false;
+    for (size_t i = 0; i < sizeof logins / sizeof *logins; i++) {
+        offered = offered || env(logins[i]) != NULL;
+    }
     json_t *admin = json_object_get(database, "admin");
-    if (target != NULL && (strcmp(target, "DATABASE_URL") != 0 || env("PGHOST") != NULL || env("PGDATABASE") != NULL)) {
+    if (offered || admin != NULL) {
         admin = subtable(database, "admin");
-        rc |= json_is_object(admin) ? fill_connection(admin) : 0;
+        rc |= json_is_object(admin) ? fill_service(admin) | fill_connection(admin) : 0;
     }
     if (json_is_object(app) && has_server(app)) {
         rc |= fill_connection(app);

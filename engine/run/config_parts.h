@@ -13,9 +13,10 @@ const char *config_env_target(void);
 /* Fills what `raw` leaves out from the usual environment variables. Only for a configuration that states its platform.
  * 0 / -1 (memory). */
 int config_env_fill(json_t *raw, err *e);
-/* Takes libpq's variables (PG*) out of the environment, so that they cannot bend a connection to the embedded platform.
- */
-void config_env_isolate(void);
+/* Takes libpq's variables out of the environment: all of them for the embedded platform; for an external one those that
+ * would bend a connection which is spelt out (what they said was filled in before). The others keep working by
+ * themselves. */
+void config_env_isolate(bool embedded);
 /* Registers the secrets of the environment, and those of a (not yet checked) document. */
 void config_secrets_env(void);
 void config_secrets_doc(const json_t *raw);

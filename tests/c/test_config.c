@@ -216,6 +216,29 @@ static void usual_names_fill_a_stated_external_platform(void **state) {
     }
 }
 
+static void a_server_that_is_spelt_out_is_not_bent_by_the_environment(void **state) {
+    (void)state;
+    setenv("PGHOSTADDR", "192.0.2.9", 1);
+    setenv("PGSERVICE", "other one", 1);
+    setenv("PGOPTIONS", "-c app.current_tenant_id=x", 1);
+    setenv("PGSSLMODE", "require", 1);
+    config *c = accept("return { platform = 'external', database = { admin = { url = 'postgresql://db/x' } } }\n");
+    const json_t *admin = get(c->doc, "database", "admin");
+    assert_int_equal(json_object_size(admin), 1);
+    assert_string_equal(json_string_value(json_object_get(admin, "url")), "postgresql://db/x");
+    assert_null(getenv("PGHOSTADDR"));
+    assert_null(getenv("PGSERVICE"));
+    assert_null(getenv("PGOPTIONS"));
+    assert_string_equal(getenv("PGSSLMODE"), "require");
+    config_free(c);
+    setenv("PGSERVICE", "other one", 1);
+    c = accept("return { platform = 'external' }\n");
+    assert_string_equal(json_string_value(json_object_get(get(c->doc, "database", "admin"), "url")),
+                        "postgresql:///?service=other%20one");
+    config_free(c);
+    unsetenv("PGSSLMODE");
+}
+
 static void a_database_in_the_environment_without_a_stated_platform_is_refused(void **state) {
     (void)state;
     static const char *const names[] = {"DATABASE_URL", "PGHOST",     "PGHOSTADDR", "PGPORT",        "PGDATABASE",
@@ -316,6 +339,7 @@ int main(void) {
         cmocka_unit_test_setup(without_a_file_the_embedded_platform_serves, fresh),
         cmocka_unit_test_setup(nothing_external_falls_back_to_the_embedded_platform, fresh),
         cmocka_unit_test_setup(usual_names_fill_a_stated_external_platform, fresh),
+        cmocka_unit_test_setup(a_server_that_is_spelt_out_is_not_bent_by_the_environment, fresh),
         cmocka_unit_test_setup(a_database_in_the_environment_without_a_stated_platform_is_refused, fresh),
         cmocka_unit_test_setup(secrets_are_masked_from_the_moment_they_are_read, fresh),
         cmocka_unit_test_setup(paths_start_at_the_directory_of_the_file, fresh),
