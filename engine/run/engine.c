@@ -71,8 +71,7 @@ static void on_changed(void *ctx, size_t task, const char *check) {
     const json_t *gate = json_array_get(s->r->gates, task);
     if (check != NULL) {
         if (!s->tasks[task].shown) {
-            progress_gate(s->progress, task,
-                          json_string_value(json_object_get(json_object_get(gate, "head"), "name")));
+            progress_gate(s->progress, task, json_string_value(json_object_get(json_object_get(gate, "head"), "name")));
         }
         s->tasks[task].shown = true;
         progress_check(s->progress, task, check);
