@@ -8,6 +8,7 @@
 --   store_plan(forecast, {seed, solver_config_hash, output_hash, assignments}) → plan id
 --   record_audit(plan, audit id, "PASS"|"FAIL"|"ERROR", details) → id of the record
 --   lock_plan(plan, who) → "LOCKED"; raises while an audit is open (see lock_refused)
+--   race_lock(plan, names) → one {ok = boolean, answer = "LOCKED"|error} a name: lock_plan from as many sessions at once
 --   read_plan(plan) → {status, seed, output_hash, solver_config_hash, locked_at, locked_by, assignments}
 --   read_instances(forecast) → instances as the platform stored them, sorted by id
 --   lock_refused(err) → true when err says that the plan's state forbids the lock, not that something broke
@@ -20,13 +21,14 @@ local M = {}
 
 --- What every adapter has.
 M.FUNCTIONS = {
-  "create_forecast", "expand_forecast", "store_plan", "record_audit", "lock_plan", "read_plan",
+  "create_forecast", "expand_forecast", "store_plan", "record_audit", "lock_plan", "race_lock", "read_plan",
   "read_instances", "lock_refused", "attacks", "attack",
 }
 
 local KINDS = {
   embedded = function(ctx, tenant)
-    return require("platform.adapter_embedded").new { db = ctx.db.app, tenant_id = tenant.id, tenant_code = tenant.code }
+    return require("platform.adapter_embedded").new { db = ctx.db.app, tenant_id = tenant.id, tenant_code = tenant.code,
+      open = function() return ctx.db:open("app") end }
   end,
 }
 

@@ -3,6 +3,7 @@
 
 local errors = require "errors"
 local json = require "json"
+local task = require "task"
 
 local M = {}
 
@@ -62,6 +63,8 @@ local INSTANCE = { "id", "tour_fingerprint", "instance_number", "day", "start_mi
   "split_group" }
 local ASSIGNMENT = { "driver_id", "tour_instance_id", "day", "block_id", "block_type" }
 
+local LOCK = "select platform.lock_plan($1::uuid, $2::uuid, $3)"
+
 --- The stage functions: thin calls of the platform's code paths, which set the tenant themselves.
 local function code_paths(db, tenant)
   return {
@@ -80,9 +83,7 @@ local function code_paths(db, tenant)
       return db:value("select platform.record_audit($1::uuid, $2::uuid, $3, $4, $5::jsonb)", tenant, plan, audit, status,
         json.encode(details))
     end,
-    lock_plan = function(plan, who)
-      return db:value("select platform.lock_plan($1::uuid, $2::uuid, $3)", tenant, plan, who)
-    end,
+    lock_plan = function(plan, who) return db:value(LOCK, tenant, plan, who) end,
     read_plan = function(plan)
       return db:value("select platform.read_plan($1::uuid, $2::uuid)", tenant, plan)
     end,
@@ -108,8 +109,23 @@ local function attack(db, tenant, plan, forecast, a)
   end)
 end
 
+--- Lock a plan from one session a name, all at once: the sessions stand before any of them asks.
+local function race(open, tenant, plan, names)
+  local sessions = {}
+  for i in ipairs(names) do sessions[i] = open() end
+  local order = {}
+  for i in ipairs(names) do order[i] = i end
+  local answers = task.map(order, #order, function(i)
+    local ok, answer = pcall(function() return sessions[i]:value(LOCK, tenant, plan, names[i]) end)
+    return { ok = ok, answer = answer }
+  end)
+  for _, session in ipairs(sessions) do session:close() end
+  return answers
+end
+
 --- An adapter for one tenant.
----@param opts {db: table, tenant_id: string, tenant_code: string}  a connection as the application role
+---@param opts {db: table, open: fun(): table, tenant_id: string, tenant_code: string}  a connection as the application role,
+---  and how to get one more
 ---@return table adapter  see stdlib/platform/adapter.lua. Errors: adapter_tenant when the tenant has no row.
 function M.new(opts)
   local db, tenant = opts.db, opts.tenant_id
@@ -118,6 +134,10 @@ function M.new(opts)
       fix = "Create the tenant, or set database.tenant.table, key and code so that it is found" }
   end
   local adapter = code_paths(db, tenant)
+
+  function adapter.race_lock(plan, names)
+    return race(opts.open, tenant, plan, names)
+  end
 
   function adapter.read_instances(forecast)
     return undone(db, tenant, function()

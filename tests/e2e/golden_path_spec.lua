@@ -323,6 +323,22 @@ describe("the golden path", function()
       r = broken(body "return null;", original, { "--dataset", "3er_violation" })
       assert.equal("Audit fatigue: FAIL; Stage Lock failed: the platform locked a plan whose audit fatigue failed", failures(r))
     end)
+    it("a second session that locks at the same time is turned away, or takes the lock over", function()
+      local original = psql "select pg_get_functiondef('platform.lock_plan'::regproc)"
+      -- without FOR UPDATE both sessions find a DRAFT; the pause in the planted defect makes that certain enough to see
+      local hasty = original:gsub(" for update;", ";"):gsub("v_open := ", "perform pg_sleep(0.3); v_open := ")
+      assert.not_equal(original, hasty)
+      local r = broken(hasty, original)
+      assert.equal(1, r.code)
+      assert.matches("Stage Lock failed: lock %d of two at once: plan .* is LOCKED: UPDATE refused", failures(r))
+      local taker = original:gsub("return 'LOCKED';\n  end if;",
+        "update public.plan_versions set locked_by = p_locked_by where id = p_plan; return 'LOCKED'; end if;", 1)
+      assert.not_equal(original, taker)
+      r = broken("alter table plan_versions disable trigger guard_plan;" .. taker,
+        "alter table plan_versions enable always trigger guard_plan;" .. original)
+      assert.equal(1, r.code)
+      assert.matches("Stage Lock failed: locked_by after one more lock", failures(r))
+    end)
     it("expansion loses a tour and reports one too few, or hides it", function()
       local original = psql "select pg_get_functiondef('platform.expand_forecast'::regproc)"
       local fewer = original:gsub("return v_count;", [[delete from public.tour_instances
