@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "run/cli_parts.h"
+#include "run/config.h"
 #include "run/platform.h"
 
 const cli_verb CLI_VERBS[] = {
@@ -73,6 +74,7 @@ static int dispatch(int argc, char **argv) {
 int cli_main(int argc, char **argv) {
     /* A reader that went away is an error of a write, told by its exit code, and no silent death. */
     signal(SIGPIPE, SIG_IGN);
+    config_secrets_env();
     int code = dispatch(argc, argv);
     errno = 0;
     bool lost = ferror(stdout) != 0;

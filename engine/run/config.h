@@ -27,6 +27,9 @@ typedef struct config {
 int config_load(const char *flag_path, config **out, err *e);
 void config_free(config *c);
 
+/* Registers the secrets of the environment with log_add_secret. config_load does it too; for what is printed before. */
+void config_secrets_env(void);
+
 /* The schema of the file, for documentation. */
 const schema_spec *config_schema(void);
 

@@ -17,8 +17,7 @@ int config_env_fill(json_t *raw, err *e);
  * would bend a connection which is spelt out (what they said was filled in before). The others keep working by
  * themselves. */
 void config_env_isolate(bool embedded);
-/* Registers the secrets of the environment, and those of a (not yet checked) document. */
-void config_secrets_env(void);
+/* Registers the secrets of a (not yet checked) document. */
 void config_secrets_doc(const json_t *raw);
 /* Rules between keys, on a document that fits the schema: what is named exists, what is needed is there. */
 int config_rules(const json_t *doc, const schema_source *src, err *e);

@@ -386,6 +386,13 @@ return { platform = "external",
     for _, secret in ipairs { "tr0ub4dor", "sk_live_0123456789", "hush-hush" } do
       assert.is_nil(all:find(secret, 1, true), secret)
     end
+    -- Nor one of the environment that was put where something else belongs.
+    local url = "postgresql://gate:tr0ub4dor@db/x"
+    for _, argv in ipairs { { "run", url }, { "check", url }, { "run", "probe.lua", "--config", url }, { url } } do
+      local misplaced = run { cwd = dir, env = { DATABASE_URL = url }, argv = argv }
+      assert.are.equal(2, misplaced.code)
+      assert.is_nil((misplaced.stdout .. misplaced.stderr):find("tr0ub4dor", 1, true))
+    end
   end)
 end)
 
