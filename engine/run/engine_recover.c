@@ -27,28 +27,29 @@ static const char *gate_status(const engine_run_state *s) {
 
 /* --- recover --- */
 
-static void print_step(const json_t *step, size_t number) {
+static void print_step(FILE *out, const json_t *step, size_t number) {
     const char *sql = json_string_value(json_object_get(step, "sql"));
     const char *run = json_string_value(json_object_get(step, "run"));
     const char *note = json_string_value(json_object_get(step, "note"));
     bool applied = json_is_true(json_object_get(step, "applied"));
-    printf("\n-- %zu. %s%s\n", number, json_string_value(json_object_get(step, "title")), applied ? " [applied]" : "");
+    fprintf(out, "\n-- %zu. %s%s\n", number, json_string_value(json_object_get(step, "title")),
+            applied ? " [applied]" : "");
     if (sql != NULL) {
-        printf("%s\n", sql);
+        fprintf(out, "%s\n", sql);
     }
     if (run != NULL) {
-        printf("command: %s\n", run);
+        fprintf(out, "command: %s\n", run);
     }
     if (note != NULL) {
-        printf("%s\n", note);
+        fprintf(out, "%s\n", note);
     }
 }
 
-static void print_proposals(const json_t *proposals) {
+static void print_proposals(FILE *out, const json_t *proposals) {
     size_t i;
     json_t *step;
     json_array_foreach((json_t *)proposals, i, step) {
-        print_step(step, i + 1);
+        print_step(out, step, i + 1);
     }
 }
 
@@ -107,6 +108,7 @@ static int rerun(engine_run_state *s, err *e) {
 
 /* The recovery itself. *code stays -1 where the gate's own verdict decides. */
 static int recover(engine_run_state *s, int *code, err *e) {
+    FILE *out = report_stream(s->r->reports);
     if (refuse_without_recover(s, e) != 0 || engine_gates(s, e) != 0) {
         return -1;
     }
@@ -114,7 +116,7 @@ static int recover(engine_run_state *s, int *code, err *e) {
         return 0;
     }
     if (strcmp(gate_status(s), "PASS") == 0) {
-        printf("Nothing to recover: the gate passes.\n");
+        fprintf(out, "Nothing to recover: the gate passes.\n");
         *code = EXIT_PASS;
         return 0;
     }
@@ -122,23 +124,22 @@ static int recover(engine_run_state *s, int *code, err *e) {
     json_t *steps = NULL;
     int rc = run_recover(s, findings, &steps, e);
     json_decref(findings);
-    print_proposals(steps);
+    print_proposals(out, steps);
     size_t n = json_array_size(steps);
-    json_decref(steps);
-    if (rc != 0) {
-        return -1;
-    }
-    if (n == 0) {
-        err_set(e, "no_proposal", "the gate does not pass, and its recovery has no proposal for what was found");
-        return err_fix(e, "see the findings: run the gate with --verbose");
-    }
-    if (!s->r->apply) {
-        printf("\nDry run: nothing was changed. To apply: the same command with --apply.\n");
+    json_object_set(s->report, "proposals", steps);
+    if (rc == 0 && n == 0) {
+        rc = err_set(e, "no_proposal", "the gate does not pass, and its recovery has no proposal for what was found");
+        err_fix(e, "see the findings: run the gate with --verbose");
+    } else if (rc == 0 && !s->r->apply) {
+        fprintf(out, "\nDry run: nothing was changed. To apply: the same command with --apply.\n");
         *code = EXIT_PASS;
-        return 0;
+    } else if (rc == 0) {
+        fprintf(out, "\n");
+        rc = rerun(s, e);
+        json_object_set(s->report, "proposals", steps);
     }
-    printf("\n");
-    return rerun(s, e);
+    json_decref(steps);
+    return rc;
 }
 
 int engine_recover(const run_request *r) {
@@ -154,6 +155,7 @@ int engine_recover(const run_request *r) {
     if (fflush(stdout) != 0 && code == EXIT_PASS) {
         code = EXIT_BROKEN;
     }
+    json_object_set_new(s.report, "exit_code", json_integer(code));
     code = engine_emit(&s, code, own_text);
     engine_close(&s);
     return code;

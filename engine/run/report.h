@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -52,6 +53,8 @@ int report_text(buf *out, const json_t *report, const report_opts *o);
 int report_json(buf *out, const json_t *report, err *e);
 int report_junit(buf *out, const json_t *report, err *e);
 
+/* Where text goes beside these targets: standard output, or standard error when one of them takes standard output. */
+FILE *report_stream(const json_t *targets);
 /* Prints the text to standard output, or to standard error when a target takes standard output ("-"), and writes every
  * target [{"format", "file"}], files atomically. All targets are tried; the first failure is in *e. Codes:
  * report_write, report_format, out_of_memory. A caller whose exit code is 0 exits 3 then. */

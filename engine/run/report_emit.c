@@ -74,6 +74,10 @@ static bool takes_stdout(const json_t *targets) {
     return false;
 }
 
+FILE *report_stream(const json_t *targets) {
+    return takes_stdout(targets) ? stderr : stdout;
+}
+
 /* Advisories change no verdict and the passing text is fixed (design §1), so without --verbose they are told here. */
 static void mention_advisories(const json_t *report) {
     size_t i;
@@ -102,8 +106,7 @@ int report_emit(const json_t *report, const json_t *targets, const report_opts *
     err why;
     if (!o->no_text) {
         buf text = BUF_INIT;
-        bool aside = takes_stdout(targets);
-        int fd = aside ? STDERR_FILENO : STDOUT_FILENO;
+        int fd = takes_stdout(targets) ? STDERR_FILENO : STDOUT_FILENO;
         report_opts mine = *o;
         mine.colour = o->colour && report_colour(fd);
         int rc = report_text(&text, report, &mine) != 0
