@@ -93,6 +93,9 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
     (void)status;
     int revents = gate_wait_result(L);
     db_handle *h = lua_touserdata(L, 1);
+    if (h->conn == NULL) {
+        return luax_fail(L, "db_closed", "the connection was closed while a statement was under way");
+    }
     if ((revents & GATE_WAIT_CANCELLED) != 0 && !h->shield) {
         if (h->mode < 0) { /* still connecting */
             drop(h);
@@ -163,6 +166,9 @@ static const char *const CONNECT_KEYS[] = {"url",
 #define SETTINGS_MAX 64
 
 static int set_up_done(lua_State *L, db_handle *h) {
+    if (h->failed) {
+        return lua_error(L);
+    }
     for (size_t i = 0; i < db_n_results(h->conn); i++) {
         const PGresult *res = db_result(h->conn, i);
         if (PQresultStatus(res) != PGRES_TUPLES_OK) {
@@ -178,7 +184,7 @@ static int set_up_done(lua_State *L, db_handle *h) {
 }
 
 /* SET ROLE and, where the server's default is another, DateStyle ISO, which the reading of time stamps needs. */
-static int set_up(lua_State *L, db_handle *h, db_finish done) {
+static int set_up(lua_State *L, db_handle *h) {
     lua_getiuservalue(L, 1, 1);
     const char *role = lua_tostring(L, -1);
     lua_pop(L, 1);
@@ -191,11 +197,7 @@ static int set_up(lua_State *L, db_handle *h, db_finish done) {
         db_sync(h->conn, &e) != 0) {
         return db_raise(L, h, &e);
     }
-    return db_drive(L, h, done);
-}
-
-static int connected(lua_State *L, db_handle *h) {
-    return set_up(L, h, set_up_done);
+    return h->shield ? db_drive_shielded(L, h, set_up_done) : db_drive(L, h, set_up_done);
 }
 
 /* options = {setting = value}: strings, numbers and booleans. The strings are anchored in a table left on the stack. */
@@ -271,19 +273,22 @@ static int connect(lua_State *L) {
         return luax_raise(L, &e);
     }
     lua_settop(L, 1);
-    return db_drive(L, h, connected);
+    return db_drive(L, h, set_up);
 }
 #undef FN
 
 /* ---- the other methods */
 
 static int reset_done(lua_State *L, db_handle *h) {
+    if (h->failed) {
+        return lua_error(L);
+    }
     const PGresult *res = db_result(h->conn, 0);
     if (PQresultStatus(res) != PGRES_COMMAND_OK) {
         db_push_result_error(L, h, res, "DISCARD ALL");
         return lua_error(L);
     }
-    return set_up(L, h, set_up_done);
+    return set_up(L, h);
 }
 
 int db_m_reset_session(lua_State *L) {
@@ -294,7 +299,8 @@ int db_m_reset_session(lua_State *L) {
     if (db_begin(h->conn, &e) != 0 || db_add(h->conn, DB_STMT_OWN, &discard, &e) != 0 || db_sync(h->conn, &e) != 0) {
         return db_raise(L, h, &e);
     }
-    return db_drive(L, h, reset_done);
+    /* Shielded: cancelled halfway, the session would go on without its role. */
+    return db_drive_shielded(L, h, reset_done);
 }
 
 /* close, __gc and __close. Closing a closed connection is no error. */

@@ -29,6 +29,9 @@ static int guard_ended(lua_State *L, db_handle *h) {
 }
 
 static int out_done(lua_State *L, db_handle *h) {
+    if (h->failed) {
+        return lua_error(L);
+    }
     const PGresult *bad = copy_error(h);
     lua_settop(L, 2);
     if (bad != NULL) {
@@ -60,12 +63,12 @@ static int start_out(lua_State *L, db_handle *h) {
     if (h->failed) {
         return lua_error(L);
     }
-    h->shield = false;
     err e;
     if (db_copy_out(h->conn, lua_tostring(L, 2), COPY_MAX, &e) != 0) {
         return db_raise(L, h, &e);
     }
-    return db_drive(L, h, out_done);
+    /* Cancelled inside the guard's transaction, it would leave that open: then it runs to its end. */
+    return h->shield ? db_drive_shielded(L, h, out_done) : db_drive(L, h, out_done);
 }
 
 int db_m_copy_out(lua_State *L) {

@@ -217,6 +217,18 @@ describe("engine.task", function()
       assert.are.equal(1, conn:value "select 1")
     end)
 
+    it("leaves a read-only connection usable, whatever it was doing", function()
+      for _, call in ipairs { { "query", "select pg_sleep(0.2)" }, { "copy_out", "copy (select pg_sleep(0.2)) to stdout" },
+        { "pipeline", { { "select pg_sleep(0.2)" }, { "select 1" } } }, { "reset_session" } } do
+        local conn <close> = db.connect(server:options { readonly = true, role = "pg_monitor" })
+        failure(task.map, { "waits", "fails" }, 2, function(who)
+          if who == "waits" then conn[call[1]](conn, call[2]) end
+          error { code = "first", message = "the first error" }
+        end)
+        assert.are.equal("pg_monitor", conn:value "select current_user::text", call[1])
+      end
+    end)
+
     it("rolls back the transactions of the tasks it cancels", function()
       admin:script "create table public.cancelled (i int)"
       local conn <close> = connect()
