@@ -291,7 +291,7 @@ return gate.define {
   api = 1, id = "determinism_proof", name = "Determinism Proof", number = 2,
   purpose = "Verify reproducibility: the same forecast and seed give the same plan",
   pass = "All runs produced identical hash",
-  needs = { solver = true },
+  needs = { solver = true, stores = { "matrix" } },
   options = {
     forecast_id = { type = "path", access = "read", default = "gurkerl_small", search = { "stdlib/datasets/roster" },
       help = "forecast by name, or a directory with input.txt or input.csv" },

@@ -295,6 +295,13 @@ static json_t *job_endpoints(const run_request *r, const json_t *needs) {
     return out;
 }
 
+/* The file of locked travel times, to be read and compared with its pin. */
+static json_t *matrix_store(const json_t *settings) {
+    const char *path = str(json_object_get(json_object_get(settings, "packs"), "routing"), "matrix");
+    return path != NULL ? json_pack("{s:s, s:s, s:b}", "kind", "file", "path", path, "readonly", 1)
+                        : json_pack("{s:s}", "missing", "packs.routing.matrix");
+}
+
 static json_t *job_stores(const target *t, const run_request *r, const json_t *needs) {
     json_t *out = json_object();
     size_t i;
@@ -303,7 +310,9 @@ static json_t *job_stores(const target *t, const run_request *r, const json_t *n
         json_t *spec = json_object_get(doc(r), json_string_value(name));
         const char *kind = str(spec, "kind");
         json_t *entry = NULL;
-        if (kind != NULL && strcmp(kind, "local") == 0) {
+        if (strcmp(json_string_value(name), "matrix") == 0) {
+            entry = matrix_store(doc(r));
+        } else if (kind != NULL && strcmp(kind, "local") == 0) {
             const char *path = str(spec, "path") != NULL ? str(spec, "path") : t->artifacts;
             entry = path != NULL ? json_pack("{s:s, s:s, s:b}", "kind", "local", "path", path, "create", 1) : NULL;
         } else if (kind != NULL) {

@@ -93,6 +93,45 @@ describe("the determinism proof", function()
     assert.equal("no routing pack configured", skipped.detail)
   end)
 
+  describe("with a routing pack", function()
+    local content = "from_lat,from_lng,to_lat,to_lng,duration_seconds,distance_meters\n48.2,16.3,48.3,16.4,900,15000\n"
+
+    local function routing(fields)
+      local dir = support.tmpdir()
+      support.write(dir .. "/matrix.csv", content)
+      return support.write(dir .. "/gate-engine.conf.lua", ("return { packs = { routing = { %s } } }\n"):format(fields))
+    end
+
+    it("passes where the matrix is the one that was pinned, and says which it was", function()
+      local sum = require("hash").sha256(content)
+      local r = run { config = routing(('matrix = "matrix.csv", matrix_sha256 = "%s"'):format(sum)) }
+      assert.equal(0, r.code, r.stdout .. r.stderr)
+      assert.equal(sum, r.gate.facts.matrix_sha256)
+    end)
+
+    it("fails where the matrix is another one", function()
+      local r = run { config = routing(('matrix = "matrix.csv", matrix_sha256 = "%s"'):format(("0"):rep(64))) }
+      assert.equal(1, r.code, r.stdout .. r.stderr)
+      has(r.stdout, "❌ FAIL - OSRM drift detected")
+      has(r.stdout, "Fix: Use StaticMatrix instead")
+      has(r.stdout, require("hash").sha256(content))
+    end)
+
+    it("fails where the matrix is not pinned, or there is none and a live OSRM would be asked", function()
+      for _, fields in ipairs { 'matrix = "matrix.csv"', "" } do
+        local r = run { config = routing(fields) }
+        assert.equal(1, r.code, r.stdout .. r.stderr)
+        has(r.stdout, "❌ FAIL - OSRM drift detected")
+        has(r.stdout, "travel times are not locked")
+      end
+    end)
+
+    it("is an error where the matrix is not there", function()
+      local r = run { config = routing(('matrix = "other.csv", matrix_sha256 = "%s"'):format(("0"):rep(64))) }
+      assert.equal(3, r.code, r.stdout .. r.stderr)
+    end)
+  end)
+
   it("accepts an honest solver that is not the reference one", function()
     local r = run { mode = "honest" }
     has(r.stdout, "✅ PASS - 3/3 runs produced identical hash")
