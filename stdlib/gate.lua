@@ -32,7 +32,10 @@ local gate = {}
 ---@field min number?
 ---@field max number?
 ---@field choices string[]?
----@field multiple boolean?
+---@field access ("read"|"write")?  of a path; default "read"
+---@field search string[]?          of a path: directories of the installed tree in which a bare name is looked for
+---@field multiple boolean?         the flag may be repeated; the value is a list
+---@field required boolean?         the flag must be given
 ---@field help string?
 
 ---@class gate.Failure
