@@ -31,10 +31,20 @@ local function stop(message, detail, fix)
   errors.raise { code = "stage", message = message, detail = detail, fix = fix }
 end
 
+--- The command that makes this run again, to paste.
+local function command(ctx)
+  local function word(text) return text:find("^[%w_./-]+$") and text or "'" .. text:gsub("'", "'\\''") .. "'" end
+  local dataset = ctx.options.dataset.path
+  local words = { "gate-engine run gates/golden_path_e2e.lua --tenant", word(ctx.tenant.code), "--pack", ctx.options.pack, "--dataset",
+    word(dataset:match("/stdlib/datasets/[%w_]+/([%w_]+)$") or dataset) }
+  for _, audit in ipairs(ctx.options.audit or {}) do words[#words + 1] = "--audit " .. word(audit.path) end
+  return table.concat(words, " ")
+end
+
 local function fail_stage(ctx, stage, message, more)
   more = more or {}
   ctx:fail("stage_failed", { object = more.object or stage, args = { stage, message }, detail = more.detail,
-    fix = more.fix and (FIX_STAGE .. ": " .. more.fix) or FIX_STAGE, reproduce = more.reproduce })
+    fix = more.fix and (FIX_STAGE .. ": " .. more.fix) or FIX_STAGE, reproduce = more.reproduce or command(ctx) })
 end
 
 --- Canonical JSON of a product, its long lists in pieces, because one encoded value is bounded in size.
@@ -133,7 +143,7 @@ local function solve(ctx, s)
   if ok then return reply.output end
   if not errors.is(reply, "exec_timeout") then error(reply, 0) end
   ctx:fail("solve_timeout", { object = ("%d tours"):format(#s.instances),
-    detail = reply.message .. (reply.detail and "; " .. reply.detail or "") })
+    detail = reply.message .. (reply.detail and "; " .. reply.detail or ""), reproduce = command(ctx) })
   s.failed = true
   return nil
 end
@@ -179,14 +189,17 @@ end
 
 --- Findings of one audit that is FAIL, one a violation.
 local function report_violations(ctx, name, violations)
+  local function fail(object, detail)
+    ctx:fail("audit_failed", { object = object or "plan", args = { name }, detail = detail, reproduce = command(ctx) })
+  end
   for i, v in ipairs(violations) do
     if i > MAX_FINDINGS then
-      ctx:fail("audit_failed", { object = "plan", args = { name }, detail = ("%d more violations"):format(#violations - MAX_FINDINGS) })
+      fail("plan", ("%d more violations"):format(#violations - MAX_FINDINGS))
       return
     end
-    ctx:fail("audit_failed", { object = v.object or "plan", args = { name }, detail = v.detail })
+    fail(v.object, v.detail)
   end
-  if #violations == 0 then ctx:fail("audit_failed", { object = "plan", args = { name } }) end
+  if #violations == 0 then fail("plan") end
 end
 
 --- Audit: the pack's own audits on the plan read back, their results stored. A lock before that must be refused.
@@ -275,9 +288,10 @@ function stages.Verify(ctx, s)
   for _, a in ipairs(attacks) do
     if a.verdict == "not_refused" then
       fail_stage(ctx, "Verify", ("LOCKED plan: %s was not refused"):format(a.title), { object = a.id, detail = a.detail,
-        fix = "restore the lock's trigger, see stdlib/platform/migrations/006_lock.sql" })
+        reproduce = a.reproduce, fix = "restore the lock's trigger, see stdlib/platform/migrations/006_lock.sql" })
     elseif a.verdict == "other_refusal" then
-      fail_stage(ctx, "Verify", ("LOCKED plan: %s was refused, but not by the lock"):format(a.title), { object = a.id, detail = a.detail })
+      fail_stage(ctx, "Verify", ("LOCKED plan: %s was refused, but not by the lock"):format(a.title), { object = a.id, detail = a.detail,
+        reproduce = a.reproduce })
     end
     s.failed = s.failed or a.verdict ~= "refused"
   end
@@ -370,7 +384,7 @@ end
 
 --- The document's recovery path, with the failing stages named: verbose run, what failed and its fix, rerun.
 local function recover(ctx, findings)
-  local again = ("gate-engine run gates/golden_path_e2e.lua --tenant %s"):format(ctx.tenant.code)
+  local again = command(ctx)
   ctx:apply("Run with verbose output", { note = again .. " --verbose --artifacts DIR\nDIR then holds each stage's product." })
   local function text(value) return type(value) == "string" and value or nil end
   local seen = {}

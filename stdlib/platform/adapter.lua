@@ -13,7 +13,8 @@
 --   read_instances(forecast) → instances as the platform stored them, sorted by id
 --   lock_refused(err) → true when err says that the plan's state forbids the lock, not that something broke
 --   attacks() → {{id, title, …}}: changes a locked plan must refuse
---   attack(plan, forecast, attack) → {done = boolean, affected, refused_by_lock = boolean, code, message}: tried, and always undone
+--   attack(plan, forecast, attack) → {done = boolean, affected, refused_by_lock = boolean, code, message, reproduce}: tried, and always
+--     undone; reproduce is a text to paste that does it again
 
 local errors = require "errors"
 

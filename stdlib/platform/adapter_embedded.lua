@@ -98,14 +98,22 @@ local function undone(db, tenant, fn)
   end, { rollback = true })
 end
 
+--- The attack for psql, connected as the application. Ids are UUIDs, which the platform gave.
+local function paste(a, tenant, target)
+  return ("begin; select set_config('app.current_tenant_id', '%s', true); %s; rollback;"):format(tenant,
+    (a.sql:gsub("%$[12]", { ["$1"] = "'" .. tenant .. "'", ["$2"] = "'" .. target .. "'" })))
+end
+
 --- Try one attack. Constraints are made immediate, so that a refusal which waits for the commit is seen before the rollback.
 local function attack(db, tenant, plan, forecast, a)
+  local target = a.of == "forecast" and forecast or plan
   return undone(db, tenant, function()
     db:exec("set constraints all immediate")
-    local ok, result = db:try(a.sql, tenant, a.of == "forecast" and forecast or plan)
-    if ok then return { done = true, affected = result } end
+    local ok, result = db:try(a.sql, tenant, target)
+    if ok then return { done = true, affected = result, reproduce = paste(a, tenant, target) } end
     if not errors.is(result) or not result.sqlstate then error(result, 0) end
-    return { done = false, refused_by_lock = result.sqlstate == M.LOCKED, code = result.sqlstate, message = result.message }
+    return { done = false, refused_by_lock = result.sqlstate == M.LOCKED, code = result.sqlstate, message = result.message,
+      reproduce = paste(a, tenant, target) }
   end)
 end
 

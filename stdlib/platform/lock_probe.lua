@@ -21,7 +21,7 @@ end
 ---@param plan string
 ---@param forecast string
 ---@param controls table  of controls(), taken while the plan was DRAFT
----@return table[]  {id, title, verdict = "refused"|"not_refused"|"other_refusal", code, detail}
+---@return table[]  {id, title, verdict = "refused"|"not_refused"|"other_refusal", code, detail, reproduce}
 ---  Errors: lock_no_attacks, lock_control (an attack's control did not succeed, so that nothing can be said).
 function M.attack(adapter, plan, forecast, controls)
   local out = {}
@@ -34,7 +34,7 @@ function M.attack(adapter, plan, forecast, controls)
     end
     local result = adapter.attack(plan, forecast, attack)
     local verdict = result.done and "not_refused" or result.refused_by_lock and "refused" or "other_refusal"
-    out[i] = { id = attack.id, title = attack.title, verdict = verdict, code = result.code,
+    out[i] = { id = attack.id, title = attack.title, verdict = verdict, code = result.code, reproduce = result.reproduce,
       detail = result.done and ("%s rows changed"):format(tostring(result.affected))
         or ("%s: %s"):format(tostring(result.code), tostring(result.message)) }
   end

@@ -194,6 +194,7 @@ describe("the golden path", function()
         assert.same({ 1, table.concat(want, "; ") }, { r.code, failures(r) }, r.stdout)
         for _, c in ipairs(r.failed) do
           assert.same({ "Audit", "audit_failed", "Review audit violation details" }, { c.name, c.class, c.fix })
+          assert.matches("^gate%-engine run gates/golden_path_e2e.lua %-%-tenant acme %-%-pack roster %-%-dataset /", c.reproduce)
         end
         assert.equal(case[4], r.failed[1].object:sub(1, #case[4]))
         assert.equal(true, r.gate.facts.injected)
@@ -237,6 +238,7 @@ describe("the golden path", function()
         assert.equal(1, r.code, r.stdout .. r.stderr)
         assert.equal(case[3], failures(r):sub(1, #case[3]))
         assert.matches("^Check specific stage logs", r.failed[1].fix)
+        assert.matches("^gate%-engine run ", r.failed[1].reproduce)
         local after = false
         for _, stage in ipairs { "Parse", "Expand", "Solve", "Audit", "Lock", "Verify" } do
           assert.equal(after and "ERROR" or stage == case[2] and "FAIL" or "PASS", r.checks[stage], stage)
@@ -289,6 +291,11 @@ describe("the golden path", function()
       assert.matches("Stage Verify failed: LOCKED plan: UPDATE of the plan's status was not refused", failures(r))
       assert.matches("DELETE of the plan was not refused", failures(r))
       assert.matches("DELETE of its forecast", failures(r))
+      -- the text to paste does it: on the mended platform it is refused, by the lock
+      local pasted = support.run { "platform", "psql", "-X", "-q", "-U", "app_user", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose",
+        "-c", r.failed[1].reproduce }
+      assert.not_equal(0, pasted.code)
+      assert.matches("PL423", pasted.stderr)
     end)
     it("the lock's trigger on assignments is gone", function()
       local r = broken("drop trigger guard_assignment on assignments", [[create trigger guard_assignment before insert or update or delete
