@@ -518,8 +518,9 @@ describe("engine.http", function()
   end)
 
   it("pins the proxy's host as well", function()
-    local c <close> = http.client { endpoints = { far = { url = "http://far.invalid:8080", proxy = ("http://proxy.invalid:%d"):format(ports.proxy),
-      proxy_resolve = { "127.0.0.1" } } } }
+    local proxy = ("http://proxy.invalid:%d"):format(ports.proxy)
+    local c <close> = http.client { endpoints = {
+      far = { url = "http://far.invalid:8080", proxy = proxy, proxy_resolve = { "127.0.0.1" } } } }
     assert.are.equal("proxy", c:request { endpoint = "far", path = "/x" }.json().via)
   end)
 
