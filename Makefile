@@ -70,6 +70,10 @@ TEST_BIN := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 .PHONY: all build-tests run test test-services test-c test-lua test-e2e lint format bench install asan clean
 .PHONY: deps deps-run deps-test deps-services deps-lint deps-bench
 .SECONDARY:
+# These build by calling make again, which does run in parallel; two of them at once would build the same files twice.
+ifneq ($(filter run test% asan lint bench install deps%,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
 
 all: $(PROGRAMS) $(MODULE_SO) $(BUILD)/modules/testkit.so
 
@@ -203,7 +207,8 @@ bench: deps-bench
 LIBDIR   = $(DESTDIR)$(PREFIX)/lib/gate-engine
 SHAREDIR = $(DESTDIR)$(PREFIX)/share/gate-engine
 
-install: all
+install:
+	@$(MAKE) all
 	install -d $(DESTDIR)$(PREFIX)/bin $(LIBDIR)/modules/engine $(SHAREDIR)
 	install -m 755 $(BUILD)/gate-engine $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(filter-out $(BUILD)/gate-engine,$(PROGRAMS)) $(LIBDIR)/
