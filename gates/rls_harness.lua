@@ -47,7 +47,8 @@ local function of_tenants(seen)
 end
 
 local function rls_sql(t)
-  return ("select relrowsecurity, relforcerowsecurity from pg_class where oid = %s::regclass;\nselect * from pg_policies where schemaname = %s and tablename = %s;")
+  return ("select relrowsecurity, relforcerowsecurity from pg_class where oid = %s::regclass;\n"
+    .. "select * from pg_policies where schemaname = %s and tablename = %s;")
     :format(names.literal(t.sql), names.literal(t.schema), names.literal(t.name))
 end
 
@@ -187,7 +188,8 @@ return gate.define {
     local wanted, order = {}, {}
     for _, f in ipairs(findings) do
       if f.class == "set_config_missing" then
-        ctx:apply("Set the tenant context in " .. f.object, { note = ("The first statement of %s must be:\n    perform set_config(%s, p_tenant::text, true);\n%s")
+        ctx:apply("Set the tenant context in " .. f.object, {
+          note = ("The first statement of %s must be:\n    perform set_config(%s, p_tenant::text, true);\n%s")
           :format(f.object, names.literal(seen.settings.tenant.setting), f.detail or "") })
       elseif f.class == "role_bypasses_rls" then
         ctx:apply("Bind the application's role", { note = ("As a superuser: ALTER ROLE %s NOSUPERUSER NOBYPASSRLS;"):format(names.ident(f.object)) })

@@ -39,7 +39,8 @@ function osrm.check(ctx)
   -- 2.3 km as the crow flies: a road is longer, and not ten times as long.
   if type(route) ~= "table" or type(route.distance) ~= "number" or route.distance < 2000 or route.distance > 25000
     or type(route.duration) ~= "number" or route.duration <= 0 then
-    return fail(ctx, "the route is not plausible", type(route) == "table" and ("distance %s m, duration %s s"):format(tostring(route.distance), tostring(route.duration)) or "no route")
+    return fail(ctx, "the route is not plausible", type(route) == "table"
+      and ("distance %s m, duration %s s"):format(tostring(route.distance), tostring(route.duration)) or "no route")
   end
 end
 

@@ -43,7 +43,8 @@ return function(ctx, job)
   if tenant.table then
     local row = find_tenant(reader, tenant, job.tenant.code)
     if not row and job.platform.kind == "embedded" then
-      conn:exec("insert into core.tenants (code, name, status, settings) values ($1, $1, 'onboarding', '{\"packs\": [\"roster\"]}') on conflict (code) do nothing",
+      conn:exec("insert into core.tenants (code, name, status, settings) "
+        .. "values ($1, $1, 'onboarding', '{\"packs\": [\"roster\"]}') on conflict (code) do nothing",
         job.tenant.code)
       row = find_tenant(reader, tenant, job.tenant.code)
     end

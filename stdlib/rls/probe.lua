@@ -250,7 +250,8 @@ local function probe_view(state, t)
   if not t.may.select or not t.tenant then return end
   local out = attempt(state, t, ("select 1 from %s where %s::text = %s limit 5"):format(t.sql, names.ident(t.tenant), names.literal(state.b.key)))
   if out.ok and out.affected > 0 then
-    leak(state, t, "select", "the view shows another tenant's rows", ("select * from %s where %s::text <> '<tenant A>' limit 5"):format(t.sql, names.ident(t.tenant)))
+    leak(state, t, "select", "the view shows another tenant's rows",
+      ("select * from %s where %s::text <> '<tenant A>' limit 5"):format(t.sql, names.ident(t.tenant)))
   elseif not out.ok and not denied(out) then
     broken(state, t, "select: " .. out.err.message)
   end

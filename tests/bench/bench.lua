@@ -83,7 +83,9 @@ local function main()
   section("Database start", "A server ready for queries, and stopped again. The engine makes its template once (cold) and copies it for each run (warm).", {
     { name = "`initdb`, `pg_ctl start`, `pg_ctl stop`",
       prepare = ("rm -rf %s/peer; mkdir %s/peer; %s true"):format(scratch, scratch, as_postgres ~= "" and ("chown postgres: " .. scratch .. "/peer;") or ""),
-      command = ("%ssh -c \"%s/initdb -D %s/peer/d -A trust -N >/dev/null && %s/pg_ctl -w -D %s/peer/d -l %s/peer/log -o '-k %s/peer -c listen_addresses=' start >/dev/null && %s/pg_ctl -w -m fast -D %s/peer/d stop >/dev/null\"")
+      command = ("%ssh -c \"%s/initdb -D %s/peer/d -A trust -N >/dev/null"
+        .. " && %s/pg_ctl -w -D %s/peer/d -l %s/peer/log -o '-k %s/peer -c listen_addresses=' start >/dev/null"
+        .. " && %s/pg_ctl -w -m fast -D %s/peer/d stop >/dev/null\"")
         :format(as_postgres, pg, scratch, pg, scratch, scratch, scratch, pg, scratch) },
     { name = "`platform start`, `platform stop`, cold", prepare = "rm -rf " .. state,
       command = ("%s platform start && %s platform stop"):format(engine, engine) },
@@ -99,7 +101,8 @@ local function main()
   section("Each gate", "On a kept server (`platform start`), so without the start of a database.", gates)
   sh(engine .. " platform stop")
 
-  section("The full onboarding validation", "`scripts/all.lua`, a server of its own for each run. The peer is the start of a database, without which nothing can be validated.", {
+  section("The full onboarding validation",
+    "`scripts/all.lua`, a server of its own for each run. The peer is the start of a database, without which nothing can be validated.", {
     { name = "`platform start`, `platform stop`, warm", command = ("%s platform start && %s platform stop"):format(engine, engine) },
     { name = "`run scripts/all.lua`, warm", command = engine .. " run scripts/all.lua" },
     { name = "`run scripts/all.lua`, cold", prepare = "rm -rf " .. state, command = engine .. " run scripts/all.lua" },
