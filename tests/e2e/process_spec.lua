@@ -80,7 +80,8 @@ describe("a signal", function()
         assert_gone(state)
         if signal ~= "KILL" and report then
           local decoded = json.decode(report)
-          assert.equal(4, #decoded.gates)
+          -- before the scripts are read there is no gate to name, only what ended the run
+          assert.is_true(#decoded.gates == 4 or (#decoded.gates == 0 and type(decoded.error) == "table"), report)
           local finished = decoded.status == "PASS"
           assert.equal(finished, decoded.approved)
           assert.is_true(finished or decoded.exit_code == (signal == "INT" and 130 or 143), result.stderr)
