@@ -15,7 +15,7 @@ Q := $(if $(V),,@)
 export BUILD
 
 # What Debian 12 has to provide: to build and run, to test, and for what is beside that.
-PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libjansson-dev libmxml-dev libpq-dev libcurl4-openssl-dev libssl-dev postgresql-15
+PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libmxml-dev libpq-dev libcurl4-openssl-dev libssl-dev postgresql-15
 PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema libxml2-utils procps libfaketime
 PACKAGES_SERVICES := pgbouncer
 PACKAGES_LINT     := clang-format lua-check
@@ -52,6 +52,7 @@ BASE_SRC   := $(wildcard engine/base/*.c)
 VM_SRC     := $(wildcard engine/vm/*.c)
 RUN_SRC    := $(wildcard engine/run/*.c)
 PG_SRC     := $(wildcard engine/prim/pg*.c)
+RING_SRC   := $(wildcard engine/prim/ring*.c)
 GLUE_SRC   := $(wildcard engine/vm/luax*.c engine/vm/conv*.c)
 AUDIT_SRC  := $(wildcard engine/audit/*.c)
 ROSTER_SRC := $(wildcard engine/solvers/roster/*.c)
@@ -96,14 +97,14 @@ $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/gen/builtin_hashes.h
 	@echo '  CC    $<'
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
 
-$(BUILD)/gate-engine: $(call objs,$(MAIN_SRC) $(RUN_SRC) $(VM_SRC) $(PG_SRC) $(BASE_SRC))
+$(BUILD)/gate-engine: $(call objs,$(MAIN_SRC) $(RUN_SRC) $(VM_SRC) $(PG_SRC) $(RING_SRC) $(BASE_SRC))
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -ljansson -lmxml
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lseccomp
 
 # What tenants' code runs in holds Lua and nothing that could reach out: no client library is linked.
-$(BUILD)/gate-audit: $(call objs,$(AUDIT_SRC) $(VM_SRC) $(BASE_SRC))
+$(BUILD)/gate-audit: $(call objs,$(AUDIT_SRC) $(VM_SRC) $(RING_SRC) $(BASE_SRC))
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -l:liblua5.4.a -l:libjansson.a -ldl -lm
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -l:liblua5.4.a -l:libjansson.a -l:libseccomp.a -ldl -lm
 
 $(BUILD)/roster-solver: $(call objs,$(ROSTER_SRC) $(BASE_SRC))
 	@echo '  LINK  $@'
@@ -127,7 +128,7 @@ $(BUILD)/modules/testkit.so: $(BUILD)/obj/tests/lua/support/testkit.o
 $(BUILD)/tests/%: $(BUILD)/obj/tests/c/%.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lmxml -lpq -lcurl -lcrypto
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lmxml -lpq -lcurl -lcrypto -lseccomp
 
 # Solvers that are wrong on purpose, for the determinism gate's tests. Never sanitized: what they do would not happen then.
 $(BUILD)/tests/solvers/%: tests/solvers/%.c Makefile

@@ -12,6 +12,7 @@
 
 #include "base/frame.h"
 #include "base/text.h"
+#include "prim/ring.h"
 #include "vm/conv.h"
 #include "vm/luax.h"
 #include "vm/vm.h"
@@ -160,7 +161,11 @@ int main(void) {
     if (frame_read(0, &pending, &job, &payload, &e) == 1) {
         json_error_t where;
         plan = json_loadb(buf_str(&payload), payload.len, JSON_REJECT_DUPLICATES, &where);
-        if (plan == NULL) {
+        ring_status active;
+        ring_options rings = {.profile = RING_AUDIT};
+        if (ring_enter(&rings, &active, &e) != 0) {
+            answer = json_pack("{s:s, s:[], s:o}", "status", "ERROR", "violations", "error", error_json(&e));
+        } else if (plan == NULL) {
             err_set(&e, "audit_plan", "the plan is not JSON: %s", where.text);
             answer = json_pack("{s:s, s:[], s:o}", "status", "ERROR", "violations", "error", error_json(&e));
         } else {

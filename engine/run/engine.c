@@ -29,6 +29,8 @@ void engine_task_free(engine_task *t) {
     json_decref(t->job);
     json_decref(t->commands);
     json_decref(t->head);
+    free(t->paths);
+    free(t->script_dir);
     *t = (engine_task){0};
 }
 
@@ -40,7 +42,11 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
     t->commands = target_commands(r, t->head, &s->tree);
     book_options bo = {.head = t->head, .config = r->cfg->doc, .strict = r->strict};
     t->pool.book = book_new(&bo);
-    if (t->job == NULL || t->commands == NULL || t->pool.book == NULL) {
+    size_t npaths = 0;
+    const char *slash = script != NULL ? strrchr(script, '/') : NULL;
+    t->script_dir = strndup(slash != NULL ? script : "/nonexistent", slash > script ? (size_t)(slash - script) : 12);
+    t->paths = t->job != NULL ? target_paths(t->job, s->stdlib_dir, t->script_dir, &s->tree, &npaths) : NULL;
+    if (t->paths == NULL || t->script_dir == NULL || t->commands == NULL || t->pool.book == NULL) {
         engine_task_free(t);
         return err_set(e, "out_of_memory", "out of memory");
     }
@@ -53,7 +59,9 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
                                     .script = script,
                                     .stdlib_dir = s->stdlib_dir,
                                     .modules_dir = s->tree.modules,
-                                    .memory_bytes = memory};
+                                    .memory_bytes = memory,
+                                    .paths = t->paths,
+                                    .npaths = npaths};
     t->pool.broker = (broker_options){.commands = t->commands,
                                       .audits = audits ? s->target.audits : NULL,
                                       .hosts = s->target.hosts,
@@ -336,13 +344,27 @@ static void show_target(engine_run_state *s) {
     free(line);
 }
 
+/* --require-sandbox: a run that could not be contained must not begin. */
+static int require_rings(err *e) {
+    ring_status has;
+    ring_probe(&has);
+    if (has.landlock && has.seccomp && !has.sanitizer) {
+        return 0;
+    }
+    err_set(e, "sandbox_missing", "--require-sandbox: this %s lacks %s", has.sanitizer ? "build" : "kernel",
+            has.sanitizer   ? "the kernel rings: it is a sanitizer build"
+            : !has.landlock ? "Landlock"
+                            : "seccomp filters");
+    return err_fix(e, "run on a kernel with Landlock (Linux 5.13) and seccomp; gate-engine version says what there is");
+}
+
 int engine_open_offline(engine_run_state *s, const run_request *r, err *e) {
     *s = (engine_run_state){.r = r, .started = clock_ms_exact(), .said = json_array()};
     s->report = report_new(r);
     if (s->report == NULL || s->said == NULL) {
         return err_set(e, "out_of_memory", "out of memory");
     }
-    if (signals_install(e) != 0 || paths_find(&s->tree, e) != 0) {
+    if (signals_install(e) != 0 || paths_find(&s->tree, e) != 0 || (r->require_sandbox && require_rings(e) != 0)) {
         return -1;
     }
     s->audit_program = fs_join(s->tree.libexec, "gate-audit");
@@ -391,7 +413,13 @@ static int exit_for(const err *e) {
     if (signals_flag != 0) {
         return signals_exit_code();
     }
-    return strcmp(e->code, "tenant_unknown") == 0 || strcmp(e->code, "only_unknown") == 0 ? EXIT_USAGE : EXIT_BROKEN;
+    static const char *const USAGE[] = {"tenant_unknown", "only_unknown", "sandbox_missing", NULL};
+    for (size_t i = 0; USAGE[i] != NULL; i++) {
+        if (strcmp(e->code, USAGE[i]) == 0) {
+            return EXIT_USAGE;
+        }
+    }
+    return EXIT_BROKEN;
 }
 
 int engine_gates(engine_run_state *s, err *e) {

@@ -16,7 +16,9 @@
 typedef struct engine_task {
     pool_task pool;
     json_t *job, *commands, *head;
-    bool shown; /* progress has named it */
+    ring_path *paths;
+    char *script_dir; /* may hold modules of the script's own */
+    bool shown;       /* progress has named it */
 } engine_task;
 
 typedef struct engine_run_state {

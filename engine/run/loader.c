@@ -18,6 +18,7 @@
 #include "base/fs.h"
 #include "base/paths.h"
 #include "gen/builtin_hashes.h"
+#include "prim/ring.h"
 #include "run/child.h"
 #include "run/signals.h"
 #include "vm/conv.h"
@@ -315,7 +316,9 @@ static int run_loader(load_fn load, const char *path, const char *stdlib_dir, js
     if (side == 1) {
         err inner;
         err_clear(&inner);
-        json_t *loaded = load(path, stdlib_dir, &tree, &inner);
+        ring_status active;
+        ring_options rings = {.profile = RING_LOADER, .paths = (ring_path[]){{.path = "/"}}, .npaths = 1};
+        json_t *loaded = ring_enter(&rings, &active, &inner) == 0 ? load(path, stdlib_dir, &tree, &inner) : NULL;
         reply(LOADER_CHANNEL, loaded, &inner);
         _exit(0);
     }

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/paths.h"
 #include "prim/pg.h"
+#include "prim/ring.h"
 #include "run/broker.h"
 #include "run/engine.h"
 
@@ -38,6 +39,10 @@ int target_add_audit(target *t, const char *path, err *e);
 /* A worker's job (stdlib/internal/runner.lua) for one gate of the request: its options, and of the configuration what
  * its head declares. New reference; NULL out of memory. */
 json_t *target_job(const target *t, const run_request *r, const json_t *gate, const char *mode);
+/* What a worker with this job may read and write; directories that it is to write to are made. The paths are the job's
+ * and the other arguments'; free the array alone. */
+ring_path *target_paths(const json_t *job, const char *stdlib_dir, const char *script_dir, const paths *tree,
+                        size_t *n);
 /* The commands a gate declared, with its pack's solver where it needs one; new reference. */
 json_t *target_commands(const run_request *r, const json_t *head, const paths *tree);
 

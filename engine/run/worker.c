@@ -47,6 +47,13 @@ static int run(vm *v, const worker_setup *s, err *e) {
     return vm_call(v, 3, 0, e);
 }
 
+/* From here on nothing of the script runs outside of the kernel's rings. */
+static int enter_rings(const worker_setup *s, err *e) {
+    ring_status active;
+    ring_options o = {.profile = RING_GATE, .paths = s->paths, .npaths = s->npaths};
+    return ring_enter(&o, &active, e);
+}
+
 _Noreturn void worker_main(const worker_setup *s) {
     err e;
     char *script_dir = s->script != NULL ? dir_of(s->script) : NULL;
@@ -56,7 +63,7 @@ _Noreturn void worker_main(const worker_setup *s) {
                     .script_dir = script_dir,
                     .modules_dir = s->modules_dir,
                     .print = print_line};
-    vm *v = vm_new(&o, &e);
+    vm *v = enter_rings(s, &e) == 0 ? vm_new(&o, &e) : NULL;
     int rc = v != NULL ? run(v, s, &e) : -1;
     if (rc == 0 && vm_memory_hit(v)) {
         rc = err_set(&e, "script_memory", "the script hit its memory limit of %zu MB and went on",

@@ -5,6 +5,8 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#include "prim/ring.h"
+
 typedef struct worker_setup {
     const json_t
         *job; /* what runner.lua reads (its head describes it); holds credentials of declared capabilities only */
@@ -12,6 +14,8 @@ typedef struct worker_setup {
     const char *stdlib_dir;
     const char *modules_dir;
     size_t memory_bytes;
+    const ring_path *paths; /* what it may read and write, beside the system's libraries */
+    size_t npaths;
 } worker_setup;
 
 /* In the forked child, after child_fork returned 1: runs and never returns. The channel to the supervisor is descriptor

@@ -1,0 +1,223 @@
+#include "prim/ring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "prim/ring_lists.h"
+
+/* Of newer headers than Debian 12's (include/uapi/linux/landlock.h). */
+#define FS_REFER (1ULL << 13)     /* ABI 2 */
+#define FS_TRUNCATE (1ULL << 14)  /* ABI 3 */
+#define FS_IOCTL_DEV (1ULL << 15) /* ABI 5 */
+#define NET_BIND_TCP (1ULL << 0)  /* ABI 4 */
+#define NET_CONNECT_TCP (1ULL << 1)
+#define SCOPE_ABSTRACT_UNIX (1ULL << 0) /* ABI 6 */
+#define SCOPE_SIGNAL (1ULL << 1)
+#define RULE_NET_PORT 2
+
+struct ruleset_attr {
+    uint64_t handled_access_fs;
+    uint64_t handled_access_net;
+    uint64_t scoped;
+};
+
+struct net_port_attr {
+    uint64_t allowed_access;
+    uint64_t port;
+};
+
+#define FS_READ (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define FS_WRITE                                                                                                       \
+    (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |                  \
+     LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG)
+#define FS_ABI1                                                                                                        \
+    (FS_READ | FS_WRITE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | \
+     LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM)
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
+static int landlock_abi(void) {
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    return abi < 0 ? 0 : (int)abi;
+}
+
+void ring_probe(ring_status *s) {
+    int abi = landlock_abi();
+    *s = (ring_status){.landlock_abi = abi,
+                       .landlock = abi > 0,
+                       .landlock_net = abi >= 4,
+                       .seccomp = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0,
+                       .sanitizer = SANITIZED};
+}
+
+static uint64_t handled_fs(int abi) {
+    return FS_ABI1 | (abi >= 2 ? FS_REFER : 0) | (abi >= 3 ? FS_TRUNCATE : 0) | (abi >= 5 ? FS_IOCTL_DEV : 0);
+}
+
+static int allow_path(int ruleset, const ring_path *p, uint64_t handled, err *e) {
+    struct landlock_path_beneath_attr rule = {.parent_fd = open(p->path, O_PATH | O_CLOEXEC)};
+    if (rule.parent_fd < 0) {
+        return errno == ENOENT || errno == ENOTDIR || errno == EACCES
+                   ? 0
+                   : err_errno(e, "ring_landlock", "cannot open %s to allow it", p->path);
+    }
+    struct stat st;
+    uint64_t access = FS_READ | (p->write ? FS_WRITE | FS_REFER | FS_TRUNCATE : 0);
+    if (fstat(rule.parent_fd, &st) == 0 && !S_ISDIR(st.st_mode)) {
+        access &=
+            LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE;
+    }
+    rule.allowed_access = access & handled;
+    long rc = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+    int saved = errno;
+    close(rule.parent_fd);
+    errno = saved;
+    return rc == 0 ? 0 : err_errno(e, "ring_landlock", "cannot allow %s", p->path);
+}
+
+static int allow_ports(int ruleset, const ring_options *o, err *e) {
+    for (size_t i = 0; i < o->nports; i++) {
+        struct net_port_attr rule = {.allowed_access = NET_CONNECT_TCP, .port = o->tcp_ports[i]};
+        if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) != 0) {
+            return err_errno(e, "ring_landlock", "cannot allow port %u", o->tcp_ports[i]);
+        }
+    }
+    return 0;
+}
+
+static int enter_landlock(const ring_options *o, ring_status *s, err *e) {
+    int abi = s->landlock_abi;
+    struct ruleset_attr attr = {.handled_access_fs = handled_fs(abi)};
+    bool any_port = o->profile == RING_GATE && o->tcp_ports == NULL;
+    if (abi >= 4) {
+        attr.handled_access_net = NET_BIND_TCP | (any_port ? 0 : NET_CONNECT_TCP);
+    }
+    if (abi >= 6) {
+        attr.scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL;
+    }
+    /* An older kernel takes a shorter struct: its size says which fields there are. */
+    size_t size = abi >= 6 ? sizeof attr : abi >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t);
+    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
+    if (ruleset < 0) {
+        return err_errno(e, "ring_landlock", "cannot make a Landlock rule set (ABI %d)", abi);
+    }
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < o->npaths; i++) {
+        rc = allow_path(ruleset, &o->paths[i], attr.handled_access_fs, e);
+    }
+    if (rc == 0 && (attr.handled_access_net & NET_CONNECT_TCP) != 0) {
+        rc = allow_ports(ruleset, o, e);
+    }
+    if (rc == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0) {
+        rc = err_errno(e, "ring_landlock", "cannot enter Landlock");
+    }
+    close(ruleset);
+    s->landlock_net = rc == 0 && attr.handled_access_net != 0;
+    return rc;
+}
+
+/* --- seccomp --- */
+
+static int add(scmp_filter_ctx f, const char *const *names) {
+    for (; *names != NULL; names++) {
+        int number = seccomp_syscall_resolve_name(*names);
+        /* A name that this architecture or library does not know is not needed there. */
+        if (number != __NR_SCMP_ERROR && seccomp_rule_add(f, SCMP_ACT_ALLOW, number, 0) != 0 && errno != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int add_sockets(scmp_filter_ctx f) {
+    static const int FAMILIES[] = {AF_UNIX, AF_INET, AF_INET6};
+    for (size_t i = 0; i < sizeof FAMILIES / sizeof FAMILIES[0]; i++) {
+        if (seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)FAMILIES[i])) !=
+            0) {
+            return -1;
+        }
+    }
+    return add(f, RING_SOCKET_CALLS);
+}
+
+static int add_narrow(scmp_filter_ctx f) {
+    static const unsigned long IOCTLS[] = {FIONBIO, FIONREAD};
+    for (size_t i = 0; i < sizeof IOCTLS / sizeof IOCTLS[0]; i++) {
+        if (seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, IOCTLS[i])) != 0) {
+            return -1;
+        }
+    }
+    /* Its own limits may be read or lowered; as root those of any process could be. */
+    if (seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0)) != 0) {
+        return -1;
+    }
+    /* abort() signals its own thread; no other process may be reached. */
+    return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+}
+
+/* libc falls back from clone3 and such only where the kernel seems too old to know them. */
+static int add_unknown(scmp_filter_ctx f) {
+    static const char *const NEWER[] = {"clone3", "io_uring_setup", "faccessat2", NULL};
+    for (size_t i = 0; NEWER[i] != NULL; i++) {
+        int number = seccomp_syscall_resolve_name(NEWER[i]);
+        if (number != __NR_SCMP_ERROR && strcmp(NEWER[i], "faccessat2") != 0 &&
+            seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), number, 0) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int enter_seccomp(const ring_options *o, err *e) {
+    scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    if (f == NULL) {
+        return err_set(e, "ring_seccomp", "cannot make a seccomp filter");
+    }
+    /* A tree instead of a list: each call is looked up in a few steps. */
+    (void)seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    int rc = add(f, RING_BASE_CALLS);
+    if (rc == 0 && o->profile != RING_AUDIT) {
+        rc = add(f, RING_READ_CALLS) | add_unknown(f);
+    }
+    if (rc == 0 && o->profile == RING_GATE) {
+        rc = add(f, RING_WRITE_CALLS) | add_sockets(f);
+    }
+    rc = rc == 0 ? add_narrow(f) : rc;
+    if (rc == 0) {
+        rc = seccomp_load(f);
+    }
+    seccomp_release(f);
+    if (rc != 0) {
+        errno = rc < -1 ? -rc : errno;
+        return err_errno(e, "ring_seccomp", "cannot enter the seccomp filter");
+    }
+    return 0;
+}
+
+int ring_enter(const ring_options *o, ring_status *s, err *e) {
+    ring_probe(s);
+    if (s->sanitizer) {
+        s->landlock = s->landlock_net = s->seccomp = false;
+        return 0;
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        return err_errno(e, "ring_privileges", "cannot give up gaining privileges");
+    }
+    if (s->landlock && enter_landlock(o, s, e) != 0) {
+        return -1;
+    }
+    return s->seccomp ? enter_seccomp(o, e) : 0;
+}

@@ -1,0 +1,48 @@
+/* ring.h: the kernel's rings around a process that runs foreign code: Landlock, seccomp, and no way back to privileges.
+ *
+ * Each ring is asked for at run time and used as far as this kernel has it; what is missing is said, never assumed.
+ * Sources: landlock(7), Documentation/userspace-api/landlock.rst, seccomp(2), libseccomp's seccomp_rule_add(3). A
+ * sanitizer build enters no ring: the sanitizers need what the filters refuse. */
+#ifndef GE_PRIM_RING_H
+#define GE_PRIM_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+typedef enum {
+    RING_LOADER, /* reads scripts; talks to the supervisor */
+    RING_GATE,   /* also sockets, and files beneath what it was given */
+    RING_AUDIT   /* nothing but memory, its input and its output */
+} ring_profile;
+
+typedef struct ring_path {
+    const char *path;
+    bool write; /* else read only */
+} ring_path;
+
+typedef struct ring_options {
+    ring_profile profile;
+    const ring_path *paths; /* n of them; one that does not exist is passed over */
+    size_t npaths;
+    const uint16_t *tcp_ports; /* RING_GATE: ports it may connect to (Landlock ABI 4); NULL: any */
+    size_t nports;
+} ring_options;
+
+typedef struct ring_status {
+    int landlock_abi; /* of this kernel; 0 = none */
+    bool landlock;    /* entered, or could be */
+    bool landlock_net;
+    bool seccomp;
+    bool sanitizer; /* this build enters none */
+} ring_status;
+
+/* What this kernel has. Enters nothing. */
+void ring_probe(ring_status *s);
+/* Enters every ring the kernel has, for this process and for good. Returns 0 with *s saying which; -1 where a ring that
+ * is there cannot be entered: then the process must not go on to run foreign code. */
+int ring_enter(const ring_options *o, ring_status *s, err *e);
+
+#endif

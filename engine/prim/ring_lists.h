@@ -1,0 +1,41 @@
+/* ring_lists.h: the system calls a contained process may make; all others fail with EPERM. Used by ring.c alone.
+ *
+ * Not among them, on purpose: execve, fork, clone, ptrace, process_vm_*, kill, setuid and its like, mount, unshare,
+ * setns, bpf, perf_event_open, keyctl, userfaultfd, io_uring, open_by_handle_at, memfd_create, prctl, chmod, chown,
+ * mknod, symlink, personality. */
+#ifndef GE_PRIM_RING_LISTS_H
+#define GE_PRIM_RING_LISTS_H
+
+#include <stddef.h>
+
+/* Memory, time, its open descriptors, its end. */
+static const char *const RING_BASE_CALLS[] = {
+    "read",          "write",          "readv",           "writev",      "close",           "fstat",    "lseek",
+    "mmap",          "munmap",         "mremap",          "mprotect",    "madvise",         "brk",      "futex",
+    "clock_gettime", "clock_getres",   "gettimeofday",    "time",        "getrandom",       "exit",     "exit_group",
+    "rt_sigreturn",  "rt_sigprocmask", "rt_sigaction",    "sigaltstack", "restart_syscall", "getpid",   "gettid",
+    "sched_yield",   "rseq",           "set_robust_list", "poll",        "ppoll",           "recvfrom", "recvmsg",
+    "sendto",        "sendmsg",        "getrusage",       NULL};
+
+/* Looking up files beneath what Landlock allows, loading modules. */
+static const char *const RING_READ_CALLS[] = {
+    "open",      "openat",    "openat2",    "newfstatat", "stat",       "lstat",   "statx",
+    "access",    "faccessat", "faccessat2", "readlink",   "readlinkat", "getcwd",  "getdents64",
+    "pread64",   "preadv",    "fcntl",      "dup",        "dup2",       "dup3",    "getuid",
+    "geteuid",   "getgid",    "getegid",    "getppid",    "uname",      "sysinfo", "sched_getaffinity",
+    "getrlimit", "statfs",    "fstatfs",    "fadvise64",  NULL};
+
+/* Writing files beneath what Landlock allows. */
+static const char *const RING_WRITE_CALLS[] = {"pwrite64",  "pwritev",   "mkdir",    "mkdirat", "rename",    "renameat",
+                                               "renameat2", "unlink",    "unlinkat", "rmdir",   "ftruncate", "fsync",
+                                               "fdatasync", "fallocate", "flock",    "umask",   "link",      "linkat",
+                                               "utimensat", "pipe2",     NULL};
+
+/* Sockets; socket itself only for the families that are rules of their own. */
+static const char *const RING_SOCKET_CALLS[] = {
+    "connect",     "getsockopt",   "setsockopt", "getsockname",    "getpeername",     "sendmmsg",  "recvmmsg",
+    "shutdown",    "socketpair",   "select",     "pselect6",       "epoll_create1",   "epoll_ctl", "epoll_wait",
+    "epoll_pwait", "epoll_pwait2", "eventfd2",   "timerfd_create", "timerfd_settime", "nanosleep", "clock_nanosleep",
+    NULL};
+
+#endif
