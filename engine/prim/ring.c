@@ -75,7 +75,8 @@ static int allow_path(int ruleset, const ring_path *p, uint64_t handled, err *e)
                    : err_errno(e, "ring_landlock", "cannot open %s to allow it", p->path);
     }
     struct stat st;
-    uint64_t access = FS_READ | (p->write ? FS_WRITE | FS_REFER | FS_TRUNCATE : 0);
+    uint64_t access = p->access == RING_LIST ? LANDLOCK_ACCESS_FS_READ_DIR : FS_READ;
+    access |= p->access == RING_WRITE ? FS_WRITE | FS_REFER | FS_TRUNCATE : 0;
     if (fstat(rule.parent_fd, &st) == 0 && !S_ISDIR(st.st_mode)) {
         access &=
             LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE;

@@ -18,9 +18,15 @@ typedef enum {
     RING_AUDIT   /* nothing but memory, its input and its output */
 } ring_profile;
 
+typedef enum {
+    RING_READ, /* files and directories beneath it */
+    RING_WRITE,
+    RING_LIST /* names beneath it, no file's content */
+} ring_access;
+
 typedef struct ring_path {
     const char *path;
-    bool write; /* else read only */
+    ring_access access;
 } ring_path;
 
 typedef struct ring_options {

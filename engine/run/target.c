@@ -426,6 +426,21 @@ static json_t *job_solver(const run_request *r, const json_t *needs) {
     return json_object_get(doc(r), "solver") != NULL ? json_true() : json_pack("{s:s}", "missing", "solver");
 }
 
+/* The directories that files given as options stand in: a store of one file opens it from there. */
+static json_t *job_file_dirs(const json_t *files) {
+    json_t *out = json_array();
+    json_t *object = (json_t *)files; /* jansson's iterator takes it non-const and does not change it */
+    for (void *it = json_object_iter(object); it != NULL; it = json_object_iter_next(object, it)) {
+        const char *kind = str(json_object_iter_value(it), "kind");
+        const char *path = str(json_object_iter_value(it), "path");
+        const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+        if (kind != NULL && strcmp(kind, "file") == 0 && slash != NULL && slash > path) {
+            json_array_append_new(out, json_stringn(path, (size_t)(slash - path)));
+        }
+    }
+    return out;
+}
+
 json_t *target_job(const target *t, const run_request *r, const json_t *gate, const char *mode) {
     const json_t *head = json_object_get(gate, "head");
     const json_t *needs = json_object_get(head, "needs");
@@ -440,6 +455,7 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     if (job == NULL) {
         return NULL;
     }
+    json_object_set_new(job, "file_dirs", job_file_dirs(json_object_get(job, "files")));
     json_object_set_new(job, "failures", failures != NULL ? json_incref(failures) : json_object());
     json_object_set_new(job, "commands", commands != NULL ? json_incref(commands) : json_array());
     json_object_set_new(job, "solver", job_solver(r, needs));

@@ -29,9 +29,9 @@ static const char *const SYSTEM[] = {"/lib",
                                      "/dev/urandom"};
 enum { SYSTEM_N = sizeof SYSTEM / sizeof SYSTEM[0] };
 
-static void add(ring_path *list, size_t *n, const char *path, bool write) {
+static void add(ring_path *list, size_t *n, const char *path, ring_access access) {
     if (path != NULL) {
-        list[(*n)++] = (ring_path){.path = path, .write = write};
+        list[(*n)++] = (ring_path){.path = path, .access = access};
     }
 }
 
@@ -45,14 +45,14 @@ static void add_stores(ring_path *list, size_t *n, json_t *stores) {
             err ignored; /* what is wrong with it the store says when it is opened */
             (void)fs_mkdirs(path, 0755, &ignored);
         }
-        add(list, n, path, write);
+        add(list, n, path, write ? RING_WRITE : RING_READ);
     }
 }
 
 /* Certificates that endpoints and stores name. */
 static void add_ca_files(ring_path *list, size_t *n, json_t *specs) {
     for (void *it = json_object_iter(specs); it != NULL; it = json_object_iter_next(specs, it)) {
-        add(list, n, json_string_value(json_object_get(json_object_iter_value(it), "ca_file")), false);
+        add(list, n, json_string_value(json_object_get(json_object_iter_value(it), "ca_file")), RING_READ);
     }
 }
 
@@ -61,20 +61,26 @@ ring_path *target_paths(const json_t *job, const char *stdlib_dir, const char *s
     json_t *stores = json_object_get(job, "stores");
     json_t *files = json_object_get(job, "files");
     json_t *endpoints = json_object_get(job, "endpoints");
-    size_t most = SYSTEM_N + 8 + 2 * json_object_size(stores) + json_object_size(files) + json_object_size(endpoints);
+    size_t most =
+        SYSTEM_N + 8 + 2 * json_object_size(stores) + 2 * json_object_size(files) + json_object_size(endpoints);
     ring_path *list = calloc(most, sizeof *list);
     if (list == NULL) {
         return NULL;
     }
     *n = 0;
     for (size_t i = 0; i < SYSTEM_N; i++) {
-        add(list, n, SYSTEM[i], false);
+        add(list, n, SYSTEM[i], RING_READ);
     }
-    add(list, n, stdlib_dir, false);
-    add(list, n, tree->modules, false);
-    add(list, n, script_dir, false);
+    add(list, n, stdlib_dir, RING_READ);
+    add(list, n, tree->modules, RING_READ);
+    add(list, n, script_dir, RING_READ);
     add_stores(list, n, stores);
     add_stores(list, n, files);
+    size_t i;
+    json_t *dir;
+    json_array_foreach(json_object_get(job, "file_dirs"), i, dir) {
+        add(list, n, json_string_value(dir), RING_LIST);
+    }
     add_ca_files(list, n, stores);
     add_ca_files(list, n, endpoints);
     return list;
