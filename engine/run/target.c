@@ -427,9 +427,7 @@ static json_t *job_solver(const run_request *r, const json_t *needs) {
 }
 
 /* The directories that files given as options stand in: a store of one file opens it from there. */
-static json_t *job_file_dirs(const json_t *files) {
-    json_t *out = json_array();
-    json_t *object = (json_t *)files; /* jansson's iterator takes it non-const and does not change it */
+static void add_file_dirs(json_t *out, json_t *object) {
     for (void *it = json_object_iter(object); it != NULL; it = json_object_iter_next(object, it)) {
         const char *kind = str(json_object_iter_value(it), "kind");
         const char *path = str(json_object_iter_value(it), "path");
@@ -438,7 +436,6 @@ static json_t *job_file_dirs(const json_t *files) {
             json_array_append_new(out, json_stringn(path, (size_t)(slash - path)));
         }
     }
-    return out;
 }
 
 json_t *target_job(const target *t, const run_request *r, const json_t *gate, const char *mode) {
@@ -455,7 +452,10 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     if (job == NULL) {
         return NULL;
     }
-    json_object_set_new(job, "file_dirs", job_file_dirs(json_object_get(job, "files")));
+    json_t *dirs = json_array();
+    add_file_dirs(dirs, json_object_get(job, "files"));
+    add_file_dirs(dirs, json_object_get(job, "stores"));
+    json_object_set_new(job, "file_dirs", dirs);
     json_object_set_new(job, "failures", failures != NULL ? json_incref(failures) : json_object());
     json_object_set_new(job, "commands", commands != NULL ? json_incref(commands) : json_array());
     json_object_set_new(job, "solver", job_solver(r, needs));
