@@ -190,6 +190,7 @@ local function facts(ctx, s)
   ctx:fact("conditions", conditions)
   ctx:fact("not_applied", missing)
   ctx:fact("limits_of_conditions", notes)
+  ctx:fact("not_tried", perturb.NOT_TRIED)
 end
 
 local function solver_facts(ctx, s)

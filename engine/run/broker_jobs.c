@@ -7,9 +7,11 @@
 #include <limits.h>
 #include <netdb.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -176,6 +178,49 @@ static void base_env(env_list *env, const json_t *command) {
     env_put_all(env, json_object_get(command, "env"));
 }
 
+/* Whether children may have their addresses fixed: containers forbid it. Tried on this very thread and taken back. */
+static bool may_fix_addresses(void) {
+    int now = personality(0xffffffff);
+    if (now < 0 || personality((unsigned long)now | ADDR_NO_RANDOMIZE) < 0) {
+        return false;
+    }
+    return personality((unsigned long)now) >= 0;
+}
+
+/* The wanted one, counted round, of the processors this process may use; -1 where there is only one. */
+static int pick_processor(json_int_t wanted) {
+    cpu_set_t may;
+    if (sched_getaffinity(0, sizeof may, &may) != 0 || CPU_COUNT(&may) < 2) {
+        return -1;
+    }
+    int left = (int)((wanted % CPU_COUNT(&may) + CPU_COUNT(&may)) % CPU_COUNT(&may));
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (CPU_ISSET(i, &may) && left-- == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void perturb_process(const json_t *wish, json_t *done, json_t *not_done, child_perturb *p) {
+    char here[PATH_MAX];
+    if (json_is_string(json_object_get(wish, "cwd"))) {
+        p->cwd = getcwd(here, sizeof here) != NULL && strcmp(here, "/tmp") == 0 ? "/" : "/tmp";
+        note(done, "cwd", json_string(p->cwd));
+    }
+    if (json_is_false(json_object_get(wish, "aslr"))) {
+        p->no_aslr = may_fix_addresses();
+        note(p->no_aslr ? done : not_done, "aslr",
+             p->no_aslr ? json_false() : json_string("this system does not let a program's addresses be fixed"));
+    }
+    const json_t *cpu = json_object_get(wish, "cpu");
+    if (json_is_integer(cpu)) {
+        p->cpu = pick_processor(json_integer_value(cpu));
+        note(p->cpu >= 0 ? done : not_done, "cpu",
+             p->cpu >= 0 ? json_integer(p->cpu) : json_string("there is only one processor to choose from"));
+    }
+}
+
 /* Fills env and p from the request's perturb table and notes in j->applied what is done and what cannot be. */
 static void perturb(job *j, const json_t *wish, env_list *env, child_perturb *p, char *faketime, size_t cap) {
     *p = (child_perturb){.cpu = -1};
@@ -190,20 +235,7 @@ static void perturb(job *j, const json_t *wish, env_list *env, child_perturb *p,
         env_put_all(env, vars);
         note(done, "env", json_incref((json_t *)vars));
     }
-    if (json_is_string(json_object_get(wish, "cwd"))) {
-        p->cwd = "/tmp";
-        note(done, "cwd", json_string(p->cwd));
-    }
-    if (json_is_false(json_object_get(wish, "aslr"))) {
-        p->no_aslr = true;
-        note(done, "aslr", json_false());
-    }
-    const json_t *cpu = json_object_get(wish, "cpu");
-    if (json_is_integer(cpu)) {
-        long online = sysconf(_SC_NPROCESSORS_ONLN);
-        p->cpu = (int)(json_integer_value(cpu) % (online > 0 ? online : 1));
-        note(done, "cpu", json_integer(p->cpu));
-    }
+    perturb_process(wish, done, not_done, p);
     const char *shift = json_string_value(json_object_get(wish, "faketime"));
     if (shift != NULL && find_faketime(faketime, cap)) {
         env_put(env, "LD_PRELOAD", faketime);

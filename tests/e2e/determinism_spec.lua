@@ -23,7 +23,7 @@ local function run(options)
     argv[#argv + 1] = config
   end
   for _, word in ipairs(options.argv or {}) do argv[#argv + 1] = word end
-  local r = support.run { argv = argv, env = options.env, cwd = options.cwd }
+  local r = support.run { argv = argv, env = options.env, cwd = options.cwd, prefix = options.prefix }
   local text = support.read(report)
   r.report = text and json.decode(text)
   r.gate = r.report and r.report.gates and r.report.gates[1]
@@ -82,6 +82,13 @@ describe("the determinism proof", function()
     end
     assert.are_not.equal(r.gate.facts.conditions[2], r.gate.facts.conditions[3])
     has(r.gate.facts.limits_of_conditions.clock, "dynamically linked programs only")
+  end)
+
+  it("reports a condition that cannot be made here, and what it never tries", function()
+    local r = run { prefix = "taskset -c 0" }
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    assert.equal("there is only one processor to choose from", r.gate.facts.not_applied.cpu)
+    assert.is_truthy(r.gate.facts.not_tried["file order"])
   end)
 
   it("skips the matrix lock only because no routing pack is configured", function()

@@ -309,6 +309,27 @@ describe("the roster solver", function()
     end)
   end)
 
+  it("says so when memory runs out, wherever that is, and never gives half a plan", function()
+    if support.build:find "asan" then return end -- the sanitizer's shadow does not fit into any such limit
+    state = 11
+    local req = request(random_week(400, { 1 }))
+    local whole, short = 0, 0
+    for kilobytes = 2600, 6200, 200 do
+      local r = run(req, { prefix = ("ulimit -v %d;"):format(kilobytes) })
+      if r.code == 0 then
+        whole = whole + 1
+        assert.is_nil(auditor.problem(req, r.out))
+      elseif r.out then
+        short = short + 1
+        assert.equal(1, r.code)
+        assert.equal("out_of_memory", r.out.error.code)
+      else
+        assert.equal("", r.stdout) -- the program could not even be loaded
+      end
+    end
+    assert.is_true(whole > 0 and short > 0, ("%d whole, %d short"):format(whole, short))
+  end)
+
   it("fails when its answer cannot be written", function()
     local r = run(request { tour("a", 1, 480, 480) }, { stdout = "/dev/full" })
     assert.equal(2, r.code)

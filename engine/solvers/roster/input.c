@@ -214,8 +214,10 @@ int rs_problem_read(rs_problem *p, const char *text, size_t n, err *e) {
     json_error_t why;
     p->doc = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
     if (p->doc == NULL) {
-        err_set(e, json_error_code(&why) == json_error_out_of_memory ? "out_of_memory" : "input_json",
-                "standard input, line %d, column %d: %s", why.line, why.column, why.text);
+        if (json_error_code(&why) == json_error_out_of_memory || why.text[0] == '\0') {
+            return err_set(e, "out_of_memory", "no memory to read %zu bytes of JSON", n);
+        }
+        err_set(e, "input_json", "standard input, line %d, column %d: %s", why.line, why.column, why.text);
         return err_fix(e, "Give one JSON document without duplicate keys on standard input");
     }
     const json_t *pack = json_object_get(p->doc, "pack");

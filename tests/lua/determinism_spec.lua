@@ -1,0 +1,172 @@
+local answer = require "determinism.answer"
+local causes = require "determinism.cause"
+local diff = require "determinism.diff"
+local json = require "json"
+local perturb = require "determinism.perturb"
+
+describe("the first difference of two values", function()
+  local function first(a, b)
+    local found = diff.first(json.decode(a), json.decode(b))
+    return found and ("%s %s %s"):format(found.path, diff.show(found.left), diff.show(found.right))
+  end
+
+  it("is none where they are equal, however numbers are written", function()
+    assert.is_nil(first('{"a":[1,{"b":null}],"c":"x"}', '{"c":"x","a":[1.0,{"b":null}]}'))
+    assert.is_nil(first("[]", "[]"))
+    assert.is_nil(first("{}", "{}"))
+  end)
+
+  it("has its JSON path, with indexes from 0 and quoted odd keys", function()
+    assert.equal('$[1].driver_id "a" "b"', first('[{},{"driver_id":"a"}]', '[{},{"driver_id":"b"}]'))
+    assert.equal('$["odd key"].x 1 2', first('{"odd key":{"x":1}}', '{"odd key":{"x":2}}'))
+  end)
+
+  it("is the first in order of keys and of elements", function()
+    assert.equal("$.a 1 2", first('{"b":1,"a":1}', '{"b":2,"a":2}'))
+    assert.equal("$[0] 1 2", first("[1,1]", "[2,2]"))
+  end)
+
+  it("shows what is absent on one side", function()
+    assert.equal("$[1] 2 absent", first("[1,2]", "[1]"))
+    assert.equal("$.b absent true", first('{"a":1}', '{"a":1,"b":true}'))
+    assert.equal("$.a null false", first('{"a":null}', '{"a":false}'))
+  end)
+
+  it("tells types apart", function()
+    assert.equal('$.a 1 "1"', first('{"a":1}', '{"a":"1"}'))
+    assert.equal("$.a [1] {\"x\":1}", first('{"a":[1]}', '{"a":{"x":1}}'))
+  end)
+end)
+
+describe("a difference of rounding", function()
+  it("is one of the last digits of numbers, counted in units in the last place", function()
+    assert.equal(1, diff.rounding(0.1 + 0.2, 0.3))
+    assert.equal(1, diff.rounding(1.0, 1.0 + 2 ^ -52))
+  end)
+
+  it("is not one between integers, far numbers, equal numbers or other types", function()
+    for _, pair in ipairs { { 1000000000000, 1000000000001 }, { 1.5, 1.50001 }, { 2.5, 2.5 }, { 1.5, "1.5" }, { true, false } } do
+      assert.is_nil(diff.rounding(pair[1], pair[2]))
+    end
+  end)
+
+  it("is one inside of texts that differ in one number with a fraction only", function()
+    assert.is_truthy(diff.rounding("D1/0.30000000000000004", "D1/0.29999999999999999"))
+    assert.is_nil(diff.rounding("D1/3", "D1/4"))
+    assert.is_nil(diff.rounding("D1/0.3 a", "D1/0.30000000000000004 b"))
+    assert.is_nil(diff.rounding("0.1 0.2", "0.10000000000000002 0.20000000000000004"))
+  end)
+end)
+
+describe("lines that two texts do not share", function()
+  it("are marked with side and number, repeated lines counted", function()
+    assert.same({ "- 2: b", "+ 3: d" }, diff.lines("a\nb\nc", "a\nc\nd"))
+    assert.same({}, diff.lines("a\nb", "b\na"))
+    assert.same({ "- 2: a" }, diff.lines("a\na", "a"))
+  end)
+  it("are cut where asked, and the rest is counted", function()
+    assert.same({ "- 1: a", "… and 3 more lines" }, diff.lines("a\nb", "c\nd", 1))
+  end)
+end)
+
+describe("perturbations", function()
+  it("leave run 1 as it is, differ in each part for every other run, and differ between the runs", function()
+    assert.is_nil(perturb.merge(perturb.parts(1)))
+    local seen = {}
+    for run = 2, 100 do
+      local merged = perturb.merge(perturb.parts(run))
+      for _, key in ipairs { "TZ", "LC_ALL", "MALLOC_PERTURB_", "PYTHONHASHSEED", "GLIBC_TUNABLES" } do
+        assert.is_string(merged.env[key])
+      end
+      assert.is_truthy(merged.faketime and merged.cwd and merged.cpu)
+      assert.is_nil(seen[#merged.env.GATE_ENGINE_PERTURBATION])
+      seen[#merged.env.GATE_ENGINE_PERTURBATION] = true
+    end
+  end)
+
+  it("fix the address layout in some runs and leave it random in others", function()
+    local fixed = 0
+    for run = 2, 11 do fixed = fixed + (perturb.merge(perturb.parts(run)).aslr == false and 1 or 0) end
+    assert.equal(5, fixed)
+  end)
+end)
+
+describe("the cause of a mismatch", function()
+  --- A solver whose answer is a function of the conditions it is run under.
+  local function find(solver)
+    local reference = solver(nil)
+    return causes.find(solver, reference, perturb.parts(2))
+  end
+
+  it("is the one condition that alone changes the answer", function()
+    assert.equal("time zone", find(function(p) return p and p.env and p.env.TZ or "utc" end).name)
+    assert.equal("working directory", find(function(p) return p and p.cwd or "here" end).name)
+    assert.equal("clock", find(function(p) return p and p.faketime or "now" end).name)
+  end)
+
+  it("is the environment as such where every variable changes it", function()
+    local function size(p)
+      local n = 0
+      for name, value in pairs(p and p.env or {}) do n = n + #name + #value end
+      return tostring(n)
+    end
+    assert.equal("environment", find(size).name)
+  end)
+
+  it("is randomness where the same conditions give different answers, and addresses where fixing these helps", function()
+    local n = 0
+    local function counter()
+      n = n + 1
+      return tostring(n)
+    end
+    assert.equal("randomness", find(counter).name)
+    assert.equal("address layout", find(function(p) return p and p.aslr == false and "fixed" or counter() end).name)
+  end)
+
+  it("is unknown, and said to be, where no single condition does it", function()
+    assert.equal("unknown", find(function(p) return p and p.env and p.env.TZ and p.cwd and "both" or "one" end).name)
+  end)
+end)
+
+describe("an answer", function()
+  local tours = { { id = "a", day = 1 }, { id = "b", day = 2 } }
+  local function plan(list)
+    return { solver = { name = "x", version = "1" }, drivers = 1, seed = 94, assignments = list }
+  end
+  local function row(id, day)
+    return { driver_id = "D1", tour_instance_id = id, day = day, block_id = "D1-" .. day, block_type = "1er" }
+  end
+
+  it("is complete with every tour once", function()
+    assert.same({}, answer.problems(plan { row("a", 1), row("b", 2) }, tours, 94))
+  end)
+
+  it("has its problems named: a tour left out, one too often, one unknown, another seed", function()
+    local function texts(list, seed)
+      local out = {}
+      for _, p in ipairs(answer.problems(plan(list), tours, seed or 94)) do out[#out + 1] = p.text end
+      return table.concat(out, "; ")
+    end
+    assert.is_truthy(texts({ row("a", 1) }):find("tour b is not assigned", 1, true))
+    assert.is_truthy(texts({ row("a", 1), row("a", 1), row("b", 2) }):find("tour a is assigned 2 times", 1, true))
+    assert.is_truthy(texts({ row("a", 1), row("b", 2), row("c", 2) }):find("c", 1, true))
+    assert.is_truthy(texts({ row("a", 1), row("b", 2) }, 95):find("given seed 95", 1, true))
+    assert.is_true(#answer.problems({}, tours, 94) > 0)
+    assert.is_true(#answer.problems(plan {}, tours, 94) >= 2)
+  end)
+
+  it("has the same hashed part in whatever order its list is", function()
+    local one = answer.hashed(plan { row("b", 2), row("a", 1) })
+    assert.same(one, answer.hashed(plan { row("a", 1), row("b", 2) }))
+  end)
+
+  it("to a changed question is asked with another seed and another set of tours", function()
+    local list, seed = answer.changed(tours, 94)
+    assert.equal(95, seed)
+    assert.same({ "a" }, { list[1].id, list[2] })
+    local single = answer.changed({ tours[1] }, 94)
+    assert.are_not.equal("a", single[1].id)
+    local split = answer.changed({ tours[1], { id = "x", split_group = "g" }, { id = "y", split_group = "g" } }, 94)
+    assert.equal(1, #split)
+  end)
+end)
