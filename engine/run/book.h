@@ -32,6 +32,11 @@ void book_crash(book *b, const err *why);
 const char *book_open_check(const book *b);
 /* Names of checks and groups that --only left out, owned by the book. */
 const json_t *book_unselected(const book *b);
+/* A name given to --only was of use here? */
+bool book_selected(const book *b, const char *name);
+/* The gate ran to its end, but --only left out every check of it. */
+bool book_left_out(const book *b);
+bool book_crashed(const book *b);
 /* The results, proposals and lines of an operation or recovery: new references, arrays. */
 json_t *book_proposals(const book *b);
 json_t *book_findings(const book *b);     /* FAIL findings as recover takes them: [{check, class, object, detail}] */

@@ -48,11 +48,14 @@ local function new_context(job, send, handler)
   return ctx, setmetatable(state, Checks)
 end
 
---- Is the check among those --only names, by its own name or its group's?
+--- Is the check among those --only names, by its own name or its group's? The supervisor is told which names were of use.
 local function selected(state, name, group)
   if not state.only then return true end
   for _, wanted in ipairs(state.only) do
-    if wanted == name or wanted == group then return true end
+    if wanted == name or wanted == group then
+      state.send { t = "selected", name = wanted }
+      return true
+    end
   end
   return false
 end

@@ -174,6 +174,22 @@ describe("gate 1 on a kept platform", function()
     assert.equal(1, (run("--only", "coverage,isolation")).code)
   end)
 
+  it("answers a group that does not exist beside one that does with exit 2, not with a pass", function()
+    local result = run("--only", "coverage,nonsense")
+    assert.equal(2, result.code, result.stdout)
+    assert.truthy(result.stderr:find('no check or group is named "nonsense"', 1, true), result.stderr)
+  end)
+
+  it("leaves out the gates of a suite that have no selected check", function()
+    local file = support.tmpdir() .. "/report.json"
+    local result = engine("run", "scripts/all.lua", "--only", "coverage,database", "--report", "json=" .. file)
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+    local report = json.decode((support.must_read(file)))
+    assert.equal(2, #report.gates)
+    assert.is_false(report.approved)
+    assert.equal("The selected checks passed", report.gates[1].summary)
+  end)
+
   it("answers a misspelt group with the nearest one and exit 2", function()
     local result = run("--only", "isolaton")
     assert.equal(2, result.code)
