@@ -1,4 +1,5 @@
--- Gate 1: tenant A cannot see or change tenant B's rows, every tenant-scoped table has row-level security, and every code path sets the tenant.
+-- Gate 1: tenant A cannot see or change tenant B's rows, every tenant-scoped table has row-level security, and every code path
+-- sets the tenant.
 --
 -- usage: gate-engine run gates/rls_harness.lua --tenant acme [--only coverage,isolation] [--verbose]
 local gate = require "gate"
@@ -14,7 +15,8 @@ local SHARED = { ["platform.required_audits"] = true }
 
 --- Who the application is, as the server sees it.
 local function application(ctx)
-  return ctx.db.app:row("select current_user::text as role, rolsuper as super, rolbypassrls as bypass from pg_roles where rolname = current_user")
+  return ctx.db.app:row [[
+    select current_user::text as role, rolsuper as super, rolbypassrls as bypass from pg_roles where rolname = current_user]]
 end
 
 local function look(ctx)
@@ -68,7 +70,8 @@ end
 local function check_coverage(ctx, seen)
   local base = of_tenants(seen)
   if #base == 0 then
-    errors.raise { code = "no_tenant_tables", message = ("no table has the column %q: there is nothing to isolate"):format(seen.settings.tenant.column),
+    errors.raise { code = "no_tenant_tables",
+      message = ("no table has the column %q: there is nothing to isolate"):format(seen.settings.tenant.column),
       fix = "check database.tenant.column, database.schemas and the rights of database.admin" }
   end
   if seen.app.super or seen.app.bypass then
@@ -141,7 +144,9 @@ local function check_code_paths(ctx, seen)
   local relations = {}
   for _, t in ipairs((of_tenants(seen))) do relations[#relations + 1] = t.oid end
   local conn = ctx.db:open("admin")
-  local found, count = code_paths.watch(conn, { settings = seen.settings, role = seen.app.role, superuser = seen.superuser, relations = relations })
+  local found, count = code_paths.watch(conn, {
+    settings = seen.settings, role = seen.app.role, superuser = seen.superuser, relations = relations,
+  })
   conn:close()
   for _, f in ipairs(found) do
     ctx:fail("set_config_missing", { object = f.path, detail = f.detail, reproduce = "\\sf " .. f.path })
@@ -160,11 +165,14 @@ return gate.define {
 
   failures = {
     rls_missing = { text = "RLS policy missing on table %s", fix = "Add policy in migration" },
-    rls_not_forced = { text = "RLS is not forced on table %s", fix = "ALTER TABLE … FORCE ROW LEVEL SECURITY, so that its owner is bound too" },
+    rls_not_forced = { text = "RLS is not forced on table %s",
+      fix = "ALTER TABLE … FORCE ROW LEVEL SECURITY, so that its owner is bound too" },
     set_config_missing = { text = "set_config not called", fix = "Check code path sets tenant context" },
     cross_tenant_leak = { text = "Cross-tenant leak detected", fix = "Fix query or policy" },
-    role_bypasses_rls = { text = "The application's role %s is not bound by RLS", fix = "Give the application a role without SUPERUSER and BYPASSRLS" },
-    unclassified_table = { text = "Table %s is not classified", fix = "Add it to database.shared or database.tenant_scoped", severity = "advisory" },
+    role_bypasses_rls = { text = "The application's role %s is not bound by RLS",
+      fix = "Give the application a role without SUPERUSER and BYPASSRLS" },
+    unclassified_table = { text = "Table %s is not classified", fix = "Add it to database.shared or database.tenant_scoped",
+      severity = "advisory" },
   },
 
   run = function(ctx)
@@ -192,7 +200,8 @@ return gate.define {
           note = ("The first statement of %s must be:\n    perform set_config(%s, p_tenant::text, true);\n%s")
           :format(f.object, names.literal(seen.settings.tenant.setting), f.detail or "") })
       elseif f.class == "role_bypasses_rls" then
-        ctx:apply("Bind the application's role", { note = ("As a superuser: ALTER ROLE %s NOSUPERUSER NOBYPASSRLS;"):format(names.ident(f.object)) })
+        ctx:apply("Bind the application's role",
+          { note = ("As a superuser: ALTER ROLE %s NOSUPERUSER NOBYPASSRLS;"):format(names.ident(f.object)) })
       elseif not wanted[f.object] then
         wanted[f.object] = true
         order[#order + 1] = f.object
@@ -205,7 +214,8 @@ return gate.define {
           if sql then
             ctx:apply("Close the leak on " .. label, { sql = "BEGIN;\nSET LOCAL lock_timeout = '5s';\n" .. sql .. "\nCOMMIT;" })
           else
-            ctx:apply("Decide on " .. label, { note = "No statement of this gate closes it: look at the view, function or policy the finding names." })
+            ctx:apply("Decide on " .. label,
+              { note = "No statement of this gate closes it: look at the view, function or policy the finding names." })
           end
         end
       end

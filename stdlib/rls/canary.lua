@@ -1,7 +1,7 @@
 --- Canary rows: one row for each of two invented tenants in every table that belongs to tenants.
 --
--- Values come from the catalogue: types, enums, foreign keys, defaults, and the literals in check constraints. What cannot be made is named, with
--- what to add to database.fixtures. All of it happens in one transaction that is rolled back.
+-- Values come from the catalogue: types, enums, foreign keys, defaults, and the literals in check constraints. What cannot be
+-- made is named, with what to add to database.fixtures. All of it happens in one transaction that is rolled back.
 local errors = require "errors"
 local hash = require "hash"
 local names = require "rls.names"
@@ -38,7 +38,8 @@ function canary.uuid()
   local b = { hash.random(16):byte(1, 16) }
   b[7] = b[7] & 0x0f | 0x40
   b[9] = b[9] & 0x3f | 0x80
-  return (("%02x"):rep(4) .. "-" .. ("%02x"):rep(2) .. "-" .. ("%02x"):rep(2) .. "-" .. ("%02x"):rep(2) .. "-" .. ("%02x"):rep(6)):format(table.unpack(b))
+  local pair = ("%02x"):rep(2)
+  return (pair:rep(2) .. ("-" .. pair):rep(3) .. "-" .. pair:rep(3)):format(table.unpack(b))
 end
 
 local function by_type(column, n)
@@ -160,7 +161,8 @@ local function statement(t, values)
     end
   end
   if #columns == 0 then return ("insert into %s default values"):format(t.sql) end
-  return ("insert into %s (%s) overriding system value values (%s)"):format(t.sql, table.concat(columns, ", "), table.concat(literals, ", "))
+  return ("insert into %s (%s) overriding system value values (%s)")
+    :format(t.sql, table.concat(columns, ", "), table.concat(literals, ", "))
 end
 
 local function find_constraint(list, name)

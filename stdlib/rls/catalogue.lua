@@ -72,7 +72,8 @@ local COLUMNS = [[
    order by a.attrelid, a.attnum]]
 
 local CONSTRAINTS = [[
-  select c.conrelid::text as oid, c.conname as name, c.contype::text as type, c.confrelid::text as ref, pg_get_constraintdef(c.oid) as definition,
+  select c.conrelid::text as oid, c.conname as name, c.contype::text as type, c.confrelid::text as ref,
+         pg_get_constraintdef(c.oid) as definition,
          array(select a.attname::text from unnest(c.conkey) with ordinality k(num, i) join pg_attribute a
                  on a.attrelid = c.conrelid and a.attnum = k.num order by k.i) as columns,
          array(select a.attname::text from unnest(c.confkey) with ordinality k(num, i) join pg_attribute a
@@ -83,8 +84,10 @@ local CONSTRAINTS = [[
 
 local POLICIES = [[
   select p.polrelid::text as oid, p.polname as name, p.polpermissive as permissive,
-         case p.polcmd when 'r' then 'SELECT' when 'a' then 'INSERT' when 'w' then 'UPDATE' when 'd' then 'DELETE' else 'ALL' end as command,
-         case when p.polroles = '{0}' then array['public'] else array(select rolname::text from pg_roles where oid = any(p.polroles)) end as roles,
+         case p.polcmd when 'r' then 'SELECT' when 'a' then 'INSERT' when 'w' then 'UPDATE' when 'd' then 'DELETE'
+           else 'ALL' end as command,
+         case when p.polroles = '{0}' then array['public']
+           else array(select rolname::text from pg_roles where oid = any(p.polroles)) end as roles,
          p.polroles = '{0}' or exists (select from unnest(p.polroles) r where pg_has_role($1, r, 'MEMBER')) as applies,
          pg_get_expr(p.polqual, p.polrelid) as using, pg_get_expr(p.polwithcheck, p.polrelid) as check
     from pg_policy p order by p.polrelid, p.polname]]
@@ -166,7 +169,8 @@ local function spread_to_children(list, by_oid, of_tenants)
     for _, t in ipairs(list) do
       for _, fk in ipairs(t.foreign_keys) do
         local parent = by_oid[fk.ref]
-        if not t.scope and parent and parent ~= t and (parent.scope == "tenant" or parent.scope == "child") and parent.label ~= of_tenants then
+        local isolated = parent and (parent.scope == "tenant" or parent.scope == "child")
+        if not t.scope and isolated and parent ~= t and parent.label ~= of_tenants then
           t.scope = "child"
           t.parent_key = fk
           changed = true

@@ -1,8 +1,8 @@
 --- Code paths: does each function of the platform state the tenant before it touches tenants' rows?
 --
--- Each code path of the reference platform is called as the application, with the tenant setting cleared first. Afterwards the setting must be
--- the tenant's, and PostgreSQL's own counters say whether tenants' tables were touched. A path that only works when its caller sets the tenant
--- does not set it itself. Everything happens in one transaction that is rolled back.
+-- Each code path of the reference platform is called as the application, with the tenant setting cleared first. Afterwards the
+-- setting must be the tenant's, and PostgreSQL's own counters say whether tenants' tables were touched. A path that only works
+-- when its caller sets the tenant does not set it itself. Everything happens in one transaction that is rolled back.
 local errors = require "errors"
 local hash = require "hash"
 local json = require "json"
@@ -29,14 +29,16 @@ local function sha(text) return hash.sha256(text) end
 
 --- The workflow, one call a step, on the smallest forecast: one tour on Monday.
 local function steps(tenant)
-  local template = { line_no = 1, day = 1, start_ts = 480, end_ts = 960, duration_min = 480, work_hours = 8, tour_fingerprint = "canary", count = 1 }
+  local template = { line_no = 1, day = 1, start_ts = 480, end_ts = 960, duration_min = 480, work_hours = 8,
+    tour_fingerprint = "canary", count = 1 }
   local instance = { id = "canary-1", tour_fingerprint = "canary", instance_number = 1, day = 1, start_min = 480, end_min = 960,
     crosses_midnight = false }
   local assignment = { driver_id = "D001", tour_instance_id = "canary-1", day = 1, block_id = "D001-1", block_type = "1er" }
   local known = {}
   local function list(...) return json.encode(json.array { ... }) end
   local out = {
-    { name = "create_forecast", keep = "forecast", sql = "select platform.create_forecast($1::uuid, 'canary', $2::jsonb, $3::jsonb, $4, $4)::text",
+    { name = "create_forecast", keep = "forecast",
+      sql = "select platform.create_forecast($1::uuid, 'canary', $2::jsonb, $3::jsonb, $4, $4)::text",
       args = function() return list { line_no = 1, raw_text = "Mo 08:00-16:00", status = "PASS" }, list(template), sha "canary" end },
     { name = "expand_forecast", sql = "select platform.expand_forecast($1::uuid, $2::uuid, $3::jsonb)",
       args = function() return known.forecast, list(instance) end },
@@ -48,7 +50,8 @@ local function steps(tenant)
     out[#out + 1] = { name = "record_audit", sql = "select platform.record_audit($1::uuid, $2::uuid, $3, 'PASS', '{}'::jsonb)",
       args = function() return known.plan, audit end }
   end
-  out[#out + 1] = { name = "lock_plan", sql = "select platform.lock_plan($1::uuid, $2::uuid, 'canary')", args = function() return known.plan end }
+  out[#out + 1] = { name = "lock_plan", sql = "select platform.lock_plan($1::uuid, $2::uuid, 'canary')",
+    args = function() return known.plan end }
   return out, known, tenant
 end
 
@@ -129,7 +132,8 @@ function code_paths.watch(conn, options)
     for _, f in ipairs(expected) do
       count = count + 1
       if not driven[f.name] then
-        errors.raise { code = "path_not_driven", message = ("the code path platform.%s was not called: it is not known to this gate"):format(f.name),
+        errors.raise { code = "path_not_driven",
+          message = ("the code path platform.%s was not called: it is not known to this gate"):format(f.name),
           fix = "add it to stdlib/rls/code_paths.lua with a call that works" }
       end
     end

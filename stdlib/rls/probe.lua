@@ -80,7 +80,8 @@ local function try_form(state, t, op, form)
   -- A foreign key that forbids the change says that the row was reached.
   local reached = (control.ok and control.affected > 0) or (not control.ok and control.err.sqlstate == "23503")
   if not reached then
-    broken(state, t, ("%s: the positive control failed: %s"):format(op, control.ok and "the own tenant's row was not reached" or control.err.message))
+    local why = control.ok and "the own tenant's row was not reached" or control.err.message
+    broken(state, t, ("%s: the positive control failed: %s"):format(op, why))
     return
   end
   r.controls = r.controls + 1
@@ -126,14 +127,16 @@ local function delete_form(state, t)
   return function(who) return ("delete from %s where %s"):format(t.sql, write_where(state, t, who)) end
 end
 
---- Blind writes find what `where tenant_id = B` cannot: with WHERE the SELECT policy applies too. They touch every row, so only small tables.
+--- Blind writes find what `where tenant_id = B` cannot: with WHERE the SELECT policy applies too. They touch every row, so only
+--- small tables.
 local function blind(state, t, op, sql)
   if nobody_may(t, op) then return end
   if state.sizes[t.oid] > state.max_rows then
     local forms, proven = catalogue.canonical(t, state.settings), true
     for _, p in ipairs(catalogue.permissive(t, op:upper())) do proven = proven and forms[p.using or ""] == true end
     if not proven then
-      broken(state, t, ("blind %s: the table has more than %d rows (database.probe.max_rows) and its policies are not proven"):format(op, state.max_rows))
+      broken(state, t, ("blind %s: the table has more than %d rows (database.probe.max_rows) and its policies are not proven")
+        :format(op, state.max_rows))
     end
     return
   end
@@ -163,7 +166,8 @@ local function insert_probe(state, t)
     -- A trigger may have given the row to its own tenant: what is there afterwards decides.
     if state.count_after_insert(t) then leak(state, t, "insert", "a row of another tenant can be inserted", state.inserts[t.oid].b) end
   elseif out.err.sqlstate and out.err.sqlstate:sub(1, 2) == "23" then
-    leak(state, t, "insert", "a row of another tenant passes the policies; only a constraint stops it: " .. out.err.message, state.inserts[t.oid].b)
+    leak(state, t, "insert", "a row of another tenant passes the policies; only a constraint stops it: " .. out.err.message,
+      state.inserts[t.oid].b)
   elseif not denied(out) then
     broken(state, t, "insert: expected SQLSTATE 42501, got " .. out.err.message)
   end
@@ -172,7 +176,8 @@ end
 --- Giving an own row to another tenant.
 local function move_probe(state, t)
   if not t.tenant or nobody_may(t, "update") then return end
-  local sql = ("update %s set %s = %s where %s"):format(t.sql, names.ident(t.tenant), names.literal(state.b.key), owned_by(state, t, state.a))
+  local sql = ("update %s set %s = %s where %s")
+    :format(t.sql, names.ident(t.tenant), names.literal(state.b.key), owned_by(state, t, state.a))
   local out = attempt(state, t, sql)
   if (out.ok and out.affected > 0) or (not out.ok and out.err.sqlstate and out.err.sqlstate:sub(1, 2) == "23") then
     leak(state, t, "update", "an own row can be moved to another tenant", sql)
@@ -248,7 +253,8 @@ end
 --- Views and materialised views over tenants' rows: only reading, found by the tenant column.
 local function probe_view(state, t)
   if not t.may.select or not t.tenant then return end
-  local out = attempt(state, t, ("select 1 from %s where %s::text = %s limit 5"):format(t.sql, names.ident(t.tenant), names.literal(state.b.key)))
+  local out = attempt(state, t, ("select 1 from %s where %s::text = %s limit 5")
+    :format(t.sql, names.ident(t.tenant), names.literal(state.b.key)))
   if out.ok and out.affected > 0 then
     leak(state, t, "select", "the view shows another tenant's rows",
       ("select * from %s where %s::text <> '<tenant A>' limit 5"):format(t.sql, names.ident(t.tenant)))
