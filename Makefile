@@ -180,7 +180,7 @@ test-services: deps-services
 asan: deps-test
 	@$(MAKE) test BUILD=build-asan SANITIZE=address,undefined TEST_ENV="\
 	    ASAN_OPTIONS=detect_leaks=1:verify_asan_link_order=0:abort_on_error=0:strict_string_checks=1:detect_stack_use_after_return=1 \
-	    LSAN_OPTIONS=print_suppressions=0 \
+	    LSAN_OPTIONS=suppressions=$(CURDIR)/tests/support/lsan.supp:print_suppressions=0 \
 	    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TEST_TIMEOUT=1800 \
 	    TEST_PRELOAD=$$($(CC) -print-file-name=libasan.so)"
 
