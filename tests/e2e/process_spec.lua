@@ -1,7 +1,7 @@
 -- Processes: signals, kills, limits. Whatever ends a run, nothing of it is left and its reports say what was not evaluated.
 package.path = "tests/e2e/?.lua;" .. package.path
 local support = require "support"
-local json = require "cjson"
+local json = require "engine.json"
 
 local quote = support.quote
 

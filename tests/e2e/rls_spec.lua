@@ -1,7 +1,7 @@
 -- Gate 1 against planted defects: each must turn it to its documented failure, with fix, exit code, class, object and a way to reproduce.
 package.path = "tests/e2e/?.lua;" .. package.path
 local support = require "support"
-local json = require "cjson"
+local json = require "engine.json"
 
 local GATE = "gates/rls_harness.lua"
 
