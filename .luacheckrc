@@ -1,5 +1,5 @@
 std = "lua54"
-max_line_length = 160
+max_line_length = 140
 cache = false
 self = false
 exclude_files = { "build*/", "tests/escape/", "tests/fixtures/" }

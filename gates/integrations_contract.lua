@@ -14,9 +14,12 @@ local STEPS = {
   auth_accepts_wrong = "Stop here: the platform lets in who has no key. Look at platform.authenticate and at what calls it.",
   store_failed = "Check the store: artifacts in gate-engine.conf.lua.\n    env | grep -E '(S3|AWS|AZURE)' | sed 's/=.*/=***/'\n"
     .. "Local: the directory exists, is writable and its disk is not full.  S3: aws s3 ls s3://bucket-name/",
-  osrm_failed = "Test it by hand:\n    curl \"$OSRM_URL/health\"\nThen check network and OSRM service; endpoints.osrm in gate-engine.conf.lua.",
-  database_failed = "Test it by hand:\n    psql \"$DATABASE_URL\" -c 'select 1'\nThen check server, pooler and database.app in gate-engine.conf.lua.",
-  context_leaks = "Find where the application calls set_config(…, false) or SET: the tenant must be set with set_config(…, true) in each transaction.",
+  osrm_failed = "Test it by hand:\n    curl \"$OSRM_URL/health\"\n"
+    .. "Then check network and OSRM service; endpoints.osrm in gate-engine.conf.lua.",
+  database_failed = "Test it by hand:\n    psql \"$DATABASE_URL\" -c 'select 1'\n"
+    .. "Then check server, pooler and database.app in gate-engine.conf.lua.",
+  context_leaks = "Find where the application calls set_config(…, false) or SET: "
+    .. "the tenant must be set with set_config(…, true) in each transaction.",
 }
 
 return gate.define {
@@ -37,7 +40,8 @@ return gate.define {
     store_failed = { text = "Artifact store: %s", fix = "Check S3/Azure credentials" },
     osrm_failed = { text = "OSRM: %s", fix = "Check network, OSRM service" },
     database_failed = { text = "Database pool: %s", fix = "Check server, pooler and credentials" },
-    context_leaks = { text = "Database pool: tenant context leaks", fix = "Set the tenant with set_config(…, true) inside each transaction" },
+    context_leaks = { text = "Database pool: tenant context leaks",
+      fix = "Set the tenant with set_config(…, true) inside each transaction" },
   },
 
   run = function(ctx)
@@ -56,7 +60,8 @@ return gate.define {
       end
     end
     if next(done) then
-      ctx:apply("Rerun the gate", { note = ("gate-engine run gates/integrations_contract.lua --tenant %s --verbose"):format(ctx.tenant.code) })
+      ctx:apply("Rerun the gate",
+        { note = ("gate-engine run gates/integrations_contract.lua --tenant %s --verbose"):format(ctx.tenant.code) })
     end
   end,
 }

@@ -24,7 +24,8 @@ local function round_trip(ctx, store, key, bytes)
   end
   local back = store:get(key)
   if back ~= bytes then
-    return differs(ctx, key, ("uploaded %d bytes with SHA-256 %s, downloaded %d bytes with %s"):format(#bytes, sum, #back, hash.sha256(back)))
+    return differs(ctx, key, ("uploaded %d bytes with SHA-256 %s, downloaded %d bytes with %s")
+      :format(#bytes, sum, #back, hash.sha256(back)))
   end
 end
 
@@ -55,7 +56,8 @@ end
 
 --- What a store says when it cannot be used, in the words of the document.
 local SAYS = {
-  store_missing = "not found", store_denied = "access denied", store_full = "no space left", store_corrupt = "the bytes that came back differ",
+  store_missing = "not found", store_denied = "access denied", store_full = "no space left",
+  store_corrupt = "the bytes that came back differ",
   store_io = "connection refused", store_readonly = "read-only", http_connect = "connection refused",
 }
 

@@ -33,7 +33,8 @@ local function check_accepted(ctx, conn, key, where)
     return false
   end
   if row.tenant_code ~= ctx.tenant.code then
-    ctx:fail("auth_failed", { object = where, detail = ("the key belongs to the tenant %s, not to %s"):format(row.tenant_code, ctx.tenant.code) })
+    ctx:fail("auth_failed", { object = where,
+      detail = ("the key belongs to the tenant %s, not to %s"):format(row.tenant_code, ctx.tenant.code) })
     return false
   end
   return true

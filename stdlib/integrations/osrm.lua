@@ -7,8 +7,11 @@ local osrm = {}
 --- Two points of the golden routing dataset (lng,lat as OSRM wants them: OSRM HTTP API, "General options").
 local FROM, TO = "16.3738,48.2082", "16.4000,48.2200"
 
-local SAYS = { http_timeout = "timeout", http_connect = "connection refused", http_resolve = "name not resolved", resolve_failed = "name not resolved",
-  http_tls = "TLS failed", http_too_large = "the answer is too large", http_protocol = "the answer is not HTTP", http_redirect = "redirected elsewhere" }
+local SAYS = {
+  http_timeout = "timeout", http_connect = "connection refused", http_tls = "TLS failed",
+  http_resolve = "name not resolved", resolve_failed = "name not resolved", http_redirect = "redirected elsewhere",
+  http_too_large = "the answer is too large", http_protocol = "the answer is not HTTP",
+}
 
 local function fail(ctx, text, detail)
   ctx:fail("osrm_failed", { object = "osrm", args = { text }, detail = detail,
@@ -16,7 +19,8 @@ local function fail(ctx, text, detail)
 end
 
 local function ask(ctx)
-  return ctx.http:request { endpoint = "osrm", path = ("/route/v1/driving/%s;%s"):format(FROM, TO), query = { overview = "false" }, timeout = 10 }
+  return ctx.http:request { endpoint = "osrm", path = ("/route/v1/driving/%s;%s"):format(FROM, TO),
+    query = { overview = "false" }, timeout = 10 }
 end
 
 --- The check "osrm".
@@ -33,7 +37,8 @@ function osrm.check(ctx)
   if reply.status ~= 200 then return fail(ctx, ("HTTP status %d"):format(reply.status)) end
   local readable, answer = pcall(json.decode, reply.body)
   if not readable or type(answer) ~= "table" or answer.code ~= "Ok" then
-    return fail(ctx, "the answer cannot be read", readable and ("code %s"):format(tostring(type(answer) == "table" and answer.code)) or "not JSON")
+    return fail(ctx, "the answer cannot be read",
+      readable and ("code %s"):format(tostring(type(answer) == "table" and answer.code)) or "not JSON")
   end
   local route = type(answer.routes) == "table" and answer.routes[1]
   -- 2.3 km as the crow flies: a road is longer, and not ten times as long.

@@ -1,4 +1,5 @@
---- Before the gates: who is the tenant, and what is the target? On the embedded platform an unknown tenant is created; elsewhere it must be there.
+--- Before the gates: who is the tenant, and what is the target? On the embedded platform an unknown tenant is created;
+--- elsewhere it must be there.
 local errors = require "errors"
 
 --- "schema.table" as written in the configuration (parts may be double-quoted) to a quoted SQL name.
@@ -27,7 +28,8 @@ local SCHEMA_TEXT = [[
     union all
     select format('c %s.%s.%s %s %s', n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull)
       from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
-     where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f')
+     where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and a.attnum > 0 and not a.attisdropped
+       and c.relkind in ('r', 'p', 'v', 'm', 'f')
     union all
     select format('p %s.%s %s %s %s %s %s %s', schemaname, tablename, policyname, permissive, roles, cmd, qual, with_check) from pg_policies
     union all

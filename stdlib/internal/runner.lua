@@ -82,7 +82,8 @@ local function add_check_methods(ctx, state)
 
   function ctx:check(name, fn, options)
     if type(name) ~= "string" or type(fn) ~= "function" then
-      errors.raise { code = "bad_argument", message = "ctx:check: expected a name and a function, got " .. type(name) .. " and " .. type(fn) }
+      errors.raise { code = "bad_argument",
+        message = "ctx:check: expected a name and a function, got " .. type(name) .. " and " .. type(fn) }
     end
     local group = type(options) == "table" and options.group or nil
     if not selected(state, name, group) then
@@ -152,7 +153,8 @@ end
 
 local function refuse_missing(spec, what)
   if spec.missing then
-    errors.raise { code = "config_missing_key", message = ("%s needs %s, which the configuration does not define"):format(what, spec.missing),
+    errors.raise { code = "config_missing_key",
+      message = ("%s needs %s, which the configuration does not define"):format(what, spec.missing),
       fix = ("add %s to gate-engine.conf.lua"):format(spec.missing) }
   end
 end

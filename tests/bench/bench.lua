@@ -47,7 +47,8 @@ local function measure(commands)
 end
 
 local function cell(seconds)
-  return seconds < 0.01 and ("%.2f ms"):format(seconds * 1000) or seconds < 1 and ("%.0f ms"):format(seconds * 1000) or ("%.2f s"):format(seconds)
+  if seconds >= 1 then return ("%.2f s"):format(seconds) end
+  return (seconds < 0.01 and "%.2f ms" or "%.0f ms"):format(seconds * 1000)
 end
 
 --- One table; the first command is the peer.
@@ -71,7 +72,8 @@ local function main()
   print "Measured by `make bench` (hyperfine, one warm-up). Each table has its peer, measured in the same run, in its first line.\n"
   print(("* machine: %s, %s processors, Linux %s"):format(
     capture "sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1", capture "nproc", capture "uname -r"))
-  print(("* %s; %s; %s"):format(capture(engine .. " version | head -1"), capture(pg .. "/postgres --version"), capture "lua5.4 -v | cut -c1-9"))
+  print(("* %s; %s; %s"):format(capture(engine .. " version | head -1"), capture(pg .. "/postgres --version"),
+    capture "lua5.4 -v | cut -c1-9"))
   print(("* %d repetitions each"):format(runs))
 
   section("Start-up", "How long the program takes to start and end again, doing nothing.", {
@@ -80,9 +82,11 @@ local function main()
     { name = "`gate-engine check gates/rls_harness.lua`", command = engine .. " check gates/rls_harness.lua" },
   })
 
-  section("Database start", "A server ready for queries, and stopped again. The engine makes its template once (cold) and copies it for each run (warm).", {
+  section("Database start", "A server ready for queries, and stopped again. "
+    .. "The engine makes its template once (cold) and copies it for each run (warm).", {
     { name = "`initdb`, `pg_ctl start`, `pg_ctl stop`",
-      prepare = ("rm -rf %s/peer; mkdir %s/peer; %s true"):format(scratch, scratch, as_postgres ~= "" and ("chown postgres: " .. scratch .. "/peer;") or ""),
+      prepare = ("rm -rf %s/peer; mkdir %s/peer; %s true"):format(scratch, scratch,
+        as_postgres ~= "" and ("chown postgres: " .. scratch .. "/peer;") or ""),
       command = ("%ssh -c \"%s/initdb -D %s/peer/d -A trust -N >/dev/null"
         .. " && %s/pg_ctl -w -D %s/peer/d -l %s/peer/log -o '-k %s/peer -c listen_addresses=' start >/dev/null"
         .. " && %s/pg_ctl -w -m fast -D %s/peer/d stop >/dev/null\"")
@@ -93,7 +97,8 @@ local function main()
   })
 
   sh(engine .. " platform start")
-  local socket = capture(("GATE_ENGINE_STATE=%s %s platform status | sed -n 's/^socket: \\([^,]*\\),.*/\\1/p'"):format(quote(state), engine))
+  local socket = capture(("GATE_ENGINE_STATE=%s %s platform status | sed -n 's/^socket: \\([^,]*\\),.*/\\1/p'")
+    :format(quote(state), engine))
   local gates = { { name = "`psql -c 'select 1'`", command = ("psql -X -h %s -U postgres -d platform -c 'select 1'"):format(socket) } }
   for _, id in ipairs { "rls_harness", "determinism_proof", "golden_path_e2e", "integrations_contract" } do
     gates[#gates + 1] = { name = ("`run gates/%s.lua`"):format(id), command = ("%s run gates/%s.lua"):format(engine, id) }

@@ -9,7 +9,8 @@ describe("an installed gate-engine", function()
 
   setup(function()
     prefix = support.tmpdir() .. "/usr"
-    support.shell(("env -u LD_PRELOAD make install PREFIX=%s BUILD=%s >/dev/null"):format(quote(prefix), quote(os.getenv "BUILD" or "build")))
+    support.shell(("env -u LD_PRELOAD make install PREFIX=%s BUILD=%s >/dev/null")
+      :format(quote(prefix), quote(os.getenv "BUILD" or "build")))
   end)
 
   it("lies where the file system hierarchy wants it", function()

@@ -124,7 +124,8 @@ describe("a gate", function()
   end)
 
   it("that waits in one C call is ended as well", function()
-    local result = run(gate "ctx:check('slow', function() return (('a'):rep(30) .. 'b'):find(('a*'):rep(30) .. 'c') end)", "--timeout", "0.5")
+    local result = run(gate "ctx:check('slow', function() return (('a'):rep(30) .. 'b'):find(('a*'):rep(30) .. 'c') end)",
+      "--timeout", "0.5")
     assert.equal(3, result.code)
   end)
 
@@ -148,7 +149,8 @@ describe("a gate", function()
   end)
 
   it("that raises inside a check is an ERROR of that check, and the gate goes on", function()
-    local result, report = run(gate "ctx:check('bad', function() error({ code = 'mine', message = 'said so' }) end) ctx:check('good', function() end)")
+    local result, report = run(gate [[ctx:check('bad', function() error({ code = 'mine', message = 'said so' }) end)
+      ctx:check('good', function() end)]])
     assert.equal(3, result.code)
     assert.equal("mine", report.gates[1].checks[1].class)
     assert.equal("PASS", report.gates[1].checks[2].status)

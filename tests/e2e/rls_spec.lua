@@ -75,7 +75,8 @@ describe("gate 1 on a kept platform", function()
   end)
 
   it("leaves nothing behind in any table", function()
-    local count = [[select coalesce(sum((xpath('/row/c/text()', query_to_xml(format('select count(*) as c from %I.%I', schemaname, tablename),
+    local count = [[select coalesce(sum((xpath('/row/c/text()', query_to_xml(
+      format('select count(*) as c from %I.%I', schemaname, tablename),
       false, true, '')))[1]::text::bigint), 0) from pg_tables where schemaname in ('public', 'core')]]
     run()
     local before = psql(count)
@@ -105,7 +106,8 @@ describe("gate 1 on a kept platform", function()
   end)
 
   it("finds a policy with an escape setting that is absent in most sessions", function()
-    psql [[create policy unset_sees_all on public.audit_log for select using (coalesce(current_setting('app.current_tenant_id', true), '') = '')]]
+    psql [[create policy unset_sees_all on public.audit_log for select
+      using (coalesce(current_setting('app.current_tenant_id', true), '') = '')]]
     local check = assert_found("cross_tenant_leak", "Cross-tenant leak detected", "Fix query or policy", "public.audit_log")
     assert.truthy(check.detail:find("absent", 1, true) or check.detail:find("empty", 1, true), check.detail)
   end)
@@ -113,7 +115,8 @@ describe("gate 1 on a kept platform", function()
   it("finds a blind DELETE that WHERE would hide", function()
     psql [[drop policy tenant_isolation on public.routing_stops;
       create policy reads on public.routing_stops for select using (tenant_id::text = current_setting('app.current_tenant_id', true));
-      create policy inserts on public.routing_stops for insert with check (tenant_id::text = current_setting('app.current_tenant_id', true));
+      create policy inserts on public.routing_stops for insert
+        with check (tenant_id::text = current_setting('app.current_tenant_id', true));
       create policy updates on public.routing_stops for update using (tenant_id::text = current_setting('app.current_tenant_id', true));
       create policy deletes on public.routing_stops for delete using (true)]]
     local check = assert_found("cross_tenant_leak", "Cross-tenant leak detected", "Fix query or policy", "public.routing_stops")
@@ -122,7 +125,8 @@ describe("gate 1 on a kept platform", function()
 
   it("finds rows that can be given to another tenant", function()
     psql [[drop policy tenant_isolation on public.routing_vehicles;
-      create policy tenant_isolation on public.routing_vehicles using (tenant_id::text = current_setting('app.current_tenant_id', true)) with check (true)]]
+      create policy tenant_isolation on public.routing_vehicles
+        using (tenant_id::text = current_setting('app.current_tenant_id', true)) with check (true)]]
     local check = assert_found("cross_tenant_leak", "Cross-tenant leak detected", "Fix query or policy", "public.routing_vehicles")
     assert.truthy(check.detail:find("another tenant", 1, true), check.detail)
   end)
@@ -142,7 +146,8 @@ describe("gate 1 on a kept platform", function()
   for _, path in ipairs { "create_forecast", "expand_forecast", "store_plan", "read_plan", "record_audit", "lock_plan" } do
     it("finds that the code path " .. path .. " does not call set_config", function()
       psql(([[do $do$ declare d text; begin
-        select pg_get_functiondef(p.oid) into d from pg_proc p join pg_namespace n on n.oid = p.pronamespace where nspname = 'platform' and proname = '%s';
+        select pg_get_functiondef(p.oid) into d from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+         where nspname = 'platform' and proname = '%s';
         execute regexp_replace(d, 'perform set_config\([^;]*\);', '');
       end $do$]]):format(path))
       local check = assert_found("set_config_missing", "set_config not called", "Check code path sets tenant context", "platform." .. path)
@@ -204,7 +209,8 @@ describe("gate 1 on a kept platform", function()
       ["disabled row-level security"] = "alter table public.assignments disable row level security",
       ["missing FORCE"] = "alter table public.tours_raw no force row level security",
       ["a policy that widens"] = "create policy everybody on public.tour_instances using (true)",
-      ["a table without anything"] = "create table public.notes (id int primary key, tenant_id uuid not null); grant select on public.notes to app_user",
+      ["a table without anything"] =
+        "create table public.notes (id int primary key, tenant_id uuid not null); grant select on public.notes to app_user",
     }
 
     for title, sql in pairs(DEFECTS) do

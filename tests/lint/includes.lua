@@ -1,7 +1,8 @@
 --- Checks the layers of the code and the length of its files. Run from the repository's root: lua5.4 tests/lint/includes.lua
 --
--- C:   main → run → bind → {vm, prim} → base; vm and prim never meet. The audit program stands on vm, base and
---      the rings of prim, the solvers on base alone. Lua's headers only in vm/, bind/ and audit/. Paths are written from engine/: #include "base/buf.h".
+-- C:   main → run → bind → {vm, prim} → base; vm and prim never meet. The audit program stands on vm, base and the rings of
+--      prim, the solvers on base alone. Lua's headers only in vm/, bind/ and audit/. Paths are written from engine/:
+--      #include "base/buf.h".
 -- Lua: scripts → gates → stdlib → engine modules. engine.* and internal.* are for the stdlib alone, and every name that a
 --      literal require gives must be a module.
 -- No file over 620 lines, no C function over 70 (about 600 and 60).

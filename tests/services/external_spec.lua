@@ -103,7 +103,8 @@ describe("an external platform", function()
       local path, env = configured(postgres.url("app_user", "not-the-password"))
       env.GATE_ENGINE_CONFIG = path
       local json = support.tmpdir() .. "/report.json"
-      local r = support.run { argv = { "run", "gates/rls_harness.lua", "--tenant", "acme", "--verbose", "--report", "json=" .. json }, env = env }
+      local r = support.run { env = env,
+        argv = { "run", "gates/rls_harness.lua", "--tenant", "acme", "--verbose", "--report", "json=" .. json } }
       assert.equal(3, r.code, r.stdout .. r.stderr)
       local all = r.stdout .. r.stderr .. support.must_read(json)
       assert.is_nil(all:find("not-the-password", 1, true))
