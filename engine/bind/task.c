@@ -395,6 +395,12 @@ static int task_sleep(lua_State *L) {
     return gate_wait(L, -1, 0, (int)ceil(seconds * 1000), 0, slept);
 }
 
+/* lua: task.now() → ms. [-0, +1, -] */
+static int task_now(lua_State *L) {
+    lua_pushnumber(L, clock_ms_exact());
+    return 1;
+}
+
 static int sched_gc(lua_State *L) {
     sched *s = luax_check(L, 1, SCHED, "__gc");
     free(s->polls);
@@ -404,7 +410,7 @@ static int sched_gc(lua_State *L) {
 
 LUAX_EXPORT int luaopen_engine_task(lua_State *L);
 LUAX_EXPORT int luaopen_engine_task(lua_State *L) {
-    static const luaL_Reg functions[] = {{"map", task_map}, {"sleep", task_sleep}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"map", task_map}, {"sleep", task_sleep}, {"now", task_now}, {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", sched_gc}, {NULL, NULL}};
     luax_class(L, SCHED, none, meta);

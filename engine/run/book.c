@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "run/book_source.h"
 
 enum {
     CHECKS_MAX = 20000,
@@ -241,10 +242,28 @@ static int on_skip(book *b, const json_t *event, err *e) {
     return 0;
 }
 
-/* A report entry for an error object {code, message, detail, fix, where}. */
-static json_t *error_entry(const json_t *error) {
-    json_t *detail = clean_member(error, "detail", TEXT_MAX_);
+/* "FILE:12: `local n = plan.n + 1`", with the line itself where the place is in the script; JSON null without a place.
+ */
+static json_t *error_place(const book *b, const json_t *error) {
     json_t *where = clean_member(error, "where", NAME_MAX_);
+    const char *line;
+    size_t n = json_is_string(where) ? book_source_line(b->o.raw, json_string_value(where), &line) : 0;
+    if (n > 0) {
+        json_t *text = book_text(line, n, NAME_MAX_, false);
+        json_t *both = json_sprintf("%s: `%s`", json_string_value(where), json_string_value(text));
+        json_decref(text);
+        if (both != NULL) {
+            json_decref(where);
+            where = both;
+        }
+    }
+    return where;
+}
+
+/* A report entry for an error object {code, message, detail, fix, where}. */
+static json_t *error_entry(const book *b, const json_t *error) {
+    json_t *detail = clean_member(error, "detail", TEXT_MAX_);
+    json_t *where = error_place(b, error);
     const char *w = json_string_value(where);
     const char *d = json_string_value(detail);
     if (w != NULL) {
@@ -270,7 +289,7 @@ static int on_check_error(book *b, const json_t *event, err *e) {
         return -1;
     }
     json_decref(c->error);
-    c->error = error_entry(json_object_get(event, "error"));
+    c->error = error_entry(b, json_object_get(event, "error"));
     return c->error != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
 }
 
@@ -315,6 +334,16 @@ static int on_log(const json_t *event) {
     return 0;
 }
 
+/* What a script did, one line each; asked for with --trace, and else not even sent. */
+static int on_trace(const book *b, const json_t *event) {
+    const json_t *text = json_object_get(event, "text");
+    if (b->o.trace && json_is_string(text)) {
+        const char *id = json_string_value(json_object_get(b->o.head, "id"));
+        log_line(LOG_INFO, "trace: %s: %s", id != NULL ? id : "gate", json_string_value(text));
+    }
+    return 0;
+}
+
 static int on_proposal(book *b, const json_t *event, err *e) {
     json_t *entry = json_pack("{s:o, s:o, s:o, s:o, s:b}", "title", clean_member(event, "title", TEXT_MAX_), "sql",
                               clean_member(event, "sql", REPRODUCE_MAX), "run", clean_member(event, "run", NAME_MAX_),
@@ -353,6 +382,9 @@ int book_event(book *b, const json_t *event, err *e) {
     if (strcmp(t, "log") == 0) {
         return on_log(event);
     }
+    if (strcmp(t, "trace") == 0) {
+        return on_trace(b, event);
+    }
     if (strcmp(t, "proposal") == 0) {
         return on_proposal(b, event, e);
     }
@@ -380,10 +412,13 @@ int book_event(book *b, const json_t *event, err *e) {
     return err_set(e, "event_type", "an event of an unknown type");
 }
 
-void book_crash(book *b, const err *why) {
-    if (b->crash != NULL) {
-        return; /* the first reason is the cause, what follows are its effects */
+void book_raised(book *b, const json_t *error) {
+    if (b->crash == NULL) { /* the first reason is the cause, what follows are its effects */
+        b->crash = error_entry(b, error);
     }
+}
+
+void book_crash(book *b, const err *why) {
     json_t *error = json_pack("{s:s, s:s}", "code", why->code, "message", why->message);
     if (error != NULL && why->detail[0] != '\0') {
         json_object_set_new(error, "detail", json_string(why->detail));
@@ -391,7 +426,7 @@ void book_crash(book *b, const err *why) {
     if (error != NULL && why->fix[0] != '\0') {
         json_object_set_new(error, "fix", json_string(why->fix));
     }
-    b->crash = error_entry(error);
+    book_raised(b, error);
     json_decref(error);
 }
 

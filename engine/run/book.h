@@ -14,9 +14,11 @@
 typedef struct book book;
 
 typedef struct book_options {
-    const json_t *head;   /* of the gate, checked (head.h); outlives the book */
+    const json_t *head; /* of the gate, checked (head.h); outlives the book */
+    const json_t *raw;  /* what the loader returned, whose source an error's place is shown in; or NULL. Outlives too */
     const json_t *config; /* the configuration's document: it must prove a SKIP */
     bool strict;          /* advisories fail */
+    bool trace;           /* lines of a trace are logged; else they are dropped */
 } book_options;
 
 book *book_new(const book_options *o);
@@ -28,6 +30,8 @@ int book_event(book *b, const json_t *event, err *e);
 /* The gate could not be evaluated to its end: becomes an ERROR beside what was found. The open check, if any, is named.
  */
 void book_crash(book *b, const err *why);
+/* The same for an error object {code, message, detail, fix, where} that a worker sent. */
+void book_raised(book *b, const json_t *error);
 /* The name of a check that is open, or NULL. Owned by the book. */
 const char *book_open_check(const book *b);
 /* Names of checks and groups that --only left out, owned by the book. */

@@ -24,6 +24,7 @@ const cli_flag CLI_FLAGS[] = {
     {"config", "FILE", false, RUNS, "configuration, instead of the one that is found"},
     {"only", "NAME,…", true, RUNS, "only these checks or groups of checks; never approves"},
     {"verbose", NULL, false, RUNS, "show every check"},
+    {"trace", NULL, false, RUNS, "show each query, request, store call and command, with its time"},
     {"report", "FORMAT=FILE", true, RUNS, "write a report: json or junit; \"-\" is standard output"},
     {"strict", NULL, false, RUNS, "advisories fail the run"},
     {"jobs", "N", false, RUNS, "gates that run side by side; default: one per processor"},

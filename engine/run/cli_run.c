@@ -347,6 +347,7 @@ static int read_flags(job *j, int argc, char **argv, err *e) {
         return -1;
     }
     j->r.verbose = cli_given(&j->words, "verbose");
+    j->r.trace = cli_given(&j->words, "trace");
     j->r.strict = cli_given(&j->words, "strict");
     j->r.dry_run = cli_given(&j->words, "dry-run");
     j->r.apply = cli_given(&j->words, "apply");

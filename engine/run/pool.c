@@ -105,30 +105,6 @@ static int start(pool *p, slot *s, size_t index, err *e) {
 
 /* --- what a worker sends --- */
 
-static void take_crash(slot *s, const json_t *event) {
-    const json_t *from = json_object_get(event, "error");
-    err why;
-    err_set(&why, "script_error", "the script failed");
-    static const struct {
-        const char *key;
-        size_t at, cap;
-    } FIELDS[] = {{"code", offsetof(err, code), ERR_CODE_MAX},
-                  {"message", offsetof(err, message), ERR_TEXT_MAX},
-                  {"detail", offsetof(err, detail), ERR_TEXT_MAX},
-                  {"fix", offsetof(err, fix), ERR_TEXT_MAX}};
-    for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++) {
-        const char *text = json_string_value(json_object_get(from, FIELDS[i].key));
-        if (text != NULL) {
-            snprintf((char *)&why + FIELDS[i].at, FIELDS[i].cap, "%s", text);
-        }
-    }
-    const char *where = json_string_value(json_object_get(from, "where"));
-    if (where != NULL && why.detail[0] == '\0') {
-        err_detail(&why, "%s", where);
-    }
-    book_crash(s->task->book, &why);
-}
-
 static void take_event(pool *p, slot *s, const json_t *event, const buf *payload) {
     const char *t = json_string_value(json_object_get(event, "t"));
     err e;
@@ -137,7 +113,7 @@ static void take_event(pool *p, slot *s, const json_t *event, const buf *payload
     if (t != NULL && strcmp(t, "req") == 0) {
         rc = broker_request(s->broker, event, payload, &s->out, &e);
     } else if (t != NULL && strcmp(t, "crash") == 0) {
-        take_crash(s, event);
+        book_raised(s->task->book, json_object_get(event, "error"));
     } else if (t != NULL && strcmp(t, "say") == 0) {
         const char *text = json_string_value(json_object_get(event, "text"));
         if (p->hooks->said != NULL && text != NULL) {

@@ -460,6 +460,7 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     json_object_set_new(job, "commands", commands != NULL ? json_incref(commands) : json_array());
     json_object_set_new(job, "solver", job_solver(r, needs));
     json_object_set_new(job, "verbose", json_boolean(r->verbose));
+    json_object_set_new(job, "trace", json_boolean(r->trace));
     json_object_set_new(job, "apply", json_boolean(r->apply));
     json_t *audits = job_audits(t, needs);
     if (audits != NULL) {

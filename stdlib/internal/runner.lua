@@ -174,7 +174,7 @@ local function host_address(channel, spec)
   return channel:resolve(host)[1]
 end
 
-local function add_databases(ctx, job, channel)
+local function add_databases(ctx, job, channel, tracer)
   if not next(job.db) then return end
   local db = require "engine.db"
   local function open(role, spec, extra)
@@ -183,7 +183,8 @@ local function add_databases(ctx, job, channel)
     for k, v in pairs(spec) do options[k] = v end
     for k, v in pairs(extra or {}) do options[k] = v end
     if not options.hostaddr then options.hostaddr = host_address(channel, spec) end
-    return db.connect(options)
+    if not tracer then return db.connect(options) end
+    return tracer:connection(role, tracer:call("db." .. role .. " connects", function() return "done" end, nil, db.connect, options))
   end
   ctx.db = lazy("ctx.db", open, job.db)
   --- One more connection of a declared role: ctx.db:open("app"). The caller closes it.
@@ -209,7 +210,7 @@ local function http_client(http, channel, name, spec)
   return http.client { endpoints = { [name] = endpoint } }
 end
 
-local function add_http(ctx, job, channel)
+local function add_http(ctx, job, channel, tracer)
   if not next(job.endpoints) then return end
   local http = require "engine.http"
   local clients = {}
@@ -222,14 +223,16 @@ local function add_http(ctx, job, channel)
         fix = "name it in the head's needs.endpoints and in the configuration's endpoints" }
     end
     clients[name] = clients[name] or http_client(http, channel, name, spec)
+    if tracer then return tracer:request(clients[name], options) end
     return clients[name]:request(options)
   end
 end
 
-local function add_stores(ctx, job)
-  local function open(_, spec)
+local function add_stores(ctx, job, tracer)
+  local function open(name, spec)
     refuse_missing(spec, "ctx.store")
-    return require("engine.store").open(spec)
+    local store = require("engine.store").open(spec)
+    return tracer and tracer:store(name, store) or store
   end
   ctx.store = lazy("ctx.store", open, job.stores)
   ctx.files = lazy("ctx.files", open, job.files)
@@ -314,10 +317,15 @@ end
 local function build(job, channel, handler)
   local send = sender(channel)
   local ctx, state = new_context(job, send, handler)
+  local tracer
+  if job.trace then
+    tracer = require("internal.trace").new(send, function() return state.current[coroutine.running()] or state.current.main end)
+    channel = tracer:channel(channel)
+  end
   add_check_methods(ctx, state)
-  add_databases(ctx, job, channel)
-  add_http(ctx, job, channel)
-  add_stores(ctx, job)
+  add_databases(ctx, job, channel, tracer)
+  add_http(ctx, job, channel, tracer)
+  add_stores(ctx, job, tracer)
   add_exec(ctx, job, channel)
   add_audits(ctx, job, channel)
   add_apply(ctx, job, send, channel)

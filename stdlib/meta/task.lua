@@ -16,7 +16,10 @@ local task = {}
 ---
 --- Errors: `bad_argument`; `task_yield` when a task calls coroutine.yield itself; whatever `fn` raises.
 ---
----     local latencies = task.map(urls, 8, function(url) return http:request(url).timings.total end)
+--- ```lua
+--- local squares = task.map({ 1, 2, 3 }, 2, function(item) return item * item end)
+--- assert(squares[3] == 9 and squares.n == 3)
+--- ```
 ---@generic T, R
 ---@param list T[]
 ---@param n integer most tasks at once
@@ -27,5 +30,15 @@ function task.map(list, n, fn) end
 --- Waits. In a task the others go on meanwhile. For retries: never for hoping that something has happened by then.
 ---@param seconds number 0 to 86400
 function task.sleep(seconds) end
+
+--- Milliseconds of the monotonic clock, with fraction, from a point of no meaning: only differences say something.
+---
+--- ```lua
+--- local started = task.now()
+--- task.sleep(0.01)
+--- assert(task.now() - started >= 10)
+--- ```
+---@return number
+function task.now() end
 
 return task

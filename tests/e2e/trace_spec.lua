@@ -1,0 +1,116 @@
+local json = require "engine.json"
+local support = require "e2e.support"
+
+local run = support.run
+
+local SCRIPT = [[
+local gate = require "gate"
+local db = require "engine.db"
+return gate.define {
+  api = 1, id = "traced", name = "Traced",
+  needs = { db = { "admin", "app" }, stores = { "artifacts" } },
+  options = { out = { type = "path", access = "write", help = "where" } },
+  failures = { shown = { text = "%s" } },
+  run = function(ctx)
+    ctx:check("works", function()
+      local rows = ctx.db.admin:query("select n\n  from generate_series(1, $1::int) n", 3)
+      assert(rows.n == 3 and rows[3].n == 3)
+      assert(ctx.db.admin:value("select $1::text", "parameter-of-a-tenant") == "parameter-of-a-tenant")
+      assert(ctx.db.admin:value("select 'hunter2secret'") == "hunter2secret")
+      local got = ctx.db.admin:transaction(function(tx)
+        assert(tx:exec("create temporary table t (n int)") == 0)
+        local ok, affected = tx:try("insert into t values (1), (2)")
+        assert(ok and affected == 2)
+        local refused, why = tx:try("insert into nowhere values (1)")
+        assert(not refused and why.sqlstate == "42P01", "an expected refusal is data")
+        local out = tx:pipeline { { "select 1" }, { "selekt" } }
+        assert(out[1].ok and not out[2].ok)
+        return tx:value("select count(*) from t")
+      end, { rollback = true })
+      assert(got == 2)
+      local again <close> = ctx.db:open("app")
+      assert(again:is_open() and again:backend_pid() > 0)
+      local ok, why = pcall(function() return ctx.db.app:query("select nothing") end)
+      assert(not ok and why.code == "db_query" and why.sqlstate == "42703", "the error is the one the server gave")
+      ctx.store.artifacts:put("trace/key", "bytes")
+      assert(ctx.store.artifacts:get("trace/key") == "bytes")
+      assert(ctx.store.artifacts:delete("trace/key"))
+    end)
+  end,
+}
+]]
+
+local function has(text, ...)
+  for _, pattern in ipairs { ... } do
+    assert.is_truthy(text:find(pattern), ("expected %q in:\n%s"):format(pattern, text))
+  end
+end
+
+describe("--trace", function()
+  local dir = support.tmpdir()
+  support.write(dir .. "/traced.lua", (SCRIPT:gsub('local db = require "engine.db"\n', "")))
+  support.write(dir .. "/gate-engine.conf.lua", 'return { mail = { url = env "MAIL_URL" } }\n')
+  local env = { MAIL_URL = "smtp://gate:hunter2secret@127.0.0.1:25" }
+
+  it("shows each query with its rows and time, each store call, on standard error, and changes nothing of what a script sees", function()
+    local r = run { cwd = dir, env = env, "run", "traced.lua", "--trace" }
+    assert.are.equal(0, r.code, r.stdout .. r.stderr)
+    has(r.stderr, "trace: traced: %[works%] db%.admin connects: done, %d+%.%d%d ms\n",
+      "db%.admin:query: 3 rows, %d+%.%d%d ms: select n from generate_series%(1, %$1::int%) n\n",
+      "db%.admin:try: 2 rows, [%d.]+ ms: insert into t", "db%.admin:try: refused with db_query, [%d.]+ ms: insert into nowhere",
+      "db%.admin:pipeline 1: 1 row", "db%.admin:pipeline 2: refused with db_query", "db%.admin:transaction: ended",
+      "db%.app:query: raised db_query, [%d.]+ ms: select nothing\n",
+      "store%.artifacts:put: 5 bytes, [%d.]+ ms: trace/key\n", "store%.artifacts:get: 5 bytes", "store%.artifacts:delete: removed")
+    assert.is_nil(r.stdout:find("trace", 1, true))
+  end)
+
+  it("shows no value of a parameter, and no secret", function()
+    local r = run { cwd = dir, env = env, "run", "traced.lua", "--trace" }
+    assert.is_nil(r.stderr:find("parameter-of-a-tenant", 1, true))
+    assert.is_nil(r.stderr:find("hunter2secret", 1, true), r.stderr)
+    has(r.stderr, "select '%*%*%*'")
+  end)
+
+  it("is silent when it is not asked for", function()
+    local r = run { cwd = dir, env = env, "run", "traced.lua" }
+    assert.are.equal(0, r.code, r.stdout .. r.stderr)
+    assert.is_nil(r.stderr:find("trace", 1, true))
+  end)
+
+  it("shows what the solver did, and every gate passes under it", function()
+    local r = run { "run", "scripts/all.lua", "--trace" }
+    assert.are.equal(0, r.code, r.stdout .. r.stderr)
+    has(r.stderr, "trace: determinism_proof: %[runs identical%] command solver:roster: exit 0")
+  end)
+end)
+
+describe("a bug in a script", function()
+  local dir = support.tmpdir()
+  support.write(dir .. "/bug.lua", [[
+local gate = require "gate"
+return gate.define {
+  api = 1, id = "bug", name = "Bug",
+  run = function(ctx)
+    ctx:check("sum", function()
+      local row = {}
+      return   row.total + 1
+    end)
+    ctx:check("raised", function() error({ code = "mine", message = "said so" }) end)
+    local nothing
+    nothing.field = 1
+  end,
+}
+]])
+
+  it("is told with file, line, the line itself and the types of its values, in a check and outside of one", function()
+    local r = run { cwd = dir, "run", "bug.lua", "--report", "json=r.json" }
+    assert.are.equal(3, r.code)
+    has(r.stdout, "bug%.lua:7: attempt to perform arithmetic on a nil value %(field 'total'%)\n",
+      "bug%.lua:7: `return   row%.total %+ 1`\n", "bug%.lua:11: attempt to index a nil value %(local 'nothing'%)",
+      "bug%.lua:11: `nothing%.field = 1`\n")
+    assert.is_nil(r.stdout:find("traceback", 1, true))
+    local checks = json.decode(support.must_read(dir .. "/r.json")).gates[1].checks
+    assert.are.equal("mine", checks[2].class)
+    assert.is_truthy(checks[2].detail:find("bug.lua:9: `ctx:check", 1, true))
+  end)
+end)
