@@ -17,10 +17,12 @@
 #include "vm/luax.h"
 #include "vm/vm.h"
 
-enum { VIOLATIONS_MAX = 10000, TEXT_BYTES_MAX = 2000 };
+/* Together they stay well below a frame's bound, so that what an audit says can end in nothing but a verdict. */
+enum { VIOLATIONS_MAX = 10000, TEXT_BYTES_MAX = 2000, TEXT_TOTAL_MAX = 2 << 20 };
 
 typedef struct report {
     json_t *violations; /* owned */
+    size_t bytes;       /* of their texts */
     json_int_t more;    /* violations over the maximum: counted, not kept */
 } report;
 
@@ -50,7 +52,7 @@ static json_t *violation_text(lua_State *L, int idx) {
 static int report_violation(lua_State *L) {
     report **box = luax_check(L, 1, REPORT, "report:violation");
     report *r = *box;
-    if (json_array_size(r->violations) >= VIOLATIONS_MAX) {
+    if (json_array_size(r->violations) >= VIOLATIONS_MAX || r->bytes >= TEXT_TOTAL_MAX) {
         r->more++;
         return 0;
     }
@@ -68,6 +70,7 @@ static int report_violation(lua_State *L) {
         object = json_null();
         detail = violation_text(L, 2);
     }
+    r->bytes += json_string_length(object) + json_string_length(detail);
     json_t *entry = json_pack("{s:o, s:o}", "object", object, "detail", detail);
     if (entry == NULL || json_array_append_new(r->violations, entry) != 0) {
         r->more++;
@@ -139,6 +142,10 @@ static json_t *verdict(const json_t *job, const json_t *plan) {
         err_set(&e, "audit_shape", "the request names no source or no memory limit");
     }
     size_t found = json_array_size(r.violations);
+    if (ok && found == 0 && r.more > 0) {
+        ok = false;
+        err_set(&e, "script_memory", "the audit reported violations that there was no memory to keep");
+    }
     json_t *out =
         json_pack("{s:s, s:o?, s:o, s:I, s:o, s:I}", "status",
                   !ok                       ? "ERROR"

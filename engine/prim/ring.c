@@ -6,6 +6,7 @@
 #include <seccomp.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -169,6 +170,15 @@ static int add_narrow(scmp_filter_ctx f) {
     return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 }
 
+/* Memory that is written and memory that is run stay apart for good: no code comes into being in an audit. */
+static int add_data_memory(scmp_filter_ctx f) {
+    const struct scmp_arg_cmp not_executable = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+    return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, not_executable) != 0 ||
+                   seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, not_executable) != 0
+               ? -1
+               : 0;
+}
+
 /* libc falls back from clone3 and such only where the kernel seems too old to know them. */
 static int add_unknown(scmp_filter_ctx f) {
     static const char *const NEWER[] = {"clone3", "io_uring_setup", "faccessat2", NULL};
@@ -190,8 +200,10 @@ static int enter_seccomp(const ring_options *o, err *e) {
     /* A tree instead of a list: each call is looked up in a few steps. */
     (void)seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     int rc = add(f, RING_BASE_CALLS);
-    if (rc == 0 && o->profile != RING_AUDIT) {
-        rc = add(f, RING_READ_CALLS) | add_unknown(f);
+    if (rc == 0 && o->profile == RING_AUDIT) {
+        rc = add_data_memory(f);
+    } else if (rc == 0) {
+        rc = add(f, RING_CODE_CALLS) | add(f, RING_READ_CALLS) | add_unknown(f);
     }
     if (rc == 0 && o->profile == RING_GATE) {
         rc = add(f, RING_WRITE_CALLS) | add_sockets(f);

@@ -9,13 +9,46 @@
 #include <stddef.h>
 
 /* Memory, time, its open descriptors, its end. */
-static const char *const RING_BASE_CALLS[] = {
-    "read",          "write",          "readv",           "writev",      "close",           "fstat",    "lseek",
-    "mmap",          "munmap",         "mremap",          "mprotect",    "madvise",         "brk",      "futex",
-    "clock_gettime", "clock_getres",   "gettimeofday",    "time",        "getrandom",       "exit",     "exit_group",
-    "rt_sigreturn",  "rt_sigprocmask", "rt_sigaction",    "sigaltstack", "restart_syscall", "getpid",   "gettid",
-    "sched_yield",   "rseq",           "set_robust_list", "poll",        "ppoll",           "recvfrom", "recvmsg",
-    "sendto",        "sendmsg",        "getrusage",       NULL};
+static const char *const RING_BASE_CALLS[] = {"read",
+                                              "write",
+                                              "readv",
+                                              "writev",
+                                              "close",
+                                              "fstat",
+                                              "lseek",
+                                              "munmap",
+                                              "mremap",
+                                              "madvise",
+                                              "brk",
+                                              "futex",
+                                              "clock_gettime",
+                                              "clock_getres",
+                                              "gettimeofday",
+                                              "time",
+                                              "getrandom",
+                                              "exit",
+                                              "exit_group",
+                                              "rt_sigreturn",
+                                              "rt_sigprocmask",
+                                              "rt_sigaction",
+                                              "sigaltstack",
+                                              "restart_syscall",
+                                              "getpid",
+                                              "gettid",
+                                              "sched_yield",
+                                              "rseq",
+                                              "set_robust_list",
+                                              "poll",
+                                              "ppoll",
+                                              "recvfrom",
+                                              "recvmsg",
+                                              "sendto",
+                                              "sendmsg",
+                                              "getrusage",
+                                              NULL};
+
+/* Executable memory comes with these, for the modules; an audit loads none and gets them without PROT_EXEC. */
+static const char *const RING_CODE_CALLS[] = {"mmap", "mprotect", NULL};
 
 /* Looking up files beneath what Landlock allows, loading modules. */
 static const char *const RING_READ_CALLS[] = {

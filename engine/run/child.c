@@ -35,6 +35,19 @@ static int set_limit(int resource, uint64_t value) {
     return setrlimit(resource, &r);
 }
 
+/* The soft limit ends a process by SIGXCPU, which says why; the hard one, a second later, cannot be caught. */
+static int set_cpu_limit(uint64_t seconds) {
+    struct rlimit r;
+    if (seconds == 0) {
+        return 0;
+    }
+    if (set_limit(RLIMIT_CPU, seconds + 1) != 0 || getrlimit(RLIMIT_CPU, &r) != 0) {
+        return -1;
+    }
+    r.rlim_cur = seconds < r.rlim_max ? seconds : r.rlim_max;
+    return setrlimit(RLIMIT_CPU, &r);
+}
+
 static int apply_limits(const child_limits *l) {
     struct rlimit none = {0, 0};
     if (setrlimit(RLIMIT_CORE, &none) != 0) {
@@ -46,7 +59,7 @@ static int apply_limits(const child_limits *l) {
 #else
     uint64_t address_space = l->address_space;
 #endif
-    return set_limit(RLIMIT_AS, address_space) != 0 || set_limit(RLIMIT_CPU, l->cpu_s) != 0 ||
+    return set_limit(RLIMIT_AS, address_space) != 0 || set_cpu_limit(l->cpu_s) != 0 ||
                    set_limit(RLIMIT_FSIZE, l->file_size) != 0 || set_limit(RLIMIT_NOFILE, l->files) != 0
                ? -1
                : 0;

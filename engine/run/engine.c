@@ -58,6 +58,7 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
     bool audits = json_is_true(json_object_get(json_object_get(t->head, "needs"), "audits"));
     t->pool.id = json_string_value(json_object_get(t->head, "id"));
     t->pool.wall_s = r->timeout_s > 0 ? r->timeout_s : limit_of(r, "wall_s", 300);
+    t->pool.cpu_s = (uint64_t)limit_of(r, "cpu_s", 60);
     t->pool.alone = json_is_false(json_object_get(t->head, "parallel"));
     t->pool.worker = (worker_setup){.job = t->job,
                                     .script = script,

@@ -19,6 +19,10 @@
 #include "run/signals.h"
 
 #define PRINTED_MAX (1u << 20)
+#define EVENTS_MAX 1000000
+#define EVENT_BYTES_MAX (64u << 20)
+#define REPLIES_MAX (256u << 20)
+#define READS_AT_ONCE 16 /* then the other gates, deadlines and signals have their turn */
 #define POLL_MAX 1024
 #define IN_MAX (FRAME_JSON_MAX + FRAME_PAYLOAD_MAX + 16u)
 
@@ -29,7 +33,7 @@ typedef struct slot {
     child c;
     int channel, printed;
     buf in, out;
-    size_t printed_bytes;
+    size_t printed_bytes, events, event_bytes;
     broker *broker;
     double started;
     int64_t deadline;
@@ -83,6 +87,7 @@ static int start(pool *p, slot *s, size_t index, err *e) {
                        .keep_fd = pair[1],
                        /* Beyond Lua's own cap: results of queries and bodies of replies are held outside of it. */
                        .limits = {.address_space = 4 * (uint64_t)t->worker.memory_bytes + (512u << 20),
+                                  .cpu_s = t->cpu_s,
                                   .file_size = 1u << 30,
                                   .files = 256}};
     int side = s->broker == NULL ? err_set(e, "out_of_memory", "out of memory") : child_fork(&spec, &s->c, e);
@@ -133,8 +138,24 @@ static void take_event(pool *p, slot *s, const json_t *event, const buf *payload
     }
 }
 
-static void read_channel(pool *p, slot *s) {
-    while (s->channel >= 0 && !s->dead) {
+/* Everything a gate says is kept until its report: so much and no more. */
+static int count_event(slot *s, const json_t *event, size_t bytes, err *e) {
+    const char *t = json_string_value(json_object_get(event, "t"));
+    if (t != NULL && strcmp(t, "req") == 0) {
+        return s->out.len <= REPLIES_MAX ? 0 : err_set(e, "event_flood", "the gate asks and does not read the answers");
+    }
+    s->events++;
+    s->event_bytes += bytes;
+    if (s->events <= EVENTS_MAX && s->event_bytes <= EVENT_BYTES_MAX) {
+        return 0;
+    }
+    err_set(e, "event_flood", "the gate sent more than %d events or %u MB of them", EVENTS_MAX, EVENT_BYTES_MAX >> 20);
+    return err_fix(e, "report fewer findings, facts and log lines");
+}
+
+/* Takes what is there, in at most `reads` pieces: a worker that writes without end must not keep the others waiting. */
+static void read_channel(pool *p, slot *s, int reads) {
+    for (; reads > 0 && s->channel >= 0 && !s->dead; reads--) {
         char chunk[65536];
         ssize_t n = read(s->channel, chunk, sizeof chunk);
         if (n < 0 && errno == EINTR) {
@@ -152,8 +173,11 @@ static void read_channel(pool *p, slot *s) {
         while (rc == 1 && !s->dead) {
             json_t *event = NULL;
             buf payload = BUF_INIT;
+            size_t before = s->in.len;
             rc = frame_take(&s->in, &event, &payload, &e);
-            if (rc == 1) {
+            if (rc == 1 && count_event(s, event, before - s->in.len, &e) != 0) {
+                rc = -1;
+            } else if (rc == 1) {
                 take_event(p, s, event, &payload);
             }
             json_decref(event);
@@ -213,16 +237,23 @@ static void write_channel(slot *s) {
 static json_t *limits_of(const slot *s, const struct rusage *u, double duration_ms) {
     double cpu = (double)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) * 1e3 +
                  (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec) / 1e3;
-    return json_pack("{s:{s:I, s:I}, s:{s:f, s:f}, s:{s:f, s:n}}", "memory_bytes", "peak", s->memory_peak, "limit",
-                     (json_int_t)s->task->worker.memory_bytes, "wall_ms", "peak", duration_ms, "limit",
-                     s->task->wall_s * 1e3, "cpu_ms", "peak", cpu, "limit");
+    return json_pack("{s:{s:I, s:I}, s:{s:f, s:f}, s:{s:f, s:f}, s:{s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I}}",
+                     "memory_bytes", "peak", s->memory_peak, "limit", (json_int_t)s->task->worker.memory_bytes,
+                     "wall_ms", "peak", duration_ms, "limit", s->task->wall_s * 1e3, "cpu_ms", "peak", cpu, "limit",
+                     (double)s->task->cpu_s * 1e3, "printed_bytes", "peak", (json_int_t)s->printed_bytes, "limit",
+                     (json_int_t)PRINTED_MAX, "events", "peak", (json_int_t)s->events, "limit", (json_int_t)EVENTS_MAX,
+                     "event_bytes", "peak", (json_int_t)s->event_bytes, "limit", (json_int_t)EVENT_BYTES_MAX);
 }
 
 static void explain_end(slot *s, int status) {
     book *b = s->task->book;
     const char *open = book_open_check(b);
     err e;
-    if (WIFSIGNALED(status)) {
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
+        err_set(&e, "gate_cpu", "the gate used more than its %llu s of processor time",
+                (unsigned long long)s->task->cpu_s);
+        err_fix(&e, "find out what it computes, or raise limits.cpu_s in the configuration");
+    } else if (WIFSIGNALED(status)) {
         err_set(&e, "worker_crash", "the gate's process ended by signal %d (%s)", WTERMSIG(status),
                 strsignal(WTERMSIG(status)));
     } else if (!book_done(b) || WEXITSTATUS(status) != 0) {
@@ -237,7 +268,7 @@ static void explain_end(slot *s, int status) {
 }
 
 static void finish(pool *p, slot *s) {
-    read_channel(p, s);
+    read_channel(p, s, INT_MAX); /* its writers are gone: it has an end */
     read_printed(s);
     struct rusage usage = {0};
     int status = child_reap(&s->c, &usage);
@@ -336,7 +367,7 @@ static void step(pool *p) {
         if (s->task == NULL) {
             continue;
         }
-        read_channel(p, s);
+        read_channel(p, s, READS_AT_ONCE);
         read_printed(s);
         broker_step(s->broker, &s->out);
         write_channel(s);

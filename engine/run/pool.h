@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "run/book.h"
@@ -18,12 +19,14 @@ typedef struct pool_task {
     broker_options broker;
     book *book; /* takes the events; the caller closes it */
     double wall_s;
-    bool alone; /* runs beside no other */
+    uint64_t cpu_s; /* processor time of the worker; must not be 0 */
+    bool alone;     /* runs beside no other */
     /* out */
     bool started, finished;
     bool interrupted; /* a signal ended it, or kept it from starting */
     double duration_ms;
-    json_t *limits; /* owned by the caller: {"memory_bytes": {peak, limit}, "wall_ms": {…}, "cpu_ms": {…}} */
+    json_t *limits; /* owned by the caller: {"memory_bytes": {peak, limit}, "wall_ms", "cpu_ms", "printed_bytes",
+                       "events", "event_bytes": {…}} */
 } pool_task;
 
 typedef struct pool_hooks {

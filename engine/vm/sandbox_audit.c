@@ -3,6 +3,7 @@
  * Lua seeds its string hash by time and address, so `pairs` walks string keys in another order in each process, and a
  * table's text holds its address. Here keys come sorted (numbers, then strings by bytes) and addresses are masked. */
 #include <lauxlib.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "vm/luax.h"
@@ -12,24 +13,37 @@ static int key_rank(lua_State *L, int idx) {
     return lua_type(L, idx) == LUA_TNUMBER ? 0 : 1;
 }
 
-/* lua_CFunction(a, b): is key a before key b? */
-static int key_less(lua_State *L) {
-    int ra = key_rank(L, 1);
-    int rb = key_rank(L, 2);
+/* Is the key at a before the key at b? Numbers by value, then strings by bytes: lua_compare on them follows the locale.
+ */
+static bool key_before(lua_State *L, int a, int b) {
+    int ra = key_rank(L, a);
+    int rb = key_rank(L, b);
     if (ra != rb) {
-        lua_pushboolean(L, ra < rb);
-    } else if (ra == 0) {
-        lua_pushboolean(L, lua_compare(L, 1, 2, LUA_OPLT));
-    } else {
-        /* by bytes: lua_compare on strings follows the locale */
-        size_t na;
-        size_t nb;
-        const char *a = lua_tolstring(L, 1, &na);
-        const char *b = lua_tolstring(L, 2, &nb);
-        int c = memcmp(a, b, na < nb ? na : nb);
-        lua_pushboolean(L, c < 0 || (c == 0 && na < nb));
+        return ra < rb;
     }
+    if (ra == 0) {
+        return lua_compare(L, a, b, LUA_OPLT);
+    }
+    size_t na;
+    size_t nb;
+    const char *sa = lua_tolstring(L, a, &na);
+    const char *sb = lua_tolstring(L, b, &nb);
+    int c = memcmp(sa, sb, na < nb ? na : nb);
+    return c < 0 || (c == 0 && na < nb);
+}
+
+/* lua_CFunction(a, b) for table.sort */
+static int key_less(lua_State *L) {
+    lua_pushboolean(L, key_before(L, 1, 2));
     return 1;
+}
+
+static void check_key(lua_State *L, int idx) {
+    int t = lua_type(L, idx);
+    if (t != LUA_TNUMBER && t != LUA_TSTRING) {
+        luax_fail_fix(L, "audit_key_order", "use strings or numbers as keys",
+                      "pairs: a %s as a key has no order that is the same in every run", lua_typename(L, t));
+    }
 }
 
 /* Pushes the sorted keys of the table at idx as a list; upvalue 1 of the caller is table.sort. */
@@ -40,11 +54,7 @@ static void push_keys(lua_State *L, int idx) {
     lua_pushnil(L);
     while (lua_next(L, idx)) {
         lua_pop(L, 1);
-        int t = lua_type(L, -1);
-        if (t != LUA_TNUMBER && t != LUA_TSTRING) {
-            luax_fail_fix(L, "audit_key_order", "use strings or numbers as keys",
-                          "pairs: a %s as a key has no order that is the same in every run", lua_typename(L, t));
-        }
+        check_key(L, -1);
         lua_pushvalue(L, -1);
         lua_rawseti(L, keys, ++n);
     }
@@ -91,27 +101,32 @@ static int sorted_pairs(lua_State *L) {
     return 3;
 }
 
-/* next(t): the first key in order, or nil. next(t, k): the one after k. */
+/* next(t): the first key in order, or nil. next(t, k): the one after k, which need not be there any more. Looks through
+ * the table without a copy of its keys; who wants all of them uses pairs. */
 static int sorted_next(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 2);
-    push_keys(L, 1);
-    lua_Integer n = luaL_len(L, 3);
-    for (lua_Integer i = 1; i <= n; i++) {
-        lua_rawgeti(L, 3, i);
-        if (lua_isnil(L, 2)) {
-            lua_pushvalue(L, -1);
-            lua_rawget(L, 1);
-            return 2;
-        }
-        if (lua_rawequal(L, -1, 2)) {
-            lua_pushnil(L);
-            lua_replace(L, 2);
-        }
-        lua_pop(L, 1);
+    bool first = lua_isnil(L, 2);
+    if (!first) {
+        check_key(L, 2);
     }
-    lua_pushnil(L);
-    return 1;
+    lua_pushnil(L); /* 3: the smallest key after the one given */
+    lua_pushnil(L); /* 4: the walk's key */
+    while (lua_next(L, 1)) {
+        lua_pop(L, 1);
+        check_key(L, 4);
+        if ((first || key_before(L, 2, 4)) && (lua_isnil(L, 3) || key_before(L, 4, 3))) {
+            lua_pushvalue(L, 4);
+            lua_replace(L, 3);
+        }
+    }
+    if (lua_isnil(L, 3)) {
+        return 1;
+    }
+    lua_pushvalue(L, 3);
+    lua_pushvalue(L, 3);
+    lua_rawget(L, 1);
+    return 2;
 }
 
 /* "table", "function", … instead of a text with an address, unless the value says its text itself. */
@@ -173,7 +188,8 @@ static void set_with_sort(lua_State *L, int env, const char *name, lua_CFunction
 
 void sandbox_deterministic_base(lua_State *L, int env) {
     set_with_sort(L, env, "pairs", sorted_pairs);
-    set_with_sort(L, env, "next", sorted_next);
+    lua_pushcfunction(L, sorted_next);
+    lua_setfield(L, env, "next");
     lua_pushcfunction(L, masked_tostring);
     lua_setfield(L, env, "tostring");
 }

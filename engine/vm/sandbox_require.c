@@ -1,5 +1,4 @@
 /* sandbox_require.c: `require` limited to the standard library and the script's own directory. */
-#include <dlfcn.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,25 +25,6 @@ static bool name_ok(const char *name, size_t n) {
         start = *p == '.';
     }
     return !start;
-}
-
-static int open_c_module(lua_State *L, vm *v, const char *name) {
-    char path[4200];
-    char symbol[160];
-    snprintf(path, sizeof path, "%s/engine/%s.so", v->o.modules_dir, name + strlen("engine."));
-    snprintf(symbol, sizeof symbol, "luaopen_engine_%s", name + strlen("engine."));
-    void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* stays open as long as the process: its functions are in Lua */
-    void *found = so != NULL ? dlsym(so, symbol) : NULL;
-    if (found == NULL) {
-        return luax_fail_fix(L, "install_broken", "build or install gate-engine again",
-                             "the module %s cannot be loaded: %s", name, dlerror());
-    }
-    lua_CFunction open;
-    memcpy(&open, &found,
-           sizeof open); /* ISO C has no cast from void* to a function; POSIX dlsym's rationale does this */
-    lua_pushcfunction(L, open);
-    lua_call(L, 0, 1);
-    return 1;
 }
 
 static bool c_module_allowed(const char *name, bool trusted) {
@@ -127,7 +107,7 @@ static int load_module(lua_State *L, vm *v, const char *name, bool trusted) {
             return luax_fail_fix(L, "script_capability", "declare it in needs and use the field of ctx",
                                  "require: %s is a capability, not a module", name);
         }
-        return open_c_module(L, v, name);
+        return sandbox_native(L, v, name);
     }
     if (strncmp(name, "internal.", 9) == 0 && !trusted) {
         return luax_fail(L, "script_module", "module %s is the engine's own", name);

@@ -24,6 +24,8 @@ int sandbox_open(lua_State *L);
 vm *sandbox_vm(lua_State *L);
 /* require for an environment; upvalue 1 says whether it is the trusted one. */
 int sandbox_require(lua_State *L);
+/* Pushes the module of engine/<noun>.so ("engine.<noun>"). [-0, +1, v] */
+int sandbox_native(lua_State *L, vm *v, const char *name);
 /* What VM_AUDIT replaces so that the same input gives the same bytes; the library table is at the top. */
 void sandbox_deterministic_base(lua_State *L, int env);
 void sandbox_deterministic_string(lua_State *L, int lib);

@@ -174,6 +174,19 @@ local function host_address(channel, spec)
   return channel:resolve(host)[1]
 end
 
+--- What a script may say of a connection it opens. Where it goes and as whom is the configuration's alone: the credentials that come
+--- with it must not follow a script's wish to another host or user.
+local OPEN_OPTIONS = { readonly = "boolean", application_name = "string", connect_timeout = "number", statement_timeout_ms = "number" }
+
+local function check_open_options(extra)
+  for k, v in pairs(extra) do
+    if OPEN_OPTIONS[k] == nil or type(v) ~= OPEN_OPTIONS[k] then
+      errors.raise { code = "not_declared", message = ("ctx.db:open: the option %s is not one a script may give"):format(text_of(k)),
+        fix = "readonly, application_name, connect_timeout or statement_timeout_ms; the rest is the configuration's" }
+    end
+  end
+end
+
 local function add_databases(ctx, job, channel, tracer)
   if not next(job.db) then return end
   local db = require "engine.db"
@@ -181,7 +194,12 @@ local function add_databases(ctx, job, channel, tracer)
     refuse_missing(spec, "ctx.db." .. role)
     local options = { application_name = "gate-engine" }
     for k, v in pairs(spec) do options[k] = v end
-    for k, v in pairs(extra or {}) do options[k] = v end
+    if type(extra) == "table" then
+      local own = {} -- read once and raw: what is checked is what is used
+      for k, v in next, extra do own[k] = v end
+      check_open_options(own)
+      for k, v in next, own do options[k] = v end
+    end
     if not options.hostaddr then options.hostaddr = host_address(channel, spec) end
     if not tracer then return db.connect(options) end
     return tracer:connection(role, tracer:call("db." .. role .. " connects", function() return "done" end, nil, db.connect, options))
