@@ -8,6 +8,7 @@
 #include "run/cli.h"
 #include "run/cli_parts.h"
 #include "run/head.h"
+#include "run/lint.h"
 #include "run/loader.h"
 #include "run/script.h"
 #include "run/signals.h"
@@ -69,6 +70,50 @@ static int check_gates(const char *path, const char *label, const json_t *head) 
     return problems;
 }
 
+static int print_findings(const char *label, const json_t *findings) {
+    int problems = 0;
+    size_t i;
+    const json_t *finding;
+    json_array_foreach(findings, i, finding) {
+        bool note = json_is_true(json_object_get(finding, "note"));
+        const char *fix = json_string_value(json_object_get(finding, "fix"));
+        buf line = BUF_INIT;
+        buf_printf(&line, "%s:%d: %s%s", label, (int)json_integer_value(json_object_get(finding, "line")),
+                   note ? "note: " : "", json_string_value(json_object_get(finding, "message")));
+        print_line("", buf_str(&line));
+        buf_free(&line);
+        if (fix != NULL) {
+            print_line("  fix: ", fix);
+        }
+        problems += !note;
+    }
+    return problems;
+}
+
+/* What its source shows; returns the number of problems, notes not counted. */
+static int check_source(const char *path, const char *label, const json_t *raw, const json_t *head) {
+    err e;
+    err_clear(&e);
+    json_t *findings = json_array();
+    int count = 1;
+    if (findings == NULL) {
+        err_set(&e, "out_of_memory", "out of memory");
+        print_error(label, &e);
+    } else if (lint_script(raw, head, findings, &e) != 0) {
+        print_error(label, &e);
+    } else {
+        count = print_findings(label, findings);
+        json_array_clear(findings);
+        if (lint_luacheck(path, findings, &e) == 0) {
+            print_findings(label, findings);
+        } else {
+            log_line(LOG_WARN, "luacheck says nothing: %s", e.message);
+        }
+    }
+    json_decref(findings);
+    return count;
+}
+
 /* Returns the number of problems of one script, which it prints. */
 static int check_one(const char *name) {
     err e;
@@ -102,7 +147,7 @@ static int check_one(const char *name) {
             count = 1;
         }
     } else {
-        count = check_gates(path, label, head);
+        count = check_gates(path, label, head) + check_source(path, label, raw, head);
         if (count == 0) {
             const char *named = json_object_get(head, "id") != NULL ? "id" : "name";
             buf line = BUF_INIT;

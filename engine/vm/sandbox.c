@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "vm/allowed.h"
 #include "vm/luax.h"
 #include "vm/vm_internal.h"
 
@@ -126,17 +127,47 @@ static int safe_print(lua_State *L) {
     return 0;
 }
 
+static const struct {
+    const char *name;
+    const char *const *names;
+    const char *const *script_names; /* not in an audit */
+} LIBS[] = {{"string", STRING, NULL}, {"table", TABLE, NULL},         {"math", MATH, MATH_SCRIPT},
+            {"utf8", UTF8, NULL},     {"coroutine", COROUTINE, NULL}, {"os", NULL, OS_SCRIPT}};
+
+static bool in_list(const char *const *list, const char *name) {
+    for (; list != NULL && *list != NULL; list++) {
+        if (strcmp(*list, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool vm_allows(bool audit, const char *lib, const char *name) {
+    /* What push_env makes itself. */
+    static const char *const MADE[] = {"setmetatable", "load", "print", "require", "_G", NULL};
+    if (lib == NULL && (in_list(BASE, name) || in_list(MADE, name))) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof LIBS / sizeof LIBS[0]; i++) {
+        if (LIBS[i].names == NULL && audit) {
+            continue;
+        }
+        if (lib == NULL && strcmp(LIBS[i].name, name) == 0) {
+            return true;
+        }
+        if (lib != NULL && strcmp(LIBS[i].name, lib) == 0) {
+            return in_list(LIBS[i].names, name) || (!audit && in_list(LIBS[i].script_names, name));
+        }
+    }
+    return false;
+}
+
 /* Pushes a fresh environment: its own copies of the libraries, so that no script can change those of another. */
 static void push_env(lua_State *L, int libs, vm_profile profile, bool trusted) {
     lua_newtable(L);
     int env = lua_gettop(L);
     copy(L, libs, env, BASE);
-    static const struct {
-        const char *name;
-        const char *const *names;
-        const char *const *script_names;
-    } LIBS[] = {{"string", STRING, NULL}, {"table", TABLE, NULL},         {"math", MATH, MATH_SCRIPT},
-                {"utf8", UTF8, NULL},     {"coroutine", COROUTINE, NULL}, {"os", NULL, OS_SCRIPT}};
     for (size_t i = 0; i < sizeof LIBS / sizeof LIBS[0]; i++) {
         if (LIBS[i].names == NULL && profile == VM_AUDIT) {
             continue;
