@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/err_json.h"
 #include "base/frame.h"
 #include "base/text.h"
 #include "prim/ring.h"
@@ -107,11 +108,6 @@ static int run_audit(lua_State *L) {
     return 1;
 }
 
-static json_t *error_json(const err *e) {
-    return json_pack("{s:s, s:s, s:s, s:s}", "code", e->code, "message", e->message, "detail", e->detail, "fix",
-                     e->fix);
-}
-
 static json_t *verdict(const json_t *job, const json_t *plan) {
     err e;
     err_clear(&e);
@@ -151,7 +147,7 @@ static json_t *verdict(const json_t *job, const json_t *plan) {
                   !ok                       ? "ERROR"
                   : found > 0 || r.more > 0 ? "FAIL"
                                             : "PASS",
-                  "name", name, "violations", r.violations, "more", r.more, "error", ok ? json_null() : error_json(&e),
+                  "name", name, "violations", r.violations, "more", r.more, "error", ok ? json_null() : err_to_json(&e),
                   "memory_peak", (json_int_t)(v != NULL ? vm_memory_peak(v) : 0));
     vm_free(v);
     return out;
@@ -171,10 +167,10 @@ int main(void) {
         ring_status active;
         ring_options rings = {.profile = RING_AUDIT};
         if (ring_enter(&rings, &active, &e) != 0) {
-            answer = json_pack("{s:s, s:[], s:o}", "status", "ERROR", "violations", "error", error_json(&e));
+            answer = json_pack("{s:s, s:[], s:o}", "status", "ERROR", "violations", "error", err_to_json(&e));
         } else if (plan == NULL) {
             err_set(&e, "audit_plan", "the plan is not JSON: %s", where.text);
-            answer = json_pack("{s:s, s:[], s:o}", "status", "ERROR", "violations", "error", error_json(&e));
+            answer = json_pack("{s:s, s:[], s:o}", "status", "ERROR", "violations", "error", err_to_json(&e));
         } else {
             answer = verdict(job, plan);
         }

@@ -12,6 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+void fs_close(int *fd) {
+    if (*fd >= 0) {
+        close(*fd);
+        *fd = -1;
+    }
+}
+
 bool fs_exists(const char *path) {
     struct stat st;
     return stat(path, &st) == 0;
@@ -232,4 +239,9 @@ int fs_mkdirs(const char *path, mode_t mode, err *e) {
         part[i] = cut;
     }
     return 0;
+}
+
+char *fs_dirname(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }

@@ -24,9 +24,14 @@ int fs_remove_tree(const char *path, err *e);
 int fs_copy_tree(const char *from, const char *to, err *e);
 /* All n bytes, through interrupted calls. 0 / -1 with errno. */
 int fs_write_all(int fd, const void *bytes, size_t n);
+/* Closes *fd where it is open, and sets it to -1. */
+void fs_close(int *fd);
 bool fs_exists(const char *path);
 bool fs_is_dir(const char *path);
 /* "dir/name" in fresh memory (free it); NULL out of memory. An absolute name stands alone. */
 char *fs_join(const char *dir, const char *name);
+/* The directory part of a path in fresh memory (free it): "." where there is no slash, "/" for what lies at the root;
+ * NULL out of memory. */
+char *fs_dirname(const char *path);
 
 #endif

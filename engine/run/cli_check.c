@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "run/cli.h"
@@ -41,7 +42,7 @@ static void print_error(const char *label, const err *e) {
 
 /* Gates a suite names must be there, load, and be gates. */
 static int check_gates(const char *path, const char *label, const json_t *head) {
-    char *dir = strndup(path, (size_t)(strrchr(path, '/') - path));
+    char *dir = fs_dirname(path);
     int problems = 0;
     size_t i;
     const json_t *name;

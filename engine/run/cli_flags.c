@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fs.h"
 #include "base/text.h"
 #include "run/cli_parts.h"
 #include "run/options.h"
@@ -335,10 +336,8 @@ const char *cli_peek_script(const cli_verb *verb, int argc, char **argv) {
 /* ---- reports ---- */
 
 static bool dir_is_there(const char *file) {
-    const char *slash = strrchr(file, '/');
-    char *dir = slash == NULL ? strdup(".") : slash == file ? strdup("/") : strndup(file, (size_t)(slash - file));
-    struct stat st;
-    bool there = dir != NULL && stat(dir, &st) == 0 && S_ISDIR(st.st_mode);
+    char *dir = fs_dirname(file);
+    bool there = dir != NULL && fs_is_dir(dir);
     free(dir);
     return there;
 }

@@ -103,7 +103,7 @@ static int load_gates(job *j, err *e) {
         return err_set(e, "head_suite", "%s: expected at most %d gates, found %zu", j->main.label, GATES_MAX, count);
     }
     j->gates = calloc(count, sizeof *j->gates);
-    char *dir = strndup(j->main.path, (size_t)(strrchr(j->main.path, '/') - j->main.path));
+    char *dir = fs_dirname(j->main.path);
     int rc = j->gates != NULL && dir != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
     const json_t *name;
     json_array_foreach(names, i, name) {

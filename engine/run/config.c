@@ -109,12 +109,6 @@ static int fill_embedded(json_t *doc, err *e) {
     return rc == 0 ? 0 : err_set(e, "out_of_memory", "out of memory while reading the configuration");
 }
 
-/* The directory of an absolute path. Owned by the caller. */
-static char *dir_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
-}
-
 /* raw (may be changed) → c->doc. */
 static int complete(config *c, json_t *raw, const char *label, const char *source, err *e) {
     json_t *lines = source != NULL ? keyline_index(source) : NULL;
@@ -132,7 +126,7 @@ static int complete(config *c, json_t *raw, const char *label, const char *sourc
         rc = wrong_target(c->path != NULL ? label : NULL, e);
     }
     if (rc == 0 && c->path != NULL) {
-        char *dir = dir_of(c->path);
+        char *dir = fs_dirname(c->path);
         rc = dir != NULL ? config_paths(c->doc, dir, &src, e) : err_set(e, "out_of_memory", "out of memory");
         free(dir);
     }

@@ -47,8 +47,7 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
                        .trace = r->trace};
     t->pool.book = book_new(&bo);
     size_t npaths = 0;
-    const char *slash = script != NULL ? strrchr(script, '/') : NULL;
-    t->script_dir = strndup(slash != NULL ? script : "/nonexistent", slash > script ? (size_t)(slash - script) : 12);
+    t->script_dir = script != NULL ? fs_dirname(script) : strdup("/nonexistent");
     t->paths = t->job != NULL ? target_paths(t->job, s->stdlib_dir, t->script_dir, &s->tree, &npaths) : NULL;
     if (t->paths == NULL || t->script_dir == NULL || t->commands == NULL || t->pool.book == NULL) {
         engine_task_free(t);

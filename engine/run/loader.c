@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/err_json.h"
 #include "base/frame.h"
 #include "base/fs.h"
 #include "base/paths.h"
@@ -65,11 +66,6 @@ static json_t *module_hashes(vm *v, err *e) {
     return out;
 }
 
-static char *dir_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
-}
-
 static json_t *head_in_vm(vm *v, const char *path, err *e) {
     buf text = BUF_INIT;
     char chunk[PATH_MAX + 2];
@@ -103,7 +99,7 @@ static json_t *head_in_vm(vm *v, const char *path, err *e) {
 }
 
 static json_t *load_head(const char *path, const char *stdlib_dir, const paths *tree, err *e) {
-    char *dir = dir_of(path);
+    char *dir = fs_dirname(path);
     char *stdlib = stdlib_dir != NULL ? strdup(stdlib_dir) : fs_join(tree->share, "stdlib");
     vm_options o = {.profile = VM_SCRIPT,
                     .memory_bytes = LOADER_MEMORY,
@@ -146,7 +142,7 @@ static json_t *config_in_vm(vm *v, const char *path, const char *dir, err *e) {
 static json_t *load_config(const char *path, const char *stdlib_dir, const paths *tree, err *e) {
     (void)stdlib_dir;
     (void)tree;
-    char *dir = dir_of(path);
+    char *dir = fs_dirname(path);
     vm_options o = {.profile = VM_CONFIG, .memory_bytes = LOADER_MEMORY};
     vm *v = dir != NULL ? vm_new(&o, e) : NULL;
     json_t *out = v != NULL ? config_in_vm(v, path, dir, e) : NULL;
@@ -155,10 +151,21 @@ static json_t *load_config(const char *path, const char *stdlib_dir, const paths
     return out;
 }
 
+/* Some file systems do not say the type with the name (readdir(3)). */
+static bool is_directory(DIR *d, const struct dirent *entry) {
+    struct stat st;
+    return entry->d_type == DT_DIR ||
+           (entry->d_type == DT_UNKNOWN && fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISDIR(st.st_mode));
+}
+
 /* Appends the relative paths of all regular files below share/relative. */
 static int list_files(const char *share, const char *relative, json_t *out, err *e) {
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", share, relative);
+    int length = snprintf(path, sizeof path, "%s/%s", share, relative);
+    if (length < 0 || (size_t)length >= sizeof path) {
+        return err_set(e, "install_broken", "a path below %.200s is too long", share);
+    }
     DIR *d = opendir(path);
     if (d == NULL) {
         return err_errno(e, "install_broken", "cannot read %s", path);
@@ -173,7 +180,7 @@ static int list_files(const char *share, const char *relative, json_t *out, err 
         int n = snprintf(below, sizeof below, "%s/%s", relative, entry->d_name);
         if (n < 0 || (size_t)n >= sizeof below) {
             rc = err_set(e, "install_broken", "a path below %s is too long", path);
-        } else if (entry->d_type == DT_DIR) {
+        } else if (is_directory(d, entry)) {
             rc = list_files(share, below, out, e);
         } else if (json_array_append_new(out, json_string(below)) != 0) {
             rc = err_set(e, "out_of_memory", "out of memory");
@@ -219,14 +226,12 @@ static json_t *load_integrity(const char *path, const char *stdlib_dir, const pa
         }
         bool equal = expected != NULL && strcmp(expected, json_string_value(hex)) == 0;
         same += equal ? 1 : 0;
-        if (!equal) {
-            json_array_append(differing, file);
-        }
+        rc = equal || json_array_append(differing, file) == 0 ? 0 : err_set(e, "out_of_memory", "out of memory");
         json_decref(hex);
     }
     /* A file that is missing shows in the count: every built-in one must have been seen. */
     if (rc == 0 && same < sizeof BUILTIN_HASHES / sizeof BUILTIN_HASHES[0] && json_array_size(differing) == 0) {
-        json_array_append_new(differing, json_string("(a file this program was built with is missing)"));
+        rc = json_array_append_new(differing, json_string("(a file this program was built with is missing)"));
     }
     vm_free(v);
     json_decref(files);
@@ -238,9 +243,7 @@ static json_t *load_integrity(const char *path, const char *stdlib_dir, const pa
 }
 
 static void reply(int fd, json_t *out, const err *e) {
-    json_t *message = out != NULL ? json_pack("{s:o}", "ok", out)
-                                  : json_pack("{s:{s:s, s:s, s:s, s:s}}", "error", "code", e->code, "message",
-                                              e->message, "detail", e->detail, "fix", e->fix);
+    json_t *message = out != NULL ? json_pack("{s:o}", "ok", out) : json_pack("{s:o}", "error", err_to_json(e));
     err ignored;
     if (message != NULL) {
         (void)frame_write(fd, message, NULL, 0, &ignored);
@@ -268,32 +271,22 @@ static int await_reply(int fd, json_t **message, const char *path, err *e) {
             err_fix(e, "a script only describes itself while it is loaded; do the work in run");
             break;
         }
-        char *at = buf_reserve(&in, 65536);
-        ssize_t n = at != NULL ? read(fd, at, 65536) : -1;
-        if (n > 0) {
-            in.len += (size_t)n;
-        } else if (n == 0 || errno != EINTR) {
+        if (ready < 0 || p[0].revents == 0) {
+            continue; /* interrupted: a read would wait without the deadline */
+        }
+        char chunk[65536];
+        ssize_t n = read(fd, chunk, sizeof chunk);
+        if (n > 0 && buf_append(&in, chunk, (size_t)n) != 0) {
+            rc = err_set(e, "script_crash", "%s: what it says of itself is too large", path);
+            break;
+        }
+        if (n == 0 || (n < 0 && errno != EINTR)) {
             rc = err_set(e, "script_crash", "%s: the process that loaded it ended without an answer", path);
             break;
         }
     }
     buf_free(&in);
     return rc > 0 ? 0 : -1;
-}
-
-static void take_error(const json_t *message, err *e) {
-    const json_t *from = json_object_get(message, "error");
-    const char *code = json_string_value(json_object_get(from, "code"));
-    const char *text = json_string_value(json_object_get(from, "message"));
-    err_set(e, code != NULL ? code : "script_crash", "%s", text != NULL ? text : "no reason was given");
-    const char *detail = json_string_value(json_object_get(from, "detail"));
-    const char *fix = json_string_value(json_object_get(from, "fix"));
-    if (detail != NULL) {
-        err_detail(e, "%s", detail);
-    }
-    if (fix != NULL) {
-        err_fix(e, "%s", fix);
-    }
 }
 
 static int run_loader(load_fn load, const char *path, const char *stdlib_dir, json_t **out, err *e) {
@@ -332,8 +325,7 @@ static int run_loader(load_fn load, const char *path, const char *stdlib_dir, js
     if (rc == 0) {
         *out = json_incref(json_object_get(message, "ok"));
         if (*out == NULL) {
-            take_error(message, e);
-            rc = -1;
+            rc = err_from_json(e, json_object_get(message, "error"), "script_crash", "no reason was given");
         }
     }
     json_decref(message);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/err_json.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "run/head.h"
@@ -180,8 +181,8 @@ json_t *target_report(const target *t, const run_request *r, const json_t *prepa
 /* --- audits --- */
 
 static json_t *broken_audit(const char *path, size_t id, const err *why) {
-    return json_pack("{s:I, s:s, s:s, s:{s:s, s:s, s:s, s:s}}", "id", (json_int_t)id, "name", path, "path", path,
-                     "error", "code", why->code, "message", why->message, "detail", why->detail, "fix", why->fix);
+    return json_pack("{s:I, s:s, s:s, s:o}", "id", (json_int_t)id, "name", path, "path", path, "error",
+                     err_to_json(why));
 }
 
 static json_t *load_audit(const char *path, size_t id, err *why) {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/err_json.h"
 #include "base/frame.h"
 #include "base/fs.h"
 #include "vm/data.h"
@@ -33,11 +34,6 @@ static void send(json_t *event) {
     json_decref(event);
 }
 
-static char *dir_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash == NULL || slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
-}
-
 static int run(vm *v, const worker_setup *s, err *e) {
     /* The runner's arguments: the job, the script's chunk or nil, the message handler. */
     if (vm_load(v, "=runner", RUNNER, sizeof RUNNER - 1, true, e) != 0 || vm_push_json(v, s->job, e) != 0 ||
@@ -56,7 +52,7 @@ static int enter_rings(const worker_setup *s, err *e) {
 
 _Noreturn void worker_main(const worker_setup *s) {
     err e;
-    char *script_dir = s->script != NULL ? dir_of(s->script) : NULL;
+    char *script_dir = s->script != NULL ? fs_dirname(s->script) : NULL;
     vm_options o = {.profile = VM_SCRIPT,
                     .memory_bytes = s->memory_bytes,
                     .stdlib_dir = s->stdlib_dir,
@@ -71,8 +67,7 @@ _Noreturn void worker_main(const worker_setup *s) {
         err_fix(&e, "raise limits.memory_mb, or make the script use less; a swallowed limit is never a pass");
     }
     if (rc != 0) {
-        send(json_pack("{s:s, s:{s:s, s:s, s:s, s:s}}", "t", "crash", "error", "code", e.code, "message", e.message,
-                       "detail", e.detail, "fix", e.fix));
+        send(json_pack("{s:s, s:o}", "t", "crash", "error", err_to_json(&e)));
     }
     send(json_pack("{s:s, s:I, s:I}", "t", "done", "memory_peak", (json_int_t)(v != NULL ? vm_memory_peak(v) : 0),
                    "memory_limit", (json_int_t)s->memory_bytes));
