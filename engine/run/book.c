@@ -1,10 +1,11 @@
-#include "run/book.h"
+#include "run/book_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/err_json.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "run/book_source.h"
@@ -16,24 +17,6 @@ enum {
     NAME_MAX_ = 200,
     TEXT_MAX_ = 4000,
     REPRODUCE_MAX = 20000
-};
-
-typedef struct check {
-    json_t *name;     /* owned, as all below */
-    json_t *findings; /* array of report entries without name and duration */
-    json_t *skip;     /* reason, or NULL */
-    json_t *error;    /* report entry, or NULL */
-    bool open;
-    double started, duration;
-} check;
-
-struct book {
-    book_options o;
-    check *checks;
-    size_t n, cap;
-    size_t findings;
-    json_t *facts, *summary, *unselected, *selected, *proposals, *result, *crash;
-    bool done;
 };
 
 book *book_new(const book_options *o) {
@@ -90,6 +73,11 @@ json_t *book_text(const char *s, size_t n, size_t max, bool multiline) {
 static json_t *clean_member(const json_t *event, const char *key, size_t max) {
     const json_t *v = json_object_get(event, key);
     return json_is_string(v) ? book_text(json_string_value(v), json_string_length(v), max, true) : json_null();
+}
+
+/* As clean_member, and null where there is nothing in it. */
+static json_t *said_member(const json_t *event, const char *key) {
+    return json_string_length(json_object_get(event, key)) > 0 ? clean_member(event, key, TEXT_MAX_) : json_null();
 }
 
 static check *find_check(book *b, const char *name) {
@@ -231,6 +219,7 @@ static int on_skip(book *b, const json_t *event, err *e) {
     const char *absent = json_string_value(json_object_get(event, "absent"));
     if (absent == NULL || configured(b->o.config, absent)) {
         json_t *detail = clean_member(event, "reason", TEXT_MAX_);
+        json_decref(c->error);
         c->error = json_pack(
             "{s:s, s:n, s:s, s:s, s:n, s:o, s:s, s:n}", "status", "ERROR", "severity", "class", "skip_not_proven",
             "failure", "a check was skipped without proof from the configuration", "object", "detail", detail, "fix",
@@ -262,7 +251,7 @@ static json_t *error_place(const book *b, const json_t *error) {
 
 /* A report entry for an error object {code, message, detail, fix, where}. */
 static json_t *error_entry(const book *b, const json_t *error) {
-    json_t *detail = clean_member(error, "detail", TEXT_MAX_);
+    json_t *detail = said_member(error, "detail");
     json_t *where = error_place(b, error);
     const char *w = json_string_value(where);
     const char *d = json_string_value(detail);
@@ -279,8 +268,7 @@ static json_t *error_entry(const book *b, const json_t *error) {
         message = json_string("an error without a message");
     }
     return json_pack("{s:s, s:n, s:o, s:o, s:n, s:o, s:o, s:n}", "status", "ERROR", "severity", "class", code,
-                     "failure", message, "object", "detail", detail, "fix", clean_member(error, "fix", TEXT_MAX_),
-                     "reproduce");
+                     "failure", message, "object", "detail", detail, "fix", said_member(error, "fix"), "reproduce");
 }
 
 static int on_check_error(book *b, const json_t *event, err *e) {
@@ -394,11 +382,14 @@ int book_event(book *b, const json_t *event, err *e) {
         return 0;
     }
     if (strcmp(t, "unselected") == 0) {
-        return json_array_append_new(b->unselected, clean_member(event, "name", NAME_MAX_));
+        int rc = json_array_append_new(b->unselected, clean_member(event, "name", NAME_MAX_));
+        return rc == 0 ? 0 : err_set(e, "out_of_memory", "out of memory");
     }
     if (strcmp(t, "selected") == 0) {
         const char *name = json_string_value(json_object_get(event, "name"));
-        return name != NULL ? json_object_set_new(b->selected, name, json_true()) : -1;
+        return name != NULL && json_object_set_new(b->selected, name, json_true()) == 0
+                   ? 0
+                   : err_set(e, "event_type", "an event about the selection without a name");
     }
     if (strcmp(t, "result") == 0) {
         json_decref(b->result);
@@ -419,13 +410,7 @@ void book_raised(book *b, const json_t *error) {
 }
 
 void book_crash(book *b, const err *why) {
-    json_t *error = json_pack("{s:s, s:s}", "code", why->code, "message", why->message);
-    if (error != NULL && why->detail[0] != '\0') {
-        json_object_set_new(error, "detail", json_string(why->detail));
-    }
-    if (error != NULL && why->fix[0] != '\0') {
-        json_object_set_new(error, "fix", json_string(why->fix));
-    }
+    json_t *error = err_to_json(why);
     book_raised(b, error);
     json_decref(error);
 }
@@ -482,121 +467,5 @@ json_t *book_findings(const book *b) {
             }
         }
     }
-    return out;
-}
-
-/* --- the verdict --- */
-
-typedef struct verdict {
-    size_t pass, fail, error;
-    const char *first_fail, *first_error; /* owned by the entries */
-} verdict;
-
-static void count(verdict *v, const json_t *entry) {
-    const char *status = json_string_value(json_object_get(entry, "status"));
-    const char *text = json_string_value(json_object_get(entry, "failure"));
-    if (strcmp(status, "FAIL") == 0) {
-        v->fail++;
-        v->first_fail = v->first_fail != NULL ? v->first_fail : text;
-    } else if (strcmp(status, "ERROR") == 0) {
-        v->error++;
-        v->first_error = v->first_error != NULL ? v->first_error : text;
-    } else if (strcmp(status, "PASS") == 0) {
-        v->pass++;
-    }
-}
-
-/* Adds one entry to the report's checks, name first and duration last. */
-static void add(json_t *checks, verdict *v, json_t *name, const json_t *entry, double duration) {
-    json_t *full = json_object();
-    if (full == NULL) {
-        return;
-    }
-    json_object_set(full, "name", name);
-    json_object_update(full, (json_t *)entry);
-    json_object_set_new(full, "duration_ms", json_real(duration));
-    if (json_array_append_new(checks, full) == 0) {
-        count(v, full);
-    }
-}
-
-static json_t *plain_entry(const char *status, json_t *detail) {
-    return json_pack("{s:s, s:n, s:n, s:n, s:n, s:O?, s:n, s:n}", "status", status, "severity", "class", "failure",
-                     "object", "detail", detail, "fix", "reproduce");
-}
-
-static json_t *unfinished_entry(void) {
-    return json_pack("{s:s, s:n, s:s, s:s, s:n, s:n, s:n, s:n}", "status", "ERROR", "severity", "class",
-                     "check_unfinished", "failure", "the check was running when its gate ended", "object", "detail",
-                     "fix", "reproduce");
-}
-
-static void add_check(const check *c, json_t *checks, verdict *v) {
-    size_t i;
-    json_t *finding;
-    json_array_foreach(c->findings, i, finding) {
-        add(checks, v, c->name, finding, c->duration);
-    }
-    if (c->error != NULL) {
-        add(checks, v, c->name, c->error, c->duration);
-        return;
-    }
-    json_t *entry = NULL;
-    if (c->open) {
-        entry = unfinished_entry();
-    } else if (c->skip != NULL) {
-        entry = plain_entry("SKIP", c->skip);
-    } else if (json_array_size(c->findings) == 0) {
-        entry = plain_entry("PASS", NULL);
-    }
-    if (entry != NULL) {
-        add(checks, v, c->name, entry, c->duration);
-        json_decref(entry);
-    }
-}
-
-static json_t *nothing_checked(void) {
-    return json_pack("{s:s, s:n, s:s, s:s, s:n, s:s, s:s, s:n}", "status", "ERROR", "severity", "class",
-                     "nothing_checked", "failure", "no check of this gate ran to a pass", "object", "detail",
-                     "a gate passes only when at least one check is a pass", "fix", "call ctx:check in run",
-                     "reproduce");
-}
-
-json_t *book_close(book *b, double duration_ms, json_t *limits) {
-    json_t *checks = json_array();
-    verdict v = {0};
-    for (size_t i = 0; i < b->n; i++) {
-        add_check(&b->checks[i], checks, &v);
-    }
-    json_t *gate_name = json_string("gate");
-    if (b->crash != NULL) {
-        add(checks, &v, gate_name, b->crash, duration_ms);
-    } else if (v.pass == 0 && v.fail == 0 && v.error == 0) {
-        json_t *entry = nothing_checked();
-        add(checks, &v, gate_name, entry, duration_ms);
-        json_decref(entry);
-    }
-    json_decref(gate_name);
-    const char *status = v.fail > 0 ? "FAIL" : v.error > 0 ? "ERROR" : "PASS";
-    const char *pass_text = json_is_string(b->summary) ? json_string_value(b->summary)
-                                                       : json_string_value(json_object_get(b->o.head, "pass"));
-    if (json_array_size(b->unselected) > 0) {
-        pass_text = "The selected checks passed"; /* the gate's own words would say more than was looked at */
-    }
-    const char *summary = v.fail > 0    ? v.first_fail
-                          : v.error > 0 ? v.first_error
-                                        : (pass_text != NULL ? pass_text : "All checks passed");
-    json_t *out = json_object();
-    static const char *const COPIED[] = {"id", "name", "number", "owner", "runbook", NULL};
-    for (size_t i = 0; COPIED[i] != NULL; i++) {
-        json_t *value = json_object_get(b->o.head, COPIED[i]);
-        json_object_set_new(out, COPIED[i], value != NULL ? json_incref(value) : json_null());
-    }
-    json_object_set_new(out, "status", json_string(status));
-    json_object_set_new(out, "summary", json_string(summary != NULL ? summary : ""));
-    json_object_set_new(out, "duration_ms", json_real(duration_ms));
-    json_object_set_new(out, "limits", limits != NULL ? limits : json_object());
-    json_object_set_new(out, "checks", checks);
-    json_object_set(out, "facts", b->facts);
     return out;
 }

@@ -47,7 +47,8 @@ json_t *book_findings(const book *b);     /* FAIL findings as recover takes them
 const json_t *book_result(const book *b); /* what an internal script returned, or NULL; owned by the book */
 bool book_done(const book *b);            /* the worker said it came to its end */
 
-/* The gate's entry of the report (design §1), a new reference. `limits` (stolen, may be NULL) is its limits object. */
+/* The gate's entry of the report (design §1), a new reference; NULL out of memory. A book that never took "done" is no
+ * pass. `limits` (stolen, may be NULL) is its limits object. */
 json_t *book_close(book *b, double duration_ms, json_t *limits);
 
 /* Foreign text as reports carry it: UTF-8, control characters visible, secrets masked, at most max bytes. New

@@ -288,8 +288,12 @@ static int run_audit(engine_run_state *s, err *e) {
     rc = rc == 0 ? target_add_audit(&s->target, first_path(s), e) : rc;
     broker *br = rc == 0 ? broker_new(&o) : NULL;
     rc = rc == 0 && b != NULL && br != NULL ? audit_plans(s, plans, b, br, e) : -1;
+    json_t *done = json_pack("{s:s}", "t", "done");
+    rc = rc == 0 ? book_event(b, done, e) : rc;
+    json_decref(done);
+    json_t *closed = rc == 0 ? book_close(b, clock_ms_exact() - s->started, NULL) : NULL;
     if (rc == 0) {
-        rc = report_set_gate(s->report, 0, book_close(b, clock_ms_exact() - s->started, NULL));
+        rc = closed != NULL ? report_set_gate(s->report, 0, closed) : err_set(e, "out_of_memory", "out of memory");
     }
     broker_free(br);
     book_free(b);

@@ -73,6 +73,25 @@ static void a_gate_with_a_passing_check_passes(void **state) {
     json_decref(g);
 }
 
+static void a_gate_that_did_not_say_it_came_to_its_end_is_an_error(void **state) {
+    json_t *g = closed(*state, "[" CHECK("a") "]");
+    assert_string_equal(text(g, "status"), "ERROR");
+    assert_string_equal(text(entry(g, 1), "class"), "gate_unfinished");
+    json_decref(g);
+}
+
+static void a_crash_keeps_its_reason_when_that_is_not_utf8(void **state) {
+    err why;
+    err_set(&why, "worker_crash", "it said \xff and ended");
+    book_crash(*state, &why);
+    json_t *g = closed(*state, "[" CHECK("a") ",{\"t\":\"done\"}]");
+    assert_string_equal(text(g, "status"), "ERROR");
+    assert_string_equal(text(entry(g, 1), "class"), "worker_crash");
+    assert_string_equal(text(entry(g, 1), "failure"), "it said \\xff and ended");
+    assert_true(json_is_null(json_object_get(entry(g, 1), "detail")));
+    json_decref(g);
+}
+
 static void a_gate_without_any_check_is_an_error(void **state) {
     json_t *g = closed(*state, "[{\"t\":\"done\"}]");
     assert_string_equal(text(g, "status"), "ERROR");
@@ -187,7 +206,7 @@ static void a_failure_beats_an_error(void **state) {
 static void an_advisory_passes_and_fails_when_strict(void **state) {
     static const char EVENTS[] =
         "[{\"t\":\"check\",\"name\":\"a\"},{\"t\":\"finding\",\"check\":\"a\",\"class\":\"hint\"},"
-        "{\"t\":\"check_end\",\"check\":\"a\"}]";
+        "{\"t\":\"check_end\",\"check\":\"a\"},{\"t\":\"done\"}]";
     json_t *g = closed(*state, EVENTS);
     assert_string_equal(text(g, "status"), "PASS");
     assert_string_equal(text(entry(g, 0), "severity"), "advisory");
@@ -233,6 +252,8 @@ int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_gate_with_a_passing_check_passes),
+        T(a_gate_that_did_not_say_it_came_to_its_end_is_an_error),
+        T(a_crash_keeps_its_reason_when_that_is_not_utf8),
         T(a_gate_without_any_check_is_an_error),
         T(a_skip_alone_is_no_pass),
         T(a_skip_that_the_configuration_does_not_prove_is_an_error),

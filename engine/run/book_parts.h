@@ -1,0 +1,29 @@
+/* book_parts.h: shared by book*.c alone: what a book keeps. */
+#ifndef GE_RUN_BOOK_PARTS_H
+#define GE_RUN_BOOK_PARTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "run/book.h"
+
+typedef struct check {
+    json_t *name;     /* owned, as all below */
+    json_t *findings; /* array of report entries without name and duration */
+    json_t *skip;     /* reason, or NULL */
+    json_t *error;    /* report entry, or NULL */
+    bool open;
+    double started, duration;
+} check;
+
+struct book {
+    book_options o;
+    check *checks;
+    size_t n, cap;
+    size_t findings;
+    json_t *facts, *summary, *unselected, *selected, *proposals, *result, *crash;
+    bool done;
+};
+
+#endif

@@ -1,0 +1,127 @@
+#include <string.h>
+
+#include "run/book_parts.h"
+
+typedef struct verdict {
+    size_t pass, fail, error;
+    bool lost;                            /* an entry found no memory: what is left would say too little */
+    const char *first_fail, *first_error; /* owned by the entries */
+} verdict;
+
+static void count(verdict *v, const json_t *entry) {
+    const char *status = json_string_value(json_object_get(entry, "status"));
+    const char *text = json_string_value(json_object_get(entry, "failure"));
+    if (strcmp(status, "FAIL") == 0) {
+        v->fail++;
+        v->first_fail = v->first_fail != NULL ? v->first_fail : text;
+    } else if (strcmp(status, "ERROR") == 0) {
+        v->error++;
+        v->first_error = v->first_error != NULL ? v->first_error : text;
+    } else if (strcmp(status, "PASS") == 0) {
+        v->pass++;
+    }
+}
+
+/* Adds one entry to the report's checks, name first and duration last. */
+static void add(json_t *checks, verdict *v, json_t *name, const json_t *entry, double duration) {
+    json_t *full = json_object();
+    if (entry == NULL || json_object_set(full, "name", name) != 0 || json_object_update(full, (json_t *)entry) != 0 ||
+        json_object_set_new(full, "duration_ms", json_real(duration)) != 0 || json_array_append(checks, full) != 0) {
+        v->lost = true;
+    } else {
+        count(v, full);
+    }
+    json_decref(full);
+}
+
+static json_t *plain_entry(const char *status, json_t *detail) {
+    return json_pack("{s:s, s:n, s:n, s:n, s:n, s:O?, s:n, s:n}", "status", status, "severity", "class", "failure",
+                     "object", "detail", detail, "fix", "reproduce");
+}
+
+static json_t *early_end(void) {
+    return json_pack("{s:s, s:n, s:s, s:s, s:n, s:n, s:n, s:n}", "status", "ERROR", "severity", "class",
+                     "gate_unfinished", "failure", "the gate did not come to its end", "object", "detail", "fix",
+                     "reproduce");
+}
+
+static json_t *unfinished_entry(void) {
+    return json_pack("{s:s, s:n, s:s, s:s, s:n, s:n, s:n, s:n}", "status", "ERROR", "severity", "class",
+                     "check_unfinished", "failure", "the check was running when its gate ended", "object", "detail",
+                     "fix", "reproduce");
+}
+
+static void add_check(const check *c, json_t *checks, verdict *v) {
+    size_t i;
+    json_t *finding;
+    json_array_foreach(c->findings, i, finding) {
+        add(checks, v, c->name, finding, c->duration);
+    }
+    if (c->error != NULL) {
+        add(checks, v, c->name, c->error, c->duration);
+        return;
+    }
+    if (!c->open && c->skip == NULL && json_array_size(c->findings) > 0) {
+        return;
+    }
+    json_t *entry = c->open           ? unfinished_entry()
+                    : c->skip != NULL ? plain_entry("SKIP", c->skip)
+                                      : plain_entry("PASS", NULL);
+    add(checks, v, c->name, entry, c->duration);
+    json_decref(entry);
+}
+
+static json_t *nothing_checked(void) {
+    return json_pack("{s:s, s:n, s:s, s:s, s:n, s:s, s:s, s:n}", "status", "ERROR", "severity", "class",
+                     "nothing_checked", "failure", "no check of this gate ran to a pass", "object", "detail",
+                     "a gate passes only when at least one check is a pass", "fix", "call ctx:check in run",
+                     "reproduce");
+}
+
+json_t *book_close(book *b, double duration_ms, json_t *limits) {
+    json_t *checks = json_array();
+    verdict v = {0};
+    for (size_t i = 0; i < b->n; i++) {
+        add_check(&b->checks[i], checks, &v);
+    }
+    json_t *gate_name = json_string("gate");
+    if (b->crash != NULL) {
+        add(checks, &v, gate_name, b->crash, duration_ms);
+    } else if (v.pass == 0 && v.fail == 0 && v.error == 0) {
+        json_t *entry = nothing_checked();
+        add(checks, &v, gate_name, entry, duration_ms);
+        json_decref(entry);
+    } else if (!b->done) {
+        json_t *entry = early_end(); /* whoever closes this book lost the reason */
+        add(checks, &v, gate_name, entry, duration_ms);
+        json_decref(entry);
+    }
+    json_decref(gate_name);
+    if (v.lost) {
+        json_decref(checks);
+        json_decref(limits);
+        return NULL;
+    }
+    const char *status = v.fail > 0 ? "FAIL" : v.error > 0 ? "ERROR" : "PASS";
+    const char *pass_text = json_is_string(b->summary) ? json_string_value(b->summary)
+                                                       : json_string_value(json_object_get(b->o.head, "pass"));
+    if (json_array_size(b->unselected) > 0) {
+        pass_text = "The selected checks passed"; /* the gate's own words would say more than was looked at */
+    }
+    const char *summary = v.fail > 0    ? v.first_fail
+                          : v.error > 0 ? v.first_error
+                                        : (pass_text != NULL ? pass_text : "All checks passed");
+    json_t *out = json_object();
+    static const char *const COPIED[] = {"id", "name", "number", "owner", "runbook", NULL};
+    for (size_t i = 0; COPIED[i] != NULL; i++) {
+        json_t *value = json_object_get(b->o.head, COPIED[i]);
+        json_object_set_new(out, COPIED[i], value != NULL ? json_incref(value) : json_null());
+    }
+    json_object_set_new(out, "status", json_string(status));
+    json_object_set_new(out, "summary", json_string(summary != NULL ? summary : ""));
+    json_object_set_new(out, "duration_ms", json_real(duration_ms));
+    json_object_set_new(out, "limits", limits != NULL ? limits : json_object());
+    json_object_set_new(out, "checks", checks);
+    json_object_set(out, "facts", b->facts);
+    return out;
+}
