@@ -12,12 +12,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/err_json.h"
 #include "base/frame.h"
 #include "base/fs.h"
 #include "run/broker_jobs.h"
 #include "run/signals.h"
-
-enum { JOBS_MAX = 128 };
 
 struct broker {
     broker_options o;
@@ -47,8 +46,7 @@ void broker_free(broker *b) {
 
 static void reply_error(buf *out, json_int_t id, const err *why) {
     err ignored;
-    json_t *m = json_pack("{s:I, s:b, s:{s:s, s:s, s:s, s:s}}", "id", id, "ok", 0, "error", "code", why->code,
-                          "message", why->message, "detail", why->detail, "fix", why->fix);
+    json_t *m = json_pack("{s:I, s:b, s:o}", "id", id, "ok", 0, "error", err_to_json(why));
     if (m == NULL || frame_put(out, m, NULL, 0, &ignored) != 0) {
         out->failed = true;
     }
@@ -97,8 +95,7 @@ static job *start_audit(broker *b, size_t index, const buf *plan, err *e) {
     }
     const json_t *broken = json_object_get(audit, "error");
     if (broken != NULL) {
-        err_set(e, json_string_value(json_object_get(broken, "code")), "%s",
-                json_string_value(json_object_get(broken, "message")));
+        err_from_json(e, broken, "audit_unreadable", "the audit could not be read");
         return NULL;
     }
     job_audit_options o = {.program = b->o.audit_program,
@@ -117,8 +114,8 @@ int broker_request(broker *b, const json_t *request, const buf *payload, buf *ou
     err why;
     err_clear(&why);
     job *j = NULL;
-    if (b->n >= JOBS_MAX) {
-        err_set(&why, "broker_busy", "more than %d requests at once", JOBS_MAX);
+    if (b->n >= BROKER_JOBS_MAX) {
+        err_set(&why, "broker_busy", "more than %d requests at once", BROKER_JOBS_MAX);
     } else if (strcmp(op, "exec") == 0) {
         j = start_exec(b, request, payload, &why);
     } else if (strcmp(op, "resolve") == 0) {
@@ -173,17 +170,15 @@ void broker_step(broker *b, buf *out) {
             continue;
         }
         err why;
-        err ignored;
         buf payload = BUF_INIT;
         json_t *answer = job_answer(j, &payload, &why);
         if (answer == NULL) {
             reply_error(out, j->id, &why);
-        } else {
-            json_object_set_new(answer, "id", json_integer(j->id));
-            json_object_set_new(answer, "ok", json_true());
-            if (frame_put(out, answer, buf_str(&payload), payload.len, &ignored) != 0) {
-                reply_error(out, j->id, &ignored);
-            }
+        } else if (json_object_set_new(answer, "id", json_integer(j->id)) != 0 ||
+                   json_object_set_new(answer, "ok", json_true()) != 0) {
+            out->failed = true; /* without its number the answer reaches nobody */
+        } else if (frame_put(out, answer, buf_str(&payload), payload.len, &why) != 0) {
+            reply_error(out, j->id, &why);
         }
         json_decref(answer);
         buf_free(&payload);

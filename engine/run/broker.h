@@ -14,6 +14,10 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+/* Requests that may run at once, and the descriptors they may be waited for by. */
+#define BROKER_JOBS_MAX 128
+#define BROKER_POLL_MAX (4 * BROKER_JOBS_MAX)
+
 typedef struct broker broker;
 
 typedef struct broker_options {

@@ -3,25 +3,23 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
-#include <limits.h>
 #include <netdb.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/personality.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/frame.h"
 #include "base/fs.h"
+#include "run/broker_perturb.h"
 
-#define OUTPUT_MAX (64u << 20)
 #define ERRORS_MAX (256u << 10)
+#define OUTPUT_MAX (FRAME_PAYLOAD_MAX - ERRORS_MAX) /* both go into one answer */
+#define DROPS_AT_ONCE 64
 #define COMMAND_WALL_S 60
 #define COMMAND_MEMORY_MB 2048
 #define RESOLVE_WALL_S 10
@@ -30,17 +28,10 @@ typedef struct pipes {
     int in[2], out[2], er[2];
 } pipes;
 
-static void close_fd(int *fd) {
-    if (*fd >= 0) {
-        close(*fd);
-        *fd = -1;
-    }
-}
-
 static void pipes_close(pipes *p) {
     int *all[] = {&p->in[0], &p->in[1], &p->out[0], &p->out[1], &p->er[0], &p->er[1]};
     for (size_t i = 0; i < 6; i++) {
-        close_fd(all[i]);
+        fs_close(all[i]);
     }
 }
 
@@ -64,9 +55,9 @@ void job_free(job *j) {
         child_kill(&j->c);
         child_reap(&j->c, NULL);
     }
-    close_fd(&j->in);
-    close_fd(&j->out);
-    close_fd(&j->er);
+    fs_close(&j->in);
+    fs_close(&j->out);
+    fs_close(&j->er);
     buf_free(&j->input);
     buf_free(&j->output);
     buf_free(&j->errors);
@@ -99,153 +90,6 @@ static void adopt(job *j, pipes *p) {
     j->er = p->er[0];
     p->in[1] = p->out[0] = p->er[0] = -1;
     pipes_close(p);
-}
-
-/* --- perturbations --- */
-
-static void note(json_t *applied, const char *key, json_t *value) {
-    json_object_set_new(applied, key, value);
-}
-
-static bool find_faketime(char *out, size_t cap) {
-    glob_t g;
-    bool found = glob("/usr/lib/*/faketime/libfaketime.so.1", 0, NULL, &g) == 0 && g.gl_pathc > 0;
-    if (found) {
-        snprintf(out, cap, "%s", g.gl_pathv[0]);
-    }
-    globfree(&g);
-    return found;
-}
-
-typedef struct env_list {
-    char **v;
-    size_t n;
-    bool failed;
-} env_list;
-
-static void env_put(env_list *env, const char *name, const char *value) {
-    size_t len = strlen(name);
-    char *entry = NULL;
-    if (asprintf(&entry, "%s=%s", name, value) < 0) {
-        env->failed = true;
-        return;
-    }
-    for (size_t i = 0; i < env->n; i++) {
-        if (strncmp(env->v[i], entry, len + 1) == 0) {
-            free(env->v[i]);
-            env->v[i] = entry;
-            return;
-        }
-    }
-    char **grown = realloc(env->v, (env->n + 2) * sizeof *grown);
-    if (grown == NULL) {
-        free(entry);
-        env->failed = true;
-        return;
-    }
-    env->v = grown;
-    env->v[env->n++] = entry;
-    env->v[env->n] = NULL;
-}
-
-static void env_free(env_list *env) {
-    for (size_t i = 0; i < env->n; i++) {
-        free(env->v[i]);
-    }
-    free(env->v);
-}
-
-static void env_put_all(env_list *env, const json_t *from) {
-    json_t *object = (json_t *)from;
-    for (void *it = json_object_iter(object); it != NULL; it = json_object_iter_next(object, it)) {
-        const char *value = json_string_value(json_object_iter_value(it));
-        const char *key = json_object_iter_key(it);
-        if (value != NULL && key[0] != '\0' && strchr(key, '=') == NULL) {
-            env_put(env, key, value);
-        }
-    }
-}
-
-/* A clean environment: nothing of the engine's own, where credentials live, reaches a command. */
-static void base_env(env_list *env, const json_t *command) {
-    const char *home = getenv("HOME");
-    env_put(env, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    env_put(env, "HOME", home != NULL ? home : "/");
-    env_put(env, "LANG", "C.UTF-8");
-    const char *asan = getenv("ASAN_OPTIONS");
-    if (asan != NULL) {
-        env_put(env, "ASAN_OPTIONS", asan);
-    }
-    env_put_all(env, json_object_get(command, "env"));
-}
-
-/* Whether children may have their addresses fixed: containers forbid it. Tried on this very thread and taken back. */
-static bool may_fix_addresses(void) {
-    int now = personality(0xffffffff);
-    if (now < 0 || personality((unsigned long)now | ADDR_NO_RANDOMIZE) < 0) {
-        return false;
-    }
-    return personality((unsigned long)now) >= 0;
-}
-
-/* The wanted one, counted round, of the processors this process may use; -1 where there is only one. */
-static int pick_processor(json_int_t wanted) {
-    cpu_set_t may;
-    if (sched_getaffinity(0, sizeof may, &may) != 0 || CPU_COUNT(&may) < 2) {
-        return -1;
-    }
-    int left = (int)((wanted % CPU_COUNT(&may) + CPU_COUNT(&may)) % CPU_COUNT(&may));
-    for (int i = 0; i < CPU_SETSIZE; i++) {
-        if (CPU_ISSET(i, &may) && left-- == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-static void perturb_process(const json_t *wish, json_t *done, json_t *not_done, child_perturb *p) {
-    char here[PATH_MAX];
-    if (json_is_string(json_object_get(wish, "cwd"))) {
-        p->cwd = getcwd(here, sizeof here) != NULL && strcmp(here, "/tmp") == 0 ? "/" : "/tmp";
-        note(done, "cwd", json_string(p->cwd));
-    }
-    if (json_is_false(json_object_get(wish, "aslr"))) {
-        p->no_aslr = may_fix_addresses();
-        note(p->no_aslr ? done : not_done, "aslr",
-             p->no_aslr ? json_false() : json_string("this system does not let a program's addresses be fixed"));
-    }
-    const json_t *cpu = json_object_get(wish, "cpu");
-    if (json_is_integer(cpu)) {
-        p->cpu = pick_processor(json_integer_value(cpu));
-        note(p->cpu >= 0 ? done : not_done, "cpu",
-             p->cpu >= 0 ? json_integer(p->cpu) : json_string("there is only one processor to choose from"));
-    }
-}
-
-/* Fills env and p from the request's perturb table and notes in j->applied what is done and what cannot be. */
-static void perturb(job *j, const json_t *wish, env_list *env, child_perturb *p, char *faketime, size_t cap) {
-    *p = (child_perturb){.cpu = -1};
-    j->applied = json_pack("{s:{}, s:{}}", "applied", "not_applied");
-    json_t *done = json_object_get(j->applied, "applied");
-    json_t *not_done = json_object_get(j->applied, "not_applied");
-    if (!json_is_object(wish) || done == NULL) {
-        return;
-    }
-    const json_t *vars = json_object_get(wish, "env");
-    if (json_is_object(vars)) {
-        env_put_all(env, vars);
-        note(done, "env", json_incref((json_t *)vars));
-    }
-    perturb_process(wish, done, not_done, p);
-    const char *shift = json_string_value(json_object_get(wish, "faketime"));
-    if (shift != NULL && find_faketime(faketime, cap)) {
-        env_put(env, "LD_PRELOAD", faketime);
-        env_put(env, "FAKETIME", shift);
-        env_put(env, "FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        note(done, "faketime", json_string(shift));
-    } else if (shift != NULL) {
-        note(not_done, "faketime", json_string("libfaketime is not installed (Debian: libfaketime)"));
-    }
 }
 
 /* --- commands --- */
@@ -282,11 +126,10 @@ job *job_command(const char *name, const json_t *command, const json_t *request,
         job_free(j);
         return NULL;
     }
-    char faketime[PATH_MAX];
     env_list env = {0};
     child_perturb how;
-    base_env(&env, command);
-    perturb(j, json_object_get(request, "perturb"), &env, &how, faketime, sizeof faketime);
+    env_base(&env, command);
+    j->applied = perturb_command(json_object_get(request, "perturb"), &env, &how);
     if (how.cwd == NULL) {
         how.cwd = json_string_value(json_object_get(command, "cwd"));
     }
@@ -297,13 +140,16 @@ job *job_command(const char *name, const json_t *command, const json_t *request,
                        .keep_fd = -1,
                        .limits = {.address_space = (uint64_t)number_or(command, "memory_mb", COMMAND_MEMORY_MB) << 20,
                                   .cpu_s = (uint64_t)j->wall_s * 8 + 8}};
-    int rc = argv == NULL || argv[0] == NULL || env.failed
+    int rc = argv == NULL || argv[0] == NULL || env.failed || j->applied == NULL
                  ? err_set(e, "out_of_memory", "out of memory or an empty argv")
                  : child_spawn(&spec, argv, env.v, &how, &j->c, e);
     free(argv);
     env_free(&env);
     adopt(j, &p);
-    if (rc != 0 || (input != NULL && buf_append(&j->input, buf_str(input), input->len) != 0)) {
+    if (rc == 0 && input != NULL && buf_append(&j->input, buf_str(input), input->len) != 0) {
+        rc = err_set(e, "out_of_memory", "out of memory for the input of %s", name);
+    }
+    if (rc != 0) {
         job_free(j);
         return NULL;
     }
@@ -343,7 +189,7 @@ job *job_resolve(const char *host, err *e) {
         resolve_and_print(host);
     }
     adopt(j, &p);
-    close_fd(&j->in);
+    fs_close(&j->in);
     if (side != 0) {
         job_free(j);
         return NULL;
@@ -379,8 +225,9 @@ job *job_audit(const json_t *audit, const job_audit_options *o, const buf *plan,
     adopt(j, &p);
     json_t *job_text = json_pack("{s:O, s:O?, s:s, s:I}", "source", json_object_get(audit, "source"), "helpers",
                                  o->helpers, "path", j->name, "memory", (json_int_t)o->memory);
-    if (rc == 0 && (job_text == NULL || frame_put(&j->input, job_text, buf_str(plan), plan->len, e) != 0)) {
-        rc = -1;
+    if (rc == 0) {
+        rc = job_text == NULL ? err_set(e, "audit_unreadable", "%s: its source was not read", j->name)
+                              : frame_put(&j->input, job_text, buf_str(plan), plan->len, e);
     }
     json_decref(job_text);
     if (rc != 0) {
@@ -405,7 +252,7 @@ static void write_some(job *j) {
             break; /* it does not read on: what it says of that is its exit */
         }
     }
-    close_fd(&j->in);
+    fs_close(&j->in);
 }
 
 /* false once the output is over its limit */
@@ -422,10 +269,26 @@ static bool read_some(int *fd, buf *into) {
         } else if (n < 0 && errno == EAGAIN) {
             return true;
         } else {
-            close_fd(fd);
+            fs_close(fd);
         }
     }
     return true;
+}
+
+/* Of what it says on standard error the first is kept and the rest dropped: a closed pipe would end it by SIGPIPE. */
+static void read_errors(job *j) {
+    char chunk[16384];
+    for (int i = 0; i < DROPS_AT_ONCE && j->er >= 0; i++) {
+        ssize_t n = read(j->er, chunk, sizeof chunk);
+        if (n > 0 && j->errors.len < ERRORS_MAX) {
+            size_t room = ERRORS_MAX - j->errors.len;
+            (void)buf_append(&j->errors, chunk, (size_t)n < room ? (size_t)n : room);
+        } else if (n < 0 && errno == EAGAIN) {
+            return;
+        } else if (n == 0 || (n < 0 && errno != EINTR)) {
+            fs_close(&j->er);
+        }
+    }
 }
 
 bool job_step(job *j) {
@@ -436,9 +299,7 @@ bool job_step(job *j) {
     if (!read_some(&j->out, &j->output)) {
         j->too_large = true;
     }
-    if (!read_some(&j->er, &j->errors)) {
-        close_fd(&j->er); /* more than enough to explain a failure; the rest is dropped */
-    }
+    read_errors(j);
     if (j->too_large || (j->timed_out = clock_ms() >= j->deadline)) {
         child_kill(&j->c);
     } else if (j->out >= 0 || j->er >= 0) {
@@ -454,11 +315,11 @@ bool job_step(job *j) {
         }
     }
     j->status = child_reap(&j->c, NULL);
-    (void)read_some(&j->out, &j->output);
-    (void)read_some(&j->er, &j->errors);
-    close_fd(&j->in);
-    close_fd(&j->out);
-    close_fd(&j->er);
+    j->too_large = !read_some(&j->out, &j->output) || j->too_large;
+    read_errors(j);
+    fs_close(&j->in);
+    fs_close(&j->out);
+    fs_close(&j->er);
     j->ended = true;
     return true;
 }
@@ -480,6 +341,7 @@ static json_t *answer_command(job *j, buf *payload, err *e) {
         err_set(e, "out_of_memory", "out of memory");
         return NULL;
     }
+    err_set(e, "out_of_memory", "out of memory for the answer of %s", j->name); /* where the next lines give NULL */
     json_t *signal = WIFSIGNALED(j->status) ? json_integer(WTERMSIG(j->status)) : json_null();
     json_t *exit_code = WIFEXITED(j->status) ? json_integer(WEXITSTATUS(j->status)) : json_null();
     return json_pack("{s:o, s:o, s:I, s:I, s:f, s:O}", "exit", exit_code, "signal", signal, "stdout_len",
@@ -494,12 +356,19 @@ static json_t *answer_resolve(job *j, err *e) {
         err_fix(e, "check the name and the machine's name servers");
         return NULL;
     }
+    err_set(e, "resolve_failed", "the name %s has no address", j->name);
     json_t *list = json_array();
     char *rest = j->output.data;
     for (char *line = rest != NULL ? strsep(&rest, "\n") : NULL; line != NULL; line = strsep(&rest, "\n")) {
-        if (line[0] != '\0') {
-            json_array_append_new(list, json_string(line));
+        if (line[0] != '\0' && json_array_append_new(list, json_string(line)) != 0) {
+            err_set(e, "out_of_memory", "out of memory");
+            json_decref(list);
+            return NULL;
         }
+    }
+    if (json_array_size(list) == 0) {
+        json_decref(list);
+        return NULL;
     }
     return json_pack("{s:o}", "addresses", list);
 }

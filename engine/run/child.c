@@ -65,28 +65,30 @@ static int apply_limits(const child_limits *l) {
                : 0;
 }
 
-/* Moves fd out of the way of 0..9, so that placing one does not overwrite another. */
-static int lift(int fd) {
-    return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 10);
+/* Moves *fd out of the way of 0..9, so that placing one does not overwrite another; -1 (none) stays. */
+static int lift(int *fd) {
+    if (*fd >= 0) {
+        *fd = fcntl(*fd, F_DUPFD_CLOEXEC, 10);
+        return *fd < 0 ? -1 : 0;
+    }
+    return 0;
 }
 
 static int place(int fd, int at, int null_fd) {
     return dup2(fd >= 0 ? fd : null_fd, at) < 0 ? -1 : 0;
 }
 
-/* Gives the child 0, 1, 2 and, where asked, 3; all else is closed, `spare` (a descriptor moved to 4) excepted. */
-static int arrange_descriptors(const child_spec *spec, int spare) {
-    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null_fd < 0) {
-        return -1;
-    }
-    int in = lift(spec->stdin_fd);
-    int out = lift(spec->stdout_fd);
-    int er = lift(spec->stderr_fd);
-    int keep = lift(spec->keep_fd);
-    int far = lift(spare);
-    int null_far = lift(null_fd);
-    if (null_far < 0 || place(in, 0, null_far) != 0 || place(out, 1, null_far) != 0 || place(er, 2, null_far) != 0) {
+/* Gives the child 0, 1, 2 and, where asked, 3; all else is closed, `far` (above 9, copied to 4) excepted. What cannot
+ * be placed is a failure: a program whose output went to /dev/null would seem to have said nothing. */
+static int arrange_descriptors(const child_spec *spec, int far) {
+    int null_far = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int in = spec->stdin_fd;
+    int out = spec->stdout_fd;
+    int er = spec->stderr_fd;
+    int keep = spec->keep_fd;
+    if (null_far < 0 || lift(&null_far) != 0 || lift(&in) != 0 || lift(&out) != 0 || lift(&er) != 0 ||
+        lift(&keep) != 0 || place(in, 0, null_far) != 0 || place(out, 1, null_far) != 0 ||
+        place(er, 2, null_far) != 0) {
         return -1;
     }
     unsigned first_closed = 3;
@@ -108,7 +110,7 @@ static int arrange_descriptors(const child_spec *spec, int spare) {
     return syscall(SYS_close_range, first_closed, ~0U, 0) == 0 ? 0 : -1;
 }
 
-static int harden(const child_spec *spec, pid_t parent, int spare) {
+static int harden(const child_spec *spec, pid_t parent, int far) {
     signals_reset_in_child();
     if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
         return -1;
@@ -116,7 +118,7 @@ static int harden(const child_spec *spec, pid_t parent, int spare) {
     if (getppid() != parent) {
         _exit(1); /* the supervisor died before the line above took effect */
     }
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || arrange_descriptors(spec, spare) != 0) {
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || arrange_descriptors(spec, far) != 0) {
         return -1;
     }
     return apply_limits(&spec->limits);
@@ -137,7 +139,8 @@ static pid_t fork_group(child *c, err *e) {
         if (c->pidfd < 0) {
             err_errno(e, "system", "cannot watch a process (pidfd_open, Linux 5.3)");
             kill(-pid, SIGKILL);
-            waitpid(pid, NULL, 0);
+            while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+            }
             c->pid = 0;
             return -1;
         }
@@ -176,15 +179,21 @@ static void apply_perturb(const child_perturb *p) {
     }
 }
 
-/* In the child: never returns. Tells errno through the pipe at 4 when the program does not start. */
-static void exec_or_tell(char *const argv[], char *const env[], const child_perturb *perturb) {
-    apply_perturb(perturb);
-    if (perturb == NULL || perturb->cwd == NULL || chdir(perturb->cwd) == 0) {
-        execvpe(argv[0], argv, env);
+/* In the child: never returns. Tells errno through the pipe, which is at 4 or still at `tell`, when the program does
+ * not start. */
+static _Noreturn void exec_or_tell(const child_spec *spec, pid_t parent, int tell, char *const argv[],
+                                   char *const env[], const child_perturb *perturb) {
+    if (lift(&tell) == 0 && harden(spec, parent, tell) == 0) {
+        apply_perturb(perturb);
+        if (perturb == NULL || perturb->cwd == NULL || chdir(perturb->cwd) == 0) {
+            environ = (char **)env; /* execvp looks in the PATH of the calling process (exec(3)) */
+            execvp(argv[0], argv);
+        }
     }
     int why = errno;
-    ssize_t n = write(4, &why, sizeof why);
-    (void)n;
+    if (write(tell, &why, sizeof why) < 0 && write(4, &why, sizeof why) < 0) {
+        _exit(126);
+    }
     _exit(127);
 }
 
@@ -197,10 +206,7 @@ int child_spawn(const child_spec *spec, char *const argv[], char *const env[], c
     pid_t parent = getpid();
     pid_t pid = fork_group(c, e);
     if (pid == 0) {
-        if (harden(spec, parent, tell[1]) != 0) {
-            _exit(126);
-        }
-        exec_or_tell(argv, env, perturb);
+        exec_or_tell(spec, parent, tell[1], argv, env, perturb);
     }
     close(tell[1]);
     if (pid < 0) {
@@ -242,7 +248,11 @@ int child_reap(child *c, struct rusage *usage) {
     while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
     }
     kill(-pid, SIGKILL);
-    while (wait4(pid, &status, 0, usage) < 0 && errno == EINTR) {
+    pid_t got;
+    while ((got = wait4(pid, &status, 0, usage)) < 0 && errno == EINTR) {
+    }
+    if (got < 0) {
+        status = SIGKILL; /* nobody knows how it ended: never an exit of 0 */
     }
     close(c->pidfd);
     *c = (child){.pidfd = -1};

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/frame.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "run/child.h"
 #include "run/signals.h"
@@ -23,7 +24,7 @@
 #define EVENT_BYTES_MAX (64u << 20)
 #define REPLIES_MAX (256u << 20)
 #define READS_AT_ONCE 16 /* then the other gates, deadlines and signals have their turn */
-#define POLL_MAX 1024
+#define READS_AT_LAST 4096
 #define IN_MAX (FRAME_JSON_MAX + FRAME_PAYLOAD_MAX + 16u)
 
 /* One running worker. */
@@ -48,13 +49,6 @@ typedef struct pool {
     size_t nslots;
     const pool_hooks *hooks;
 } pool;
-
-static void close_fd(int *fd) {
-    if (*fd >= 0) {
-        close(*fd);
-        *fd = -1;
-    }
-}
 
 static void crash(slot *s, const err *why) {
     book_crash(s->task->book, why);
@@ -97,8 +91,8 @@ static int start(pool *p, slot *s, size_t index, err *e) {
     close(pair[1]);
     close(printed[1]);
     if (side != 0 || fcntl(s->channel, F_SETFL, O_NONBLOCK) != 0 || fcntl(s->printed, F_SETFL, O_NONBLOCK) != 0) {
-        close_fd(&s->channel);
-        close_fd(&s->printed);
+        fs_close(&s->channel);
+        fs_close(&s->printed);
         broker_free(s->broker);
         child_kill(&s->c);
         child_reap(&s->c, NULL);
@@ -165,7 +159,7 @@ static void read_channel(pool *p, slot *s, int reads) {
             return;
         }
         if (n <= 0) {
-            close_fd(&s->channel);
+            fs_close(&s->channel);
             return;
         }
         err e;
@@ -201,7 +195,7 @@ static void read_printed(slot *s) {
             return;
         }
         if (n <= 0) {
-            close_fd(&s->printed);
+            fs_close(&s->printed);
             return;
         }
         s->printed_bytes += (size_t)n;
@@ -209,7 +203,7 @@ static void read_printed(slot *s) {
             err e;
             err_set(&e, "print_flood", "the script printed more than %u KB", PRINTED_MAX >> 10);
             crash(s, &e);
-            close_fd(&s->printed);
+            fs_close(&s->printed);
             return;
         }
         while (n > 0 && chunk[n - 1] == '\n') {
@@ -268,17 +262,17 @@ static void explain_end(slot *s, int status) {
 }
 
 static void finish(pool *p, slot *s) {
-    read_channel(p, s, INT_MAX); /* its writers are gone: it has an end */
-    read_printed(s);
     struct rusage usage = {0};
     int status = child_reap(&s->c, &usage);
+    read_channel(p, s, READS_AT_LAST); /* its whole group is gone: what is left has an end */
+    read_printed(s);
     pool_task *t = s->task;
     t->duration_ms = clock_ms_exact() - s->started;
     t->finished = !t->interrupted;
     t->limits = limits_of(s, &usage, t->duration_ms);
     explain_end(s, status);
-    close_fd(&s->channel);
-    close_fd(&s->printed);
+    fs_close(&s->channel);
+    fs_close(&s->printed);
     broker_free(s->broker);
     buf_free(&s->in);
     buf_free(&s->out);
@@ -352,7 +346,7 @@ static size_t gather(pool *p, struct pollfd *fds, int64_t *deadline) {
         if (s->printed >= 0) {
             fds[n++] = (struct pollfd){.fd = s->printed, .events = POLLIN};
         }
-        n += broker_poll(s->broker, fds + n, (POLL_MAX - n) / p->nslots);
+        n += broker_poll(s->broker, fds + n, BROKER_POLL_MAX);
         int64_t d = broker_deadline(s->broker);
         d = s->deadline < d ? s->deadline : d;
         *deadline = d < *deadline ? d : *deadline;
@@ -371,6 +365,11 @@ static void step(pool *p) {
         read_printed(s);
         broker_step(s->broker, &s->out);
         write_channel(s);
+        if (s->out.failed && !s->dead) {
+            err e;
+            err_set(&e, "out_of_memory", "out of memory for an answer to the gate");
+            crash(s, &e);
+        }
         struct pollfd ended = {.fd = s->c.pidfd, .events = POLLIN};
         if (poll(&ended, 1, 0) > 0) {
             finish(p, s);
@@ -402,7 +401,7 @@ int pool_run(pool_task *tasks, size_t n, int jobs, const pool_hooks *hooks, err 
     pool p = {.tasks = tasks, .n = n, .hooks = hooks != NULL ? hooks : &NONE};
     p.nslots = jobs < 1 ? 1 : jobs > 64 ? 64 : (size_t)jobs;
     p.slots = calloc(p.nslots, sizeof *p.slots);
-    struct pollfd *fds = calloc(POLL_MAX, sizeof *fds);
+    struct pollfd *fds = calloc(1 + p.nslots * (3 + BROKER_POLL_MAX), sizeof *fds);
     if (p.slots == NULL || fds == NULL) {
         free(p.slots);
         free(fds);

@@ -29,10 +29,14 @@ int signals_install(err *e) {
     }
     struct sigaction act = {.sa_handler = on_signal};
     sigemptyset(&act.sa_mask);
+    /* Who started the engine may have ignored SIGCHLD: then no child's end could be read (wait(2), NOTES). */
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigemptyset(&standard.sa_mask);
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigemptyset(&ignore.sa_mask);
     if (sigaction(SIGINT, &act, NULL) != 0 || sigaction(SIGTERM, &act, NULL) != 0 ||
-        sigaction(SIGHUP, &act, NULL) != 0 || sigaction(SIGPIPE, &ignore, NULL) != 0) {
+        sigaction(SIGCHLD, &standard, NULL) != 0 || sigaction(SIGHUP, &act, NULL) != 0 ||
+        sigaction(SIGPIPE, &ignore, NULL) != 0) {
         return err_errno(e, "system", "cannot install signal handlers");
     }
     return 0;

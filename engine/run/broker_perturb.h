@@ -1,0 +1,26 @@
+/* broker_perturb.h: the environment of a declared command, and what differs in it on purpose (design §9). Used by
+ * broker_jobs.c alone. */
+#ifndef GE_RUN_BROKER_PERTURB_H
+#define GE_RUN_BROKER_PERTURB_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "run/child.h"
+
+typedef struct env_list {
+    char **v;
+    size_t n;
+    bool failed;
+} env_list;
+
+/* A clean environment: nothing of the engine's own, where credentials live, reaches a command. What finds no memory
+ * sets env->failed. */
+void env_base(env_list *env, const json_t *command);
+void env_free(env_list *env);
+/* Fills env and p from a request's perturb table (may be NULL). Returns what is done and what cannot be, a new
+ * reference: {"applied": {}, "not_applied": {name: why}}; NULL out of memory. */
+json_t *perturb_command(const json_t *wish, env_list *env, child_perturb *p);
+
+#endif
