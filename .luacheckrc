@@ -2,7 +2,7 @@ std = "lua54"
 max_line_length = 140
 cache = false
 self = false
-exclude_files = { "build*/", "tests/escape/", "tests/fixtures/" }
+exclude_files = { "stdlib/templates/*_spec.lua", "build*/", "tests/escape/", "tests/fixtures/" }
 files["tests/lua"] = { std = "+busted" }
 files["tests/e2e"] = { std = "+busted" }
 files["stdlib/meta"] = { ignore = { "211", "212", "213", "241" } }

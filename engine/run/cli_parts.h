@@ -15,7 +15,9 @@ typedef enum {
     VERB_LIST = 8,
     VERB_PLATFORM = 16,
     VERB_VERSION = 32,
-    VERB_HELP = 64
+    VERB_HELP = 64,
+    VERB_NEW = 128,
+    VERB_DOC = 256
 } cli_verb_id;
 
 typedef struct cli_verb {
@@ -73,6 +75,8 @@ int cli_check_main(const cli_verb *verb, int argc, char **argv);
 int cli_list_main(const cli_verb *verb, int argc, char **argv);
 int cli_platform_main(const cli_verb *verb, int argc, char **argv);
 int cli_version_main(const cli_verb *verb, int argc, char **argv);
+int cli_new_main(const cli_verb *verb, int argc, char **argv);
+
 int cli_help_main(const cli_verb *verb, int argc, char **argv);
 
 /* Help texts on standard output. */

@@ -79,7 +79,8 @@ end }
   end)
 
   it("finds classes of findings, options, fields and methods that do not exist", function()
-    local r = check(gate('options = { max_hours = { type = "integer", default = 1, help = "h" } }, failures = { stale = { text = "%s" } },', [[
+    local head = 'options = { max_hours = { type = "integer", default = 1, help = "h" } }, failures = { stale = { text = "%s" } },'
+    local r = check(gate(head, [[
       ctx:fail("stlae", { object = ctx.options.max_huors })
       ctx:advise("other")
       ctx:chekc("y", print)
@@ -121,7 +122,8 @@ end }
   end)
 
   it("holds audits to what audits have", function()
-    local r = check('return { name = "A", pack = "roster", audit = function(plan, report)\n  return os.time(), math.random(), plan, report\nend }\n')
+    local r = check('return { name = "A", pack = "roster", audit = function(plan, report)\n'
+      .. '  return os.time(), math.random(), plan, report\nend }\n')
     assert.are.equal(2, r.code)
     has(r.stdout, 's.lua:2: audits have no global "os"', "s.lua:2: audits have no math.random")
   end)

@@ -1,0 +1,91 @@
+local support = require "e2e.support"
+
+local run = support.run
+
+local function has(text, ...)
+  for _, part in ipairs { ... } do
+    assert.is_truthy(text:find(part, 1, true), ("expected %q in:\n%s"):format(part, text))
+  end
+end
+
+--- Runs the command which a new spec names, with the state directory of these tests.
+local function run_spec(dir, id)
+  local command = support.must_read(dir .. "/" .. id .. "_spec.lua"):match "%-%-   (LUA_PATH=.-)\n"
+  local out = dir .. "/busted.out"
+  local ok = os.execute(("cd %s && GATE_ENGINE_STATE=%s %s >%s 2>&1"):format(
+    support.quote(dir), support.quote(support.state), command, support.quote(out)))
+  return ok, support.must_read(out)
+end
+
+describe("new", function()
+  it("writes a gate that passes check, passes at once on the embedded platform, and whose spec passes", function()
+    local dir = support.tmpdir()
+    local r = run { cwd = dir, "new", "gate", "backup_fresh" }
+    assert.are.equal(0, r.code, r.stderr)
+    has(r.stdout, "backup_fresh.lua\nbackup_fresh_spec.lua\n", "gate-engine check ./backup_fresh.lua", "gate-engine run ./backup_fresh.lua")
+    local source = support.must_read(dir .. "/backup_fresh.lua")
+    has(source, 'id      = "backup_fresh"', 'name    = "Backup fresh"', "Usage:", "Arguments:", "Output of a pass")
+    assert.is_nil((source .. support.must_read(dir .. "/backup_fresh_spec.lua")):find "@%u+@")
+    r = run { cwd = dir, "check", "backup_fresh.lua" }
+    assert.are.equal("backup_fresh.lua: ok (gate backup_fresh)\n", r.stdout)
+    r = run { cwd = dir, "run", "./backup_fresh.lua" }
+    assert.are.equal(0, r.code, r.stdout .. r.stderr)
+    has(r.stdout, "✅ PASS - Every tenant has its row", "=== OVERALL: 1/1 GATES PASS ===")
+    r = run { cwd = dir, "run", "./backup_fresh.lua", "--at-least", "2", "--tenant", "acme" }
+    assert.are.equal(1, r.code)
+    has(r.stdout, "❌ FAIL - Tenant acme has too few rows", "acme: 1 found, 2 expected", "Fix: Create the tenant, then rerun this gate")
+    r = run { cwd = dir, "recover", "./backup_fresh.lua", "--at-least", "2", "--tenant", "acme" }
+    assert.are.equal(0, r.code, r.stdout .. r.stderr)
+    has(r.stdout, "Look into acme")
+    local ok, out = run_spec(dir, "backup_fresh")
+    assert.is_true(ok, out)
+    has(out, "2 successes / 0 failures / 0 errors")
+  end)
+
+  it("writes an audit that passes check, runs on a plan at once, and whose spec passes and can fail", function()
+    local dir = support.tmpdir()
+    local r = run { cwd = dir, "new", "audit", "day_off" }
+    assert.are.equal(0, r.code, r.stderr)
+    r = run { cwd = dir, "check", "day_off.lua" }
+    assert.are.equal("day_off.lua: ok (audit day_off)\n", r.stdout)
+    r = run { cwd = dir, "run", "gates/golden_path_e2e.lua", "--artifacts", "plan" }
+    assert.are.equal(0, r.code, r.stdout .. r.stderr)
+    r = run { cwd = dir, "run", "./day_off.lua", "--plan", "plan" }
+    assert.are.equal(0, r.code, r.stdout .. r.stderr)
+    local ok, out = run_spec(dir, "day_off")
+    assert.is_true(ok, out)
+    has(out, "2 successes / 0 failures / 0 errors")
+    support.write(dir .. "/day_off.lua", (support.must_read(dir .. "/day_off.lua"):gsub("MOST_DAYS = 6", "MOST_DAYS = 7")))
+    ok, out = run_spec(dir, "day_off")
+    assert.is_falsy(ok)
+    has(out, "1 success / 1 failure")
+  end)
+
+  it("overwrites nothing, and leaves nothing behind where it refuses", function()
+    for _, there in ipairs { "mine.lua", "mine_spec.lua" } do
+      local dir = support.tmpdir()
+      support.write(dir .. "/" .. there, "mine\n")
+      local r = run { cwd = dir, "new", "gate", "mine" }
+      assert.are.equal(2, r.code)
+      has(r.stderr, there .. " is there already", "nothing is overwritten")
+      assert.are.equal("", r.stdout)
+      assert.are.equal("mine\n", support.read(dir .. "/" .. there))
+      local list = io.popen("ls " .. support.quote(dir)):read "a"
+      assert.are.equal(there .. "\n", list)
+    end
+  end)
+
+  it("says what it expected, with exit 2", function()
+    for _, case in ipairs {
+      { { "new" }, "expected a kind and a name" }, { { "new", "gate" }, "expected a kind and a name" },
+      { { "new", "gtae", "x" }, 'did you mean "gate"?' }, { { "new", "gate", "../x" }, 'found "../x"' },
+      { { "new", "gate", "Upper" }, "expected a name ([a-z][a-z0-9_]*" }, { { "new", "gate", "a", "b" }, "found 3 words" },
+    } do
+      local dir = support.tmpdir()
+      local r = run { cwd = dir, argv = case[1] }
+      assert.are.equal(2, r.code)
+      has(r.stderr, case[2])
+      assert.are.equal("", io.popen("ls " .. support.quote(dir)):read "a")
+    end
+  end)
+end)
