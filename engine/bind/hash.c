@@ -8,40 +8,10 @@
 #include "base/buf.h"
 #include "base/canon.h"
 #include "vm/conv.h"
-#include "vm/luax.h"
+#include "vm/luax_work.h"
 
 #define STREAM "gate.hash.stream"
-#define WORK "gate.hash.work"
 #define RANDOM_MAX (1 << 20)
-
-/* What a call holds while Lua may raise; the collector frees what an error leaves behind. */
-typedef struct work {
-    json_t *value;
-    buf text;
-} work;
-
-static void work_free(work *w) {
-    json_decref(w->value);
-    w->value = NULL;
-    buf_free(&w->text);
-}
-
-static int work_gc(lua_State *L) { /* [-1, +0, -] */
-    work_free(lua_touserdata(L, 1));
-    return 0;
-}
-
-static int work_fail(lua_State *L, work *w, const err *e) { /* [-0, +0, v] */
-    work_free(w);
-    return luax_raise(L, e);
-}
-
-/* Pushes what the work holds as text and lets go of it. */
-static int work_push(lua_State *L, work *w) { /* [-0, +1, m] */
-    lua_pushlstring(L, buf_str(&w->text), w->text.len);
-    work_free(w);
-    return 1;
-}
 
 /* The string at idx; numbers are not taken for strings, since 1 and 1.0 would hash differently. */
 static const char *check_bytes(lua_State *L, int idx, const char *fn, const char *what, size_t *n) { /* [-0, +0, v] */
@@ -183,7 +153,7 @@ static int bind_stream(lua_State *L) { /* [-0, +1, v] */
 static work *canonical_of(lua_State *L) { /* [-0, +1, v] */
     luaL_checkany(L, 1);
     err e;
-    work *w = luax_new(L, WORK, sizeof *w, 0);
+    work *w = work_new(L);
     w->value = conv_to_json(L, 1, NULL, &e);
     if (w->value == NULL || canon_value(&w->text, w->value, &e) != 0) {
         work_fail(L, w, &e);
@@ -210,7 +180,7 @@ static int bind_canonical_json(lua_State *L) { /* [-1, +1, v] */
     size_t n;
     const char *text = check_bytes(L, 1, "hash.canonical_json", "the JSON text", &n);
     err e;
-    work *w = luax_new(L, WORK, sizeof *w, 0);
+    work *w = work_new(L);
     return canon_text(&w->text, text, n, &e) == 0 ? work_push(L, w) : work_fail(L, w, &e);
 }
 
@@ -248,7 +218,7 @@ static int no_memory(lua_State *L, work *w, const char *fn) { /* [-0, +0, v] */
 static int bind_hex(lua_State *L) { /* [-1, +1, v] */
     size_t n;
     const char *s = check_bytes(L, 1, "hash.hex", "the bytes", &n);
-    work *w = luax_new(L, WORK, sizeof *w, 0);
+    work *w = work_new(L);
     return hash_hex(&w->text, s, n) == 0 ? work_push(L, w) : no_memory(L, w, "hash.hex");
 }
 
@@ -256,7 +226,7 @@ static int bind_unhex(lua_State *L) { /* [-1, +1, v] */
     size_t n;
     const char *s = check_bytes(L, 1, "hash.unhex", "the text", &n);
     err e;
-    work *w = luax_new(L, WORK, sizeof *w, 0);
+    work *w = work_new(L);
     return hash_unhex(&w->text, s, n, &e) == 0 ? work_push(L, w) : work_fail(L, w, &e);
 }
 
@@ -274,7 +244,7 @@ static int bind_base64(lua_State *L) { /* [-2, +1, v] */
     size_t n;
     const char *s = check_bytes(L, 1, "hash.base64", "the bytes", &n);
     bool url = check_variant(L, "hash.base64");
-    work *w = luax_new(L, WORK, sizeof *w, 0);
+    work *w = work_new(L);
     return hash_base64(&w->text, s, n, url) == 0 ? work_push(L, w) : no_memory(L, w, "hash.base64");
 }
 
@@ -283,7 +253,7 @@ static int bind_unbase64(lua_State *L) { /* [-2, +1, v] */
     const char *s = check_bytes(L, 1, "hash.unbase64", "the text", &n);
     bool url = check_variant(L, "hash.unbase64");
     err e;
-    work *w = luax_new(L, WORK, sizeof *w, 0);
+    work *w = work_new(L);
     return hash_unbase64(&w->text, s, n, url, &e) == 0 ? work_push(L, w) : work_fail(L, w, &e);
 }
 
@@ -368,8 +338,6 @@ int luaopen_engine_hash(lua_State *L) { /* [-0, +1, v] */
                                        {NULL, NULL}};
     static const luaL_Reg META[] = {
         {"__gc", stream_gc}, {"__close", stream_gc}, {"__tostring", stream_tostring}, {NULL, NULL}};
-    static const luaL_Reg WORK_METHODS[] = {{NULL, NULL}};
-    static const luaL_Reg WORK_META[] = {{"__gc", work_gc}, {NULL, NULL}};
     static const luaL_Reg FUNCTIONS[] = {{"sha256", bind_sha256},
                                          {"sha256_raw", bind_sha256_raw},
                                          {"hmac_sha256", bind_hmac},
@@ -390,7 +358,7 @@ int luaopen_engine_hash(lua_State *L) { /* [-0, +1, v] */
                                          {NULL, NULL}};
     self_test(L);
     luax_class(L, STREAM, METHODS, META);
-    luax_class(L, WORK, WORK_METHODS, WORK_META);
+    work_class(L);
     luaL_newlib(L, FUNCTIONS);
     return 1;
 }

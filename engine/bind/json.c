@@ -4,31 +4,7 @@
 #include "base/buf.h"
 #include "base/canon.h"
 #include "vm/conv.h"
-#include "vm/luax.h"
-
-#define WORK "gate.json.work"
-
-/* What a call holds while Lua may raise; the collector frees what an error leaves behind. */
-typedef struct work {
-    json_t *value;
-    buf text;
-} work;
-
-static void work_free(work *w) {
-    json_decref(w->value);
-    w->value = NULL;
-    buf_free(&w->text);
-}
-
-static int work_gc(lua_State *L) { /* [-1, +0, -] */
-    work_free(lua_touserdata(L, 1));
-    return 0;
-}
-
-static int work_fail(lua_State *L, work *w, const err *e) { /* [-0, +0, v] */
-    work_free(w);
-    return luax_raise(L, e);
-}
+#include "vm/luax_work.h"
 
 static int json_decode(lua_State *L) { /* [-1, +1, v] */
     if (lua_type(L, 1) != LUA_TSTRING) {
@@ -37,7 +13,7 @@ static int json_decode(lua_State *L) { /* [-1, +1, v] */
     size_t n;
     const char *text = lua_tolstring(L, 1, &n);
     err e;
-    work *w = luax_new(L, WORK, sizeof *w, 0);
+    work *w = work_new(L);
     w->value = canon_parse(text, n, &e);
     if (w->value == NULL) {
         return work_fail(L, w, &e);
@@ -58,7 +34,7 @@ static int json_encode(lua_State *L) { /* [-2, +1, v] */
         indent = (int)luax_opt_integer(L, 2, "json.encode", "indent", 0, 16, 0);
     }
     err e;
-    work *w = luax_new(L, WORK, sizeof *w, 0);
+    work *w = work_new(L);
     w->value = conv_to_json(L, 1, NULL, &e);
     if (w->value == NULL || canon_plain(&w->text, w->value, indent, &e) != 0) {
         return work_fail(L, w, &e);
@@ -133,14 +109,12 @@ static int json_is_list(lua_State *L) { /* [-1, +1, m] */
 LUAX_EXPORT int luaopen_engine_json(lua_State *L);
 
 int luaopen_engine_json(lua_State *L) { /* [-0, +1, m] */
-    static const luaL_Reg NO_METHODS[] = {{NULL, NULL}};
-    static const luaL_Reg META[] = {{"__gc", work_gc}, {NULL, NULL}};
     static const luaL_Reg FUNCTIONS[] = {{"decode", json_decode},
                                          {"encode", json_encode},
                                          {"array", json_mark_array},
                                          {"is_array", json_is_list},
                                          {NULL, NULL}};
-    luax_class(L, WORK, NO_METHODS, META);
+    work_class(L);
     luaL_newlib(L, FUNCTIONS);
     lua_pushlightuserdata(L, NULL);
     lua_setfield(L, -2, "null");
