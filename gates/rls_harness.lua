@@ -8,6 +8,7 @@ local code_paths = require "rls.code_paths"
 local errors = require "errors"
 local names = require "rls.names"
 local probe = require "rls.probe"
+local reach = require "rls.reach"
 local recovery = require "rls.recovery"
 
 --- Tables of the reference platform that are the same for every tenant.
@@ -103,6 +104,67 @@ local function report_table(ctx, t, result)
   end
 end
 
+--- What goes around the policies: rights that no policy binds, roles, functions with somebody else's rights.
+local function check_ways_around(ctx, seen)
+  local base, views = of_tenants(seen)
+  local owns = ("select pg_has_role(%s, relowner, 'MEMBER') from pg_class where oid = %%s::regclass;"):format(names.literal(seen.app.role))
+  for _, r in ipairs(reach.unbound_roles(ctx.db.admin, seen.app.role)) do
+    ctx:fail("role_bypasses_rls", { object = seen.app.role, detail = ("it may SET ROLE %s, which %s"):format(r.name,
+      r.super and "is a superuser" or "has BYPASSRLS"), reproduce = ("set role %s;"):format(names.ident(r.name)) })
+  end
+  for _, t in ipairs(base) do
+    if t.app_owns then
+      ctx:fail("role_bypasses_rls", { object = seen.app.role,
+        detail = ("as owner of %s it can turn row-level security off"):format(t.label), reproduce = owns:format(names.literal(t.sql)) })
+    end
+    if t.may.truncate then
+      ctx:fail("cross_tenant_leak", { object = t.label, detail = "the application may TRUNCATE it, which no policy binds",
+        reproduce = ("select has_table_privilege(%s, %s, 'TRUNCATE');"):format(names.literal(seen.app.role), names.literal(t.sql)),
+        fix = ("REVOKE TRUNCATE ON %s FROM the role that has it"):format(t.label) })
+    end
+  end
+  for _, t in ipairs(views) do
+    if t.kind == "m" and t.may.select then
+      ctx:fail("cross_tenant_leak", { object = t.label, detail = "row-level security cannot bind a materialised view",
+        reproduce = ("select * from %s limit 5;"):format(t.sql),
+        fix = "Revoke it, and let the application read a view over it that tests the tenant" })
+    end
+  end
+  for _, t in ipairs(seen.tables) do
+    if t.kind == "f" and t.tenant and (t.may.select or t.may.insert or t.may.update or t.may.delete) then
+      ctx:fail("cross_tenant_leak", { object = t.label, detail = "row-level security cannot bind a foreign table",
+        reproduce = ("select * from %s limit 5;"):format(t.sql) })
+    end
+  end
+end
+
+--- One check a function: none hides what another check finds.
+local function check_definers(ctx, seen)
+  local found = {}
+  ctx:check("isolation: functions with their owner's rights", function()
+    found = reach.definers(ctx.db.admin, seen.app.role, (of_tenants(seen)))
+  end, { group = "isolation" })
+  for _, f in ipairs(found) do
+    ctx:check("isolation: function " .. f.name, function()
+      errors.raise { code = "definer_unproven",
+        message = ("%s runs with the rights of %s, whom row-level security does not bind, and may touch %s")
+          :format(f.name, f.owner, f.table),
+        fix = "make it SECURITY INVOKER, give it to an owner whom FORCE ROW LEVEL SECURITY binds, or revoke EXECUTE from the application" }
+    end, { group = "isolation" })
+  end
+end
+
+--- Policies that say something else than "the row's tenant is the session's": probed, and not proven.
+local function advise_unproven(ctx, seen, t)
+  local forms = catalogue.canonical(t, seen.settings)
+  for _, p in ipairs(t.policies) do
+    if p.permissive and p.applies and not (forms[p.using or p.check or ""] and forms[p.check or p.using or ""]) then
+      ctx:advise("policy_unproven", { object = t.label,
+        detail = ("policy %s: %s"):format(p.name, p.using or p.check or ""), reproduce = rls_sql(t) })
+    end
+  end
+end
+
 local function check_isolation(ctx, seen)
   local base, views = of_tenants(seen)
   local results, statements
@@ -130,10 +192,13 @@ local function check_isolation(ctx, seen)
         end
         statements = statements + result.statements
         report_table(ctx, t, result)
+        if is_base(t) then advise_unproven(ctx, seen, t) end
       end, { group = "isolation" })
     end
   end
   ctx:fact("probes", statements)
+  ctx:check("isolation: ways around the policies", function() check_ways_around(ctx, seen) end, { group = "isolation" })
+  check_definers(ctx, seen)
 end
 
 local function check_code_paths(ctx, seen)
@@ -171,6 +236,8 @@ return gate.define {
     cross_tenant_leak = { text = "Cross-tenant leak detected", fix = "Fix query or policy" },
     role_bypasses_rls = { text = "The application's role %s is not bound by RLS",
       fix = "Give the application a role without SUPERUSER and BYPASSRLS" },
+    policy_unproven = { text = "A policy on %s is probed, not proven",
+      fix = "Let it compare the tenant column with the tenant setting, and nothing else", severity = "advisory" },
     unclassified_table = { text = "Table %s is not classified", fix = "Add it to database.shared or database.tenant_scoped",
       severity = "advisory" },
   },

@@ -1,5 +1,6 @@
 --- What the database's catalogue says of its tables: which belong to tenants, and what guards them.
 local names = require "rls.names"
+local reach = require "rls.reach"
 
 local catalogue = {}
 
@@ -44,7 +45,9 @@ local catalogue = {}
 ---@field uniques {name: string, columns: string[]}[]
 ---@field checks {name: string, columns: string[], definition: string}[]
 ---@field policies rls.Policy[]
----@field may table<string, boolean>  select, insert, update, delete: what the application's role is granted
+---@field may table<string, boolean>  select, insert, update, delete, truncate: what the application's role is granted
+---@field reads rls.Table[]?  of a view: the tenants' tables beneath it
+---@field bound boolean?      of a view: row-level security binds whoever it reads them as
 
 local TABLES = [[
   select c.oid::text as oid, n.nspname as schema, c.relname as name, c.relkind::text as kind, c.relrowsecurity as rls,
@@ -53,7 +56,7 @@ local TABLES = [[
          has_table_privilege($1, c.oid, 'SELECT') or has_any_column_privilege($1, c.oid, 'SELECT') as may_select,
          has_table_privilege($1, c.oid, 'INSERT') or has_any_column_privilege($1, c.oid, 'INSERT') as may_insert,
          has_table_privilege($1, c.oid, 'UPDATE') or has_any_column_privilege($1, c.oid, 'UPDATE') as may_update,
-         has_table_privilege($1, c.oid, 'DELETE') as may_delete
+         has_table_privilege($1, c.oid, 'DELETE') as may_delete, has_table_privilege($1, c.oid, 'TRUNCATE') as may_truncate
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
    where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
    order by n.nspname, c.relname]]
@@ -104,7 +107,8 @@ local function new_table(row)
     sql = names.qualified(row.schema, row.name), kind = row.kind, owner = row.owner, rls = row.rls, forced = row.forced,
     app_owns = row.app_owns, is_partition = row.is_partition,
     columns = {}, by_column = {}, foreign_keys = {}, uniques = {}, checks = {}, policies = {},
-    may = { select = row.may_select, insert = row.may_insert, update = row.may_update, delete = row.may_delete },
+    may = { select = row.may_select, insert = row.may_insert, update = row.may_update, delete = row.may_delete,
+      truncate = row.may_truncate },
   }
 end
 
@@ -180,6 +184,22 @@ local function spread_to_children(list, by_oid, of_tenants)
   end
 end
 
+--- A view over tenants' tables shows tenants' rows, whatever its columns are called.
+local function spread_to_views(list, by_oid, views)
+  for _, t in ipairs(list) do
+    for oid, way in pairs(views[t.oid] or {}) do
+      local read = by_oid[oid]
+      if read and (read.scope == "tenant" or read.scope == "child") and not t.scope then t.scope = "child" end
+      if read and (read.scope == "tenant" or read.scope == "child") then
+        t.reads = t.reads or {}
+        t.reads[#t.reads + 1] = read
+        t.reader = (not way.bound or not t.reader) and way.reader or t.reader
+        t.bound = t.bound ~= false and way.bound and read.kind ~= "m"
+      end
+    end
+  end
+end
+
 local function reachable(t)
   return t.may.select or t.may.insert or t.may.update or t.may.delete
 end
@@ -203,6 +223,7 @@ function catalogue.read(conn, settings, role, shared)
     end
   end
   spread_to_children(tables, by_oid, tenant_table(settings))
+  spread_to_views(tables, by_oid, reach.views(conn, role))
   for _, t in ipairs(tables) do
     t.scope = t.scope or (reachable(t) and "unclassified" or "unreachable")
   end

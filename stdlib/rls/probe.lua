@@ -28,6 +28,8 @@ local function attempt(state, t, sql)
   return out
 end
 
+local function is_base(t) return t.kind == "r" or t.kind == "p" end
+
 local function reproduce(state, sql)
   return ("begin;\nset local role %s;\nselect set_config(%s, '<tenant A>', true);\n%s;\nrollback;"):format(
     names.ident(state.role), names.literal(state.settings.tenant.setting), sql)
@@ -250,18 +252,133 @@ local function probe_table(state, t)
   move_probe(state, t)
 end
 
---- Views and materialised views over tenants' rows: only reading, found by the tenant column.
-local function probe_view(state, t)
-  if not t.may.select or not t.tenant then return end
-  local out = attempt(state, t, ("select 1 from %s where %s::text = %s limit 5")
-    :format(t.sql, names.ident(t.tenant), names.literal(state.b.key)))
-  if out.ok and out.affected > 0 then
-    leak(state, t, "select", "the view shows another tenant's rows",
-      ("select * from %s where %s::text <> '<tenant A>' limit 5"):format(t.sql, names.ident(t.tenant)))
-  elseif not out.ok and not denied(out) then
-    broken(state, t, "select: " .. out.err.message)
+--- Settings other than the tenant's that a policy tests: the application may set each of them to what the policy wants to hear.
+local function escapes(state, t)
+  local list = {}
+  for _, p in ipairs(t.policies) do
+    for _, expression in ipairs(p.permissive and p.applies and { p.using or "", p.check or "" } or {}) do
+      local settings, literals, pairwise, last = {}, { ["true"] = true, on = true, ["1"] = true }, {}, nil
+      for text in expression:gmatch "'([^']*)'" do
+        if expression:find("current_setting('" .. text .. "'", 1, true) then
+          last = text ~= state.settings.tenant.setting and text or nil
+          if last then settings[#settings + 1] = last end
+        else
+          literals[text] = true
+          if last then pairwise[last] = pairwise[last] or text end
+        end
+      end
+      if next(pairwise) then list[#list + 1] = pairwise end
+      for literal in pairs(#settings > 0 and literals or {}) do
+        local case = {}
+        for _, name in ipairs(settings) do case[name] = literal end
+        list[#list + 1] = case
+      end
+    end
   end
-  result_for(state.results, t).controls = 1
+  return list
+end
+
+local function describe(case)
+  local parts = {}
+  for name, value in pairs(case) do parts[#parts + 1] = ("%s = %q"):format(name, value) end
+  table.sort(parts)
+  return table.concat(parts, " and ")
+end
+
+--- With other settings than the tenant's at what a policy tests, B's rows must stay as far away.
+local function escape_probe(state, t)
+  for _, case in ipairs(escapes(state, t)) do
+    local before = {}
+    for name, value in pairs(case) do
+      before[name] = state.conn:value("select coalesce(current_setting($1, true), '')", name)
+      state.conn:try("select set_config($1, $2, true)", name, value)
+    end
+    -- Writes are blind, where the table is small: with WHERE the SELECT policy would apply to them too.
+    local small, column, own = state.sizes[t.oid] <= state.max_rows, update_column(t), state.owned[t.oid]
+    local forms = { select = select_form(state, t)(state.b), insert = state.inserts[t.oid] and state.inserts[t.oid].b,
+      update = column and (small and ("update %s set %s = %s"):format(t.sql, column, column) or update_form(state, t)(state.b)),
+      delete = small and "delete from " .. t.sql or delete_form(state, t)(state.b) }
+    for _, op in ipairs { "select", "update", "delete", "insert" } do
+      local out = forms[op] and not nobody_may(t, op) and attempt(state, t, forms[op])
+      local allowed = small and (op == "update" or op == "delete") and own or 0
+      if out and ((out.ok and out.affected > allowed) or (not out.ok and op == "insert" and out.err.sqlstate:sub(1, 2) == "23")) then
+        leak(state, t, op, ("%s reaches another tenant's rows once the application sets %s"):format(op, describe(case)), forms[op])
+        break
+      end
+    end
+    for name, value in pairs(before) do state.conn:try("select set_config($1, $2, true)", name, value) end
+  end
+end
+
+--- All that a view shows, as one short text; nil where it cannot be read.
+local function digest(state, t)
+  local out = attempt(state, t,
+    ("select count(*)::text || ' ' || coalesce(sum(hashtextextended(x::text, 0)::numeric), 0)::text as all from %s x"):format(t.sql))
+  return out.ok and out.rows[1].all or nil, out.err
+end
+
+local function plant_more(state, views)
+  local other = { key = canary.key(state.key_column, 2), label = "C" }
+  for _, t in ipairs(views) do
+    for _, read in ipairs(t.reads or {}) do
+      if is_base(read) then state.maker:row(read, other) end
+    end
+  end
+end
+
+local function plant_own(state, t)
+  for _, read in ipairs(t.reads or {}) do
+    if is_base(read) and state.maker.rows[state.a.key][read.oid] then
+      state.conn:exec((state.maker:another(read, state.a)))
+    end
+  end
+end
+
+local function as_tenant_a(state, fn)
+  as_application(state)
+  set_tenant(state, state.a.key)
+  fn()
+  as_admin(state)
+end
+
+--- Views: what tenant A sees through one must not change when another tenant gets rows (whatever the view's columns are), and must change
+--- when A gets one: that is the control, without which only a view that reads with bound rights is proven.
+local function probe_views(state, views)
+  local list, first, second = {}, {}, {}
+  for _, t in ipairs(views) do
+    if t.may.select and t.kind == "v" then list[#list + 1] = t end
+  end
+  as_tenant_a(state, function()
+    for _, t in ipairs(list) do
+      local err
+      first[t.oid], err = digest(state, t)
+      if err and err.sqlstate ~= "42501" then broken(state, t, "select: " .. err.message) end
+    end
+  end)
+  plant_more(state, list)
+  as_tenant_a(state, function()
+    for _, t in ipairs(list) do second[t.oid] = digest(state, t) end
+  end)
+  for _, t in ipairs(list) do
+    local r = result_for(state.results, t)
+    if not first[t.oid] then
+      r.proven[1] = #r.errors == 0 and "select" or nil
+    elseif first[t.oid] ~= second[t.oid] then
+      leak(state, t, "select", "the view shows another tenant's rows", "select * from " .. t.sql .. " limit 5")
+    elseif t.bound then
+      r.proven[1] = "select"
+    else
+      local third
+      plant_own(state, t)
+      as_tenant_a(state, function() third = digest(state, t) end)
+      if third == second[t.oid] then
+        broken(state, t, ("the view reads with the rights of %s, whom row-level security does not bind, and no canary shows in it: "
+          .. "make it security_invoker"):format(t.reader or t.owner))
+      else
+        r.controls = 1
+      end
+    end
+  end
 end
 
 local function run(state, tables, views)
@@ -271,14 +388,15 @@ local function run(state, tables, views)
   -- Unset comes first: after any set_config of this session the setting reads as '' even when it was rolled back.
   as_application(state)
   for _, t in ipairs(probed) do context_probe(state, t, "absent") end
-  for _, case in ipairs { { "", "empty" }, { "not a tenant", "malformed" } } do
+  for _, case in ipairs { { "", "empty" }, { "not a tenant", "malformed" }, { "%", "a pattern" } } do
     set_tenant(state, case[1])
     for _, t in ipairs(probed) do context_probe(state, t, case[2]) end
   end
   set_tenant(state, state.a.key)
   for _, t in ipairs(probed) do probe_table(state, t) end
-  for _, t in ipairs(views) do probe_view(state, t) end
+  for _, t in ipairs(probed) do escape_probe(state, t) end
   as_admin(state)
+  probe_views(state, views)
 end
 
 --- Probes all tables in one transaction, which is rolled back whatever happens.
@@ -296,7 +414,7 @@ function probe.run(conn, tables, views, by_oid, options)
   local state = {
     conn = conn, results = {}, inserts = {}, owned = {}, sizes = {}, settings = options.settings, role = options.role,
     superuser = options.superuser, max_rows = options.max_rows, maker = canary.maker(conn, by_oid, options.settings),
-    a = { key = canary.key(key_column, 1) }, b = { key = canary.key(key_column, 2) },
+    key_column = key_column, a = { key = canary.key(key_column, 1) }, b = { key = canary.key(key_column, 2) },
   }
   function state.count_after_insert(t)
     local seen

@@ -201,6 +201,80 @@ describe("gate 1 on a kept platform", function()
     assert.truthy(result.stderr:find("isolation", 1, true), result.stderr)
   end)
 
+  describe("finds a way around the policies:", function()
+    local LEAK = { "cross_tenant_leak", "Cross-tenant leak detected" }
+    local UNBOUND = { "role_bypasses_rls", "The application's role app_user is not bound by RLS" }
+    local RAW = "public.tours_raw"
+    local ways = {
+      { "a policy that a setting of the application's opens", LEAK, RAW,
+        "create policy extra on public.tours_raw using (current_setting('app.is_platform_admin', true) = 'true')",
+        "app.is_platform_admin" },
+      { "a policy that two settings open together", LEAK, RAW,
+        "create policy extra on public.tours_raw using (current_setting('app.a', true) = 'x' "
+          .. "and current_setting('app.b', true) = 'y')" },
+      { "a policy for DELETE alone that a setting opens", LEAK, RAW,
+        "create policy extra on public.tours_raw for delete using (current_setting('app.scope', true) in ('platform', 'partner'))",
+        "delete" },
+      { "a policy that takes the tenant for a pattern", LEAK, RAW,
+        "drop policy tenant_isolation on public.tours_raw; create policy tenant_isolation on public.tours_raw "
+          .. "using (tenant_id::text like current_setting('app.current_tenant_id', true))", "pattern" },
+      { "a view without a tenant column", LEAK, "rep.counts",
+        "create schema rep; grant usage on schema rep to app_user; create view rep.counts as select count(*) from public.tours_raw; "
+          .. "grant select on rep.counts to app_user" },
+      { "a view of the caller's rights over one of its owner's", LEAK, "public.outer_view",
+        "create view public.inner_view as select raw_text as x from public.tours_raw; "
+          .. "create view public.outer_view with (security_invoker) as select x from public.inner_view; "
+          .. "grant select on public.inner_view, public.outer_view to app_user" },
+      { "a materialised view", LEAK, "public.kept",
+        "create materialized view public.kept as select raw_text from public.tours_raw; grant select on public.kept to app_user" },
+      { "the right to TRUNCATE", LEAK, RAW, "grant truncate on public.tours_raw to app_user" },
+      { "membership in a role with BYPASSRLS", UNBOUND, "app_user", "create role sees_all bypassrls; grant sees_all to app_user",
+        "sees_all" },
+      { "membership in the tables' owner", UNBOUND, "app_user", "grant platform_owner to app_user" },
+    }
+    for _, way in ipairs(ways) do
+      it(way[1], function()
+        psql(way[4])
+        local check = assert_found(way[2][1], way[2][2], "", way[3])
+        if way[5] then assert.truthy(check.detail:find(way[5], 1, true), check.detail) end
+      end)
+    end
+
+    it("and is content with a view that reads with its caller's rights, or tests the tenant itself", function()
+      psql [[create view public.mine with (security_invoker) as select raw_text from public.tours_raw;
+        create view public.tested as select raw_text from public.tours_raw
+          where tenant_id::text = current_setting('app.current_tenant_id', true);
+        grant select on public.mine, public.tested to app_user]]
+      local result = run()
+      assert.equal(0, result.code, result.stdout .. result.stderr)
+    end)
+
+    it("a function with unbound rights that may touch tenants' rows is an ERROR, since it is not called", function()
+      psql [[create function public.raw_of(t uuid) returns setof text language plpgsql security definer as
+        $$ begin return query execute 'select raw_text from public.tours_raw where tenant_id = $1' using t; end $$;
+        grant execute on function public.raw_of(uuid) to app_user]]
+      local result = run()
+      assert.equal(3, result.code, result.stdout .. result.stderr)
+      assert.truthy(result.stdout:find("raw_of(uuid) runs with the rights of postgres", 1, true), result.stdout)
+    end)
+
+    it("a view of unbound rights in which no canary shows is an ERROR", function()
+      psql [[create view public.rare as select raw_text from public.tours_raw where raw_text like 'never%';
+        grant select on public.rare to app_user]]
+      local result = run()
+      assert.equal(3, result.code, result.stdout .. result.stderr)
+      assert.truthy(result.stdout:find("public.rare could not be probed", 1, true), result.stdout)
+    end)
+
+    it("a policy that is probed and not proven is an advisory, which --strict does not let pass", function()
+      psql "create policy later on public.tours_raw using (extract(year from now()) > 2100)"
+      local result, report = run()
+      assert.equal(0, result.code, result.stdout .. result.stderr)
+      assert.equal("advisory", findings(report, "policy_unproven")[1].severity)
+      assert.equal(1, (run("--strict")).code)
+    end)
+  end)
+
   describe("recovers:", function()
     local function recover(...) return engine("recover", GATE, "--tenant", "acme", ...) end
 

@@ -1,0 +1,109 @@
+--- Ways around row-level security that need no policy: roles, rights, and code that runs with somebody else's rights.
+--
+-- What a probe of tables cannot see, since no statement on a table goes that way: PostgreSQL manual, sections 5.8 (TRUNCATE and
+-- owners are not bound), 41.5 (views have their owner's rights), CREATE FUNCTION (SECURITY DEFINER), 22.3 (SET ROLE).
+local arrays = require "rls.arrays"
+
+local reach = {}
+
+--- Roles the application can become that row-level security does not bind.
+local UNBOUND_ROLES = [[
+  select r.rolname::text as name, r.rolsuper as super from pg_roles r
+   where r.rolname <> $1 and (r.rolsuper or r.rolbypassrls) and pg_has_role($1, r.oid, 'MEMBER') order by 1]]
+
+--- How a view says that it reads with its reader's rights.
+local INVOKER = "array['security_invoker=true', 'security_invoker=on', 'security_invoker=1', 'security_invoker=yes']"
+
+--- Relations that a view or materialised view reads, through other views too; owner_bound: no view on the way lends its reader the
+--- rights of a superuser, of a role with BYPASSRLS, or of the owner of a table whose policies do not bind its owner.
+local DEPENDENCIES = [[
+  with recursive edge as (
+    select distinct w.ev_class as view, d.refobjid as rel
+      from pg_rewrite w join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
+       and d.refclassid = 'pg_class'::regclass and d.refobjid <> w.ev_class
+      join pg_class v on v.oid = w.ev_class and v.relkind in ('v', 'm')
+  ), walk(view, rel, reader) as (
+    select e.view, e.rel, case when invoker.yes then $1 else v.relowner end
+      from edge e join pg_class v on v.oid = e.view,
+           lateral (select coalesce(v.reloptions::text[] && $2, false)
+                      as yes) invoker
+    union
+    select w.view, e.rel, case when invoker.yes then w.reader else v.relowner end
+      from walk w join edge e on e.view = w.rel join pg_class v on v.oid = e.view,
+           lateral (select coalesce(v.reloptions::text[] && $2, false)
+                      as yes) invoker
+  )
+  select w.view::text as view, w.rel::text as rel, pg_get_userbyid(w.reader)::text as reader,
+         not (r.rolsuper or r.rolbypassrls or (pg_has_role(w.reader, c.relowner, 'USAGE') and not c.relforcerowsecurity)) as bound
+    from walk w join pg_class c on c.oid = w.rel join pg_roles r on r.oid = w.reader
+   where c.relkind in ('r', 'p', 'm', 'f')]]
+
+--- Functions that the application may call and that run with rights which row-level security does not bind.
+local DEFINERS = [[
+  select p.oid::regprocedure::text as name, pg_get_userbyid(p.proowner)::text as owner, l.lanname::text as language,
+         coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) as source, r.rolsuper or r.rolbypassrls as unbound,
+         array(select c.oid::text from pg_class c where c.oid::text = any($2) and pg_has_role(p.proowner, c.relowner, 'USAGE')
+                 and not c.relforcerowsecurity) as loose
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
+    join pg_roles r on r.oid = p.proowner
+   where p.prosecdef and p.prokind in ('f', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+     and p.prorettype <> 'trigger'::regtype and p.prorettype <> 'event_trigger'::regtype
+     and has_schema_privilege($1, n.oid, 'USAGE') and has_function_privilege($1, p.oid, 'EXECUTE')
+     and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+     and (r.rolsuper or r.rolbypassrls or exists (select from pg_class c where c.oid::text = any($2)
+            and pg_has_role(p.proowner, c.relowner, 'USAGE') and not c.relforcerowsecurity))
+   order by 1]]
+
+--- Roles that the application may SET ROLE to and that see every row.
+---@param conn table   the admin's
+---@param role string  the application's
+---@return {name: string, super: boolean}[]
+function reach.unbound_roles(conn, role)
+  return conn:query(UNBOUND_ROLES, role)
+end
+
+--- What each view reads: {[view oid] = {[relation oid] = {reader = role, bound = boolean}}}; bound is false where one way is not.
+---@param conn table
+---@param role string
+---@return table<string, table<string, {reader: string, bound: boolean}>>
+function reach.views(conn, role)
+  local out = {}
+  local oid = conn:value("select oid from pg_roles where rolname = $1", role)
+  for _, row in ipairs(conn:query((DEPENDENCIES:gsub("%$1", ("%d::oid"):format(oid)):gsub("%$2", INVOKER)))) do
+    local view = out[row.view] or {}
+    out[row.view] = view
+    if not view[row.rel] or view[row.rel].bound then view[row.rel] = { reader = row.reader, bound = row.bound } end
+  end
+  return out
+end
+
+--- Does the text of a function speak of the table, or can it not be told which tables it speaks of?
+local function may_touch(f, t)
+  if f.language ~= "sql" and f.language ~= "plpgsql" then return true end
+  local source = f.source:lower()
+  if f.language == "plpgsql" and source:find "%f[%w]execute%f[%W]" then return true end
+  return source:find("%f[%w_]" .. t.name:lower():gsub("%p", "%%%0") .. "%f[^%w_]") ~= nil
+end
+
+--- SECURITY DEFINER functions whose rights are not bound and which may read or write one of the tables.
+---@param conn table
+---@param role string
+---@param tables rls.Table[]  tenants' base tables
+---@return {name: string, owner: string, table: string}[]
+function reach.definers(conn, role, tables)
+  local oids, out = {}, {}
+  for _, t in ipairs(tables) do oids[#oids + 1] = t.oid end
+  for _, f in ipairs(conn:query(DEFINERS, role, arrays.text(oids))) do
+    local loose = {}
+    for _, oid in ipairs(f.loose) do loose[oid] = true end
+    for _, t in ipairs(tables) do
+      if (f.unbound or loose[t.oid]) and may_touch(f, t) then
+        out[#out + 1] = { name = f.name, owner = f.owner, table = t.label }
+        break
+      end
+    end
+  end
+  return out
+end
+
+return reach
