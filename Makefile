@@ -217,6 +217,9 @@ install:
 	install -m 755 $(BUILD)/gate-engine $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(filter-out $(BUILD)/gate-engine,$(PROGRAMS)) $(LIBDIR)/
 	install -m 644 $(MODULE_SO) $(LIBDIR)/modules/engine/
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	$(BUILD)/gate-engine doc man >$(BUILD)/gate-engine.1
+	install -m 644 $(BUILD)/gate-engine.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	$(HASHED) | while IFS= read -r f; do install -D -m 644 "$$f" "$(SHAREDIR)/$$f" || exit 1; done
 
 clean:

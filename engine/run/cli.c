@@ -26,6 +26,8 @@ const cli_verb CLI_VERBS[] = {
      "unknown\n"
      "failures and options, globals. Notes, luacheck's among them where it is installed, do not fail the check.\n",
      cli_check_main},
+    {VERB_DOC, "doc", "[TOPIC]", "Show the reference of what scripts and the configuration can use",
+     "Without a TOPIC: what topics there are.\n", cli_doc_main},
     {VERB_LIST, "list", "", "List the installed gates and scripts", "", cli_list_main},
     {VERB_PLATFORM, "platform", "start|stop|status|psql|reset", "Keep an embedded platform between runs",
      "While one is kept every run uses it. psql [ARGS] connects to it as its superuser.\n", cli_platform_main},

@@ -6,7 +6,7 @@
 #include "run/cli_parts.h"
 #include "run/options.h"
 
-static const char EXIT_CODES[] =
+const char CLI_EXIT_CODES[] =
     "Exit codes: 0 every gate passed, 1 a gate failed, 2 usage, configuration or script error (nothing was\n"
     "evaluated), 3 a gate could not be evaluated, 130 or 143 interrupted.\n";
 
@@ -17,7 +17,7 @@ void cli_help_all(void) {
         printf("  %-10s%s\n", v->name, v->summary);
     }
     printf("\ngate-engine VERB --help says more; gate-engine run SCRIPT --help shows a script's options.\n\n%s",
-           EXIT_CODES);
+           CLI_EXIT_CODES);
 }
 
 static void print_flags(const cli_verb *verb) {
@@ -39,7 +39,7 @@ void cli_help_verb(const cli_verb *verb) {
     printf("\nOptions:\n");
     print_flags(verb);
     if ((verb->id & (VERB_RUN | VERB_RECOVER)) != 0) {
-        printf("\n%s", EXIT_CODES);
+        printf("\n%s", CLI_EXIT_CODES);
     }
 }
 

@@ -77,7 +77,10 @@ int cli_platform_main(const cli_verb *verb, int argc, char **argv);
 int cli_version_main(const cli_verb *verb, int argc, char **argv);
 int cli_new_main(const cli_verb *verb, int argc, char **argv);
 
+int cli_doc_main(const cli_verb *verb, int argc, char **argv);
 int cli_help_main(const cli_verb *verb, int argc, char **argv);
+
+extern const char CLI_EXIT_CODES[]; /* what each exit code means, whole lines */
 
 /* Help texts on standard output. */
 void cli_help_all(void);

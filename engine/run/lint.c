@@ -11,20 +11,6 @@
 #include "run/script.h"
 
 #define NAME_MAX_ 128
-#define MODULES_MAX 64
-#define CONTEXTS_MAX 8
-
-/* What the analysis of one script's use of ctx holds. */
-typedef struct usage {
-    lint *l;
-    lualex modules[MODULES_MAX]; /* of what it requires: what is used there is used */
-    buf texts[MODULES_MAX];
-    size_t nmodules;
-    bool *skip; /* per token: it stands in needs, options or failures of the head, where names are declared */
-    const lualex_token *contexts[CONTEXTS_MAX];
-    size_t ncontexts;
-    bool dynamic; /* a class of findings is put together at run time */
-} usage;
 
 void lint_say(lint *l, int line, const char *code, bool note, const char *fix, const char *fmt, ...) {
     buf b = BUF_INIT;
@@ -41,7 +27,7 @@ void lint_say(lint *l, int line, const char *code, bool note, const char *fix, c
     buf_free(&b);
 }
 
-static const lualex_token *at(const usage *u, size_t i) {
+static const lualex_token *at(const lint_usage *u, size_t i) {
     return &u->l->lx.list[i];
 }
 
@@ -64,11 +50,11 @@ static bool has(const json_t *list, const char *name) {
     return false;
 }
 
-static const json_t *need(const usage *u, const char *key) {
+static const json_t *need(const lint_usage *u, const char *key) {
     return json_object_get(json_object_get(u->l->head, "needs"), key);
 }
 
-static const json_t *table(const usage *u, const char *key) {
+static const json_t *table(const lint_usage *u, const char *key) {
     return json_object_get(u->l->head, key);
 }
 
@@ -88,19 +74,19 @@ static const char *nearest(const json_t *object, const char *word) {
 }
 
 /* "did you mean …?" where something is near, else how to declare it. */
-static void say_unknown(usage *u, int line, const char *code, const char *near, const char *otherwise, const char *what,
-                        const char *name) {
+static void say_unknown(lint_usage *u, int line, const char *code, const char *near, const char *otherwise,
+                        const char *what, const char *name) {
     char fix[NAME_MAX_ + 32];
     snprintf(fix, sizeof fix, "did you mean \"%.100s\"?", near != NULL ? near : "");
     lint_say(u->l, line, code, false, near != NULL ? fix : otherwise, "%s \"%s\" is not declared", what, name);
 }
 
-static void undeclared(usage *u, int line, const char *what, const char *fix) {
+static void undeclared(lint_usage *u, int line, const char *what, const char *fix) {
     lint_say(u->l, line, "lint_not_declared", false, fix, "%s is used, and needs does not declare it", what);
 }
 
 /* "did you mean …?" where one of the declared names is near, else which list of needs to add it to. */
-static const char *list_fix(const usage *u, const char *key, const char *name, char fix[NAME_MAX_ + 64]) {
+static const char *list_fix(const lint_usage *u, const char *key, const char *name, char fix[NAME_MAX_ + 64]) {
     const char *names[65];
     size_t n = 0, i;
     const json_t *item;
@@ -121,7 +107,7 @@ static const char *list_fix(const usage *u, const char *key, const char *name, c
 
 /* --- what ctx is asked for --- */
 
-static void check_role(usage *u, const lualex_token *t) {
+static void check_role(lint_usage *u, const lualex_token *t) {
     char role[NAME_MAX_], what[NAME_MAX_ + 16], fix[NAME_MAX_ + 64];
     static const char *const ROLES[] = {"admin", "app", "operator", NULL};
     text_of(t, role);
@@ -141,7 +127,7 @@ static void check_role(usage *u, const lualex_token *t) {
     undeclared(u, t->line, what, fix);
 }
 
-static void use_db(usage *u, size_t i) {
+static void use_db(lint_usage *u, size_t i) {
     if (at(u, i)->kind == '.' && at(u, i + 1)->kind == T_NAME) {
         check_role(u, at(u, i + 1));
     } else if (at(u, i)->kind == ':' && lualex_is(at(u, i + 1), "open") && at(u, i + 2)->kind == '(' &&
@@ -152,7 +138,7 @@ static void use_db(usage *u, size_t i) {
     }
 }
 
-static void use_store(usage *u, size_t i) {
+static void use_store(lint_usage *u, size_t i) {
     char name[NAME_MAX_], what[NAME_MAX_ + 16], fix[NAME_MAX_ + 64];
     if (at(u, i)->kind == '.' && at(u, i + 1)->kind == T_NAME && !has(need(u, "stores"), text_of(at(u, i + 1), name))) {
         snprintf(what, sizeof what, "ctx.store.%s", name);
@@ -161,7 +147,7 @@ static void use_store(usage *u, size_t i) {
 }
 
 /* The string value of `key` in the constructor that opens at i, at its first level: a token, or NULL. */
-static const lualex_token *literal_in(const usage *u, size_t i, const char *key) {
+static const lualex_token *literal_in(const lint_usage *u, size_t i, const char *key) {
     int depth = 0;
     for (; at(u, i)->kind != T_END; i++) {
         depth += lualex_bracket(at(u, i));
@@ -175,7 +161,7 @@ static const lualex_token *literal_in(const usage *u, size_t i, const char *key)
     return NULL;
 }
 
-static void use_http(usage *u, size_t i) {
+static void use_http(lint_usage *u, size_t i) {
     const json_t *declared = need(u, "endpoints");
     char name[NAME_MAX_], what[NAME_MAX_ + 32], fix[NAME_MAX_ + 64];
     if (json_is_true(declared)) {
@@ -195,7 +181,7 @@ static void use_http(usage *u, size_t i) {
     }
 }
 
-static void check_command(usage *u, const lualex_token *t) {
+static void check_command(lint_usage *u, const lualex_token *t) {
     char name[NAME_MAX_], what[NAME_MAX_ + 32], fix[NAME_MAX_ + 64];
     if (t->kind == T_STRING && !has(need(u, "commands"), text_of(t, name))) {
         snprintf(what, sizeof what, "the command \"%s\"", name);
@@ -203,7 +189,7 @@ static void check_command(usage *u, const lualex_token *t) {
     }
 }
 
-static void use_exec(usage *u, size_t i) {
+static void use_exec(lint_usage *u, size_t i) {
     if (json_array_size(need(u, "commands")) == 0) {
         undeclared(u, at(u, i)->line, "ctx.exec",
                    "add needs = { commands = { \"NAME\" } } with the commands it starts");
@@ -212,7 +198,7 @@ static void use_exec(usage *u, size_t i) {
     }
 }
 
-static void use_option(usage *u, size_t i, bool file) {
+static void use_option(lint_usage *u, size_t i, bool file) {
     char name[NAME_MAX_];
     if (at(u, i)->kind != '.' || at(u, i + 1)->kind != T_NAME) {
         return;
@@ -229,7 +215,7 @@ static void use_option(usage *u, size_t i, bool file) {
     }
 }
 
-static void use_flag(usage *u, size_t i, const char *key, const char *what, const char *fix) {
+static void use_flag(lint_usage *u, size_t i, const char *key, const char *what, const char *fix) {
     const json_t *declared = need(u, key);
     if (!json_is_true(declared) && json_array_size(declared) == 0) {
         undeclared(u, at(u, i)->line, what, fix);
@@ -238,7 +224,7 @@ static void use_flag(usage *u, size_t i, const char *key, const char *what, cons
 
 /* --- what ctx is told --- */
 
-static void call_fail(usage *u, size_t i) {
+static void call_fail(lint_usage *u, size_t i) {
     char class[NAME_MAX_];
     const lualex_token *t = at(u, i + 1);
     if (at(u, i)->kind != '(') {
@@ -258,7 +244,7 @@ static void call_fail(usage *u, size_t i) {
 }
 
 /* ctx:apply(title, { run = … } or { sql = …, role = … }): finds the constructor among its arguments. */
-static void call_apply(usage *u, size_t i) {
+static void call_apply(lint_usage *u, size_t i) {
     int depth = 0;
     for (; at(u, i)->kind != T_END; i++) {
         if (at(u, i)->kind == '{' && depth == 1) {
@@ -294,7 +280,7 @@ static const struct {
 static const char *const METHODS[] = {"check", "fail",    "advise", "skip",     "fact", "log",
                                       "say",   "summary", "apply",  "artifact", NULL};
 
-static void use_field(usage *u, size_t name, size_t next) {
+static void use_field(lint_usage *u, size_t name, size_t next) {
     const char *names[16] = {NULL};
     size_t n = sizeof FIELDS / sizeof FIELDS[0], k;
     for (k = 0; k < n && !lualex_is(at(u, name), FIELDS[k].name); k++) {
@@ -350,7 +336,7 @@ static void use_field(usage *u, size_t name, size_t next) {
     }
 }
 
-static void call_method(usage *u, size_t name, size_t next) {
+static void call_method(lint_usage *u, size_t name, size_t next) {
     if (lualex_is(at(u, name), "fail") || lualex_is(at(u, name), "advise")) {
         call_fail(u, next);
     } else if (lualex_is(at(u, name), "apply")) {
@@ -371,7 +357,7 @@ static void call_method(usage *u, size_t name, size_t next) {
 }
 
 /* The names under which run and recover know the context: their first parameter. "ctx" is one everywhere. */
-static void find_contexts(usage *u) {
+static void find_contexts(lint_usage *u) {
     for (size_t k = 0; at(u, k)->kind != T_END && u->ncontexts < CONTEXTS_MAX; k++) {
         if ((lualex_is(at(u, k), "run") || lualex_is(at(u, k), "recover")) && at(u, k + 1)->kind == '=' &&
             lualex_is(at(u, k + 2), "function") && at(u, k + 3)->kind == '(' && at(u, k + 4)->kind == T_NAME) {
@@ -380,7 +366,7 @@ static void find_contexts(usage *u) {
     }
 }
 
-static bool is_context(const usage *u, size_t i) {
+static bool is_context(const lint_usage *u, size_t i) {
     bool named = lualex_is(at(u, i), "ctx");
     for (size_t k = 0; k < u->ncontexts && !named; k++) {
         named = u->contexts[k]->n == at(u, i)->n && memcmp(u->contexts[k]->s, at(u, i)->s, at(u, i)->n) == 0;
@@ -388,7 +374,7 @@ static bool is_context(const usage *u, size_t i) {
     return named && lint_is_variable(u->l, i);
 }
 
-static void check_context(usage *u) {
+static void check_context(lint_usage *u) {
     find_contexts(u);
     for (size_t i = 0; at(u, i)->kind != T_END; i++) {
         if (u->skip[i] || at(u, i)->kind != T_NAME || at(u, i + 1)->kind == T_END) {
@@ -403,104 +389,6 @@ static void check_context(usage *u) {
         } else {
             use_field(u, i + 2, i + 3);
         }
-    }
-}
-
-/* --- what is declared and not used --- */
-
-static bool occurs_in(const lualex *lx, const bool *skip, const char *name) {
-    for (size_t i = 0; i < lx->n; i++) {
-        const lualex_token *t = &lx->list[i];
-        bool word = t->kind == T_STRING || t->kind == T_LONG || (t->kind == T_NAME && !lint_is_key(lx, i));
-        if (word && (skip == NULL || !skip[i]) && t->n == strlen(name) && memcmp(t->s, name, t->n) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool occurs(const usage *u, const char *name) {
-    bool found = occurs_in(&u->l->lx, u->skip, name);
-    for (size_t i = 0; i < u->nmodules && !found; i++) {
-        found = occurs_in(&u->modules[i], NULL, name);
-    }
-    return found;
-}
-
-static int line_of(const usage *u, const char *name, const char *in) {
-    int line = 0;
-    for (size_t i = 0; at(u, i)->kind != T_END; i++) {
-        if (lualex_is(at(u, i), in) && at(u, i + 1)->kind == '=') {
-            line = at(u, i)->line;
-        } else if (line > 0 && u->skip[i] && at(u, i)->n == strlen(name) &&
-                   memcmp(at(u, i)->s, name, strlen(name)) == 0) {
-            return at(u, i)->line;
-        }
-    }
-    return line;
-}
-
-static void unused(usage *u, const char *in, const char *name, const char *what) {
-    lint_say(u->l, line_of(u, name, in), "lint_unused", true, NULL, "%s \"%s\" is declared and %s", what, name,
-             strcmp(in, "failures") == 0 ? "never raised" : "not used");
-}
-
-/* Is a whole table of ctx handed on ("for name in pairs(ctx.options)"), so that any of it may be used? */
-static bool handed_on(const usage *u, const char *field) {
-    for (size_t i = 1; at(u, i)->kind != T_END; i++) {
-        int after = at(u, i + 1)->kind;
-        if (lualex_is(at(u, i), field) && at(u, i - 1)->kind == '.' && after != '.' && after != ':') {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void note_needs(usage *u) {
-    static const struct {
-        const char *key, *what, *field;
-    } LISTS[] = {{"db", "the role", "db"},
-                 {"endpoints", "the endpoint", "http"},
-                 {"stores", "the store", "store"},
-                 {"commands", "the command", "exec"},
-                 {"auth", "the credential", "auth"}};
-    for (size_t i = 0; i < sizeof LISTS / sizeof LISTS[0]; i++) {
-        size_t k;
-        const json_t *name;
-        json_array_foreach(need(u, LISTS[i].key), k, name) {
-            const char *s = json_string_value(name);
-            bool applied = strcmp(s, "operator") == 0 && i == 0 && occurs(u, "apply");
-            if (!occurs(u, s) && !applied && !handed_on(u, LISTS[i].field)) {
-                unused(u, "needs", s, LISTS[i].what);
-            }
-        }
-    }
-    static const char *const FLAGS[] = {"solver", "audits"};
-    for (size_t i = 0; i < 2; i++) {
-        if (json_is_true(need(u, FLAGS[i])) && !occurs(u, FLAGS[i])) {
-            unused(u, "needs", FLAGS[i], "the need");
-        }
-    }
-}
-
-static void note_unused(usage *u) {
-    note_needs(u);
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)table(u, "options"), name, value) {
-        if (!occurs(u, name) && !handed_on(u, "options")) {
-            unused(u, "options", name, "the option");
-        }
-    }
-    json_object_foreach((json_t *)table(u, "failures"), name, value) {
-        if (!u->dynamic && !occurs(u, name)) {
-            unused(u, "failures", name, "the failure");
-        }
-    }
-    const char *kind = json_string_value(json_object_get(u->l->head, "kind"));
-    if (strcmp(kind, "gate") == 0 && !json_is_true(json_object_get(u->l->head, "has_recover"))) {
-        lint_say(u->l, 1, "lint_no_recover", true, "recover = function(ctx, findings) … end proposes the way out",
-                 "the gate has no recover: where it fails, nobody is told how to go on");
     }
 }
 
@@ -524,7 +412,7 @@ static int find_brackets(lint *l) {
 }
 
 /* Marks the constructors in which the head declares names. */
-static void mark_declarations(usage *u) {
+static void mark_declarations(lint_usage *u) {
     for (size_t i = 0; at(u, i)->kind != T_END; i++) {
         bool head = lualex_is(at(u, i), "needs") || lualex_is(at(u, i), "options") || lualex_is(at(u, i), "failures");
         bool named = at(u, i + 1)->kind == '=' && at(u, i + 2)->kind == '{';
@@ -543,7 +431,7 @@ static void mark_declarations(usage *u) {
 }
 
 /* What cannot be read is passed over: it was read once, when the head was loaded. */
-static void read_modules(usage *u, const json_t *raw) {
+static void read_modules(lint_usage *u, const json_t *raw) {
     size_t i;
     const json_t *module;
     json_array_foreach(json_object_get(raw, "modules"), i, module) {
@@ -586,7 +474,7 @@ int lint_script(const json_t *raw, const json_t *head, json_t *findings, err *e)
     const char *kind = json_string_value(json_object_get(head, "kind"));
     const char *source = json_string_value(json_object_get(raw, "source"));
     lint l = {.head = head, .out = findings, .audit = strcmp(kind, "audit") == 0};
-    usage *u = calloc(1, sizeof *u);
+    lint_usage *u = calloc(1, sizeof *u);
     if (u == NULL || lualex_read(&l.lx, source != NULL ? source : "") != 0 || find_brackets(&l) != 0) {
         l.failed = true;
     } else {
@@ -599,7 +487,7 @@ int lint_script(const json_t *raw, const json_t *head, json_t *findings, err *e)
             mark_declarations(u);
             read_modules(u, raw);
             check_context(u);
-            note_unused(u);
+            lint_unused(u);
         }
     }
     for (size_t i = 0; u != NULL && i < u->nmodules; i++) {

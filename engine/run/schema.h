@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 typedef enum {
@@ -71,6 +72,9 @@ int schema_problem(const schema_source *src, const char *path, json_t *problems,
 /* Calls found() with every string whose spec is marked secret. The value need not be valid. */
 void schema_secrets(const schema_spec *spec, const json_t *value,
                     void (*found)(const schema_spec *spec, const char *value));
+
+/* Appends every key with its type, default and sentence, a line or two each. 0 / -1 out of memory. */
+int schema_describe(const schema_spec *spec, buf *out);
 
 /* Is this what a loader hands over for a Lua function? Then its line, else 0. */
 int schema_function_line(const json_t *value);

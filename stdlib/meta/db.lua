@@ -100,6 +100,11 @@ function decimal:tonumber() end
 local connection = {}
 
 --- Runs one statement.
+---
+--- ```lua
+--- local rows = ctx.db.admin:query("select n, n * n as square from generate_series(1, $1::int) n", 3)
+--- assert(rows.n == 3 and rows[3].square == 9)
+--- ```
 ---@param sql string
 ---@param ... any parameters $1, $2 …
 ---@return gate.db.rows
@@ -132,6 +137,14 @@ function connection:script(sql) end
 --- Runs a statement of which a refusal is expected. Inside a transaction it gets a savepoint of its own, so that the transaction
 --- goes on after a refusal. What the server did not answer (db_lost, db_closed) is still raised. Look at the code: a refusal by
 --- privilege or policy is db_permission, anything else says nothing about rights.
+---
+--- ```lua
+--- ctx.db.admin:transaction(function(tx)
+---   local ok, why = tx:try("select * from no_such_table")
+---   assert(not ok and why.sqlstate == "42P01")
+---   assert(tx:value("select 1") == 1)
+--- end, { rollback = true })
+--- ```
 ---@param sql string
 ---@param ... any
 ---@return boolean ok

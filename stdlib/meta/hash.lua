@@ -9,6 +9,10 @@
 local hash = {}
 
 --- SHA-256 (FIPS 180-4).
+---
+--- ```lua
+--- assert(hash.sha256("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+--- ```
 ---@param bytes string
 ---@return string hex  64 digits
 function hash.sha256(bytes) end

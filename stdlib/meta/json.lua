@@ -18,6 +18,11 @@
 local json = {}
 
 --- Reads one JSON text of any type (RFC 8259).
+---
+--- ```lua
+--- local value = json.decode('{"n": 1, "none": null}')
+--- assert(value.n == 1 and value.none == json.null)
+--- ```
 ---@param text string
 ---@return any value
 ---Errors: json_syntax (with line and column), json_duplicate_key, json_number (an integer beyond 64 bits, a number beyond

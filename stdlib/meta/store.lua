@@ -38,6 +38,13 @@ function store.open(options) end
 
 --- Replaces a value, atomically and durably (temporary file, fsync, rename, fsync of the directory), making the
 --- directories its key names. After an error the former value is still there, whole, and nothing else.
+---
+--- ```lua
+--- local info = ctx.store.artifacts:put("doc/example.txt", "bytes")
+--- assert(info.size == 5)
+--- assert(ctx.store.artifacts:get("doc/example.txt", { expect_sha256 = info.sha256 }) == "bytes")
+--- assert(ctx.store.artifacts:delete("doc/example.txt"))
+--- ```
 ---@param key string|nil  nil: the one key of a store of kind file
 ---@param bytes string
 ---@return store.info     with size and sha256

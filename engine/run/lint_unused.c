@@ -1,0 +1,114 @@
+/* lint_unused.c: what is declared and not used. A name counts as used where it stands anywhere outside of the
+ * declarations, in the script or in a module it requires: so a note is never given for what is reached in a roundabout
+ * way. */
+#include <string.h>
+
+#include "run/lint_parts.h"
+
+static const lualex_token *at(const lint_usage *u, size_t i) {
+    return &u->l->lx.list[i];
+}
+
+static const json_t *need(const lint_usage *u, const char *key) {
+    return json_object_get(json_object_get(u->l->head, "needs"), key);
+}
+
+static const json_t *table(const lint_usage *u, const char *key) {
+    return json_object_get(u->l->head, key);
+}
+
+static bool occurs_in(const lualex *lx, const bool *skip, const char *name) {
+    for (size_t i = 0; i < lx->n; i++) {
+        const lualex_token *t = &lx->list[i];
+        bool word = t->kind == T_STRING || t->kind == T_LONG || (t->kind == T_NAME && !lint_is_key(lx, i));
+        if (word && (skip == NULL || !skip[i]) && t->n == strlen(name) && memcmp(t->s, name, t->n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool occurs(const lint_usage *u, const char *name) {
+    bool found = occurs_in(&u->l->lx, u->skip, name);
+    for (size_t i = 0; i < u->nmodules && !found; i++) {
+        found = occurs_in(&u->modules[i], NULL, name);
+    }
+    return found;
+}
+
+static int line_of(const lint_usage *u, const char *name, const char *in) {
+    int line = 0;
+    for (size_t i = 0; at(u, i)->kind != T_END; i++) {
+        if (lualex_is(at(u, i), in) && at(u, i + 1)->kind == '=') {
+            line = at(u, i)->line;
+        } else if (line > 0 && u->skip[i] && at(u, i)->n == strlen(name) &&
+                   memcmp(at(u, i)->s, name, strlen(name)) == 0) {
+            return at(u, i)->line;
+        }
+    }
+    return line;
+}
+
+static void say_unused(lint_usage *u, const char *in, const char *name, const char *what) {
+    lint_say(u->l, line_of(u, name, in), "lint_unused", true, NULL, "%s \"%s\" is declared and %s", what, name,
+             strcmp(in, "failures") == 0 ? "never raised" : "not used");
+}
+
+/* Is a whole table of ctx handed on ("for name in pairs(ctx.options)"), so that any of it may be used? */
+static bool handed_on(const lint_usage *u, const char *field) {
+    for (size_t i = 1; at(u, i)->kind != T_END; i++) {
+        int after = at(u, i + 1)->kind;
+        if (lualex_is(at(u, i), field) && at(u, i - 1)->kind == '.' && after != '.' && after != ':') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note_needs(lint_usage *u) {
+    static const struct {
+        const char *key, *what, *field;
+    } LISTS[] = {{"db", "the role", "db"},
+                 {"endpoints", "the endpoint", "http"},
+                 {"stores", "the store", "store"},
+                 {"commands", "the command", "exec"},
+                 {"auth", "the credential", "auth"}};
+    for (size_t i = 0; i < sizeof LISTS / sizeof LISTS[0]; i++) {
+        size_t k;
+        const json_t *name;
+        json_array_foreach(need(u, LISTS[i].key), k, name) {
+            const char *s = json_string_value(name);
+            bool applied = strcmp(s, "operator") == 0 && i == 0 && occurs(u, "apply");
+            if (!occurs(u, s) && !applied && !handed_on(u, LISTS[i].field)) {
+                say_unused(u, "needs", s, LISTS[i].what);
+            }
+        }
+    }
+    static const char *const FLAGS[] = {"solver", "audits"};
+    for (size_t i = 0; i < 2; i++) {
+        if (json_is_true(need(u, FLAGS[i])) && !occurs(u, FLAGS[i])) {
+            say_unused(u, "needs", FLAGS[i], "the need");
+        }
+    }
+}
+
+void lint_unused(lint_usage *u) {
+    note_needs(u);
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)table(u, "options"), name, value) {
+        if (!occurs(u, name) && !handed_on(u, "options")) {
+            say_unused(u, "options", name, "the option");
+        }
+    }
+    json_object_foreach((json_t *)table(u, "failures"), name, value) {
+        if (!u->dynamic && !occurs(u, name)) {
+            say_unused(u, "failures", name, "the failure");
+        }
+    }
+    const char *kind = json_string_value(json_object_get(u->l->head, "kind"));
+    if (strcmp(kind, "gate") == 0 && !json_is_true(json_object_get(u->l->head, "has_recover"))) {
+        lint_say(u->l, 1, "lint_no_recover", true, "recover = function(ctx, findings) … end proposes the way out",
+                 "the gate has no recover: where it fails, nobody is told how to go on");
+    }
+}

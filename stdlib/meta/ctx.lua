@@ -1,0 +1,154 @@
+---@meta
+
+--- What `run` and `recover` of a gate are called with. Fields that reach something (db, http, store, exec, solver, audits) are there
+--- only where the head's `needs` declares them; a field that is not declared raises not_declared, or is nil.
+---
+--- ```lua
+--- local found = ctx.db.admin:value("select count(*) from core.tenants where code = $1", ctx.tenant.code)
+--- assert(found == 1)
+--- ```
+---@class gate.Context
+---@field tenant {code: string, id: string?, name: string?}  the tenant; id where the platform has a row of it
+---@field options table<string, any>  the script's options, by their names in the head, as values of their types
+---@field config table               the configuration without its secrets
+---@field platform {kind: "embedded"|"external"}
+---@field mode "run"|"recover"
+---@field verbose boolean
+---@field db gate.Context.db         needs.db: connections, opened when they are first used
+---@field http gate.Context.http     needs.endpoints
+---@field store table<string, store.handle>  needs.stores: ctx.store.artifacts
+---@field files table<string, store.handle>  by option of type path: a store of what the option names
+---@field exec gate.Context.exec     needs.commands
+---@field solver gate.Context.solver needs.solver
+---@field audits gate.Context.audits needs.audits
+---@field auth {api_key: string?}    needs.auth: credentials it may present
+local ctx = {}
+
+---@class gate.Context.db
+---@field admin gate.db.connection     reads the catalogue, tries what must not work; rolled back
+---@field app gate.db.connection       as the application connects
+---@field operator gate.db.connection  the only one whose changes stay: operations, and recover with --apply
+local db = {}
+
+--- Opens one more connection of a declared role. The caller closes it: `local second <close> = ctx.db:open("app")`.
+---@param role "admin"|"app"|"operator"
+---@param options gate.db.options?  beside those of the role
+---@return gate.db.connection
+function db:open(role, options) end
+
+---@class gate.Context.http
+local http = {}
+
+--- Sends a request to an endpoint of the configuration, with the credential it names there.
+---@param request http.request
+---@return http.response
+---Errors: http_endpoint and those of engine.http.
+function http:request(request) end
+
+---@class gate.Context.exec
+local exec = {}
+
+--- Starts a command of the configuration. One that fails (exit status, signal) is a result.
+---@param name string
+---@param options exec.run_options?
+---@return exec.run_result
+function exec:run(name, options) end
+
+---@class gate.Context.solver
+local solver = {}
+
+--- Gives a request to the solver of a pack and reads its answer.
+---@param pack "roster"|"routing"
+---@param request table
+---@param options {perturb: table?, timeout: number?}?
+---@return {output: table, raw: string, stderr: string, exit: integer, duration_ms: number, perturb: table?}
+---Errors: solver_failed, solver_output, solver_<code of the solver>.
+function solver:solve(pack, request, options) end
+
+---@class gate.Context.audits
+local audits = {}
+
+--- The tenant audits of the configuration and of options of type audit.
+---@return {id: string, name: string, path: string}[]
+function audits:list() end
+
+--- Runs an audit on a plan in a process of its own. What it cannot do is an ERROR verdict, never raised.
+---@param id string
+---@param plan table
+---@return {status: "PASS"|"FAIL"|"ERROR", name: string?, violations: {object: string, detail: string?}[], error: gate.Error?}
+function audits:run(id, plan) end
+
+---@class gate.Finding.fields
+---@field object string?     what it is about; stands for %s in the failure's text
+---@field args string[]?     where the text has more than one %s
+---@field detail string?     what was found, what was expected
+---@field fix string?        instead of the failure's own
+---@field reproduce string?  a command or SQL to paste
+---@field severity ("leak"|"advisory"|"note")?
+
+--- Runs fn as a check: PASS when it ends without a finding, FAIL with one, ERROR when it raises; the gate goes on in each case.
+---
+--- ```lua
+--- ctx:check("one and one", function() assert(1 + 1 == 2) end)
+--- ```
+---@param name string  its own in the gate
+---@param fn fun()
+---@param options {group: string?}?  group: a name under which --only selects several
+function ctx:check(name, fn, options) end
+
+--- Makes a finding, inside a check; it does not end the check and may be repeated.
+---@param class string  one of the head's failures
+---@param fields gate.Finding.fields?
+---Errors: failure_unknown, script_usage (outside of a check).
+function ctx:fail(class, fields) end
+
+--- As fail, but it fails the gate only with --strict.
+---@param class string
+---@param fields gate.Finding.fields?
+function ctx:advise(class, fields) end
+
+--- Ends the check as SKIP. The configuration must prove that it is needless.
+---@param reason string
+---@param absent string  the key of the configuration that is not there, such as "packs.routing"
+function ctx:skip(reason, absent) end
+
+--- Puts a figure into the report.
+---
+--- ```lua
+--- ctx:fact("rows", 3)
+--- ```
+---@param name string
+---@param value any
+function ctx:fact(name, value) end
+
+--- What stands after PASS, instead of the head's `pass`.
+---@param text string
+function ctx:summary(text) end
+
+--- A line on standard error, with --verbose.
+---
+--- ```lua
+--- ctx:log("%d rows", 3)
+--- ```
+---@param format string  of string.format
+---@param ... any
+function ctx:log(format, ...) end
+
+--- A line on standard output, of an operation.
+---@param text string
+function ctx:say(text) end
+
+--- A step of recovery: shown as a proposal, and with --apply carried out.
+---@param title string
+---@param step {sql: string?, role: string?, run: string?, note: string?}  sql runs as role (operator); run: a declared command
+---@return boolean applied
+function ctx:apply(title, step) end
+
+--- Writes bytes into the directory that an option of type path names; does nothing where the option was not given.
+---@param option string
+---@param name string
+---@param bytes string
+---@return store.info?
+function ctx:artifact(option, name, bytes) end
+
+return ctx

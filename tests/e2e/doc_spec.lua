@@ -1,0 +1,104 @@
+local support = require "e2e.support"
+
+local run = support.run
+
+local function has(text, ...)
+  for _, part in ipairs { ... } do
+    assert.is_truthy(text:find(part, 1, true), ("expected %q in:\n%s"):format(part, text))
+  end
+end
+
+--- Every example in the annotations of stdlib/meta: {place, code}.
+local function examples()
+  local out = {}
+  for path in io.popen("ls stdlib/meta/*.lua"):lines() do
+    local number, code, place = 0, nil, nil
+    for line in io.lines(path) do
+      number = number + 1
+      if line == "--- ```lua" then
+        code, place = {}, ("%s:%d"):format(path, number)
+      elseif line == "--- ```" and code then
+        out[#out + 1] = { place, table.concat(code, "\n") }
+        code = nil
+      elseif code then
+        code[#code + 1] = line:match "^%-%-%- ?(.*)$"
+      end
+    end
+    assert(code == nil, path .. ": an example without an end")
+  end
+  return out
+end
+
+describe("doc", function()
+  it("lists its topics, shows each of them, and exits 0", function()
+    local list = run { "doc" }
+    assert.are.equal(0, list.code)
+    local n = 0
+    for topic in list.stdout:gmatch "\n  ([%w-]+) " do
+      local r = run { "doc", topic }
+      assert.are.equal(0, r.code, r.stderr)
+      assert.is_true(#r.stdout > 100, topic)
+      assert.is_nil(r.stdout:find("@", 1, true) and r.stdout:find("---@", 1, true))
+      n = n + 1
+    end
+    assert.is_true(n >= 15, list.stdout)
+  end)
+
+  it("shows what the annotations, the configuration's schema and the gates say", function()
+    has(run({ "doc", "ctx" }).stdout, "\nctx:fail(class, fields)\n", "    class string  one of the head's failures\n", "failure_unknown")
+    has(run({ "doc", "db" }).stdout, "\nconnection:query(sql, ...)\n", "returns gate.db.rows", "db_permission")
+    has(run({ "doc", "hash" }).stdout, "hash.sha256(bytes)")
+    has(run({ "doc", "audit" }).stdout, "report:violation(violation)", "assignments audit.Assignment[]")
+    has(run({ "doc", "config" }).stdout, "  database.admin.url: ", "  limits.memory_mb: ", "default \"embedded\"")
+    has(run({ "doc", "checks" }).stdout, "rls_harness: RLS Harness\n", "  hash_mismatch\n      Hash mismatch on run %s\n",
+      "      fix: Check for randomness sources\n")
+    has(run({ "doc", "exit-codes" }).stdout, "3 a gate could not be evaluated")
+  end)
+
+  it("names the nearest topic for one that is misspelt, with exit 2", function()
+    local r = run { "doc", "cxt" }
+    assert.are.equal(2, r.code)
+    assert.are.equal("", r.stdout)
+    has(r.stderr, 'there is no topic "cxt"', 'did you mean "ctx"?')
+    assert.are.equal(2, run({ "doc", "db", "http" }).code)
+  end)
+
+  it("makes a manual page that names every verb and flag, and no line of it is a request by accident", function()
+    local r = run { "doc", "man" }
+    assert.are.equal(0, r.code)
+    for line in run({ "--help" }).stdout:match("Verbs:\n(.-)\n\n"):gmatch "[^\n]+" do
+      has(r.stdout, ".B " .. line:match "^  (%a+) ")
+    end
+    has(r.stdout, ".TH GATE\\-ENGINE 1", ".B \\-\\-trace", ".SH EXIT STATUS")
+    for line in r.stdout:gmatch "[^\n]+" do
+      assert.is_truthy(line:find "^[^.']" or line:find "^%.T[HP]" or line:find "^%.SH " or line:find "^%.B ", line)
+    end
+  end)
+
+  it("has examples that run as they stand there", function()
+    local dir = support.tmpdir()
+    local parts = { [[
+local gate = require "gate"
+local json, hash, task = require "json", require "hash", require "task"
+local _ = { json, hash, task }
+return gate.define {
+  api = 1, id = "examples", name = "Examples", needs = { db = { "admin" }, stores = { "artifacts" } },
+  run = function(ctx)
+]] }
+    local found = examples()
+    assert.is_true(#found >= 8)
+    for _, example in ipairs(found) do
+      local place, code = example[1], example[2]
+      if code:find("ctx:check", 1, true) then
+        parts[#parts + 1] = code
+      else
+        parts[#parts + 1] = ("    ctx:check(%q, function()\n%s\n    end)"):format(place, code)
+      end
+    end
+    parts[#parts + 1] = "  end,\n}\n"
+    support.write(dir .. "/examples.lua", table.concat(parts, "\n"))
+    local r = run { cwd = dir, "run", "examples.lua", "--verbose" }
+    assert.are.equal(0, r.code, r.stdout .. r.stderr)
+    has(r.stdout, "1/1 GATES PASS")
+  end)
+end)
