@@ -439,6 +439,19 @@ static void add_file_dirs(json_t *out, json_t *object) {
     }
 }
 
+/* Declared commands which the configuration does not define, as its keys. */
+static json_t *job_missing(const run_request *r, json_t *declared) {
+    json_t *out = json_array();
+    size_t i;
+    json_t *name;
+    json_array_foreach(declared, i, name) {
+        if (json_object_get(json_object_get(doc(r), "commands"), json_string_value(name)) == NULL) {
+            json_array_append_new(out, json_sprintf("commands[\"%s\"]", json_string_value(name)));
+        }
+    }
+    return out;
+}
+
 json_t *target_job(const target *t, const run_request *r, const json_t *gate, const char *mode) {
     const json_t *head = json_object_get(gate, "head");
     const json_t *needs = json_object_get(head, "needs");
@@ -458,6 +471,7 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     add_file_dirs(dirs, json_object_get(job, "stores"));
     json_object_set_new(job, "file_dirs", dirs);
     json_object_set_new(job, "failures", failures != NULL ? json_incref(failures) : json_object());
+    json_object_set_new(job, "missing", job_missing(r, commands));
     json_object_set_new(job, "commands", commands != NULL ? json_incref(commands) : json_array());
     json_object_set_new(job, "solver", job_solver(r, needs));
     json_object_set_new(job, "verbose", json_boolean(r->verbose));

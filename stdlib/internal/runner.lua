@@ -365,7 +365,11 @@ function runner.main(job, chunk, handler)
     protected(send, handler, function() send { t = "result", value = require("internal.prepare")(ctx, job) } end)
   else
     local script
-    local loaded = protected(send, handler, function() script = chunk() end)
+    local loaded = protected(send, handler, function()
+      local key = job.missing and job.missing[1]
+      if key then refuse_missing({ missing = key }, "needs.commands") end
+      script = chunk()
+    end)
     if loaded and type(script) == "table" then
       if job.mode == "recover" then
         protected(send, handler, script.recover, ctx, job.findings)

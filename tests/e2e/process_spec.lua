@@ -189,6 +189,14 @@ describe("a gate", function()
     assert.is_false(report.approved)
   end)
 
+  it("that declares a command which the configuration does not define is an ERROR naming the key", function()
+    local result, report = run(gate("ctx:check('a', function() end)", 'needs = { commands = { "backup-now" } },'))
+    assert.equal(3, result.code, result.stdout)
+    local last = report.gates[1].checks[#report.gates[1].checks]
+    assert.equal("config_missing_key", last.class)
+    assert.truthy(last.failure:find('commands["backup-now"]', 1, true), last.failure)
+  end)
+
   it("of the user's own never approves a tenant, whatever it calls itself", function()
     local result, report = run(gate "ctx:check('a', function() end)")
     assert.equal(0, result.code, result.stdout)
