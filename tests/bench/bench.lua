@@ -104,6 +104,18 @@ local function main()
     gates[#gates + 1] = { name = ("`run gates/%s.lua`"):format(id), command = ("%s run gates/%s.lua"):format(engine, id) }
   end
   section("Each gate", "On a kept server (`platform start`), so without the start of a database.", gates)
+  local edit = "sed -i 's/Every tenant has its row/It is there/' first.lua"
+  sh(("cd %s && rm -f first*.lua && %s new gate first"):format(quote(scratch), engine))
+  section("A newcomer's path", "The first gate: made, edited, checked (without luacheck and with it), run on a kept server, its way out. "
+    .. "The peer is the edit.", {
+    { name = "edit one line (`sed`)", command = edit },
+    { name = "`new gate first`", prepare = "rm -f first.lua first_spec.lua", command = engine .. " new gate first" },
+    { name = "`check ./first.lua`, no luacheck", prepare = edit, command = "env PATH=/nowhere " .. engine .. " check ./first.lua" },
+    { name = "`check ./first.lua`, luacheck", command = engine .. " check ./first.lua" },
+    { name = "`run ./first.lua`", command = engine .. " run ./first.lua" },
+    { name = "`run ./first.lua --trace`", command = engine .. " run ./first.lua --trace" },
+    { name = "`recover ./first.lua`", command = engine .. " recover ./first.lua --at-least 2" },
+  })
   sh(engine .. " platform stop")
 
   section("The full onboarding validation",
