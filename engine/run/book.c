@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "run/book_source.h"
+#include "run/config.h"
 
 enum {
     CHECKS_MAX = 20000,
@@ -69,10 +70,12 @@ json_t *book_text(const char *s, size_t n, size_t max, bool multiline) {
     return out != NULL ? out : json_string("(text lost: out of memory)");
 }
 
-/* A string member of an event as clean text, or JSON null where it is absent. */
+/* A string member of an event as clean text, or JSON null where it is absent. A name is one line: what stands in the
+ * middle of a line of the report must not begin another one. */
 static json_t *clean_member(const json_t *event, const char *key, size_t max) {
     const json_t *v = json_object_get(event, key);
-    return json_is_string(v) ? book_text(json_string_value(v), json_string_length(v), max, true) : json_null();
+    bool lines = max > NAME_MAX_;
+    return json_is_string(v) ? book_text(json_string_value(v), json_string_length(v), max, lines) : json_null();
 }
 
 /* As clean_member, and null where there is nothing in it. */
@@ -179,7 +182,9 @@ static int on_finding(book *b, const json_t *event, err *e) {
     }
     severity = is_one_of(severity, SEVERITIES) ? severity : "leak";
     bool fails = strcmp(severity, "leak") == 0 || (b->o.strict && strcmp(severity, "advisory") == 0);
-    json_t *object = clean_member(event, "object", TEXT_MAX_);
+    json_t *object = json_object_get(event, "object");
+    object = json_is_string(object) ? book_text(json_string_value(object), json_string_length(object), TEXT_MAX_, false)
+                                    : json_null();
     json_t *fix = clean_member(event, "fix", TEXT_MAX_);
     if (json_is_null(fix) && json_is_string(json_object_get(failure, "fix"))) {
         fix = json_incref(json_object_get(failure, "fix"));
@@ -194,10 +199,28 @@ static int on_finding(book *b, const json_t *event, err *e) {
     return 0;
 }
 
+/* Can a configuration have the key "packs.routing" at all? What is below a free key or a variant is taken as it is. */
+static bool knows_key(const char *path) {
+    const schema_spec *at = config_schema();
+    while (*path != '\0' && at->type == SCHEMA_TABLE && at->children != NULL) {
+        size_t n = strcspn(path, ".");
+        const schema_spec *child = at->children;
+        while (child->key != NULL && (strlen(child->key) != n || memcmp(child->key, path, n) != 0)) {
+            child++;
+        }
+        if (child->key == NULL) {
+            return false;
+        }
+        at = child;
+        path += n + (path[n] == '.' ? 1 : 0);
+    }
+    return true;
+}
+
 /* Walks "packs.routing" down the configuration; absent, null and false count as not configured. */
-static bool configured(const json_t *config, const char *path) {
+static bool configured(const json_t *doc, const char *path) {
     char key[128];
-    const json_t *at = config;
+    const json_t *at = doc;
     while (path != NULL && *path != '\0') {
         size_t n = strcspn(path, ".");
         if (n == 0 || n >= sizeof key) {
@@ -217,7 +240,7 @@ static int on_skip(book *b, const json_t *event, err *e) {
         return -1;
     }
     const char *absent = json_string_value(json_object_get(event, "absent"));
-    if (absent == NULL || configured(b->o.config, absent)) {
+    if (absent == NULL || *absent == '\0' || !knows_key(absent) || configured(b->o.config, absent)) {
         json_t *detail = clean_member(event, "reason", TEXT_MAX_);
         json_decref(c->error);
         c->error = json_pack(
@@ -291,23 +314,33 @@ static int on_check_end(book *b, const json_t *event, err *e) {
     return 0;
 }
 
+/* A copy with every string of it clean and masked, keys too. The worker sends no value deeper than it can read back. */
+static json_t *clean_value(const json_t *value) {
+    if (json_is_string(value)) {
+        return book_text(json_string_value(value), json_string_length(value), TEXT_MAX_, true);
+    }
+    json_t *out = json_is_array(value) ? json_array() : json_is_object(value) ? json_object() : json_deep_copy(value);
+    size_t i;
+    const char *key;
+    json_t *one;
+    json_array_foreach((json_t *)value, i, one) {
+        json_array_append_new(out, clean_value(one));
+    }
+    json_object_foreach((json_t *)value, key, one) {
+        json_t *name = book_text(key, strlen(key), NAME_MAX_, false);
+        json_object_set_new(out, json_string_value(name), clean_value(one));
+        json_decref(name);
+    }
+    return out != NULL ? out : json_null();
+}
+
 static int on_fact(book *b, const json_t *event, err *e) {
     const json_t *name = json_object_get(event, "name");
     json_t *value = json_object_get(event, "value");
     if (!json_is_string(name) || json_object_size(b->facts) >= FACTS_MAX) {
         return err_set(e, "event_flood", "a fact needs a name, and a gate has at most %d", FACTS_MAX);
     }
-    json_t *clean = json_is_string(value) ? clean_member(event, "value", TEXT_MAX_) : json_incref(value);
-    if (!json_is_string(clean) && !json_is_number(clean) && !json_is_boolean(clean) && !json_is_null(clean)) {
-        /* A list or table: through text and back, so that masking reaches each string of it. */
-        char *text = json_dumps(clean, JSON_COMPACT | JSON_ENCODE_ANY);
-        json_decref(clean);
-        json_t *as_text = text != NULL ? book_text(text, strlen(text), REPRODUCE_MAX, false) : NULL;
-        free(text);
-        clean = as_text != NULL ? json_loads(json_string_value(as_text), JSON_DECODE_ANY, NULL) : NULL;
-        clean = clean != NULL ? clean : json_incref(as_text);
-        json_decref(as_text);
-    }
+    json_t *clean = clean_value(value);
     json_t *key = book_text(json_string_value(name), json_string_length(name), NAME_MAX_, false);
     int rc = json_object_set_new(b->facts, json_string_value(key), clean);
     json_decref(key);

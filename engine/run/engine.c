@@ -18,7 +18,7 @@
 
 /* --- one worker per gate --- */
 
-static double limit_of(const run_request *r, const char *key, double fallback) {
+double engine_limit(const run_request *r, const char *key, double fallback) {
     const json_t *v = json_object_get(json_object_get(r->cfg->doc, "limits"), key);
     return json_is_number(v) && json_number_value(v) > 0 ? json_number_value(v) : fallback;
 }
@@ -53,11 +53,11 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
         engine_task_free(t);
         return err_set(e, "out_of_memory", "out of memory");
     }
-    size_t memory = (size_t)limit_of(r, "memory_mb", 256) << 20;
+    size_t memory = (size_t)engine_limit(r, "memory_mb", 256) << 20;
     bool audits = json_is_true(json_object_get(json_object_get(t->head, "needs"), "audits"));
     t->pool.id = json_string_value(json_object_get(t->head, "id"));
-    t->pool.wall_s = r->timeout_s > 0 ? r->timeout_s : limit_of(r, "wall_s", 300);
-    t->pool.cpu_s = (uint64_t)limit_of(r, "cpu_s", 60);
+    t->pool.wall_s = r->timeout_s > 0 ? r->timeout_s : engine_limit(r, "wall_s", 300);
+    t->pool.cpu_s = (uint64_t)engine_limit(r, "cpu_s", 60);
     t->pool.alone = json_is_false(json_object_get(t->head, "parallel"));
     t->pool.worker = (worker_setup){.job = t->job,
                                     .script = script,
@@ -72,7 +72,7 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
                                       .audit_program = s->audit_program,
                                       .audit_helpers = s->target.helpers,
                                       .audit_memory = memory,
-                                      .audit_wall_s = limit_of(r, "cpu_s", 60)};
+                                      .audit_wall_s = engine_limit(r, "cpu_s", 60)};
     return 0;
 }
 

@@ -56,4 +56,7 @@ int engine_recover(const run_request *r);
 int engine_audit(const run_request *r);
 int engine_operation(engine_run_state *s, err *e);
 
+/* limits.KEY of the configuration, else the fallback: the schema refuses 0 and less. */
+double engine_limit(const run_request *r, const char *key, double fallback);
+
 #endif

@@ -55,6 +55,15 @@ static void put_lines(page *p, const char *margin, const char *text) {
     }
 }
 
+/* The end of a status line; what follows the first line of the text stands below it, so that no line begins with it. */
+static void put_reason(page *p, const char *text) {
+    size_t n = strcspn(text, "\n");
+    buf_puts(p->out, " - ");
+    buf_append(p->out, text, n);
+    buf_putc(p->out, '\n');
+    put_lines(p, "       ", text[n] == '\n' ? text + n + 1 : NULL);
+}
+
 /* A labelled line; what follows the first line of the text stands below it, indented. */
 static void put_field(page *p, const char *margin, const char *label, const char *text) {
     if (text == NULL) {
@@ -97,7 +106,7 @@ static void put_block(page *p, const json_t *entries) {
     const char *failure = member(head, "failure");
     buf_puts(p->out, "  ");
     put_status(p, same(status, "FAIL") ? "❌" : "⚠️", status);
-    buf_printf(p->out, " - %s\n", failure != NULL ? failure : "no reason was given");
+    put_reason(p, failure != NULL ? failure : "no reason was given");
     size_t members = json_array_size(entries);
     for (size_t i = 0; i < members && i < OBJECTS_SHOWN; i++) {
         put_object(p, json_array_get(entries, i));
@@ -160,7 +169,7 @@ static void put_verdict(page *p, const json_t *gate, const char *status) {
     why = why != NULL ? why : member(gate, "summary");
     buf_puts(p->out, "  ");
     put_status(p, same(status, "ERROR") ? "⚠️" : "❌", status);
-    buf_printf(p->out, " - %s\n", why != NULL ? why : "no reason was given");
+    put_reason(p, why != NULL ? why : "no reason was given");
     put_lines(p, "     ", member(error, "detail"));
     put_field(p, "     ", "Fix", member(error, "fix"));
 }
@@ -190,10 +199,7 @@ static void put_facts(page *p, const json_t *facts) {
     json_object_foreach((json_t *)facts, name, value) {
         char *text =
             json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
-        buf_printf(p->out, "     %s: %s\n", name,
-                   json_is_string(value) ? json_string_value(value)
-                   : text != NULL        ? text
-                                         : "?");
+        put_field(p, "     ", name, json_is_string(value) ? json_string_value(value) : text != NULL ? text : "?");
         free(text);
     }
 }
@@ -211,7 +217,7 @@ static void put_gate(page *p, const json_t *gate, bool alone) {
     if (same(status, "PASS")) {
         buf_puts(p->out, "  ");
         put_status(p, "✅", status);
-        buf_printf(p->out, " - %s\n", member(gate, "summary") != NULL ? member(gate, "summary") : "passed");
+        put_reason(p, member(gate, "summary") != NULL ? member(gate, "summary") : "passed");
     } else {
         if (same(status, "FLAKY") || (!any_entry(checks, "FAIL") && !any_entry(checks, "ERROR"))) {
             put_verdict(p, gate, status);
@@ -243,7 +249,7 @@ static void put_error(page *p, const json_t *error) {
     }
     buf_puts(p->out, "  ");
     put_status(p, "⚠️", "ERROR");
-    buf_printf(p->out, " - %s\n", member(error, "message") != NULL ? member(error, "message") : "no reason was given");
+    put_reason(p, member(error, "message") != NULL ? member(error, "message") : "no reason was given");
     put_lines(p, "     ", member(error, "detail"));
     put_field(p, "     ", "Fix", member(error, "fix"));
     buf_putc(p->out, '\n');

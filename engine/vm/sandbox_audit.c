@@ -151,25 +151,24 @@ static int masked_tostring(lua_State *L) {
     return 1;
 }
 
-/* string.format with addresses masked (upvalue 1: Lua's own). %p is refused. */
+/* string.format with addresses masked in what %s shows (upvalue 1: Lua's own). %p is refused. */
 static int masked_format(lua_State *L) {
     size_t n;
     const char *fmt = luaL_checklstring(L, 1, &n);
+    int arg = 1;
     for (const char *p = fmt; p < fmt + n; p++) {
         if (*p != '%') {
             continue;
         }
         p++;
         p += strspn(p, "-+ #0123456789.");
+        arg += *p != '%' ? 1 : 0;
         if (*p == 'p') {
             return luax_fail(L, "audit_address", "string.format: %%p shows an address, which differs in every run");
         }
-    }
-    for (int i = 2; i <= lua_gettop(L); i++) {
-        int t = lua_type(L, i);
-        if (t != LUA_TNUMBER && t != LUA_TSTRING && t != LUA_TNIL && t != LUA_TBOOLEAN) {
-            push_masked(L, i);
-            lua_replace(L, i);
+        if (*p == 's' && arg <= lua_gettop(L)) {
+            push_masked(L, arg);
+            lua_replace(L, arg);
         }
     }
     lua_pushvalue(L, lua_upvalueindex(1));

@@ -1,0 +1,265 @@
+-- Hostile scripts, one file a way, in tests/escape/: each runs as a gate and as a tenant's audit, and ends with the verdict that its first
+-- lines state. Lines that such a script tries to forge begin with FORGED.
+--
+-- A file is the body of the function that runs. `escaped(what)` reports that something was gained: a finding of the gate, a violation
+-- of the audit; that makes it FAIL, so that PASS means that nothing was. Verdicts: STATUS [CLASS|CLASS…], "-" where the role has no
+-- such way.
+package.path = "tests/e2e/?.lua;tests/lua/?.lua;" .. package.path
+local support = require "support"
+local http_server = require "support.http_server"
+local json = require "cjson"
+
+local quote = support.quote
+local AS_ROOT = io.popen("id -u"):read "n" == 0
+-- Any user but root; the embedded server takes the same user's name for its own.
+local PLAIN = { prefix = "setpriv --reuid=65534 --regid=65534 --clear-groups " }
+
+local function files_of(directory)
+  local out = {}
+  local pipe = assert(io.popen(("ls %s/*.lua"):format(directory)))
+  for path in pipe:lines() do
+    local text = support.must_read(path)
+    local function field(name) return text:match("%-%- " .. name .. ": ([^\n]*)") end
+    out[#out + 1] = { name = path:match "([^/]+)%.lua$", path = path, text = text, what = field "What", gate = field "Gate",
+      audit = field "Audit", needs = field "Needs" or "" }
+  end
+  pipe:close()
+  return out
+end
+
+local WAYS = files_of "tests/escape"
+
+local GATE = [[
+return require("gate").define {
+  api = 1, id = "%s", name = "%s", purpose = "tries to get out", pass = "Nothing was gained", needs = { %s },
+  failures = { escaped = { text = "Escaped: %%s" } },
+  run = function(ctx)
+    ctx:check("attack", function()
+      local function escaped(what) ctx:fail("escaped", { object = what }) end
+      local plan, report = nil, nil
+%s
+    end)
+  end,
+}
+]]
+local AUDIT = [[
+return { name = "%s", pack = "roster", audit = function(plan, report)
+  local function escaped(what) report:violation { object = what } end
+  local ctx = nil
+%s
+end }
+]]
+-- What an honest gate says between the hostile ones; the other one fails, and must.
+local HONEST = [[
+return require("gate").define { api = 1, id = "%s", name = "%s", purpose = "an honest gate", failures = { odd = { text = "%%s is odd" } },
+  run = function(ctx)
+    ctx:check("libraries", function()
+      if ("x"):upper() ~= "X" or ("%%d"):format(3) ~= "3" or tostring(nil) ~= "nil" then error("a library was changed") end
+      if require("json").encode({ 1 }) ~= "[1]" then error("a module was changed") end
+    end)
+    ctx:check("number", function() %s end)
+  end }
+]]
+
+--- "ERROR a|b" against what the report says.
+local function agrees(expected, status, classes)
+  local wanted, list = expected:match "^(%u+) ?(%S*)$"
+  if wanted ~= status then return false end
+  if list == "" then return true end
+  for one in list:gmatch "[^|]+" do
+    if classes[one] then return true end
+  end
+  return false
+end
+
+local function classes_of(gate)
+  local out = {}
+  for _, c in ipairs(gate.checks) do
+    if type(c.class) == "string" then out[c.class] = true end
+  end
+  return out
+end
+
+local function shown(gate)
+  local last = gate.checks[#gate.checks] or {}
+  return ("%s: %s; last check %s, class %s, %s"):format(gate.status, tostring(gate.summary), tostring(last.name), tostring(last.class),
+    tostring(last.detail))
+end
+
+--- Nothing a script says may reach the terminal as anything but text inside of the engine's own lines.
+local function assert_clean(text)
+  assert.is_nil(text:find("[\0-\8\11-\31\127]"), "a control character on the terminal")
+  assert.is_nil(text:find("\u{202e}", 1, true), "a direction override on the terminal")
+  assert.is_nil(text:find("\u{9b}", 1, true), "a C1 control on the terminal")
+  for line in text:gmatch "[^\n]+" do
+    assert.is_nil(line:find "^FORGED", "a forged line: " .. line:sub(1, 100))
+  end
+end
+
+local function processes_of(dir)
+  local out = {}
+  local pipe = assert(io.popen(("grep -lsa -F %s /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null"):format(quote(dir))))
+  for line in pipe:lines() do
+    local pid = line:match "/proc/(%d+)/"
+    local command = support.read("/proc/" .. pid .. "/cmdline")
+    if command and command ~= "" and not command:find("grep", 1, true) and not command:find("^sh%z") then
+      out[#out + 1] = pid .. " " .. command:gsub("%z", " ")
+    end
+  end
+  pipe:close()
+  return out
+end
+
+local function assert_nothing_left(state)
+  local left
+  local deadline = os.time() + 6
+  repeat
+    left = processes_of(state)
+  until #left == 0 or os.time() >= deadline
+  assert.same({}, left)
+  assert.is_nil(support.read "/tmp/gate-engine-escape")
+end
+
+--- A user's world: directories, configuration and suite.
+local function world(user, server)
+  local dir = support.tmpdir()
+  local w = { dir = dir, state = dir .. "/state", store = dir .. "/store", user = user }
+  support.shell(("mkdir -p %s/state %s/store %s/outside"):format(dir, dir, dir))
+  support.write(dir .. "/outside/passwd", "secret")
+  support.shell(("ln -s %s/outside/passwd %s/store/link && ln -s %s/outside %s/store/linked"):format(dir, dir, dir, dir))
+  local target = "127.0.0.1:" .. server.ports.plain
+  w.trap = "127.0.0.1:" .. server.ports.other
+  w.config = support.write(dir .. "/gate-engine.conf.lua", ([[
+return {
+  platform = "embedded",
+  limits = { memory_mb = 64, cpu_s = 2, wall_s = 8 },
+  endpoints = { svc = { url = "http://%s" } },
+  artifacts = { kind = "local", path = "%s/store" },
+  commands = {
+    endless = { argv = { "/usr/bin/yes" }, wall_s = 4 }, echo = { argv = { "/bin/echo" } }, environment = { argv = { "/usr/bin/env" } },
+    sleeper = { argv = { "/bin/sh", "-c", "sleep 86400 & sleep 86400" }, wall_s = 1 },
+  },
+}]]):format(target, dir))
+  local members = {}
+  local function member(id, text)
+    support.write(dir .. "/gates/" .. id .. ".lua", text)
+    members[#members + 1] = ("%q"):format(dir .. "/gates/" .. id .. ".lua")
+  end
+  member("honest_first", HONEST:format("honest_first", "First", ""))
+  for _, way in ipairs(WAYS) do
+    if way.gate ~= "-" then
+      member(way.name, (GATE:format(way.name, way.name, way.needs, way.text:gsub("@TRAP@", w.trap))))
+    end
+  end
+  member("honest_failing", HONEST:format("honest_failing", "Failing", "ctx:fail('odd', { object = 'seven' })"))
+  member("honest_last", HONEST:format("honest_last", "Last", ""))
+  w.suite = support.write(dir .. "/suite.lua",
+    ([[return require("suite").define { api = 1, id = "hostile", name = "Hostile", gates = { %s } }]]):format(table.concat(members, ", ")))
+  w.plan = support.write(dir .. "/audit-plan.json", support.must_read "tests/fixtures/escape/audit-plan.json")
+  if user == PLAIN then support.shell(("chown -R 65534:65534 %s"):format(quote(dir))) end
+  return w
+end
+
+local function run(w, argv)
+  local report = w.dir .. "/report.json"
+  os.remove(report)
+  local words = { "run", argv[1], "--report", "json=" .. report, table.unpack(argv, 2) }
+  local result = support.run { argv = words, cwd = w.dir, prefix = w.user.prefix, env = { HOME = w.dir, GATE_ENGINE_STATE = w.state } }
+  local text = support.read(report)
+  return result, text and json.decode(text) or nil, text
+end
+
+local function describe_role(who, user)
+  describe("as " .. who, function()
+    local w, server, result, report, text
+    local gates = {}
+    setup(function()
+      support.patience = 400
+      server = http_server.start()
+      w = world(user, server)
+      result, report, text = run(w, { w.suite, "--config", w.config, "--jobs", "3" })
+      assert(report, result.stderr)
+      for _, gate in ipairs(report.gates) do gates[gate.id] = gate end
+    end)
+    teardown(function() server.stop() end)
+
+    for _, way in ipairs(WAYS) do
+      if way.gate ~= "-" then
+        it(("a gate is contained: %s (%s)"):format(way.what, way.name), function()
+          local gate = assert(gates[way.name], result.stderr)
+          assert.is_true(agrees(way.gate, gate.status, classes_of(gate)), "expected " .. way.gate .. ", found " .. shown(gate))
+          for name, limit in pairs(gate.limits) do
+            assert.is_true(type(limit.limit) == "number" and limit.limit > 0, name .. " has no limit")
+          end
+        end)
+      end
+    end
+
+    it("the honest gates between them have their own verdicts", function()
+      for id, expected in pairs { honest_first = "PASS", honest_failing = "FAIL", honest_last = "PASS" } do
+        assert.equal(expected, gates[id].status, shown(gates[id]))
+      end
+    end)
+
+    it("the run fails, approves nothing, and says nothing that it did not mean to", function()
+      assert.equal(1, result.code)
+      assert.is_false(report.approved)
+      assert.is_nil(result.stdout:find("is approved", 1, true))
+      assert_clean(result.stdout)
+      assert_clean(result.stderr)
+      assert.is_nil(text:find("\27", 1, true))
+      assert.is_nil(text:lower():find("\\u001b", 1, true), "a control character in the report")
+    end)
+
+    it("the failed forgeries say no more when every detail is shown", function()
+      for _, name in ipairs { "forgery_fields", "forgery_print", "forgery_check_name", "forgery_check_broken", "language_error_class" } do
+        local r = run(w, { w.dir .. "/gates/" .. name .. ".lua", "--config", w.config, "--verbose" })
+        assert.is_true(r.code == 0 or r.code == 1 or r.code == 3, r.stderr)
+        assert_clean(r.stdout)
+        assert_clean(r.stderr)
+      end
+    end)
+
+    it("no process, no file and no trace outside of its places is left", function()
+      assert_nothing_left(w.state)
+      assert.equal("secret", support.read(w.dir .. "/outside/passwd"))
+      assert.is_nil(support.read(w.dir .. "/outside/new"))
+      local pipe = assert(io.popen(("ls -d %s/state/pg/run-* 2>/dev/null"):format(w.dir)))
+      assert.equal("", pipe:read "a")
+      pipe:close()
+    end)
+
+    for _, way in ipairs(WAYS) do
+      if way.audit ~= "-" then
+        it(("an audit is contained: %s (%s)"):format(way.what, way.name), function()
+          local file = support.write(w.dir .. "/audits/" .. way.name .. ".lua", AUDIT:format(way.name, way.text))
+          local r, seen = run(w, { file, "--plan", w.plan, "--timeout", "2", "--config", w.config })
+          assert(seen, r.stderr)
+          local gate = assert(seen.gates[1], r.stdout .. r.stderr)
+          assert.is_true(agrees(way.audit, gate.status, classes_of(gate)), "expected " .. way.audit .. ", found " .. shown(gate))
+          assert.equal(({ PASS = 0, FAIL = 1, ERROR = 3 })[gate.status], r.code)
+          assert_clean(r.stdout)
+          assert_clean(r.stderr)
+        end)
+      end
+    end
+  end)
+end
+
+describe("a hostile script", function()
+  it("has a file of its own: at least 80 of them, each with what it tries and what comes of it", function()
+    assert.is_true(#WAYS >= 80, #WAYS .. " ways")
+    for _, way in ipairs(WAYS) do
+      for _, field in ipairs { "what", "gate", "audit" } do
+        assert.is_string(way[field], way.path .. " does not say " .. field)
+      end
+    end
+  end)
+
+  if AS_ROOT then
+    describe_role("root", {})
+    describe_role("a plain user", PLAIN)
+  else
+    describe_role("a plain user", {})
+  end
+end)

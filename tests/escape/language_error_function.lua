@@ -1,0 +1,4 @@
+-- What: a function raised
+-- Gate: ERROR script_error
+-- Audit: ERROR script_error
+error(function() while true do end end)
