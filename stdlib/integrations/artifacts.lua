@@ -59,6 +59,7 @@ local SAYS = {
   store_missing = "not found", store_denied = "access denied", store_full = "no space left",
   store_corrupt = "the bytes that came back differ",
   store_io = "connection refused", store_readonly = "read-only", http_connect = "connection refused",
+  dir_create = "cannot be made",
 }
 
 --- The check "artifact_store".

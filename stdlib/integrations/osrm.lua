@@ -29,6 +29,10 @@ function osrm.check(ctx)
   if not (ctx.config.packs and ctx.config.packs.routing) then
     ctx:skip("no routing pack configured", "packs.routing")
   end
+  if not ctx.http then
+    errors.raise { code = "config_missing_key", message = "packs.routing is configured, and no key endpoints.osrm: OSRM was not asked",
+      fix = "add endpoints = { osrm = { url = … } } to gate-engine.conf.lua, or take packs.routing away" }
+  end
   local ok, reply = pcall(ask, ctx)
   if not ok then
     if not (errors.is(reply) and SAYS[reply.code]) then error(reply, 0) end
