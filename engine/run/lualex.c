@@ -143,7 +143,14 @@ int lualex_read(lualex *lx, const char *source) {
             return -1;
         }
     }
-    return add(r, T_END, r->line, r->at, 0);
+    /* Several, so that who looks a few tokens ahead need not look for the end at each. */
+    for (int i = 0; i < LUALEX_AHEAD; i++) {
+        if (add(r, T_END, r->line, r->at, 0) != 0) {
+            return -1;
+        }
+    }
+    lx->n -= LUALEX_AHEAD - 1;
+    return 0;
 }
 
 void lualex_free(lualex *lx) {

@@ -16,8 +16,10 @@ typedef struct lualex_token {
     size_t n;
 } lualex_token;
 
+#define LUALEX_AHEAD 5
+
 typedef struct lualex {
-    lualex_token *list; /* owned; ends with T_END */
+    lualex_token *list; /* owned; ends with T_END, after which LUALEX_AHEAD - 1 more may be read */
     size_t n, cap;
 } lualex;
 
