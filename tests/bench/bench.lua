@@ -67,6 +67,42 @@ local function sh(command)
   assert(os.execute("GATE_ENGINE_STATE=" .. quote(state) .. " " .. command .. " >&2"), "failed: " .. command)
 end
 
+-- What an audit and a plain interpreter both can run: calls, strings, a sort, tables.
+local WORK = [[
+local function fib(n) if n < 2 then return n end return fib(n - 1) + fib(n - 2) end
+fib(30)
+local t, parts, m = {}, {}, {}
+for i = 1, 200000 do t[i], parts[i], m["k" .. i] = (i * 7919) % 100003, ("%d:%s"):format(i, "x"), i end
+table.sort(t)
+local n = 0
+for w in table.concat(parts, ","):gmatch "%d+" do n = n + #w end]]
+
+--- Writes what gate-audit reads: one frame, the audit and its plan.
+local function write_audit(name, body)
+  local job = json.encode { source = ("return { name = 'bench', audit = function() %s end }"):format(body), path = name, memory = 512 << 20,
+    helpers = {} }
+  local f = assert(io.open(scratch .. "/" .. name, "wb"))
+  f:write(string.pack(">I4I4", #job, 2), job, "{}")
+  f:close()
+end
+
+local function audits()
+  local audit = engine:gsub("gate%-engine$", "gate-audit")
+  write_audit("empty.frame", "")
+  write_audit("work.frame", WORK)
+  local f = assert(io.open(scratch .. "/work.lua", "w"))
+  f:write(WORK)
+  f:close()
+  section("An audit's start", "An empty audit in a process of its own, kernel rings included, on an empty plan.", {
+    { name = "`lua5.4 -e ''`", command = "lua5.4 -e ''" },
+    { name = "`gate-audit`, empty audit", command = audit .. " <empty.frame" },
+  })
+  section("An audit's work", "The same calls, strings, sort and tables in a plain interpreter and as an audit.", {
+    { name = "`lua5.4`", command = "lua5.4 work.lua" },
+    { name = "`gate-audit`", command = audit .. " <work.frame" },
+  })
+end
+
 local function main()
   print "# Benchmarks\n"
   print "Measured by `make bench` (hyperfine, one warm-up). Each table has its peer, measured in the same run, in its first line.\n"
@@ -81,6 +117,8 @@ local function main()
     { name = "`gate-engine --help`", command = engine .. " --help" },
     { name = "`gate-engine check gates/rls_harness.lua`", command = engine .. " check gates/rls_harness.lua" },
   })
+
+  audits()
 
   section("Database start", "A server ready for queries, and stopped again. "
     .. "The engine makes its template once (cold) and copies it for each run (warm).", {
