@@ -20,6 +20,7 @@ PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema libxml2-
 PACKAGES_SERVICES := pgbouncer
 PACKAGES_LINT     := clang-format lua-check
 PACKAGES_BENCH    := hyperfine lua5.4
+PACKAGES_FUZZ     := clang libclang-rt-14-dev lua5.4
 
 OPT      ?= -O2 -g
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wformat=2 -Wno-format-nonliteral -Wvla
@@ -68,11 +69,11 @@ PROGRAMS := $(if $(MAIN_SRC),$(BUILD)/gate-engine) $(if $(AUDIT_SRC),$(BUILD)/ga
 TEST_SRC := $(wildcard tests/c/test_*.c)
 TEST_BIN := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
-.PHONY: all build-tests run test test-services test-c test-lua test-e2e lint format bench install asan clean
-.PHONY: deps deps-run deps-test deps-services deps-lint deps-bench
+.PHONY: all build-tests run test test-services test-c test-lua test-e2e lint format bench install asan fuzz fuzz-run faults clean
+.PHONY: deps deps-run deps-test deps-services deps-lint deps-bench deps-fuzz
 .SECONDARY:
 # These build by calling make again, which does run in parallel; two of them at once would build the same files twice.
-ifneq ($(filter run test% asan lint bench install deps%,$(MAKECMDGOALS)),)
+ifneq ($(filter run test% asan fuzz% faults lint bench install deps%,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 
@@ -139,6 +140,14 @@ $(BUILD)/tests/solvers/%: tests/solvers/%.c Makefile
 	@echo '  LINK  $@'
 	$(Q)$(CC) -D_GNU_SOURCE -std=c17 -O1 -g $(WARN) -o $@ $< -ljansson -pthread
 
+# A fuzz target links everything but the programs' main functions, as a C test does, and the roster solver's reader besides.
+FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c) \
+                 $(filter-out engine/solvers/roster/main.c,$(ROSTER_SRC)))
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lpq -lcurl -lcrypto -lseccomp
+
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 build-tests: all $(TEST_BIN) $(patsubst tests/solvers/%.c,$(BUILD)/tests/solvers/%,$(wildcard tests/solvers/*.c))
@@ -154,6 +163,8 @@ deps-services: deps-test
 	@.ci/install-packages "test gate-engine against real services" $(PACKAGES_SERVICES)
 deps-lint:
 	@.ci/install-packages "lint gate-engine" $(PACKAGES_LINT)
+deps-fuzz: deps-run
+	@.ci/install-packages "fuzz gate-engine" $(PACKAGES_FUZZ)
 deps-bench: deps-run
 	@.ci/install-packages "measure gate-engine" $(PACKAGES_BENCH)
 # What `make run` and `make test` need.
@@ -186,6 +197,23 @@ asan: deps-test
 	    LSAN_OPTIONS=suppressions=$(CURDIR)/tests/support/lsan.supp:print_suppressions=0 \
 	    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TEST_TIMEOUT=1800 \
 	    TEST_PRELOAD=$$($(CC) -print-file-name=libasan.so)"
+
+# Every reader of foreign bytes under coverage-guided fuzzing (libFuzzer with AddressSanitizer and UndefinedBehaviorSanitizer), for
+# SECONDS each. What crashes it stays in build-fuzz/crashes/; what it found to be worth keeping grows in build-fuzz/corpus/.
+SECONDS ?= 20
+fuzz: deps-fuzz
+	@$(MAKE) all
+	@$(MAKE) fuzz-run BUILD=build-fuzz CC=clang WARN=-w SANITIZE=fuzzer-no-link,address,undefined SECONDS=$(SECONDS)
+	@LUA_PATH='stdlib/?.lua;;' LUA_CPATH='$(BUILD)/modules/?.so;;' lua5.4 tests/fuzz/forecast.lua
+fuzz-run: $(addprefix $(BUILD)/fuzz/,$(FUZZ_NAMES))
+	@mkdir -p $(BUILD)/crashes
+	@for name in $(FUZZ_NAMES); do \
+	    mkdir -p $(BUILD)/corpus/$$name && \
+	    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(BUILD)/fuzz/$$name -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 \
+	        -rss_limit_mb=2048 -artifact_prefix=$(BUILD)/crashes/$$name- $(BUILD)/corpus/$$name tests/fuzz/corpus/$$name \
+	        >$(BUILD)/fuzz/$$name.log 2>&1 || { tail -n 60 $(BUILD)/fuzz/$$name.log; echo "fuzz $$name: FAILED"; exit 1; }; \
+	    echo "fuzz $$name: $$(grep -o 'Done [0-9]* runs' $(BUILD)/fuzz/$$name.log), no crash"; \
+	done
 
 # --- upkeep ---
 
@@ -223,4 +251,4 @@ install:
 	$(HASHED) | while IFS= read -r f; do install -D -m 644 "$$f" "$(SHAREDIR)/$$f" || exit 1; done
 
 clean:
-	rm -rf build build-asan $(BUILD)
+	rm -rf build build-asan build-fuzz $(BUILD)

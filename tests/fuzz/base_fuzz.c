@@ -1,25 +1,13 @@
-/* Coverage-guided fuzzing of what reads foreign bytes in engine/base: canonical JSON, sanitising, frames. Not part of
- * `make test`, which feeds them random and damaged input of its own; run by hand (clang with libFuzzer):
- *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Iengine tests/fuzz/base_fuzz.c engine/base/[a-z]*.c
- * \ -ljansson -lm -o build/base_fuzz && build/base_fuzz -max_total_time=60 -max_len=400
+/* What reads foreign bytes in engine/base: canonical JSON, sanitising, frames (`make fuzz`).
  *
  * Besides crashes it looks for broken promises: canonical text is its own canonical form, values and texts agree, a
  * refused text leaves nothing behind, what is shown is UTF-8 within its bound. */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/canon.h"
 #include "base/frame.h"
 #include "base/text.h"
-
-#define PROMISE(c)                                                                                                     \
-    do {                                                                                                               \
-        if (!(c)) {                                                                                                    \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
+#include "promise.h"
 
 static void same(const buf *a, const buf *b) {
     PROMISE(a->len == b->len && memcmp(buf_str(a), buf_str(b), a->len) == 0);
@@ -74,8 +62,6 @@ static void as_frames(const char *bytes, size_t n) {
     buf_free(&payload);
     buf_free(&in);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     const char *bytes = (const char *)data;
