@@ -69,11 +69,11 @@ PROGRAMS := $(if $(MAIN_SRC),$(BUILD)/gate-engine) $(if $(AUDIT_SRC),$(BUILD)/ga
 TEST_SRC := $(wildcard tests/c/test_*.c)
 TEST_BIN := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
-.PHONY: all build-tests run test test-services test-c test-lua test-e2e lint format bench install asan fuzz fuzz-run faults clean
+.PHONY: all build-tests run test test-services test-c test-lua test-e2e lint format bench install asan fuzz fuzz-run clean
 .PHONY: deps deps-run deps-test deps-services deps-lint deps-bench deps-fuzz
 .SECONDARY:
 # These build by calling make again, which does run in parallel; two of them at once would build the same files twice.
-ifneq ($(filter run test% asan fuzz% faults lint bench install deps%,$(MAKECMDGOALS)),)
+ifneq ($(filter run test% asan fuzz% lint bench install deps%,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 

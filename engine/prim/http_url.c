@@ -30,7 +30,8 @@ static int read_origin(CURLU *u, http_origin *o) {
         return -1;
     }
     o->port = (unsigned)strtoul(port, NULL, 10);
-    return strcmp(o->scheme, "http") == 0 || strcmp(o->scheme, "https") == 0 ? 0 : -1;
+    /* libcurl takes port 0 for a port, which no connection can be made to (RFC 6335 section 6) */
+    return o->port > 0 && (strcmp(o->scheme, "http") == 0 || strcmp(o->scheme, "https") == 0) ? 0 : -1;
 }
 
 int http_url_target(const char *url, http_origin *out, err *e) {

@@ -183,6 +183,9 @@ static void userinfo(void **state) {
     buf_free(&user);
     assert_int_equal(http_url_base("e", "https://user:topsecret@h/?q", &b, &user, &e), -1);
     assert_null(strstr(e.message, "topsecret"));
+    err_clear(&e);
+    assert_int_equal(http_url_base("e", "https://h:0/x", &b, &user, &e), -1); /* nothing can listen there */
+    assert_string_equal(e.code, "http_endpoint");
     buf_free(&user);
 }
 

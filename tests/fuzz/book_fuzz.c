@@ -6,9 +6,10 @@
 #include "promise.h"
 #include "run/book.h"
 
-static const char HEAD[] = "{\"id\":\"g\",\"name\":\"G\",\"number\":2,\"pass\":\"Fine\",\"owner\":\"team\",\"failures\":"
-                           "{\"odd\":{\"text\":\"%s is odd\",\"fix\":\"Even it\",\"severity\":\"leak\"},"
-                           "\"hint\":{\"text\":\"a hint\",\"severity\":\"advisory\"}}}";
+static const char HEAD[] =
+    "{\"id\":\"g\",\"name\":\"G\",\"number\":2,\"pass\":\"Fine\",\"owner\":\"team\",\"failures\":"
+    "{\"odd\":{\"text\":\"%s is odd\",\"fix\":\"Even it\",\"severity\":\"leak\"},"
+    "\"hint\":{\"text\":\"a hint\",\"severity\":\"advisory\"}}}";
 
 static json_t *head;
 static json_t *config;

@@ -11,12 +11,13 @@ local SEEDS = {
   { format = "csv", bytes = 'day,start_time,end_time,location,qualifications\nMon,08:00,16:00,"Depot, Nord",C1\nSunday,22:00,06:00,,\n' },
 }
 local PIECES = {
-  "", "\0", "\n", "\r", "\r\n", "\t", '"', '""', ",", "+", " + ", "-", ":", "24:00", "00:60", "99999999999999999999", " Fahrer", "Depot ", "Mo ",
+  "", "\0", "\n", "\r", "\r\n", "\t", '"', '""', ",", "+", " + ", "-", ":", "24:00", "00:60", "99999999999999999999",
+  " Fahrer", "Depot ", "Mo ",
   "\255", "\192\128", "\237\160\128", "\226\128\174", "\239\187\191", ("a"):rep(600), ("(["):rep(200), "#", "-1", "08:00-08:00", "%s%n",
 }
 
 local function mutate(bytes)
-  for _ = 1, math.random(1, 6) do
+  for _ = 1, math.random(1, 3) do
     local at, kind = math.random(0, #bytes), math.random(4)
     if kind == 1 then -- insert
       bytes = bytes:sub(1, at) .. PIECES[math.random(#PIECES)] .. bytes:sub(at + 1)

@@ -1,5 +1,5 @@
-/* promise.h: what a fuzz target says must hold. A promise that is broken ends the program, which the fuzzer reports with
- * the input that broke it. */
+/* promise.h: what a fuzz target says must hold. A promise that is broken ends the program, which the fuzzer reports
+ * with the input that broke it. */
 #ifndef GE_TESTS_FUZZ_PROMISE_H
 #define GE_TESTS_FUZZ_PROMISE_H
 
