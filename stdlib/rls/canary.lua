@@ -42,6 +42,13 @@ function canary.uuid()
   return (pair:rep(2) .. ("-" .. pair):rep(3) .. "-" .. pair:rep(3)):format(table.unpack(b))
 end
 
+--- A value of a row as to_jsonb gives it, as a literal.
+function canary.literal(value)
+  if value == nil or value == require("json").null then return "NULL" end
+  if type(value) == "table" then return names.literal(require("json").encode(value)) end
+  return names.literal(tostring(value))
+end
+
 local function by_type(column, n)
   if column.labels and #column.labels > 0 then return names.literal(column.labels[1]) .. "::" .. column.type end
   local make = BY_BASE[column.base]
@@ -85,19 +92,40 @@ local function candidates(definition)
   return out
 end
 
---- The invented key of a tenant, of the tenant column's type.
----@param column rls.Column
----@param which integer  1 or 2
----@return string
-function canary.key(column, which)
+local function key_of(column, length, which)
   if column.base == "uuid" then return canary.uuid() end
   if column.category == "N" then
     local b1, b2, b3 = hash.random(3):byte(1, 3)
-    local high = (column.base == "int2") and 30000 or 1900000000
-    return tostring(high + (b1 * 65536 + b2 * 256 + b3) % (column.base == "int2" and 2000 or 16000000) * 2 // 2 + which)
+    local low, range = 1900000000, 16000000
+    if column.base == "int2" then low, range = 30000, 2000 end
+    return tostring(low + (b1 * 65536 + b2 * 256 + b3) % range)
   end
   local text = ("gate-canary-%s-%d"):format(hash.hex(hash.random(6)), which)
-  return column.length and text:sub(-column.length) or text
+  return length and text:sub(-length) or text
+end
+
+--- The narrowest of the tenant columns decides: what fits it fits the others.
+local NARROW = { int2 = 1, int4 = 2, int8 = 3, uuid = 4 }
+
+--- Different keys of `n` invented tenants, of the tenant columns' type.
+---@param columns rls.Column[]
+---@param n integer
+---@return string[]
+function canary.keys(columns, n)
+  local best, length
+  for _, column in ipairs(columns) do
+    if not best or (NARROW[column.base] or 9) < (NARROW[best.base] or 9) then best = column end
+    if column.length and (not length or column.length < length) then length = column.length end
+  end
+  local keys, seen = {}, {}
+  while #keys < n do
+    local key = key_of(best, length, #keys + 1)
+    if not seen[key] then
+      seen[key] = true
+      keys[#keys + 1] = key
+    end
+  end
+  return keys
 end
 
 local Maker = {}
@@ -107,29 +135,26 @@ Maker.__index = Maker
 ---@param conn table
 ---@param by_oid table<string, rls.Table>
 ---@param settings table config.database
-function canary.maker(conn, by_oid, settings)
-  return setmetatable({ conn = conn, by_oid = by_oid, settings = settings, rows = {}, shared = {}, n = 0, making = {} }, Maker)
+---@param enter fun(who: table)?  called before a row is inserted for a tenant: an admin who is bound by RLS sets the tenant there
+function canary.maker(conn, by_oid, settings, enter)
+  return setmetatable({ conn = conn, by_oid = by_oid, settings = settings, enter = enter, rows = {}, shared = {}, n = 0, making = {},
+    refused = {} }, Maker)
 end
 
 --- One row of a shared parent: whatever is there, else one that is made.
 function Maker:shared_row(t)
   if self.shared[t.oid] then return self.shared[t.oid] end
-  local found = self.conn:row(("select to_jsonb(x)::text as row from %s x limit 1"):format(t.sql))
-  local row = found and require("json").decode(found.row) or self:insert(t, nil)
+  local ok, refusal, rows = self.conn:try(("select to_jsonb(x)::text as row from %s x limit 1"):format(t.sql))
+  if not ok then self:missing_right(t, refusal) end
+  local row = rows[1] and require("json").decode(rows[1].row) or self:insert(t, nil)
   self.shared[t.oid] = row
   return row
 end
 
 --- The row that a foreign key of tenant `who` leads to: the canary of a tenant's table, or a shared one.
 function Maker:parent(t, who)
-  if (t.scope == "tenant" or t.scope == "child") and who then return self:row(t, who) end
+  if (t.scope == "tenant" or t.scope == "child" or t.registry) and who then return self:row(t, who) end
   return self:shared_row(t)
-end
-
-local function text_literal(value)
-  if value == nil or value == require("json").null then return "NULL" end
-  if type(value) == "table" then return names.literal(require("json").encode(value)) end
-  return names.literal(tostring(value))
 end
 
 --- Values that are given by what the row belongs to: its tenant's key and its foreign keys.
@@ -145,10 +170,11 @@ function Maker:fixed(t, who)
     local only_tenant = #fk.columns == 1 and fk.columns[1] == t.tenant
     if parent and parent ~= t and (needed or only_tenant) then
       local row = self:parent(parent, who)
-      for i, column in ipairs(fk.columns) do fixed[column] = text_literal(row[fk.ref_columns[i]]) end
+      for i, column in ipairs(fk.columns) do fixed[column] = canary.literal(row[fk.ref_columns[i]]) end
     end
   end
-  if t.tenant and who then fixed[t.tenant] = names.literal(who.key) end
+  local mine = t.tenant or t.registry
+  if mine and who then fixed[mine] = names.literal(who.key) end
   return fixed
 end
 
@@ -185,10 +211,37 @@ local function column_candidates(t, column)
   return out
 end
 
+--- Values that lie in one of the table's partitions: the lower bounds, or the first of a list (CREATE TABLE, "partition_bound_spec").
+local function in_partition(t, index)
+  local bound = t.partition_bounds[index]
+  local list = bound and (bound:match "FROM %((.-)%) TO" or bound:match "IN %((.-)%)$")
+  if not list or #t.partition_key == 0 then return nil end
+  local out, i = {}, 0
+  for value in (list .. ", "):gmatch "(.-), " do
+    i = i + 1
+    if value ~= "MINVALUE" and t.partition_key[i] then out[t.partition_key[i]] = value end
+  end
+  return out
+end
+
+--- A value of the partition key that no partition takes: the next partition's.
+local function adapt_partition(t, values, fixed, tried)
+  local at = (tried["a partition"] or 0) + 1
+  tried["a partition"] = at
+  local bounds = in_partition(t, at)
+  if not bounds then return false end
+  for column, value in pairs(bounds) do
+    if not fixed[column] then values[column] = value end
+  end
+  return true
+end
+
 --- After a refusal: changes values so that the next attempt may do. Returns false when there is nothing left to try.
 local function adapt(self, t, values, fixed, tried, refusal)
   local columns
-  if refusal.sqlstate == "23514" then
+  if refusal.sqlstate == "23514" and not refusal.constraint and t.kind == "p" then
+    return adapt_partition(t, values, fixed, tried)
+  elseif refusal.sqlstate == "23514" then
     local check = find_constraint(t.checks, refusal.constraint)
     columns = check and check.columns
   elseif refusal.sqlstate == "23505" then
@@ -236,12 +289,34 @@ function Maker:values(t, who)
   return values, fixed
 end
 
+--- The right that the admin lacks: to insert at all, or to insert for a tenant that is only invented.
+function Maker:missing_right(t, refusal)
+  local admin = self.conn:value "select current_user::text"
+  local bound = refusal.message:find("row-level security", 1, true)
+  errors.raise { code = "admin_right_missing", message = ("no canary row could be inserted into %s"):format(t.label),
+    detail = ("%s: the role %s of database.admin %s"):format(refusal.message, admin,
+      bound and "is bound by row-level security, whose policies refuse the row" or "lacks the right"),
+    fix = bound and ("let database.admin be a superuser or a role with BYPASSRLS (ALTER ROLE %s BYPASSRLS)"):format(names.ident(admin))
+      or ("GRANT SELECT, INSERT ON %s TO %s, or let database.admin be the tables' owner or a superuser"):format(t.sql, names.ident(admin)) }
+end
+
+--- A trigger may have given the row to somebody else: that nobody sees it as its tenant's would prove nothing.
+function Maker:check_owner(t, row, who)
+  local mine = t.tenant or t.registry
+  if mine and tostring(row[mine]):gsub("%s+$", "") ~= who.key then
+    errors.raise { code = "canary_diverted", message = ("no canary row could be inserted into %s"):format(t.label),
+      detail = ("a trigger or rule changed its %s"):format(mine),
+      fix = ("let the trigger keep a stated %s where database.admin inserts"):format(mine) }
+  end
+end
+
 --- Inserts one row and returns all its columns. who nil: a row of a shared table.
 function Maker:insert(t, who)
   local fixture = self.settings.fixtures and self.settings.fixtures[t.label]
   local values, fixed, tried, refusal = nil, nil, {}, nil
   for _ = 1, ATTEMPTS do
     local sql
+    if self.enter and who then self.enter(who) end
     if fixture and who then
       sql = fixture:gsub("{tenant}", function() return names.literal(who.key) end)
     else
@@ -249,10 +324,15 @@ function Maker:insert(t, who)
       sql = statement(t, values)
     end
     local ok, _, rows = self.conn:try(sql .. (" returning to_jsonb(%s.*)::text as row"):format(names.ident(t.name)))
-    if ok and rows and rows[1] then return require("json").decode(rows[1].row), values end
+    if ok and rows and rows[1] then
+      local row = require("json").decode(rows[1].row)
+      if who then self:check_owner(t, row, who) end
+      return row, values
+    end
     refusal = not ok and _ or nil
     if fixture or not refusal or not adapt(self, t, values, fixed, tried, refusal) then break end
   end
+  if refusal and refusal.sqlstate == "42501" then self:missing_right(t, refusal) end
   return errors.raise { code = "canary_refused", message = ("no canary row could be inserted into %s"):format(t.label),
     detail = refusal and refusal.message or "the insert returned no row: a rule or trigger took it away",
     fix = ("add to database.fixtures: [%q] = \"insert into %s … values ({tenant}, …)\""):format(t.label, t.label) }
@@ -270,9 +350,15 @@ function Maker:row(t, who)
     errors.raise { code = "canary_cycle", message = ("the foreign keys of %s lead back to itself"):format(t.label),
       fix = ("add to database.fixtures an insert for %s"):format(t.label) }
   end
+  local refused = self.refused[t.oid .. who.key]
+  if refused then error(refused, 0) end
   self.making[t.oid .. who.key] = true
-  local row, values = self:insert(t, who)
+  local ok, row, values = pcall(self.insert, self, t, who)
   self.making[t.oid .. who.key] = nil
+  if not ok then
+    self.refused[t.oid .. who.key] = row
+    error(row, 0)
+  end
   mine[t.oid] = { row = row, values = values }
   return row
 end

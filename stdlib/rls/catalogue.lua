@@ -1,4 +1,5 @@
 --- What the database's catalogue says of its tables: which belong to tenants, and what guards them.
+local errors = require "errors"
 local names = require "rls.names"
 local reach = require "rls.reach"
 
@@ -15,6 +16,7 @@ local catalogue = {}
 ---@field identity string    "a" always, "d" by default, "" none
 ---@field labels string[]    of an enum
 ---@field length integer?    most characters
+---@field may_update boolean  may the application's role set it?
 
 ---@class rls.ForeignKey
 ---@field name string
@@ -40,14 +42,16 @@ local catalogue = {}
 ---@field forced boolean
 ---@field tenant string?      the column that says whose a row is
 ---@field scope "tenant"|"child"|"shared"|"unclassified"|"unreachable"
+---@field registry string?    the key of a table of the tenants themselves: the tenant columns of others refer to it
+---@field reads rls.Table[]?  of a view: the tenants' tables beneath it
+---@field reader string?      of a view: whom it reads them as
+---@field bound boolean?      of a view: row-level security binds whoever it reads them as
 ---@field columns rls.Column[]
 ---@field foreign_keys rls.ForeignKey[]
 ---@field uniques {name: string, columns: string[]}[]
 ---@field checks {name: string, columns: string[], definition: string}[]
 ---@field policies rls.Policy[]
 ---@field may table<string, boolean>  select, insert, update, delete, truncate: what the application's role is granted
----@field reads rls.Table[]?  of a view: the tenants' tables beneath it
----@field bound boolean?      of a view: row-level security binds whoever it reads them as
 
 local TABLES = [[
   select c.oid::text as oid, n.nspname as schema, c.relname as name, c.relkind::text as kind, c.relrowsecurity as rls,
@@ -56,7 +60,12 @@ local TABLES = [[
          has_table_privilege($1, c.oid, 'SELECT') or has_any_column_privilege($1, c.oid, 'SELECT') as may_select,
          has_table_privilege($1, c.oid, 'INSERT') or has_any_column_privilege($1, c.oid, 'INSERT') as may_insert,
          has_table_privilege($1, c.oid, 'UPDATE') or has_any_column_privilege($1, c.oid, 'UPDATE') as may_update,
-         has_table_privilege($1, c.oid, 'DELETE') as may_delete, has_table_privilege($1, c.oid, 'TRUNCATE') as may_truncate
+         has_table_privilege($1, c.oid, 'DELETE') as may_delete, has_table_privilege($1, c.oid, 'TRUNCATE') as may_truncate,
+         greatest(c.reltuples, 0)::bigint as estimate,
+         array(select a.attname::text from pg_partitioned_table k cross join unnest(k.partattrs::int2[]) with ordinality u(num, i)
+                 join pg_attribute a on a.attrelid = c.oid and a.attnum = u.num where k.partrelid = c.oid order by u.i) as partition_key,
+         array(select pg_get_expr(x.relpartbound, x.oid) from pg_inherits i join pg_class x on x.oid = i.inhrelid
+                where i.inhparent = c.oid and x.relispartition order by x.relname limit 20) as partition_bounds
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
    where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
    order by n.nspname, c.relname]]
@@ -64,12 +73,15 @@ local TABLES = [[
 local COLUMNS = [[
   select a.attrelid::text as oid, a.attname as name, format_type(a.atttypid, a.atttypmod) as type, b.typname as base,
          b.typcategory::text as category, a.attnotnull or t.typnotnull as notnull, a.atthasdef or t.typdefault is not null as has_default,
-         a.attgenerated = 's' as generated, a.attidentity::text as identity,
+         a.attgenerated <> '' as generated, a.attidentity::text as identity,
+         has_column_privilege($1, c.oid, a.attnum, 'UPDATE') as may_update,
          case when a.atttypmod > 4 and b.typname in ('varchar', 'bpchar') then a.atttypmod - 4 end as length,
          (select array_agg(e.enumlabel::text order by e.enumsortorder) from pg_enum e where e.enumtypid = b.oid) as labels
     from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
     join pg_type t on t.oid = a.atttypid
-    join pg_type b on b.oid = case when t.typtype = 'd' then t.typbasetype else t.oid end
+    join lateral (with recursive r as (select t.oid, t.typtype, t.typbasetype
+                    union all select x.oid, x.typtype, x.typbasetype from r join pg_type x on x.oid = r.typbasetype where r.typtype = 'd')
+                  select y.* from r join pg_type y on y.oid = r.oid where r.typtype <> 'd') b on true
    where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f')
      and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
    order by a.attrelid, a.attnum]]
@@ -83,7 +95,11 @@ local CONSTRAINTS = [[
                  on a.attrelid = c.confrelid and a.attnum = k.num order by k.i) as ref_columns
     from pg_constraint c join pg_class r on r.oid = c.conrelid join pg_namespace n on n.oid = r.relnamespace
    where c.contype in ('f', 'c', 'p', 'u') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-   order by c.conrelid, c.conname]]
+  union all
+  select a.attrelid::text, c.conname, 'c', '0', pg_get_constraintdef(c.oid), array[a.attname::text], '{}'
+    from pg_constraint c join pg_attribute a on a.atttypid = c.contypid join pg_class r on r.oid = a.attrelid
+   where c.contypid <> 0 and c.contype = 'c' and r.relkind in ('r', 'p') and not a.attisdropped
+   order by 1, 3, 2]]
 
 local POLICIES = [[
   select p.polrelid::text as oid, p.polname as name, p.polpermissive as permissive,
@@ -106,6 +122,7 @@ local function new_table(row)
     oid = row.oid, schema = row.schema, name = row.name, label = row.schema .. "." .. row.name,
     sql = names.qualified(row.schema, row.name), kind = row.kind, owner = row.owner, rls = row.rls, forced = row.forced,
     app_owns = row.app_owns, is_partition = row.is_partition,
+    estimate = row.estimate, partition_key = row.partition_key, partition_bounds = row.partition_bounds,
     columns = {}, by_column = {}, foreign_keys = {}, uniques = {}, checks = {}, policies = {},
     may = { select = row.may_select, insert = row.may_insert, update = row.may_update, delete = row.may_delete,
       truncate = row.may_truncate },
@@ -119,7 +136,7 @@ local function read_tables(conn, role)
     list[#list + 1] = t
     by_oid[t.oid] = t
   end
-  for _, row in ipairs(conn:query(COLUMNS)) do
+  for _, row in ipairs(conn:query(COLUMNS, role)) do
     local t = by_oid[row.oid]
     if t then
       t.columns[#t.columns + 1] = row
@@ -184,6 +201,19 @@ local function spread_to_children(list, by_oid, of_tenants)
   end
 end
 
+--- A table without the tenant column to which the tenant columns of others refer is the registry of the tenants: the invented
+--- tenants need a row there. Whether it is isolated itself is for database.tenant.table to say.
+local function mark_registries(list, by_oid)
+  for _, t in ipairs(list) do
+    for _, fk in ipairs(t.foreign_keys) do
+      local parent = by_oid[fk.ref]
+      if t.tenant and #fk.columns == 1 and fk.columns[1] == t.tenant and parent and not parent.tenant then
+        parent.registry = fk.ref_columns[1]
+      end
+    end
+  end
+end
+
 --- A view over tenants' tables shows tenants' rows, whatever its columns are called.
 local function spread_to_views(list, by_oid, views)
   for _, t in ipairs(list) do
@@ -200,8 +230,28 @@ local function spread_to_views(list, by_oid, views)
   end
 end
 
+--- Names in the configuration that lead to nothing make a gate look away: they are mistakes, never ignored.
+local function check_names(all, settings, by_label)
+  local by_schema = {}
+  for _, t in ipairs(all) do by_schema[t.schema] = true end
+  for _, schema in ipairs(settings.schemas or {}) do
+    if not by_schema[names.label(schema)] then
+      errors.raise { code = "config_unknown_name", message = ("database.schemas: no table or view is in a schema %q"):format(schema),
+        fix = "correct or remove it" }
+    end
+  end
+  local function known(key, label)
+    if not by_label[names.label(label)] then
+      errors.raise { code = "config_unknown_name", message = ("%s: there is no table %q"):format(key, label), fix = "correct or remove it" }
+    end
+  end
+  for _, label in ipairs(settings.tenant_scoped or {}) do known("database.tenant_scoped", label) end
+  for label in pairs(settings.fixtures or {}) do known("database.fixtures", label) end
+  if settings.tenant.table then known("database.tenant.table", settings.tenant.table) end
+end
+
 local function reachable(t)
-  return t.may.select or t.may.insert or t.may.update or t.may.delete
+  return t.may.select or t.may.insert or t.may.update or t.may.delete or t.may.truncate
 end
 
 --- Reads the catalogue as the admin and classifies every table that is neither excluded nor the system's.
@@ -215,7 +265,9 @@ function catalogue.read(conn, settings, role, shared)
   local schemas = settings.schemas and set_of(settings.schemas)
   local sets = { exclude = set_of(settings.exclude), shared = set_of(settings.shared), scoped = set_of(settings.tenant_scoped) }
   for label in pairs(shared or {}) do sets.shared[label] = true end
-  local tables = {}
+  local tables, by_label = {}, {}
+  for _, t in ipairs(all) do by_label[t.label] = t end
+  check_names(all, settings, by_label)
   for _, t in ipairs(all) do
     if not schemas or schemas[t.schema] then
       t.scope = classify(t, settings, sets)
@@ -224,6 +276,7 @@ function catalogue.read(conn, settings, role, shared)
   end
   spread_to_children(tables, by_oid, tenant_table(settings))
   spread_to_views(tables, by_oid, reach.views(conn, role))
+  mark_registries(tables, by_oid)
   for _, t in ipairs(tables) do
     t.scope = t.scope or (reachable(t) and "unclassified" or "unreachable")
   end
@@ -242,18 +295,58 @@ function catalogue.permissive(t, command)
   return out
 end
 
---- What a policy must say, as PostgreSQL prints it: the tenant column as text equals the setting.
+--- What a policy must say, as PostgreSQL prints it: the tenant column equals the setting, as text or as the column's type. Where the
+--- setting is absent or empty each of these is NULL, false or an error: never true.
 ---@param t rls.Table
 ---@param settings table
 ---@return table<string, boolean> accepted forms
 function catalogue.canonical(t, settings)
-  local setting = names.literal(settings.tenant.setting) .. "::text"
   local forms = {}
-  for _, column in ipairs { t.tenant, t.tenant and names.ident(t.tenant) } do
-    forms[("((%s)::text = current_setting(%s, true))"):format(column, setting)] = true
-    forms[("(%s = current_setting(%s, true))"):format(column, setting)] = true
+  if not t.tenant then return forms end
+  local column = t.by_column[t.tenant]
+  local setting = names.literal(settings.tenant.setting) .. "::text"
+  for _, name in ipairs { t.tenant, names.ident(t.tenant) } do
+    for _, call in ipairs { ("current_setting(%s, true)"):format(setting), ("current_setting(%s)"):format(setting) } do
+      for _, value in ipairs { call, ("NULLIF(%s, ''::text)"):format(call) } do
+        forms[("((%s)::text = %s)"):format(name, value)] = true
+        forms[("(%s = %s)"):format(name, value)] = true
+        if column then forms[("(%s = (%s)::%s)"):format(name, value, column.type)] = true end
+      end
+    end
   end
   return forms
+end
+
+--- Is everything that lets the application's role do this bound to the tenant setting, by the form of the policies alone?
+---@param t rls.Table
+---@param settings table
+---@param command string  "SELECT", "UPDATE", "DELETE"
+---@return boolean
+function catalogue.proven(t, settings, command)
+  local forms = catalogue.canonical(t, settings)
+  for _, p in ipairs(catalogue.permissive(t, command)) do
+    if not forms[p.using or ""] then return false end
+  end
+  return t.rls and (t.forced or not t.app_owns)
+end
+
+--- May nobody in the application's role do it? Without a grant, or under RLS without a permissive policy, the denial is proven.
+---@param t rls.Table
+---@param op string  "select", "insert", "update", "delete"
+---@return boolean
+function catalogue.nobody_may(t, op)
+  if not t.may[op] then return true end
+  return t.rls and not t.app_owns and #catalogue.permissive(t, op:upper()) == 0
+end
+
+--- May nobody in the application's role do anything with it?
+---@param t rls.Table
+---@return boolean
+function catalogue.closed(t)
+  for _, op in ipairs { "select", "insert", "update", "delete" } do
+    if not catalogue.nobody_may(t, op) then return false end
+  end
+  return true
 end
 
 return catalogue
