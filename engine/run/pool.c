@@ -288,7 +288,7 @@ static void check_deadline(slot *s, int64_t now) {
     }
     const char *open = book_open_check(s->task->book);
     err e;
-    err_set(&e, "gate_timeout", "the gate did not end within %.0f s", s->task->wall_s);
+    err_set(&e, "gate_timeout", "the gate did not end within %.3g s", s->task->wall_s);
     if (open != NULL) {
         err_detail(&e, "the check \"%s\" was running", open);
     }

@@ -192,6 +192,12 @@ static json_t *load_audit(const char *path, size_t id, err *why) {
     if (loader_head(path, NULL, &raw, why) == 0 && head_check(raw, &head, why) == 0) {
         if (str(head, "kind") == NULL || strcmp(str(head, "kind"), "audit") != 0) {
             err_set(why, "audit_shape", "%s: expected a tenant audit, found a %s", path, str(head, "kind"));
+        } else if (json_integer_value(json_object_get(json_object_get(head, "needs"), "history")) > 0) {
+            /* Without the weeks it asks for, an audit would find nothing and pass. */
+            err_set(why, "audit_history", "%s: it needs %lld earlier week(s), and none can be given to it", path,
+                    (long long)json_integer_value(json_object_get(json_object_get(head, "needs"), "history")));
+            err_fix(why,
+                    "plan.history is not available in this version; remove needs.history, or judge one week alone");
         } else {
             entry = json_pack("{s:I, s:O, s:s, s:O, s:O?}", "id", (json_int_t)id, "name", json_object_get(head, "name"),
                               "path", path, "source", json_object_get(raw, "source"), "pack",

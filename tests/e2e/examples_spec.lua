@@ -28,6 +28,14 @@ describe("the example audits", function()
     assert.is_truthy(r.stdout:find("     - D002: 3 night shifts: monday, tuesday, wednesday\n", 1, true), r.stdout)
   end)
 
+  it("an audit that asks for earlier weeks is an ERROR while none can be given to it, and never a pass", function()
+    local audit = support.write(support.tmpdir() .. "/sundays.lua", [[return { name = "sundays", pack = "roster", needs = { history = 2 },
+      audit = function(plan, report) for _ in ipairs(plan.history or {}) do report:violation "worked" end end }]])
+    local r = support.run { "run", audit, "--plan", PLANS .. "calm_week" }
+    assert.equal(3, r.code, r.stdout .. r.stderr)
+    assert.is_truthy(r.stdout:find("earlier week", 1, true), r.stdout)
+  end)
+
   it("fair_weekends fails the week whose weekend one driver works alone", function()
     local r = backtest("fair_weekends", "night_week")
     assert.equal(1, r.code, r.stdout .. r.stderr)
