@@ -106,6 +106,7 @@ end
 local function main()
   print "# Benchmarks\n"
   print "Measured by `make bench` (hyperfine, one warm-up). Each table has its peer, measured in the same run, in its first line.\n"
+  print(("* date: %s"):format(os.date "!%Y-%m-%d"))
   print(("* machine: %s, %s processors, Linux %s"):format(
     capture "sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1", capture "nproc", capture "uname -r"))
   print(("* %s; %s; %s"):format(capture(engine .. " version | head -1"), capture(pg .. "/postgres --version"),
