@@ -2,7 +2,7 @@
 -- broker asks it: one frame in, one frame out.
 package.path = "tests/e2e/?.lua;" .. package.path
 local support = require "support"
-local json = require "cjson"
+local json = require "engine.json"
 
 local quote = support.quote
 local REPEATS = 100
