@@ -31,6 +31,7 @@ const cli_flag CLI_FLAGS[] = {
     {"jobs", "N", false, RUNS, "gates that run side by side; default: one per processor"},
     {"timeout", "SECONDS", false, RUNS, "most a gate may take; default: limits.wall_s of the configuration, 300"},
     {"stdlib", "DIR", false, RUNS, "another standard library; never approves"},
+    {"require-sandbox", NULL, false, RUNS, "refuse to run where the kernel lacks Landlock or seccomp"},
     {"dry-run", NULL, false, RUNS, "operations and recover: show what would be done"},
     {"apply", NULL, false, VERB_RECOVER, "do what was proposed, then run the gate again"},
     {"plan", "FILE|DIR", false, VERB_RUN, "audits: the saved plan that is looked at"},

@@ -351,6 +351,7 @@ static int read_flags(job *j, int argc, char **argv, err *e) {
     j->r.strict = cli_given(&j->words, "strict");
     j->r.dry_run = cli_given(&j->words, "dry-run");
     j->r.apply = cli_given(&j->words, "apply");
+    j->r.require_sandbox = cli_given(&j->words, "require-sandbox");
     j->r.repeat = 1;
     if (set_reports(j, e) != 0 || set_tenant(j, e) != 0 || set_numbers(j, e) != 0 || set_only(j, e) != 0 ||
         set_plan(j, e) != 0) {
