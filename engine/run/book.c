@@ -391,7 +391,7 @@ static int on_trace(const book *b, const json_t *event) {
 }
 
 static int on_proposal(book *b, const json_t *event, err *e) {
-    json_t *entry = json_pack("{s:o, s:o, s:o, s:o, s:b}", "title", clean_member(event, "title", TEXT_MAX_), "sql",
+    json_t *entry = json_pack("{s:o, s:o, s:o, s:o, s:b}", "title", clean_member(event, "title", NAME_MAX_), "sql",
                               clean_member(event, "sql", REPRODUCE_MAX), "run", clean_member(event, "run", NAME_MAX_),
                               "note", clean_member(event, "note", REPRODUCE_MAX), "applied",
                               json_is_true(json_object_get(event, "applied")));
