@@ -64,6 +64,19 @@ void ring_probe(ring_status *s) {
                        .sanitizer = SANITIZED};
 }
 
+int ring_require(err *e) {
+    ring_status has;
+    ring_probe(&has);
+    if (has.landlock && has.seccomp && !has.sanitizer) {
+        return 0;
+    }
+    err_set(e, "sandbox_missing", "--require-sandbox: this %s lacks %s", has.sanitizer ? "build" : "kernel",
+            has.sanitizer   ? "the kernel rings: it is a sanitizer build"
+            : !has.landlock ? "Landlock"
+                            : "seccomp filters");
+    return err_fix(e, "run on a kernel with Landlock (Linux 5.13) and seccomp; gate-engine version says what there is");
+}
+
 static uint64_t handled_fs(int abi) {
     return FS_ABI1 | (abi >= 2 ? FS_REFER : 0) | (abi >= 3 ? FS_TRUNCATE : 0) | (abi >= 5 ? FS_IOCTL_DEV : 0);
 }

@@ -30,6 +30,7 @@ const cli_flag CLI_FLAGS[] = {
     {"strict", NULL, false, RUNS, "advisories fail the run"},
     {"jobs", "N", false, RUNS, "gates that run side by side; default: one per processor"},
     {"timeout", "SECONDS", false, RUNS, "most a gate may take; default: limits.wall_s of the configuration, 300"},
+    {"require-sandbox", NULL, false, RUNS, "refuse to run where the kernel cannot contain scripts"},
     {"stdlib", "DIR", false, RUNS, "another standard library; never approves"},
     {"dry-run", NULL, false, RUNS, "operations and recover: show what would be done"},
     {"apply", NULL, false, VERB_RECOVER, "do what was proposed, then run the gate again"},
