@@ -93,6 +93,18 @@ $(BUILD)/gen/builtin_hashes.h: FORCE
 .PHONY: FORCE
 FORCE:
 
+# Modules and programs are part of the engine as its own code is. Under a fuzzer's flags there is nothing to approve.
+BUILTIN_PROGRAMS := $(if $(findstring fuzzer,$(SANITIZE)),,$(MODULE_SO) $(filter-out $(BUILD)/gate-engine,$(PROGRAMS)))
+$(BUILD)/gen/builtin_programs.h: $(BUILTIN_PROGRAMS)
+	@mkdir -p $(@D)
+	@{ echo '/* Made by the build: SHA-256 (FIPS 180-4) of the modules and programs beside gate-engine. */'; \
+	   echo 'static const struct {'; echo '    const char *path;'; echo '    const char *sha256;'; echo '} BUILTIN_PROGRAMS[] = {'; \
+	   for f in $(BUILTIN_PROGRAMS:$(BUILD)/%=%); do (cd $(BUILD) && sha256sum "$$f"); done \
+	     | sed -E 's/^([0-9a-f]{64})  (.*)$$/    {"\2", "\1"},/'; \
+	   echo '    {0, 0}};'; } >$@.new
+	@mv $@.new $@
+$(BUILD)/obj/engine/run/loader.o: $(BUILD)/gen/builtin_programs.h
+
 $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/gen/builtin_hashes.h
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
@@ -100,7 +112,7 @@ $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/gen/builtin_hashes.h
 
 $(BUILD)/gate-engine: $(call objs,$(MAIN_SRC) $(RUN_SRC) $(VM_SRC) $(PG_SRC) $(RING_SRC) $(BASE_SRC))
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lseccomp
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lseccomp -Wl,--exclude-libs,libcrypto.a -l:libcrypto.a
 
 # Static (a sanitizer cannot be), so that a start costs no dynamic linking; what engine/audit/deterministic.c replaces.
 AUDIT_LINK := $(if $(SANITIZE),,-static-pie) -Wl,--wrap=luaS_hash,--wrap=time,--wrap=clock

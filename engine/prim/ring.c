@@ -64,6 +64,25 @@ void ring_probe(ring_status *s) {
                        .sanitizer = SANITIZED};
 }
 
+const char *ring_missing(void) {
+    ring_status has;
+    ring_probe(&has);
+    return has.sanitizer                   ? "this build lacks the kernel's rings: it is a sanitizer build"
+           : !has.landlock && !has.seccomp ? "this kernel lacks Landlock and seccomp filters"
+           : !has.landlock                 ? "this kernel lacks Landlock"
+           : !has.seccomp                  ? "this kernel lacks seccomp filters"
+                                           : NULL;
+}
+
+int ring_require(err *e) {
+    const char *missing = ring_missing();
+    if (missing == NULL) {
+        return 0;
+    }
+    err_set(e, "sandbox_missing", "--require-sandbox: %s", missing);
+    return err_fix(e, "run on a kernel with Landlock (Linux 5.13) and seccomp; gate-engine version says what there is");
+}
+
 static uint64_t handled_fs(int abi) {
     return FS_ABI1 | (abi >= 2 ? FS_REFER : 0) | (abi >= 3 ? FS_TRUNCATE : 0) | (abi >= 5 ? FS_IOCTL_DEV : 0);
 }

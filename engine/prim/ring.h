@@ -47,6 +47,10 @@ typedef struct ring_status {
 
 /* What this kernel has. Enters nothing. */
 void ring_probe(ring_status *s);
+/* What of them is missing here, in words; NULL where nothing is. */
+const char *ring_missing(void);
+/* Refuses (sandbox_missing) where this kernel or this build lacks a ring that contains scripts. */
+int ring_require(err *e);
 /* Enters every ring the kernel has, for this process and for good. Returns 0 with *s saying which; -1 where a ring that
  * is there cannot be entered: then the process must not go on to run foreign code. */
 int ring_enter(const ring_options *o, ring_status *s, err *e);

@@ -9,10 +9,13 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "prim/ring.h"
+#include "run/child.h"
 #include "run/cli.h"
 #include "run/cli_parts.h"
 #include "run/config.h"
 #include "run/engine.h"
+#include "run/integrity.h"
 #include "run/options.h"
 #include "run/report.h"
 #include "run/script.h"
@@ -47,6 +50,7 @@ static void job_free(job *j) {
     free(j->r.tenant);
     free(j->r.stdlib_dir);
     free(j->r.plan_path);
+    free(j->r.stamp);
     json_decref(j->r.only);
     json_decref(j->r.gates);
     json_decref(j->r.reports);
@@ -351,7 +355,6 @@ static int read_flags(job *j, int argc, char **argv, err *e) {
     j->r.strict = cli_given(&j->words, "strict");
     j->r.dry_run = cli_given(&j->words, "dry-run");
     j->r.apply = cli_given(&j->words, "apply");
-    j->r.require_sandbox = cli_given(&j->words, "require-sandbox");
     j->r.repeat = 1;
     if (set_reports(j, e) != 0 || set_tenant(j, e) != 0 || set_numbers(j, e) != 0 || set_only(j, e) != 0 ||
         set_plan(j, e) != 0) {
@@ -461,6 +464,21 @@ static int fail(const job *j, int argc, char **argv, const err *e) {
     return code;
 }
 
+/* What has to be known before anything foreign is loaded. */
+static int look_around(job *j, int argc, char **argv, err *e) {
+    if (cli_peek(argc, argv, "require-sandbox") && ring_require(e) != 0) {
+        return -1;
+    }
+    const paths *tree = script_tree(e);
+    buf stamp = BUF_INIT;
+    if (tree == NULL || integrity_stamp(tree, &stamp, e) != 0) {
+        buf_free(&stamp);
+        return -1;
+    }
+    j->r.stamp = buf_steal(&stamp);
+    return j->r.stamp != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
+}
+
 int cli_run_main(const cli_verb *verb, int argc, char **argv) {
     bool help = cli_peek(argc, argv, "help");
     if (help && cli_peek_script(verb, argc, argv) == NULL) {
@@ -472,7 +490,8 @@ int cli_run_main(const cli_verb *verb, int argc, char **argv) {
     err_clear(&e);
     int code;
     /* From here on an interruption is an error like others: it ends what waits, and is reported. */
-    if (signals_install(&e) != 0 || load_script(&j, argc, argv, &e) != 0) {
+    child_raise_files();
+    if (signals_install(&e) != 0 || look_around(&j, argc, argv, &e) != 0 || load_script(&j, argc, argv, &e) != 0) {
         code = fail(&j, argc, argv, &e);
     } else if (help) {
         cli_help_script(verb, j.main.label, j.main.head, j.union_);

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "run/cli.h"
 #include "run/engine_parts.h"
+#include "run/integrity.h"
 #include "run/loader.h"
 #include "run/report.h"
 #include "run/signals.h"
@@ -61,6 +62,7 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
     t->pool.alone = json_is_false(json_object_get(t->head, "parallel"));
     t->pool.worker = (worker_setup){.job = t->job,
                                     .script = script,
+                                    .source = json_object_get(json_object_get(gate, "raw"), "source"),
                                     .stdlib_dir = s->stdlib_dir,
                                     .modules_dir = s->tree.modules,
                                     .memory_bytes = memory,
@@ -307,9 +309,44 @@ static void drop_left_out(engine_run_state *s) {
     }
 }
 
-/* Gates and stdlib are what this program was built with? Only such a run can approve. */
+/* The very text that each worker ran, which is what the loader read, is one of this program's gates. */
+static bool gates_are_built_in(const engine_run_state *s) {
+    size_t share = strlen(s->tree.share);
+    size_t i;
+    json_t *gate;
+    json_array_foreach(s->r->gates, i, gate) {
+        const json_t *raw = json_object_get(gate, "raw");
+        const char *path = json_string_value(json_object_get(raw, "path"));
+        const char *sha256 = json_string_value(json_object_get(raw, "sha256"));
+        if (path == NULL || strncmp(path, s->tree.share, share) != 0 || strncmp(path + share, "/gates/", 7) != 0 ||
+            !loader_is_built_in(path + share + 1, sha256)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Nothing of the installed tree was exchanged since before the first file of it was read? */
+static bool stayed_the_same(const engine_run_state *s) {
+    buf now = BUF_INIT;
+    err e;
+    bool same =
+        integrity_stamp(&s->tree, &now, &e) == 0 && s->r->stamp != NULL && strcmp(buf_str(&now), s->r->stamp) == 0;
+    buf_free(&now);
+    if (!same) {
+        log_line(LOG_WARN, "not approved: installed files were changed while the gates ran");
+    }
+    return same;
+}
+
+/* Gates, stdlib, modules and programs are what this program was built with? Only such a run can approve. */
 static bool is_trusted(engine_run_state *s) {
+    const char *preload = integrity_preload();
     if (s->r->stdlib_dir != NULL) {
+        return false;
+    }
+    if (preload != NULL) {
+        log_line(LOG_WARN, "not approved: %s is set, so that other code than was built may have run", preload);
         return false;
     }
     json_t *differing = NULL;
@@ -324,21 +361,7 @@ static bool is_trusted(engine_run_state *s) {
                  n, json_string_value(json_array_get(differing, 0)));
     }
     json_decref(differing);
-    return n == 0 && engine_gates_are_installed(s);
-}
-
-/* Each gate's file lies in the installed tree, whose hashes were just compared. */
-bool engine_gates_are_installed(const engine_run_state *s) {
-    size_t share = strlen(s->tree.share);
-    size_t i;
-    json_t *gate;
-    json_array_foreach(s->r->gates, i, gate) {
-        const char *path = json_string_value(json_object_get(json_object_get(gate, "raw"), "path"));
-        if (path == NULL || strncmp(path, s->tree.share, share) != 0 || strncmp(path + share, "/gates/", 7) != 0) {
-            return false;
-        }
-    }
-    return true;
+    return n == 0 && gates_are_built_in(s) && stayed_the_same(s);
 }
 
 static bool all_pass(const json_t *report) {
@@ -362,38 +385,13 @@ static void show_target(engine_run_state *s) {
     free(line);
 }
 
-/* What of the kernel's rings is missing here, in words; NULL where nothing is. */
-static const char *missing_rings(void) {
-    ring_status has;
-    ring_probe(&has);
-    return has.sanitizer                   ? "this is a sanitizer build, which enters no ring of the kernel"
-           : !has.landlock && !has.seccomp ? "this kernel lacks Landlock and seccomp filters"
-           : !has.landlock                 ? "this kernel lacks Landlock"
-           : !has.seccomp                  ? "this kernel lacks seccomp filters"
-                                           : NULL;
-}
-
-/* A run that is less contained than it could be says so; with --require-sandbox it does not begin. */
-static int check_rings(const run_request *r, err *e) {
-    const char *missing = missing_rings();
-    if (missing == NULL) {
-        return 0;
-    }
-    if (!r->require_sandbox) {
-        log_line(LOG_WARN, "scripts are contained by fewer rings: %s", missing);
-        return 0;
-    }
-    err_set(e, "sandbox_missing", "--require-sandbox: %s", missing);
-    return err_fix(e, "run on a kernel with Landlock (Linux 5.13) and seccomp; gate-engine version says what there is");
-}
-
 int engine_open_offline(engine_run_state *s, const run_request *r, err *e) {
     *s = (engine_run_state){.r = r, .started = clock_ms_exact(), .said = json_array()};
     s->report = report_new(r);
     if (s->report == NULL || s->said == NULL) {
         return err_set(e, "out_of_memory", "out of memory");
     }
-    if (signals_install(e) != 0 || paths_find(&s->tree, e) != 0 || check_rings(r, e) != 0) {
+    if (signals_install(e) != 0 || paths_find(&s->tree, e) != 0) {
         return -1;
     }
     s->audit_program = fs_join(s->tree.libexec, "gate-audit");
@@ -402,6 +400,10 @@ int engine_open_offline(engine_run_state *s, const run_request *r, err *e) {
         return err_set(e, "out_of_memory", "out of memory");
     }
     const char *debug = getenv("DEBUG_DETERMINISM"); /* tenant-onboarding's switch; the gate logs stage hashes then */
+    const char *missing = ring_missing();
+    if (missing != NULL) {
+        log_line(LOG_WARN, "scripts are contained by fewer rings: %s", missing);
+    }
     log_set_level(r->verbose || (debug != NULL && strcmp(debug, "1") == 0) ? LOG_DEBUG : LOG_INFO);
     s->progress = progress_new(2, r->verbose, json_array_size(r->gates));
     return target_open_offline(&s->target, r, &s->tree, e);
@@ -442,7 +444,7 @@ static int exit_for(const err *e) {
     if (signals_flag != 0) {
         return signals_exit_code();
     }
-    static const char *const USAGE[] = {"tenant_unknown", "only_unknown", "sandbox_missing", NULL};
+    static const char *const USAGE[] = {"tenant_unknown", "only_unknown", NULL};
     for (size_t i = 0; USAGE[i] != NULL; i++) {
         if (strcmp(e->code, USAGE[i]) == 0) {
             return EXIT_USAGE;

@@ -49,7 +49,6 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
                      err *e);
 void engine_task_free(engine_task *t);
 int engine_pool(engine_run_state *s, pool_task *tasks, size_t n, err *e);
-bool engine_gates_are_installed(const engine_run_state *s);
 
 /* Front doors. engine_recover and engine_audit return the exit code. */
 int engine_recover(const run_request *r);

@@ -19,8 +19,10 @@
 #include "base/fs.h"
 #include "base/paths.h"
 #include "gen/builtin_hashes.h"
+#include "gen/builtin_programs.h"
 #include "prim/ring.h"
 #include "run/child.h"
+#include "run/sha256.h"
 #include "run/signals.h"
 #include "vm/conv.h"
 #include "vm/data.h"
@@ -38,12 +40,19 @@ static const conv_limits HEAD_LIMITS = {.depth = 20, .nodes = 20000, .bytes = 1u
 
 /* --- in the child --- */
 
-static json_t *sha256_of_file(vm *v, const char *path, err *e) {
-    buf text = BUF_INIT;
-    json_t *hex = NULL;
-    if (fs_read(path, 16u << 20, &text, e) == 0) {
-        hex = vm_sha256(v, buf_str(&text), text.len, e);
+static json_t *sha256_of(const buf *bytes, err *e) {
+    char hex[SHA256_HEX_SIZE];
+    sha256_hex(buf_str(bytes), bytes->len, hex);
+    json_t *text = json_string(hex);
+    if (text == NULL) {
+        err_set(e, "out_of_memory", "out of memory");
     }
+    return text;
+}
+
+static json_t *sha256_of_file(const char *path, err *e) {
+    buf text = BUF_INIT;
+    json_t *hex = fs_read(path, 64u << 20, &text, e) == 0 ? sha256_of(&text, e) : NULL;
     buf_free(&text);
     return hex;
 }
@@ -55,7 +64,7 @@ static json_t *module_hashes(vm *v, err *e) {
     size_t i;
     json_t *file;
     json_array_foreach(files, i, file) {
-        json_t *hex = sha256_of_file(v, json_string_value(json_object_get(file, "path")), e);
+        json_t *hex = sha256_of_file(json_string_value(json_object_get(file, "path")), e);
         if (hex == NULL || json_object_set_new(file, "sha256", hex) != 0 || json_array_append(out, file) != 0) {
             json_decref(files);
             json_decref(out);
@@ -81,7 +90,7 @@ static json_t *head_in_vm(vm *v, const char *path, err *e) {
         err_set(e, "script_memory", "%s used more than %u MB while it was loaded", path, LOADER_MEMORY >> 20);
     } else if (head != NULL) {
         json_t *source = json_stringn(buf_str(&text), text.len);
-        json_t *hex = source != NULL ? vm_sha256(v, buf_str(&text), text.len, e) : NULL;
+        json_t *hex = source != NULL ? sha256_of(&text, e) : NULL;
         json_t *modules = hex != NULL ? module_hashes(v, e) : NULL;
         if (source == NULL) {
             err_set(e, "script_syntax", "%s: expected UTF-8 text", path);
@@ -199,14 +208,35 @@ static const char *builtin_hash(const char *relative) {
     return NULL;
 }
 
+bool loader_is_built_in(const char *relative, const char *sha256) {
+    const char *expected = builtin_hash(relative);
+    return expected != NULL && sha256 != NULL && strcmp(expected, sha256) == 0;
+}
+
+/* Modules and programs: what was linked beside this program and is part of it as its own code is. */
+static int compare_programs(const paths *tree, json_t *differing, err *e) {
+    for (size_t i = 0; i < sizeof BUILTIN_PROGRAMS / sizeof BUILTIN_PROGRAMS[0] && BUILTIN_PROGRAMS[i].path != NULL;
+         i++) {
+        const char *name = BUILTIN_PROGRAMS[i].path;
+        bool module = strncmp(name, "modules/", 8) == 0;
+        char *full = module ? fs_join(tree->modules, name + 8) : fs_join(tree->libexec, name);
+        json_t *hex = full != NULL ? sha256_of_file(full, e) : NULL;
+        free(full);
+        bool equal = hex != NULL && strcmp(json_string_value(hex), BUILTIN_PROGRAMS[i].sha256) == 0;
+        json_decref(hex);
+        if (hex == NULL || (!equal && json_array_append_new(differing, json_string(name)) != 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static json_t *load_integrity(const char *path, const char *stdlib_dir, const paths *tree, err *e) {
     (void)path;
     (void)stdlib_dir;
-    vm_options o = {.profile = VM_SCRIPT, .memory_bytes = LOADER_MEMORY, .modules_dir = tree->modules};
-    vm *v = vm_new(&o, e);
     json_t *files = json_array();
     json_t *differing = json_array();
-    int rc = v == NULL ? -1 : 0;
+    int rc = files != NULL && differing != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
     static const char *const TREES[] = {"stdlib", "gates", "scripts"};
     for (size_t i = 0; rc == 0 && i < sizeof TREES / sizeof TREES[0]; i++) {
         rc = list_files(tree->share, TREES[i], files, e);
@@ -218,7 +248,7 @@ static json_t *load_integrity(const char *path, const char *stdlib_dir, const pa
         const char *relative = json_string_value(file);
         const char *expected = builtin_hash(relative);
         char *full = rc == 0 ? fs_join(tree->share, relative) : NULL;
-        json_t *hex = full != NULL ? sha256_of_file(v, full, e) : NULL;
+        json_t *hex = full != NULL ? sha256_of_file(full, e) : NULL;
         free(full);
         if (hex == NULL) {
             rc = -1;
@@ -229,11 +259,11 @@ static json_t *load_integrity(const char *path, const char *stdlib_dir, const pa
         rc = equal || json_array_append(differing, file) == 0 ? 0 : err_set(e, "out_of_memory", "out of memory");
         json_decref(hex);
     }
+    rc = rc == 0 ? compare_programs(tree, differing, e) : rc;
     /* A file that is missing shows in the count: every built-in one must have been seen. */
     if (rc == 0 && same < sizeof BUILTIN_HASHES / sizeof BUILTIN_HASHES[0] && json_array_size(differing) == 0) {
         rc = json_array_append_new(differing, json_string("(a file this program was built with is missing)"));
     }
-    vm_free(v);
     json_decref(files);
     if (rc != 0) {
         json_decref(differing);

@@ -37,7 +37,7 @@ static void send(json_t *event) {
 static int run(vm *v, const worker_setup *s, err *e) {
     /* The runner's arguments: the job, the script's chunk or nil, the message handler. */
     if (vm_load(v, "=runner", RUNNER, sizeof RUNNER - 1, true, e) != 0 || vm_push_json(v, s->job, e) != 0 ||
-        vm_push_script(v, s->script, e) != 0) {
+        vm_push_script(v, s->script, json_string_value(s->source), json_string_length(s->source), e) != 0) {
         return -1;
     }
     return vm_call(v, 3, 0, e);

@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#include <seccomp.h>
+
 #include "prim/ring.h"
 
 static char place[64];   /* a directory which the gate may write */
@@ -413,6 +415,35 @@ static int remove_places(void **state) {
     return 0;
 }
 
+/* In a process whose kernel seems to lack the call. */
+static int without(int number) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        err e;
+        scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+        bool entered = f != NULL && seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), number, 0) == 0 && seccomp_load(f) == 0;
+        int rc = ring_require(&e);
+        _exit(!entered ? 3 : rc == 0 ? 0 : strcmp(e.code, "sandbox_missing") == 0 ? 1 : 2);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void rings_that_are_missing_are_refused_where_they_are_required(void **state) {
+    (void)state;
+    err e;
+    ring_status has;
+    ring_probe(&has);
+    bool all = has.landlock && has.seccomp && !has.sanitizer;
+    assert_int_equal(ring_require(&e), all ? 0 : -1);
+    if (!has.sanitizer) {
+        assert_int_equal(without(SCMP_SYS(landlock_create_ruleset)), 1);
+        assert_int_equal(without(SCMP_SYS(getppid)), all ? 0 : 1);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_gate_gains_nothing, make_places, remove_places),
@@ -421,6 +452,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_attempts_can_succeed, make_places, remove_places),
         cmocka_unit_test_setup_teardown(a_gate_has_what_it_needs, make_places, remove_places),
         cmocka_unit_test_setup_teardown(an_audit_has_what_it_needs, make_places, remove_places),
-        cmocka_unit_test_setup_teardown(a_loader_has_what_it_needs, make_places, remove_places)};
+        cmocka_unit_test_setup_teardown(a_loader_has_what_it_needs, make_places, remove_places),
+        cmocka_unit_test(rings_that_are_missing_are_refused_where_they_are_required)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
