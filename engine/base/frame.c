@@ -70,6 +70,23 @@ static int frame_size(const buf *in, uint32_t *json_len, uint32_t *payload_len, 
     return in->len - HEAD >= (size_t)*json_len + *payload_len;
 }
 
+/* At most this many values stand in the text: every one but the first follows a bracket or a comma. A colon follows a
+ * key, which is counted with its value. */
+static size_t count_values(const char *s, size_t n) {
+    size_t count = 1;
+    bool quoted = false;
+    for (size_t i = 0; i < n; i++) {
+        if (quoted && s[i] == '\\') {
+            i++;
+        } else if (s[i] == '"') {
+            quoted = !quoted;
+        } else if (!quoted) {
+            count += s[i] == ',' || s[i] == '[' || s[i] == '{' ? 1 : 0;
+        }
+    }
+    return count;
+}
+
 int frame_take(buf *in, json_t **message, buf *payload, err *e) {
     uint32_t json_len = 0;
     uint32_t payload_len = 0;
@@ -79,6 +96,9 @@ int frame_take(buf *in, json_t **message, buf *payload, err *e) {
     }
     if (payload_len > 0 && payload == NULL) {
         return err_set(e, "frame_broken", "a message has a payload of %u bytes where none is expected", payload_len);
+    }
+    if (count_values(in->data + HEAD, json_len) > FRAME_VALUES_MAX) {
+        return err_set(e, "frame_too_large", "a message has more than %d values", FRAME_VALUES_MAX);
     }
     json_error_t why;
     json_t *value = json_loadb(in->data + HEAD, json_len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);

@@ -321,7 +321,12 @@ static void push_bytea(lua_State *L, const char *s, size_t n) {
     luaL_buffinit(L, &b);
     if (n >= 2 && s[0] == '\\' && s[1] == 'x') {
         for (size_t i = 2; i + 1 < n; i += 2) {
-            luaL_addchar(&b, (char)(hex_digit(s[i]) << 4 | hex_digit(s[i + 1])));
+            int high = hex_digit(s[i]);
+            int low = hex_digit(s[i + 1]);
+            if (high < 0 || low < 0) {
+                bad_value(L, "ask another server: this one sends what is no bytea", "bytea");
+            }
+            luaL_addchar(&b, (char)(high * 16 + low));
         }
     } else {
         for (size_t i = 0; i < n; i++) {

@@ -361,6 +361,19 @@ int db_cancel(db_conn *c) {
     return sent == 1 ? 0 : -1;
 }
 
+void db_abandon(db_conn *c) {
+    if (c->act == ACT_PLAIN && c->plain == PLAIN_COPY_IN) {
+        c->plain = PLAIN_SCRIPT; /* a COPY that begins only now is ended at once, see enter_copy */
+        c->copy_data = NULL;
+        c->copy_len = c->copy_sent = 0;
+        if (c->copying == COPY_WRITING) {
+            c->copying = COPY_NONE;
+            PQputCopyEnd(c->pg, "abandoned");
+        }
+    }
+    (void)db_cancel(c); /* where it cannot be sent, the statement comes to its own end */
+}
+
 size_t db_n_results(const db_conn *c) {
     return c->n_results;
 }

@@ -1,5 +1,6 @@
 #include "run/book_parts.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ enum {
     CHECKS_MAX = 20000,
     FINDINGS_MAX = 100000,
     FACTS_MAX = 500,
+    FACT_VALUES_MAX = 100000,
     NAME_MAX_ = 200,
     TEXT_MAX_ = 4000,
     REPRODUCE_MAX = 20000
@@ -27,10 +29,11 @@ book *book_new(const book_options *o) {
     }
     b->o = *o;
     b->facts = json_object();
+    b->index = json_object();
     b->unselected = json_array();
     b->selected = json_object();
     b->proposals = json_array();
-    if (b->facts == NULL || b->unselected == NULL || b->selected == NULL || b->proposals == NULL) {
+    if (b->facts == NULL || b->index == NULL || b->unselected == NULL || b->selected == NULL || b->proposals == NULL) {
         book_free(b);
         return NULL;
     }
@@ -49,6 +52,7 @@ void book_free(book *b) {
     }
     free(b->checks);
     json_decref(b->facts);
+    json_decref(b->index);
     json_decref(b->summary);
     json_decref(b->unselected);
     json_decref(b->selected);
@@ -62,7 +66,8 @@ json_t *book_text(const char *s, size_t n, size_t max, bool multiline) {
     buf masked = BUF_INIT;
     buf clean = BUF_INIT;
     json_t *out = NULL;
-    if (log_mask(&masked, s, n) == 0 && text_sanitise(&clean, buf_str(&masked), masked.len, max, multiline) == 0) {
+    if (log_mask_some(&masked, s, n, max > 0 ? max + 1 : SIZE_MAX) == 0 &&
+        text_sanitise(&clean, buf_str(&masked), masked.len, max, multiline) == 0) {
         out = json_stringn(buf_str(&clean), clean.len);
     }
     buf_free(&masked);
@@ -84,12 +89,8 @@ static json_t *said_member(const json_t *event, const char *key) {
 }
 
 static check *find_check(book *b, const char *name) {
-    for (size_t i = b->n; i > 0; i--) {
-        if (strcmp(json_string_value(b->checks[i - 1].name), name) == 0) {
-            return &b->checks[i - 1];
-        }
-    }
-    return NULL;
+    const json_t *at = json_object_get(b->index, name);
+    return at != NULL ? &b->checks[json_integer_value(at)] : NULL;
 }
 
 /* The open check which the event names; NULL with *e set where there is none. */
@@ -123,6 +124,10 @@ static int on_check(book *b, const json_t *event, err *e) {
         }
         b->checks = grown;
         b->cap = cap;
+    }
+    if (json_object_set_new(b->index, json_string_value(name), json_integer((json_int_t)b->n)) != 0) {
+        json_decref(name);
+        return err_set(e, "out_of_memory", "out of memory");
     }
     b->checks[b->n++] = (check){.name = name, .findings = json_array(), .open = true, .started = clock_ms_exact()};
     return 0;
@@ -334,11 +339,31 @@ static json_t *clean_value(const json_t *value) {
     return out != NULL ? out : json_null();
 }
 
+/* How many values it is made of, itself included. */
+static size_t count_values(const json_t *value) {
+    size_t n = 1;
+    size_t i;
+    const char *key;
+    json_t *one;
+    json_array_foreach((json_t *)value, i, one) {
+        n += count_values(one);
+    }
+    json_object_foreach((json_t *)value, key, one) {
+        n += count_values(one);
+    }
+    return n;
+}
+
 static int on_fact(book *b, const json_t *event, err *e) {
     const json_t *name = json_object_get(event, "name");
     json_t *value = json_object_get(event, "value");
     if (!json_is_string(name) || json_object_size(b->facts) >= FACTS_MAX) {
         return err_set(e, "event_flood", "a fact needs a name, and a gate has at most %d", FACTS_MAX);
+    }
+    b->fact_values += count_values(value);
+    if (b->fact_values > FACT_VALUES_MAX) {
+        err_set(e, "event_flood", "the facts of a gate have more than %d values", FACT_VALUES_MAX);
+        return err_fix(e, "write what is large into a store, and its key and hash into a fact");
     }
     json_t *clean = clean_value(value);
     json_t *key = book_text(json_string_value(name), json_string_length(name), NAME_MAX_, false);
@@ -366,7 +391,7 @@ static int on_trace(const book *b, const json_t *event) {
 }
 
 static int on_proposal(book *b, const json_t *event, err *e) {
-    json_t *entry = json_pack("{s:o, s:o, s:o, s:o, s:b}", "title", clean_member(event, "title", TEXT_MAX_), "sql",
+    json_t *entry = json_pack("{s:o, s:o, s:o, s:o, s:b}", "title", clean_member(event, "title", NAME_MAX_), "sql",
                               clean_member(event, "sql", REPRODUCE_MAX), "run", clean_member(event, "run", NAME_MAX_),
                               "note", clean_member(event, "note", REPRODUCE_MAX), "applied",
                               json_is_true(json_object_get(event, "applied")));

@@ -21,7 +21,8 @@ struct book {
     book_options o;
     check *checks;
     size_t n, cap;
-    size_t findings;
+    json_t *index; /* {name: place in checks}: a gate that has many checks must not make each event slow */
+    size_t findings, fact_values;
     json_t *facts, *summary, *unselected, *selected, *proposals, *result, *crash;
     bool done;
 };

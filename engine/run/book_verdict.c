@@ -2,6 +2,8 @@
 
 #include "run/book_parts.h"
 
+#define TEXT_MAX 4000 /* of what a head says */
+
 typedef struct verdict {
     size_t pass, fail, error;
     bool lost;                            /* an entry found no memory: what is left would say too little */
@@ -115,7 +117,11 @@ json_t *book_close(book *b, double duration_ms, json_t *limits) {
     static const char *const COPIED[] = {"id", "name", "number", "owner", "runbook", NULL};
     for (size_t i = 0; COPIED[i] != NULL; i++) {
         json_t *value = json_object_get(b->o.head, COPIED[i]);
-        json_object_set_new(out, COPIED[i], value != NULL ? json_incref(value) : json_null());
+        json_object_set_new(out, COPIED[i],
+                            json_is_string(value)
+                                ? book_text(json_string_value(value), json_string_length(value), TEXT_MAX, false)
+                            : value != NULL ? json_incref(value)
+                                            : json_null());
     }
     json_object_set_new(out, "status", json_string(status));
     json_object_set_new(out, "summary", json_string(summary != NULL ? summary : ""));

@@ -105,6 +105,14 @@ static job *start_audit(broker *b, size_t index, const buf *plan, err *e) {
     return job_audit(audit, &o, plan, e);
 }
 
+static size_t held(const broker *b, const buf *out) {
+    size_t n = out->len;
+    for (const job *j = b->jobs; j != NULL; j = j->next) {
+        n += job_bytes(j);
+    }
+    return n;
+}
+
 int broker_request(broker *b, const json_t *request, const buf *payload, buf *out, err *e) {
     const json_t *id = json_object_get(request, "id");
     const char *op = json_string_value(json_object_get(request, "op"));
@@ -116,6 +124,9 @@ int broker_request(broker *b, const json_t *request, const buf *payload, buf *ou
     job *j = NULL;
     if (b->n >= BROKER_JOBS_MAX) {
         err_set(&why, "broker_busy", "more than %d requests at once", BROKER_JOBS_MAX);
+    } else if (payload != NULL && held(b, out) + payload->len > BROKER_BYTES_MAX) {
+        err_set(&why, "broker_busy", "the gate's requests hold more than %u MB at once", BROKER_BYTES_MAX >> 20);
+        err_fix(&why, "run fewer of them at once, or give them less to read");
     } else if (strcmp(op, "exec") == 0) {
         j = start_exec(b, request, payload, &why);
     } else if (strcmp(op, "resolve") == 0) {
@@ -165,7 +176,8 @@ void broker_step(broker *b, buf *out) {
     job **at = &b->jobs;
     while (*at != NULL) {
         job *j = *at;
-        if (!job_step(j)) {
+        size_t now = held(b, out);
+        if (!job_step(j, now < BROKER_BYTES_MAX ? BROKER_BYTES_MAX - now : 0)) {
             at = &j->next;
             continue;
         }
@@ -196,7 +208,7 @@ json_t *broker_audit_now(broker *b, size_t index, const buf *plan, err *e) {
     j->next = b->jobs;
     b->jobs = j;
     b->n++;
-    while (!job_step(j)) {
+    while (!job_step(j, BROKER_BYTES_MAX)) {
         struct pollfd p[8];
         size_t n = broker_poll(b, p, 7);
         p[n++] = (struct pollfd){.fd = signals_fd(), .events = POLLIN};

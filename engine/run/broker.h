@@ -17,6 +17,8 @@
 /* Requests that may run at once, and the descriptors they may be waited for by. */
 #define BROKER_JOBS_MAX 128
 #define BROKER_POLL_MAX (4 * BROKER_JOBS_MAX)
+/* Bytes that one gate's requests may hold here: input not yet taken, output not yet answered, answers not yet read. */
+#define BROKER_BYTES_MAX (256u << 20)
 
 typedef struct broker broker;
 

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/frame.h"
 #include "base/fs.h"
+#include "run/broker.h"
 #include "run/broker_perturb.h"
 
 #define ERRORS_MAX (256u << 10)
@@ -291,10 +292,15 @@ static void read_errors(job *j) {
     }
 }
 
-bool job_step(job *j) {
+size_t job_bytes(const job *j) {
+    return j->input.len + j->output.len + j->errors.len;
+}
+
+bool job_step(job *j, size_t room) {
     if (j->ended) {
         return true;
     }
+    j->output.limit = room < OUTPUT_MAX - j->output.len ? j->output.len + room : OUTPUT_MAX;
     write_some(j);
     if (!read_some(&j->out, &j->output)) {
         j->too_large = true;
@@ -333,7 +339,9 @@ static json_t *answer_command(job *j, buf *payload, err *e) {
         return NULL;
     }
     if (j->too_large) {
-        err_set(e, "exec_limit", "%s wrote more than %u MB", j->name, OUTPUT_MAX >> 20);
+        err_set(e, "exec_limit",
+                "%s wrote more than %u MB, or all commands of the gate that run at once more than %u MB", j->name,
+                OUTPUT_MAX >> 20, BROKER_BYTES_MAX >> 20);
         return NULL;
     }
     if (buf_append(payload, buf_str(&j->output), j->output.len) != 0 ||

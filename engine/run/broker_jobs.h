@@ -40,8 +40,11 @@ job *job_command(const char *name, const json_t *command, const json_t *request,
 job *job_resolve(const char *host, err *e);
 job *job_audit(const json_t *audit, const job_audit_options *o, const buf *plan, err *e);
 
-/* Moves bytes and looks at the deadline; true once the child has ended and all is read. */
-bool job_step(job *j);
+/* Moves bytes and looks at the deadline; true once the child has ended and all is read. Of its output it keeps at most
+ * `room` bytes more. */
+bool job_step(job *j, size_t room);
+/* Bytes it holds. */
+size_t job_bytes(const job *j);
 /* The answer of an ended job, a new reference, its payload appended; NULL with *e set where it failed. */
 json_t *job_answer(job *j, buf *payload, err *e);
 void job_free(job *j);

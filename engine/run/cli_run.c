@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "run/child.h"
 #include "run/cli.h"
 #include "run/cli_parts.h"
 #include "run/config.h"
@@ -472,6 +473,7 @@ int cli_run_main(const cli_verb *verb, int argc, char **argv) {
     err_clear(&e);
     int code;
     /* From here on an interruption is an error like others: it ends what waits, and is reported. */
+    child_raise_files();
     if (signals_install(&e) != 0 || load_script(&j, argc, argv, &e) != 0) {
         code = fail(&j, argc, argv, &e);
     } else if (help) {

@@ -27,6 +27,16 @@ static const char *gate_status(const engine_run_state *s) {
 
 /* --- recover --- */
 
+/* Each line of a note as a comment: what is printed is meant to be pasted, and must look like nothing of the engine's.
+ */
+static void print_comment(FILE *out, const char *text) {
+    while (text != NULL) {
+        size_t n = strcspn(text, "\n");
+        fprintf(out, "-- %.*s\n", (int)n, text);
+        text = text[n] == '\n' ? text + n + 1 : NULL;
+    }
+}
+
 static void print_step(FILE *out, const json_t *step, size_t number) {
     const char *sql = json_string_value(json_object_get(step, "sql"));
     const char *run = json_string_value(json_object_get(step, "run"));
@@ -40,9 +50,7 @@ static void print_step(FILE *out, const json_t *step, size_t number) {
     if (run != NULL) {
         fprintf(out, "command: %s\n", run);
     }
-    if (note != NULL) {
-        fprintf(out, "%s\n", note);
-    }
+    print_comment(out, note);
 }
 
 static void print_proposals(FILE *out, const json_t *proposals) {
@@ -213,23 +221,26 @@ static int collect_plans(const char *path, json_t *plans, err *e) {
 /* The events of one audit on one plan, as a worker would have sent them: the book words and judges them. */
 static int book_verdict(book *b, const char *check, const json_t *verdict, const err *failed, err *e) {
     json_t *events = json_array();
-    json_array_append_new(events, json_pack("{s:s, s:s}", "t", "check", "name", check));
+    int lost = json_array_append_new(events, json_pack("{s:s, s:s}", "t", "check", "name", check));
     size_t i;
     json_t *v;
     json_array_foreach(json_object_get(verdict, "violations"), i, v) {
-        json_array_append_new(events, json_pack("{s:s, s:s, s:s, s:O, s:O, s:[s]}", "t", "finding", "check", check,
-                                                "class", "audit_violation", "object", json_object_get(v, "object"),
-                                                "detail", json_object_get(v, "detail"), "args", check));
+        lost |=
+            json_array_append_new(events, json_pack("{s:s, s:s, s:s, s:O, s:O, s:[s]}", "t", "finding", "check", check,
+                                                    "class", "audit_violation", "object", json_object_get(v, "object"),
+                                                    "detail", json_object_get(v, "detail"), "args", check));
     }
     const json_t *error = json_object_get(verdict, "error");
     if (verdict == NULL) {
-        json_array_append_new(events, json_pack("{s:s, s:s, s:{s:s, s:s}}", "t", "check_error", "check", check, "error",
-                                                "code", failed->code, "message", failed->message));
+        lost |= json_array_append_new(events, json_pack("{s:s, s:s, s:{s:s, s:s}}", "t", "check_error", "check", check,
+                                                        "error", "code", failed->code, "message", failed->message));
     } else if (json_is_object(error)) {
-        json_array_append_new(events, json_pack("{s:s, s:s, s:O}", "t", "check_error", "check", check, "error", error));
+        lost |= json_array_append_new(events,
+                                      json_pack("{s:s, s:s, s:O}", "t", "check_error", "check", check, "error", error));
     }
-    json_array_append_new(events, json_pack("{s:s, s:s}", "t", "check_end", "check", check));
-    int rc = 0;
+    lost |= json_array_append_new(events, json_pack("{s:s, s:s}", "t", "check_end", "check", check));
+    /* A violation that found no memory, or has another shape, must not leave a pass behind. */
+    int rc = lost == 0 ? 0 : err_set(e, "out_of_memory", "the audit's verdict could not be taken over");
     json_array_foreach(events, i, v) {
         rc = rc == 0 ? book_event(b, v, e) : rc;
     }

@@ -1,6 +1,6 @@
 --- Before the gates: who is the tenant, and what is the target? On the embedded platform an unknown tenant is created;
 --- elsewhere it must be there.
-local errors = require "errors"
+local errors = require "internal.raise"
 
 --- "schema.table" as written in the configuration (parts may be double-quoted) to a quoted SQL name.
 local function sql_name(name)

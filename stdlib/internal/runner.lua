@@ -3,7 +3,7 @@
 ---
 --- job = { mode = "run"|"recover"|"operation"|"prepare", tenant, options, config, platform, verbose, only, apply, findings, needs,
 ---         db = { role = spec }, endpoints, stores, files, commands, audits, auth, failures }
-local errors = require "errors"
+local errors = require "internal.raise"
 
 local runner = {}
 
