@@ -59,6 +59,7 @@ void book_free(book *b) {
     json_decref(b->proposals);
     json_decref(b->result);
     json_decref(b->crash);
+    json_decref(b->unchanged);
     free(b);
 }
 
@@ -105,7 +106,22 @@ static check *event_check(book *b, const json_t *event, err *e) {
     return c;
 }
 
+/* A step of an operation may begin only while nothing refused or failed before it. */
+static int may_begin(const book *b, const json_t *event, err *e) {
+    if (!json_is_true(json_object_get(event, "step"))) {
+        return 0;
+    }
+    if (!b->o.operation || b->unchanged != NULL) {
+        return err_set(e, "event_order", "a step came %s",
+                       b->o.operation ? "after the word that nothing is to do" : "from a script that is no operation");
+    }
+    return b->stopped ? err_set(e, "event_order", "a step began after a refusal or an error") : 0;
+}
+
 static int on_check(book *b, const json_t *event, err *e) {
+    if (may_begin(b, event, e) != 0) {
+        return -1;
+    }
     if (b->n >= CHECKS_MAX) {
         return err_set(e, "event_flood", "more than %d checks in one gate", CHECKS_MAX);
     }
@@ -129,7 +145,11 @@ static int on_check(book *b, const json_t *event, err *e) {
         json_decref(name);
         return err_set(e, "out_of_memory", "out of memory");
     }
-    b->checks[b->n++] = (check){.name = name, .findings = json_array(), .open = true, .started = clock_ms_exact()};
+    b->checks[b->n++] = (check){.name = name,
+                                .findings = json_array(),
+                                .open = true,
+                                .step = json_is_true(json_object_get(event, "step")),
+                                .started = clock_ms_exact()};
     return 0;
 }
 
@@ -187,6 +207,7 @@ static int on_finding(book *b, const json_t *event, err *e) {
     }
     severity = is_one_of(severity, SEVERITIES) ? severity : "leak";
     bool fails = strcmp(severity, "leak") == 0 || (b->o.strict && strcmp(severity, "advisory") == 0);
+    b->stopped = b->stopped || fails;
     json_t *object = json_object_get(event, "object");
     object = json_is_string(object) ? book_text(json_string_value(object), json_string_length(object), TEXT_MAX_, false)
                                     : json_null();
@@ -305,6 +326,7 @@ static int on_check_error(book *b, const json_t *event, err *e) {
         return -1;
     }
     json_decref(c->error);
+    b->stopped = true;
     c->error = error_entry(b, json_object_get(event, "error"));
     return c->error != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
 }
@@ -448,6 +470,16 @@ int book_event(book *b, const json_t *event, err *e) {
         return name != NULL && json_object_set_new(b->selected, name, json_true()) == 0
                    ? 0
                    : err_set(e, "event_type", "an event about the selection without a name");
+    }
+    if (strcmp(t, "unchanged") == 0) {
+        for (size_t i = 0; i < b->n; i++) {
+            if (b->checks[i].step) {
+                return err_set(e, "event_order", "the word that nothing is to do came after a step");
+            }
+        }
+        json_decref(b->unchanged);
+        b->unchanged = clean_member(event, "reason", NAME_MAX_);
+        return 0;
     }
     if (strcmp(t, "result") == 0) {
         json_decref(b->result);

@@ -19,6 +19,8 @@ typedef struct book_options {
     const json_t *config; /* the configuration's document: it must prove a SKIP */
     bool strict;          /* advisories fail */
     bool trace;           /* lines of a trace are logged; else they are dropped */
+    bool operation;       /* an operation: its steps are checks too, and saying nothing is no pass */
+    bool dry_run;         /* its steps are told and not taken */
 } book_options;
 
 book *book_new(const book_options *o);

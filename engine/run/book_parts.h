@@ -13,7 +13,7 @@ typedef struct check {
     json_t *findings; /* array of report entries without name and duration */
     json_t *skip;     /* reason, or NULL */
     json_t *error;    /* report entry, or NULL */
-    bool open;
+    bool open, step;  /* step: of an operation */
     double started, duration;
 } check;
 
@@ -24,7 +24,9 @@ struct book {
     json_t *index; /* {name: place in checks}: a gate that has many checks must not make each event slow */
     size_t findings, fact_values;
     json_t *facts, *summary, *unselected, *selected, *proposals, *result, *crash;
+    json_t *unchanged; /* why an operation found nothing to do, owned */
     bool done;
+    bool stopped; /* an operation was refused or failed: no step may begin */
 };
 
 #endif

@@ -45,7 +45,9 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
                        .raw = json_object_get(gate, "raw"),
                        .config = r->cfg->doc,
                        .strict = r->strict,
-                       .trace = r->trace};
+                       .trace = r->trace,
+                       .operation = strcmp(mode, "operation") == 0,
+                       .dry_run = r->dry_run};
     t->pool.book = book_new(&bo);
     size_t npaths = 0;
     t->script_dir = script != NULL ? fs_dirname(script) : strdup("/nonexistent");
@@ -139,9 +141,12 @@ static void prepare_error(book *b, err *e) {
     json_decref(closed);
 }
 
-/* Finds (embedded: creates) the tenant and reads the schema's hash. *prepared is a new reference, or NULL where an
- * external database could not be asked: then each gate says so itself. */
-static int prepare(engine_run_state *s, json_t **prepared, err *e) {
+bool engine_is_operation(const run_request *r) {
+    const char *kind = json_string_value(json_object_get(r->head, "kind"));
+    return kind != NULL && strcmp(kind, "operation") == 0;
+}
+
+int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
     const json_t *database = json_object_get(s->r->cfg->doc, "database");
     *prepared = NULL;
     if (!s->target.embedded && json_object_get(database, "admin") == NULL) {
@@ -155,6 +160,12 @@ static int prepare(engine_run_state *s, json_t **prepared, err *e) {
     if (rc != 0) {
         return -1;
     }
+    /* What a dry run of an operation must not leave behind: a tenant on a platform that outlives it. */
+    const char *tenant = json_string_value(json_object_get(s->r->head, "tenant"));
+    bool any = tenant != NULL && strcmp(tenant, "any") == 0;
+    bool lasts = s->r->dry_run && s->target.embedded && pg_is_kept(s->target.server);
+    json_object_set_new(t.job, "any_tenant", json_boolean(any));
+    json_object_set_new(t.job, "create_tenant", json_boolean(s->target.embedded && !any && !lasts));
     t.pool.wall_s = 30;
     engine_task *gates = s->tasks;
     s->tasks = NULL; /* no progress for this one */
@@ -225,7 +236,7 @@ static int collect_audits(engine_run_state *s, err *e) {
 
 /* --- the gates --- */
 
-static int run_gates(engine_run_state *s, err *e) {
+int engine_tasks(engine_run_state *s, const char *mode, err *e) {
     size_t n = json_array_size(s->r->gates);
     s->tasks = calloc(n, sizeof *s->tasks);
     pool_task *pool = calloc(n, sizeof *pool);
@@ -233,7 +244,7 @@ static int run_gates(engine_run_state *s, err *e) {
     for (size_t i = 0; rc == 0 && i < n; i++) {
         const json_t *gate = json_array_get(s->r->gates, i);
         const char *path = json_string_value(json_object_get(json_object_get(gate, "raw"), "path"));
-        rc = engine_task_init(s, &s->tasks[i], gate, "run", path, e);
+        rc = engine_task_init(s, &s->tasks[i], gate, mode, path, e);
         if (rc == 0) {
             pool[i] = s->tasks[i].pool;
         }
@@ -455,13 +466,13 @@ static int exit_for(const err *e) {
 
 int engine_gates(engine_run_state *s, err *e) {
     json_t *prepared = NULL;
-    if (prepare(s, &prepared, e) != 0 || collect_audits(s, e) != 0) {
+    if (engine_prepare(s, &prepared, e) != 0 || collect_audits(s, e) != 0) {
         json_decref(prepared);
         return -1;
     }
     report_set_target(s->report, target_report(&s->target, s->r, prepared));
     json_decref(prepared);
-    if (run_gates(s, e) != 0) {
+    if (engine_tasks(s, "run", e) != 0) {
         return -1;
     }
     if (s->r->only == NULL || signals_flag != 0) {
@@ -484,7 +495,7 @@ int engine_finish(engine_run_state *s, int rc, const err *e) {
     } else if (signals_flag != 0) {
         code = signals_exit_code();
     }
-    bool trusted = rc == 0 && signals_flag == 0 && all_pass(s->report) && is_trusted(s);
+    bool trusted = rc == 0 && signals_flag == 0 && !engine_is_operation(s->r) && all_pass(s->report) && is_trusted(s);
     return report_finish(s->report, clock_ms_exact() - s->started, trusted, code);
 }
 
@@ -496,14 +507,14 @@ int engine_run(const run_request *r) {
     if (kind != NULL && strcmp(kind, "audit") == 0) {
         return engine_audit(r);
     }
+    if (engine_is_operation(r)) {
+        return engine_operation(r);
+    }
     engine_run_state s;
     err e;
     err_clear(&e);
-    bool operation = kind != NULL && strcmp(kind, "operation") == 0;
-    int rc = operation ? engine_open_offline(&s, r, &e) : engine_open(&s, r, &e);
-    if (rc == 0) {
-        rc = operation ? engine_operation(&s, &e) : engine_gates(&s, &e);
-    }
+    int rc = engine_open(&s, r, &e);
+    rc = rc == 0 ? engine_gates(&s, &e) : rc;
     int code = engine_finish(&s, rc, &e);
     code = engine_emit(&s, code, false);
     engine_close(&s);

@@ -50,10 +50,18 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
 void engine_task_free(engine_task *t);
 int engine_pool(engine_run_state *s, pool_task *tasks, size_t n, err *e);
 
-/* Front doors. engine_recover and engine_audit return the exit code. */
+/* Finds the tenant and reads the schema's hash. *prepared is a new reference, or NULL where an external database could
+ * not be asked: then each gate says so itself. */
+int engine_prepare(engine_run_state *s, json_t **prepared, err *e);
+/* Runs a worker for each script of the request, in this mode, into the report. */
+int engine_tasks(engine_run_state *s, const char *mode, err *e);
+/* The request's script is an operation? */
+bool engine_is_operation(const run_request *r);
+
+/* Front doors; they return the exit code. */
 int engine_recover(const run_request *r);
 int engine_audit(const run_request *r);
-int engine_operation(engine_run_state *s, err *e);
+int engine_operation(const run_request *r);
 
 /* limits.KEY of the configuration, else the fallback: the schema refuses 0 and less. */
 double engine_limit(const run_request *r, const char *key, double fallback);

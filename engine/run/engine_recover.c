@@ -1,4 +1,4 @@
-/* engine_recover.c: the other front doors: recover, operations, a tenant audit on saved plans. */
+/* engine_recover.c: the other front doors: recover, and a tenant audit on saved plans. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,14 +167,6 @@ int engine_recover(const run_request *r) {
     code = engine_emit(&s, code, own_text);
     engine_close(&s);
     return code;
-}
-
-/* --- operations --- */
-
-int engine_operation(engine_run_state *s, err *e) {
-    (void)s;
-    err_set(e, "operation_unsupported", "operations are not available in this version");
-    return err_fix(e, "run a gate or a suite");
 }
 
 /* --- a tenant audit on saved plans --- */

@@ -131,8 +131,17 @@ static const schema_spec gate_keys[] = {
     {.key = "recover", .type = SCHEMA_FUNCTION, .doc = "recover = function(ctx, findings) … end"},
     END};
 
+static const char *const tenants[] = {"existing", "any", NULL};
 static const schema_spec operation_keys[] = {
-    NAMES, WORK, {.key = "pass", TEXT, .def = "\"Done\"", .doc = "what is printed when it is done"}, END};
+    NAMES,
+    WORK,
+    {.key = "pass", TEXT, .def = "\"Done\"", .doc = "what is printed when it is done"},
+    {.key = "tenant",
+     .type = SCHEMA_ENUM,
+     .choices = tenants,
+     .def = "\"existing\"",
+     .doc = "any: it runs also for a tenant that is not there yet"},
+    END};
 
 static const schema_spec suite_keys[] = {NAMES,
                                          {.key = "gates",

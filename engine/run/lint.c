@@ -279,6 +279,8 @@ static const struct {
               {"auth", F_AUTH},     {"options", F_OPTIONS}};
 static const char *const METHODS[] = {"check", "fail",    "advise", "skip",     "fact", "log",
                                       "say",   "summary", "apply",  "artifact", NULL};
+static const char *const OPERATION_METHODS[] = {"step", "refuse", "unchanged", "check",   "fail",  "advise",   "skip",
+                                                "fact", "log",    "say",       "summary", "apply", "artifact", NULL};
 
 static void use_field(lint_usage *u, size_t name, size_t next) {
     const char *names[16] = {NULL};
@@ -337,19 +339,21 @@ static void use_field(lint_usage *u, size_t name, size_t next) {
 }
 
 static void call_method(lint_usage *u, size_t name, size_t next) {
-    if (lualex_is(at(u, name), "fail") || lualex_is(at(u, name), "advise")) {
+    bool refuses = u->l->operation && lualex_is(at(u, name), "refuse");
+    if (lualex_is(at(u, name), "fail") || lualex_is(at(u, name), "advise") || refuses) {
         call_fail(u, next);
     } else if (lualex_is(at(u, name), "apply")) {
         call_apply(u, next);
     } else {
         char method[NAME_MAX_], fix[NAME_MAX_ + 32];
+        const char *const *methods = u->l->operation ? OPERATION_METHODS : METHODS;
         text_of(at(u, name), method);
-        for (size_t i = 0; METHODS[i] != NULL; i++) {
-            if (strcmp(METHODS[i], method) == 0) {
+        for (size_t i = 0; methods[i] != NULL; i++) {
+            if (strcmp(methods[i], method) == 0) {
                 return;
             }
         }
-        const char *near = text_suggest(method, METHODS);
+        const char *near = text_suggest(method, methods);
         snprintf(fix, sizeof fix, "did you mean \"%.60s\"?", near != NULL ? near : "");
         lint_say(u->l, at(u, name)->line, "lint_context", false, near != NULL ? fix : "gate-engine doc ctx lists them",
                  "ctx has no method \"%s\"", method);
@@ -473,7 +477,10 @@ static void sort(json_t *findings) {
 int lint_script(const json_t *raw, const json_t *head, json_t *findings, err *e) {
     const char *kind = json_string_value(json_object_get(head, "kind"));
     const char *source = json_string_value(json_object_get(raw, "source"));
-    lint l = {.head = head, .out = findings, .audit = strcmp(kind, "audit") == 0};
+    lint l = {.head = head,
+              .out = findings,
+              .audit = strcmp(kind, "audit") == 0,
+              .operation = strcmp(kind, "operation") == 0};
     lint_usage *u = calloc(1, sizeof *u);
     if (u == NULL || lualex_read(&l.lx, source != NULL ? source : "") != 0 || find_brackets(&l) != 0) {
         l.failed = true;

@@ -15,7 +15,7 @@ typedef struct lint {
     const json_t *head;
     json_t *out;  /* borrowed */
     char *inside; /* owned; per token: the bracket it stands in, or 0 */
-    bool audit, failed;
+    bool audit, operation, failed;
 } lint;
 
 /* What the analysis of one script's use of ctx holds. */

@@ -483,6 +483,8 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     json_object_set_new(job, "verbose", json_boolean(r->verbose));
     json_object_set_new(job, "trace", json_boolean(r->trace));
     json_object_set_new(job, "apply", json_boolean(r->apply));
+    json_object_set_new(job, "dry_run", json_boolean(r->dry_run));
+    json_object_set_new(job, "strict", json_boolean(r->strict));
     json_t *audits = job_audits(t, needs);
     if (audits != NULL) {
         json_object_set_new(job, "audits", audits);

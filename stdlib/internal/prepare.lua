@@ -44,17 +44,17 @@ return function(ctx, job)
   local result = { tenant = { code = job.tenant.code } }
   if tenant.table then
     local row = find_tenant(reader, tenant, job.tenant.code)
-    if not row and job.platform.kind == "embedded" then
+    if not row and job.create_tenant then
       conn:exec("insert into core.tenants (code, name, status, settings) "
         .. "values ($1, $1, 'onboarding', '{\"packs\": [\"roster\"]}') on conflict (code) do nothing",
         job.tenant.code)
       row = find_tenant(reader, tenant, job.tenant.code)
     end
-    if not row then
+    if not row and not job.any_tenant then
       errors.raise { code = "tenant_unknown", message = ("the tenant %s is not in %s"):format(job.tenant.code, tenant.table),
         fix = "create the tenant first, or check --tenant and database.tenant in the configuration" }
     end
-    result.tenant.id = row.id
+    result.tenant.id = row and row.id or nil
     local validation = job.config.validation_tenant
     if type(validation) == "string" then
       local own = find_tenant(reader, tenant, validation)

@@ -1,9 +1,11 @@
 --- The engine's side of a worker: builds ctx from the job, runs the script's function, sends what happened as events.
 --- Loaded by the worker with an environment of its own; scripts cannot require it.
 ---
---- job = { mode = "run"|"recover"|"operation"|"prepare", tenant, options, config, platform, verbose, only, apply, findings, needs,
+--- job = { mode = "run"|"recover"|"operation"|"prepare", tenant, options, config, platform, verbose, only, apply, dry_run, findings,
+---         needs,
 ---         db = { role = spec }, endpoints, stores, files, commands, audits, auth, failures }
 local errors = require "internal.raise"
+local steps = require "internal.steps"
 
 local runner = {}
 
@@ -60,21 +62,25 @@ local function selected(state, name, group)
   return false
 end
 
-local function run_check(state, name, fn)
+--- Runs fn as a check or a step. In an operation what fails ends it: no later step may begin.
+local function run_check(state, name, fn, is_step)
   local co, is_main = coroutine.running()
   if is_main then co = "main" end -- what task.map starts inside this check counts for it
   local outer = state.current[co]
-  state.send { t = "check", name = name }
+  state.send { t = "check", name = name, step = is_step }
   state.current[co] = name
-  local ok, raised = xpcall(fn, function(e)
-    if e == SKIP then return SKIP end
+  local results = table.pack(xpcall(fn, function(e)
+    if e == SKIP or e == steps.END then return e end
     return state.handler(e)
-  end)
+  end))
+  local ok, raised = results[1], results[2]
   state.current[co] = outer
-  if not ok and raised ~= SKIP then
+  if not ok and raised ~= SKIP and raised ~= steps.END then
+    state.ended = true
     state.send { t = "check_error", check = name, error = error_of(raised) }
   end
   state.send { t = "check_end", check = name }
+  if ok then return table.unpack(results, 2, results.n) end
 end
 
 local function add_check_methods(ctx, state)
@@ -108,6 +114,8 @@ local function add_check_methods(ctx, state)
     end
     send { t = "finding", check = check, class = class, object = text_of(fields.object), detail = text_of(fields.detail),
       fix = text_of(fields.fix), reproduce = text_of(fields.reproduce), severity = fields.severity, args = args }
+    local severity = fields.severity or state.job.failures[class].severity or "leak"
+    if severity == "leak" or (severity == "advisory" and state.job.strict) then state.ended = true end
   end
 
   function ctx:advise(class, fields)
@@ -194,11 +202,13 @@ local function add_databases(ctx, job, channel, tracer)
     refuse_missing(spec, "ctx.db." .. role)
     local options = { application_name = "gate-engine" }
     for k, v in pairs(spec) do options[k] = v end
+    if job.dry_run then options.readonly = true end
     if type(extra) == "table" then
       local own = {} -- read once and raw: what is checked is what is used
       for k, v in next, extra do own[k] = v end
       check_open_options(own)
       for k, v in next, own do options[k] = v end
+      options.readonly = options.readonly or job.dry_run or nil
     end
     if not options.hostaddr then options.hostaddr = host_address(channel, spec) end
     if not tracer then return db.connect(options) end
@@ -240,6 +250,11 @@ local function add_http(ctx, job, channel, tracer)
       errors.raise { code = "http_endpoint", message = ("ctx.http:request: there is no endpoint %s"):format(text_of(tostring(name))),
         fix = "name it in the head's needs.endpoints and in the configuration's endpoints" }
     end
+    local method = options.method or "GET"
+    if job.dry_run and method ~= "GET" and method ~= "HEAD" then
+      errors.raise { code = "dry_run", message = "ctx.http:request: a dry run sends nothing but GET and HEAD",
+        fix = "do what changes something inside ctx:step" }
+    end
     clients[name] = clients[name] or http_client(http, channel, name, spec)
     if tracer then return tracer:request(clients[name], options) end
     return clients[name]:request(options)
@@ -249,6 +264,12 @@ end
 local function add_stores(ctx, job, tracer)
   local function open(name, spec)
     refuse_missing(spec, "ctx.store")
+    if job.dry_run and not spec.readonly then
+      local readonly = {}
+      for k, v in pairs(spec) do readonly[k] = v end
+      readonly.readonly, readonly.create = true, nil
+      spec = readonly
+    end
     local store = require("engine.store").open(spec)
     return tracer and tracer:store(name, store) or store
   end
@@ -265,7 +286,13 @@ end
 
 local function add_exec(ctx, job, channel)
   if #job.commands > 0 then
-    ctx.exec = { run = function(_, name, options) return channel:run(name, options) end }
+    ctx.exec = { run = function(_, name, options)
+      if job.dry_run then
+        errors.raise { code = "dry_run", message = "ctx.exec:run: a dry run starts no command",
+          fix = "start it inside ctx:step" }
+      end
+      return channel:run(name, options)
+    end }
   end
   if not job.solver then return end
   local json, hash = require "engine.json", require "engine.hash"
@@ -315,10 +342,11 @@ local function add_apply(ctx, job, send, channel)
   --- A step of recovery: {sql=, role="operator"}, {run="command"} or {note=}. Proposed only, unless --apply was given.
   function ctx:apply(title, step)
     local applied = false
-    if job.apply and step.sql then
+    local apply = job.apply and not job.dry_run
+    if apply and step.sql then
       self.db[step.role or "operator"]:script(step.sql)
       applied = true
-    elseif job.apply and step.run then
+    elseif apply and step.run then
       local result = channel:run(step.run, {})
       if result.exit ~= 0 then
         errors.raise { code = "apply_failed", message = ("the command %s ended with exit %s"):format(step.run, tostring(result.exit)),
@@ -347,14 +375,18 @@ local function build(job, channel, handler)
   add_exec(ctx, job, channel)
   add_audits(ctx, job, channel)
   add_apply(ctx, job, send, channel)
+  if job.mode == "operation" then steps.add(ctx, state, run_check) end
   ctx.auth = job.auth
   return ctx, send
 end
 
 --- Calls a function of the script; what it raises outside of a check is the gate's error.
 local function protected(send, handler, fn, ...)
-  local ok, raised = xpcall(fn, handler, ...)
-  if not ok then send { t = "crash", error = error_of(raised) } end
+  local ok, raised = xpcall(fn, function(e)
+    if e == steps.END then return e end
+    return handler(e)
+  end, ...)
+  if not ok and raised ~= steps.END then send { t = "crash", error = error_of(raised) } end
   return ok
 end
 

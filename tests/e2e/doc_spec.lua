@@ -29,6 +29,22 @@ local function examples()
   return out
 end
 
+--- Runs an example of operations as the body of one.
+local function run_operation(code)
+  local dir = support.tmpdir()
+  support.write(dir .. "/example.lua", ([[
+return require("operation").define {
+  api = 1, id = "example", name = "Example", needs = { db = { "operator" } },
+  failures = { tenant_unknown = { text = "There is no tenant %%s" } },
+  run = function(ctx)
+%s
+  end,
+}]]):format(code))
+  local r = run { cwd = dir, "run", "example.lua" }
+  assert.are.equal(0, r.code, r.stdout .. r.stderr)
+  has(r.stdout, "DONE - Rename demo")
+end
+
 describe("doc", function()
   it("lists its topics, shows each of them, and exits 0", function()
     local list = run { "doc" }
@@ -89,7 +105,9 @@ return gate.define {
     assert.is_true(#found >= 8)
     for _, example in ipairs(found) do
       local place, code = example[1], example[2]
-      if code:find("ctx:check", 1, true) then
+      if place:find("operation", 1, true) then
+        run_operation(code)
+      elseif code:find("ctx:check", 1, true) then
         parts[#parts + 1] = code
       else
         parts[#parts + 1] = ("    ctx:check(%q, function()\n%s\n    end)"):format(place, code)

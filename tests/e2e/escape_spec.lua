@@ -1,5 +1,6 @@
--- Hostile scripts, one file a way, in tests/escape/: each runs as a gate and as a tenant's audit, and ends with the verdict that its first
--- lines state. Lines that such a script tries to forge begin with FORGED.
+-- Hostile scripts, one file a way, in tests/escape/: each runs as a gate, as an operation and as a tenant's audit, and ends with the
+-- verdict that its first lines state (of an operation the gate's, where no other is stated). Lines that such a script tries to forge
+-- begin with FORGED.
 --
 -- A file is the body of the function that runs. `escaped(what)` reports that something was gained: a finding of the gate, a violation
 -- of the audit; that makes it FAIL, so that PASS means that nothing was. Verdicts: STATUS [CLASS|CLASS…], "-" where the role has no
@@ -24,7 +25,7 @@ local function files_of(directory)
     local text = support.must_read(path)
     local function field(name) return text:match("%-%- " .. name .. ": ([^\n]*)") end
     out[#out + 1] = { name = path:match "([^/]+)%.lua$", path = path, text = text, what = field "What", gate = field "Gate",
-      audit = field "Audit", needs = field "Needs" or "" }
+      audit = field "Audit", operation = field "Operation" or field "Gate", needs = field "Needs" or "" }
   end
   pipe:close()
   return out
@@ -38,6 +39,19 @@ return require("gate").define {
   failures = { escaped = { text = "Escaped: %%s" } },
   run = function(ctx)
     ctx:check("attack", function()
+      local function escaped(what) ctx:fail("escaped", { object = what }) end
+      local plan, report = nil, nil
+%s
+    end)
+  end,
+}
+]]
+local OPERATION = [[
+return require("operation").define {
+  api = 1, id = "%s", name = "%s", purpose = "tries to get out", needs = { %s },
+  failures = { escaped = { text = "Escaped: %%s" } },
+  run = function(ctx)
+    ctx:step("attack", function()
       local function escaped(what) ctx:fail("escaped", { object = what }) end
       local plan, report = nil, nil
 %s
@@ -172,9 +186,41 @@ local function run(w, argv)
   return result, text and json.decode(text) or nil, text
 end
 
+--- Runs every way as an operation, four at a time, on a platform that is kept meanwhile. Returns {[name] = {report, text, code}}.
+local function run_operations(w)
+  local function engine(words)
+    return support.run { argv = words, cwd = w.dir, prefix = w.user.prefix, env = { HOME = w.dir, GATE_ENGINE_STATE = w.state } }
+  end
+  local started = engine { "platform", "start" }
+  assert(started.code == 0, started.stderr)
+  local lines = {}
+  for _, way in ipairs(WAYS) do
+    if way.operation ~= "-" then
+      local base = w.dir .. "/operations/" .. way.name
+      support.write(base .. ".lua", (OPERATION:format(way.name, way.name, way.needs, way.text:gsub("@TRAP@", w.trap))))
+      lines[#lines + 1] = ("%s run %s.lua --tenant acme --config %s --report json=%s.json >%s.out 2>%s.err; echo $? >%s.code")
+        :format(quote(support.engine), base, w.config, base, base, base, base)
+    end
+  end
+  local list = support.write(w.dir .. "/operations/list", table.concat(lines, "\0") .. "\0")
+  if w.user == PLAIN then support.shell(("chown -R 65534:65534 %s/operations"):format(quote(w.dir))) end
+  os.execute(("cd %s && %s env HOME=%s GATE_ENGINE_STATE=%s timeout -k 10 300 xargs -0 -P 4 -I{} sh -c {} <%s"):format(quote(w.dir),
+    w.user.prefix or "", quote(w.dir), quote(w.state), quote(list)))
+  local stopped = engine { "platform", "stop" }
+  assert(stopped.code == 0, stopped.stderr)
+  local out = {}
+  for _, way in ipairs(WAYS) do
+    local base = w.dir .. "/operations/" .. way.name
+    local text = support.read(base .. ".json")
+    out[way.name] = { report = text and json.decode(text), code = tonumber(support.read(base .. ".code") or ""),
+      stdout = support.read(base .. ".out") or "", stderr = support.read(base .. ".err") or "" }
+  end
+  return out
+end
+
 local function describe_role(who, user)
   describe("as " .. who, function()
-    local w, server, result, report, text
+    local w, server, result, report, text, operations
     local gates = {}
     setup(function()
       support.patience = 400
@@ -183,6 +229,7 @@ local function describe_role(who, user)
       result, report, text = run(w, { w.suite, "--config", w.config, "--jobs", "3" })
       assert(report, result.stderr)
       for _, gate in ipairs(report.gates) do gates[gate.id] = gate end
+      operations = run_operations(w)
     end)
     teardown(function() server.stop() end)
 
@@ -231,6 +278,21 @@ local function describe_role(who, user)
       assert.equal("", pipe:read "a")
       pipe:close()
     end)
+
+    for _, way in ipairs(WAYS) do
+      if way.operation ~= "-" then
+        it(("an operation is contained: %s (%s)"):format(way.what, way.name), function()
+          local r = operations[way.name]
+          assert(r.report, r.stderr)
+          local entry = assert(r.report.gates[1], r.stdout .. r.stderr)
+          assert.is_true(agrees(way.operation, entry.status, classes_of(entry)), "expected " .. way.operation .. ", found " .. shown(entry))
+          assert.equal(({ PASS = 0, FAIL = 1, ERROR = 3 })[entry.status], r.code)
+          assert.is_false(r.report.approved)
+          assert_clean(r.stdout)
+          assert_clean(r.stderr)
+        end)
+      end
+    end
 
     for _, way in ipairs(WAYS) do
       if way.audit ~= "-" then

@@ -1,0 +1,245 @@
+-- Operations: what each end of one looks like (exit code, text, report), and that nothing but a step changes anything.
+local support = require "e2e.support"
+local json = require "engine.json"
+
+local HEAD = [[
+return require("operation").define {
+  api = 1, id = "op", name = "An operation", pass = "It is done", needs = { %s },
+  failures = { rule = { text = "The rule forbids %%s", fix = "Ask for another" }, hint = { text = "Mind %%s", severity = "advisory" } },
+  run = function(ctx)
+%s
+  end,
+}
+]]
+
+local function has(text, ...)
+  for _, part in ipairs { ... } do
+    assert.is_truthy(text:find(part, 1, true), ("expected %q in:\n%s"):format(part, text))
+  end
+end
+
+--- Runs a body; returns the result and the report.
+local function run(body, options)
+  options = options or {}
+  local dir = support.tmpdir()
+  support.write(dir .. "/op.lua", HEAD:format(options.needs or "", body))
+  local argv = { "run", "./op.lua", "--report", "json=report.json", table.unpack(options) }
+  local r = support.run { argv = argv, cwd = dir, env = options.env }
+  local text = support.read(dir .. "/report.json")
+  return r, text and json.decode(text), dir
+end
+
+describe("an operation", function()
+  it("does its steps in order, says so, exits 0, and approves nothing", function()
+    local r, report = run [[ ctx:step("First", function() end) local x = ctx:step("Second", function() return 7 end) ctx:say("got " .. x) ]]
+    assert.equal(0, r.code, r.stderr)
+    assert.equal("=== An operation ===\nTenant: demo\n\n  ✅ DONE - First\n  ✅ DONE - Second\n\n=== OK: It is done ===\ngot 7\n", r.stdout)
+    assert.equal("operation", report.kind)
+    assert.equal("PASS", report.status)
+    assert.is_false(report.approved)
+    assert.same({ "done", "done" }, { report.gates[1].checks[1].step, report.gates[1].checks[2].step })
+    assert.is_nil(r.stderr:find("not approved", 1, true))
+  end)
+
+  it("starts no platform that it does not need", function()
+    local r = run([[ ctx:step("First", function() end) ]], { env = { GATE_ENGINE_STATE = "/proc/nowhere" } })
+    assert.equal(0, r.code, r.stderr)
+  end)
+
+  it("may have nothing to do, if it says so", function()
+    local r, report = run [[ ctx:unchanged("it is so already") ]]
+    assert.equal(0, r.code)
+    has(r.stdout, "=== OK: Nothing to do: it is so already ===")
+    assert.equal("PASS", report.gates[1].status)
+  end)
+
+  it("that says nothing is an error", function()
+    for _, body in ipairs { "", [[ ctx:say("all is well") ]], [[ ctx:check("looked", function() end) ]] } do
+      local r, report = run(body)
+      assert.equal(3, r.code, r.stdout)
+      assert.equal("nothing_done", report.gates[1].checks[#report.gates[1].checks].class)
+      has(r.stdout, "silence is no success", "=== ERROR ===")
+    end
+  end)
+
+  it("is refused by its rule: exit 1, with text and fix, and takes no further step", function()
+    local r, report = run [[ ctx:refuse("rule", { object = "this" }) ctx:step("After", function() print("FORBIDDEN") end) ]]
+    assert.equal(1, r.code)
+    has(r.stdout, "❌ REFUSED - The rule forbids this", "Fix: Ask for another", "=== REFUSED ===")
+    assert.equal("FAIL", report.status)
+    assert.equal(1, #report.gates[1].checks)
+    assert.is_nil(r.stderr:find("FORBIDDEN", 1, true))
+  end)
+
+  it("stays refused where the script catches the refusal and goes on", function()
+    local r, report = run [[ pcall(ctx.refuse, ctx, "rule", { object = "this" })
+      pcall(ctx.step, ctx, "After", function() print("FORBIDDEN") end)
+      pcall(ctx.unchanged, ctx, "never mind") ]]
+    assert.equal(1, r.code, r.stdout)
+    assert.equal("FAIL", report.status)
+    assert.is_nil(r.stderr:find("FORBIDDEN", 1, true))
+  end)
+
+  it("is refused by a check that finds something; an advisory lets it go on, but not with --strict", function()
+    local r = run [[ ctx:check("before", function() ctx:fail("rule", { object = "that" }) end)
+      ctx:step("After", function() print("FORBIDDEN") end) ]]
+    assert.equal(1, r.code)
+    assert.is_nil(r.stderr:find("FORBIDDEN", 1, true))
+    local body = [[ ctx:check("before", function() ctx:advise("hint", { object = "that" }) end) ctx:step("After", function() end) ]]
+    assert.equal(0, run(body).code)
+    assert.equal(1, run(body, { "--strict" }).code)
+  end)
+
+  it("ends with the first error, what was done before it stands in the report", function()
+    local r, report = run [[ ctx:step("First", function() end) pcall(ctx.step, ctx, "Second", function() error("broken") end)
+      pcall(ctx.step, ctx, "Third", function() print("FORBIDDEN") end) ]]
+    assert.equal(3, r.code)
+    has(r.stdout, "✅ DONE - First", "⚠️ ERROR - ", "broken", "=== ERROR ===")
+    local checks = report.gates[1].checks
+    assert.same({ "done", "failed" }, { checks[1].step, checks[2].step })
+    assert.equal(2, #checks)
+    assert.is_nil(r.stderr:find("FORBIDDEN", 1, true))
+  end)
+
+  it("answers its own misuse with what was expected", function()
+    for _, case in ipairs {
+      { [[ ctx:step("Outer", function() ctx:step("Inner", function() end) end) ]], "inside a check or another step" },
+      { [[ ctx:step(7) ]], "expected a title and a function, got number and nil" },
+      { [[ ctx:step("Same", function() end) ctx:step("Same", function() end) ]], "a name of its own" },
+      { [[ ctx:unchanged() ]], "expected a reason" },
+      { [[ ctx:step("One", function() end) ctx:unchanged("but") ]], "came after a step" },
+      { [[ ctx:unchanged("so") ctx:step("One", function() end) ]], "after the word that nothing is to do" },
+      { [[ ctx:refuse("other") ]], "is not a class of this script's failures" },
+    } do
+      local r = run(case[1])
+      assert.equal(3, r.code, r.stdout)
+      has(r.stdout, case[2])
+    end
+  end)
+
+  it("shows in a dry run what it would do, and takes no step", function()
+    local r, report = run([[ local x = ctx:step("First", function() print("FORBIDDEN") return 1 end) ctx:say(tostring(x)) ]],
+      { "--dry-run" })
+    assert.equal(0, r.code, r.stdout)
+    assert.equal("=== An operation ===\nTenant: demo\n\n  ➖ WOULD - First\n\n=== OK: Dry run: nothing was changed ===\nnil\n", r.stdout)
+    assert.equal("would", report.gates[1].checks[1].step)
+    assert.is_nil(r.stderr:find("FORBIDDEN", 1, true))
+  end)
+
+  it("is refused in a dry run as in a real one", function()
+    assert.equal(1, run([[ ctx:refuse("rule") ]], { "--dry-run" }).code)
+  end)
+
+  it("has flags of its own kind only", function()
+    for _, flags in ipairs { { "--only", "x" }, { "--plan", "." } } do
+      assert.equal(2, run([[ ctx:unchanged("x") ]], flags).code)
+    end
+    local r = support.run { "run", "gates/rls_harness.lua", "--dry-run" }
+    assert.equal(2, r.code)
+    has(r.stderr, "--dry-run belongs to operations")
+  end)
+
+  it("writes every report on every end", function()
+    for _, body in ipairs { [[ ctx:step("One", function() end) ]], [[ ctx:refuse("rule") ]], "", [[ while true do end ]] } do
+      local dir = support.tmpdir()
+      support.write(dir .. "/op.lua", HEAD:format("", body))
+      local r = support.run { cwd = dir, "run", "./op.lua", "--report", "json=r.json", "--report", "junit=r.xml", "--timeout", "1" }
+      local report = json.decode((support.must_read(dir .. "/r.json")))
+      assert.equal(r.code, report.exit_code)
+      local xml = support.must_read(dir .. "/r.xml")
+      assert.equal(r.code == 0, not xml:find "<failure" and not xml:find "<error")
+      support.shell(("python3 tests/support/validate_report.py stdlib/schema/report-1.json %s"):format(support.quote(dir .. "/r.json")))
+    end
+  end)
+end)
+
+describe("an operation on a kept platform", function()
+  local state = support.tmpdir() .. "/state"
+  local env = { GATE_ENGINE_STATE = state }
+  local function engine(...) return support.run { argv = { ... }, env = env } end
+  local function psql(sql)
+    local r = engine("platform", "psql", "-X", "-v", "ON_ERROR_STOP=1", "-qAt", "-c", sql)
+    assert.equal(0, r.code, r.stderr)
+    return r.stdout:gsub("\n$", "")
+  end
+  local SUSPEND = "examples/operations/suspend_pilot.lua"
+
+  setup(function()
+    local r = engine("platform", "start")
+    assert.equal(0, r.code, r.stderr)
+    psql "insert into core.tenants (code, name, status) values ('acme', 'Acme', 'onboarding'), ('old', 'Old', 'archived')"
+  end)
+  teardown(function() engine("platform", "stop") end)
+
+  local function status(code) return psql("select status from core.tenants where code = '" .. code .. "'") end
+
+  it("changes nothing in a dry run, whatever it does outside of its steps", function()
+    local before = psql "select md5(string_agg(t::text, ',' order by code)) from core.tenants t"
+    for _, body in ipairs {
+      [[ ctx.db.operator:exec("update core.tenants set name = 'FORBIDDEN'") ]],
+      [[ ctx.db:open("operator", { readonly = false }):exec("update core.tenants set name = 'FORBIDDEN'") ]],
+      [[ ctx.store.artifacts:put("x", "y") ]], [[ ctx.exec:run("touch", {}) ]],
+      [[ ctx:apply("x", { sql = "update core.tenants set name = 'FORBIDDEN'" }) ctx:unchanged("x") ]],
+    } do
+      local dir = support.tmpdir()
+      support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "embedded", artifacts = { kind = "local", path = %q },
+        commands = { touch = { argv = { "/usr/bin/touch", %q } } } }]]):format(dir .. "/store", dir .. "/touched"))
+      support.write(dir .. "/op.lua", HEAD:format([[db = { "operator" }, stores = { "artifacts" }, commands = { "touch" }]], body))
+      local r = support.run { cwd = dir, env = env, "run", "./op.lua", "--tenant", "acme", "--dry-run" }
+      assert.is_true(r.code == 3 or body:find "apply" ~= nil, r.stdout .. r.stderr)
+      assert.is_nil(support.read(dir .. "/touched"))
+      assert.is_nil(support.read(dir .. "/store/x"))
+    end
+    assert.equal(before, psql "select md5(string_agg(t::text, ',' order by code)) from core.tenants t")
+  end)
+
+  it("does not create the tenant in a dry run; a real run does, as a gate's does", function()
+    local r = engine("run", SUSPEND, "--tenant", "fresh", "--reason", "x", "--dry-run")
+    assert.equal(2, r.code, r.stdout)
+    assert.equal("", status "fresh")
+    assert.equal(0, engine("run", SUSPEND, "--tenant", "fresh", "--resume").code)
+    assert.equal("onboarding", status "fresh")
+  end)
+
+  it("runs for a tenant that is not there where it says tenant = \"any\"", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/op.lua", (HEAD:format([[db = { "operator" }]], [[
+      if ctx.tenant.id then ctx:refuse("rule", { object = ctx.tenant.code }) end
+      ctx:unchanged("there is none") ]]):gsub("pass =", [[tenant = "any", pass =]])))
+    local r = support.run { cwd = dir, env = env, "run", "./op.lua", "--tenant", "unheard_of" }
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    assert.equal("", status "unheard_of")
+    assert.equal(1, support.run({ cwd = dir, env = env, "run", "./op.lua", "--tenant", "acme" }).code)
+  end)
+
+  it("examples/operations/suspend_pilot.lua suspends once, resumes what was, and makes nobody active", function()
+    local dry = engine("run", SUSPEND, "--tenant", "acme", "--reason", "wrong data", "--dry-run")
+    has(dry.stdout, "➖ WOULD - Change acme from onboarding to suspended")
+    assert.equal("onboarding", status "acme")
+    assert.equal(1, engine("run", SUSPEND, "--tenant", "acme").code)
+    assert.equal(0, engine("run", SUSPEND, "--tenant", "acme", "--reason", "wrong data").code)
+    assert.equal("suspended", status "acme")
+    has(engine("run", SUSPEND, "--tenant", "acme", "--reason", "again").stdout, "Nothing to do: the tenant is suspended")
+    assert.equal(0, engine("run", SUSPEND, "--tenant", "acme", "--resume").code)
+    assert.equal("onboarding", status "acme")
+    local archived = engine("run", SUSPEND, "--tenant", "old", "--reason", "x")
+    assert.equal(1, archived.code)
+    has(archived.stdout, "REFUSED - Tenant old is archived")
+  end)
+
+  it("that is interrupted says so, with exit 143, and what was done stands in the report", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/op.lua", HEAD:format([[db = { "operator" }]], [[
+      ctx:step("First", function() ctx.db.operator:exec("select pg_notify('gate_spec', 'done')") end)
+      ctx:step("Second", function() ctx.db.operator:exec("select pg_sleep(60)") end) ]]))
+    local waiting = "select 1 from pg_stat_activity where query like '%pg_sleep(60)%' and pid <> pg_backend_pid()"
+    support.shell(([[cd %s; export GATE_ENGINE_STATE=%s; engine=%s
+      $engine run ./op.lua --tenant acme --report json=r.json >out 2>err & pid=$!
+      until $engine platform psql -qAtc "%s" | grep -q 1; do :; done
+      kill -TERM $pid; wait $pid; echo $? >code]]):format(support.quote(dir), support.quote(state), support.quote(support.engine), waiting))
+    assert.equal("143\n", support.read(dir .. "/code"))
+    local report = json.decode((support.must_read(dir .. "/r.json")))
+    assert.equal("ERROR", report.status)
+    assert.equal("done", report.gates[1].checks[1].step)
+  end)
+end)
