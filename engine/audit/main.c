@@ -1,7 +1,7 @@
 /* gate-audit: runs one tenant audit on one plan and says its verdict. Nothing else is linked in, nothing else is
  * reachable.
  *
- * In (standard input): one frame, JSON {"source", "path", "memory", "helpers"}, payload = the plan as JSON.
+ * In (standard input): one frame, JSON {"source", "path", "memory", "helpers", "pack"}, payload = the plan as JSON.
  * Out (standard output): one frame, {"status": "PASS"|"FAIL"|"ERROR", "name", "violations": [{"object", "detail"}],
  * "more": n, "error": {…}|null, "memory_peak": bytes}. The wall clock and the address space are kept from outside. */
 #include <lauxlib.h>
@@ -108,6 +108,21 @@ static int run_audit(lua_State *L) {
     return 1;
 }
 
+/* An audit of one pack would find nothing in a plan of another, and pass. */
+static bool same_pack(const json_t *job, const json_t *plan, err *e) {
+    const char *mine = json_string_value(json_object_get(job, "pack"));
+    const char *its = json_string_value(json_object_get(plan, "pack"));
+    if (mine == NULL || its == NULL || strcmp(mine, its) == 0) {
+        return true;
+    }
+    buf shown = BUF_INIT;
+    text_sanitise(&shown, its, strlen(its), 40, false);
+    err_set(e, "audit_pack", "the audit is for plans of the pack %s, and this one is of %s", mine, buf_str(&shown));
+    err_fix(e, "run it on a plan of its pack");
+    buf_free(&shown);
+    return false;
+}
+
 static json_t *verdict(const json_t *job, const json_t *plan) {
     err e;
     err_clear(&e);
@@ -122,7 +137,9 @@ static json_t *verdict(const json_t *job, const json_t *plan) {
     json_t *name = NULL;
     vm *v = source != NULL && o.memory_bytes > 0 ? vm_new(&o, &e) : NULL;
     bool ok = false;
-    if (v != NULL) {
+    if (v != NULL && !same_pack(job, plan, &e)) {
+        ok = false;
+    } else if (v != NULL) {
         lua_State *L = vm_lua(v);
         lua_pushcfunction(L, run_audit);
         lua_pushlightuserdata(L, (void *)plan);

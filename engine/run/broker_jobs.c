@@ -224,8 +224,9 @@ job *job_audit(const json_t *audit, const job_audit_options *o, const buf *plan,
     const child_perturb same_addresses = {.no_aslr = true, .cpu = -1};
     int rc = child_spawn(&spec, argv, env, &same_addresses, &j->c, e);
     adopt(j, &p);
-    json_t *job_text = json_pack("{s:O, s:O?, s:s, s:I}", "source", json_object_get(audit, "source"), "helpers",
-                                 o->helpers, "path", j->name, "memory", (json_int_t)o->memory);
+    json_t *job_text =
+        json_pack("{s:O, s:O?, s:s, s:I, s:O?}", "source", json_object_get(audit, "source"), "helpers", o->helpers,
+                  "path", j->name, "memory", (json_int_t)o->memory, "pack", json_object_get(audit, "pack"));
     if (rc == 0) {
         rc = job_text == NULL ? err_set(e, "audit_unreadable", "%s: its source was not read", j->name)
                               : frame_put(&j->input, job_text, buf_str(plan), plan->len, e);

@@ -66,15 +66,18 @@ static json_t *all_hosts(const json_t *settings) {
 }
 
 static json_t *read_helpers(const paths *tree) {
+    static const char *const PACKS[] = {"roster", "routing"};
     json_t *out = json_object();
-    char path[4200];
-    snprintf(path, sizeof path, "%s/stdlib/audit/roster.lua", tree->share);
-    buf text = BUF_INIT;
-    err ignored;
-    if (fs_read(path, 1u << 20, &text, &ignored) == 0) {
-        json_object_set_new(out, "roster", json_stringn(buf_str(&text), text.len));
+    for (size_t i = 0; i < sizeof PACKS / sizeof PACKS[0]; i++) {
+        char path[4200];
+        snprintf(path, sizeof path, "%s/stdlib/audit/%s.lua", tree->share, PACKS[i]);
+        buf text = BUF_INIT;
+        err ignored;
+        if (fs_read(path, 1u << 20, &text, &ignored) == 0) {
+            json_object_set_new(out, PACKS[i], json_stringn(buf_str(&text), text.len));
+        }
+        buf_free(&text);
     }
-    buf_free(&text);
     return out;
 }
 
@@ -192,16 +195,11 @@ static json_t *load_audit(const char *path, size_t id, err *why) {
     if (loader_head(path, NULL, &raw, why) == 0 && head_check(raw, &head, why) == 0) {
         if (str(head, "kind") == NULL || strcmp(str(head, "kind"), "audit") != 0) {
             err_set(why, "audit_shape", "%s: expected a tenant audit, found a %s", path, str(head, "kind"));
-        } else if (json_integer_value(json_object_get(json_object_get(head, "needs"), "history")) > 0) {
-            /* Without the weeks it asks for, an audit would find nothing and pass. */
-            err_set(why, "audit_history", "%s: it needs %lld earlier week(s), and none can be given to it", path,
-                    (long long)json_integer_value(json_object_get(json_object_get(head, "needs"), "history")));
-            err_fix(why,
-                    "plan.history is not available in this version; remove needs.history, or judge one week alone");
         } else {
-            entry = json_pack("{s:I, s:O, s:s, s:O, s:O?}", "id", (json_int_t)id, "name", json_object_get(head, "name"),
-                              "path", path, "source", json_object_get(raw, "source"), "pack",
-                              json_object_get(head, "pack"));
+            json_t *history = json_object_get(json_object_get(head, "needs"), "history");
+            entry = json_pack("{s:I, s:O, s:s, s:O, s:O?, s:I}", "id", (json_int_t)id, "name",
+                              json_object_get(head, "name"), "path", path, "source", json_object_get(raw, "source"),
+                              "pack", json_object_get(head, "pack"), "history", json_integer_value(history));
         }
     }
     json_decref(head);
@@ -404,9 +402,10 @@ static json_t *job_audits(const target *t, const json_t *needs) {
     size_t i;
     json_t *audit;
     json_array_foreach(t->audits, i, audit) {
-        json_array_append_new(out, json_pack("{s:O, s:O, s:O, s:O?}", "id", json_object_get(audit, "id"), "name",
+        json_array_append_new(out, json_pack("{s:O, s:O, s:O, s:O?, s:O?}", "id", json_object_get(audit, "id"), "name",
                                              json_object_get(audit, "name"), "path", json_object_get(audit, "path"),
-                                             "pack", json_object_get(audit, "pack")));
+                                             "pack", json_object_get(audit, "pack"), "history",
+                                             json_object_get(audit, "history")));
     }
     return out;
 }
