@@ -4,12 +4,14 @@
 -- usage: gate-engine run gates/rls_harness.lua --tenant acme [--only coverage,isolation] [--verbose]
 local gate = require "gate"
 local catalogue = require "rls.catalogue"
+local classes = require "rls.classes"
 local code_paths = require "rls.code_paths"
 local errors = require "errors"
 local names = require "rls.names"
 local probe = require "rls.probe"
 local reach = require "rls.reach"
 local recovery = require "rls.recovery"
+local rules = { roles = require "rls.rules.roles", objects = require "rls.rules.objects", functions = require "rls.rules.functions" }
 
 --- Tables of the reference platform that are the same for every tenant.
 local SHARED = { ["platform.required_audits"] = true }
@@ -77,10 +79,6 @@ local function check_coverage(ctx, seen)
       message = ("no table has the column %q: there is nothing to isolate"):format(seen.settings.tenant.column),
       fix = "check database.tenant.column, database.schemas and the rights of database.admin" }
   end
-  if seen.app.super or seen.app.bypass then
-    ctx:fail("role_bypasses_rls", { object = seen.app.role, detail = seen.app.super and "it is a superuser" or "it has BYPASSRLS",
-      reproduce = ("select rolsuper, rolbypassrls from pg_roles where rolname = %s;"):format(names.literal(seen.app.role)) })
-  end
   for _, t in ipairs(base) do check_table(ctx, t) end
   for _, t in ipairs(seen.tables) do
     if t.scope == "unclassified" then
@@ -106,38 +104,36 @@ local function report_table(ctx, t, result)
   end
 end
 
---- What goes around the policies: rights that no policy binds, roles, functions with somebody else's rights.
-local function check_ways_around(ctx, seen)
-  local base, views = of_tenants(seen)
-  local owns = ("select pg_has_role(%s, relowner, 'MEMBER') from pg_class where oid = %%s::regclass;"):format(names.literal(seen.app.role))
-  for _, r in ipairs(reach.unbound_roles(ctx.db.admin, seen.app.role)) do
-    ctx:fail("role_bypasses_rls", { object = seen.app.role, detail = ("it may SET ROLE %s, which %s"):format(r.name,
-      r.super and "is a superuser" or "has BYPASSRLS"), reproduce = ("set role %s;"):format(names.ident(r.name)) })
-  end
-  for _, t in ipairs(base) do
-    if t.app_owns then
-      ctx:fail("role_bypasses_rls", { object = seen.app.role,
-        detail = ("as owner of %s it can turn row-level security off"):format(t.label), reproduce = owns:format(names.literal(t.sql)) })
-    end
-    if t.may.truncate then
-      ctx:fail("cross_tenant_leak", { object = t.label, detail = "the application may TRUNCATE it, which no policy binds",
-        reproduce = ("select has_table_privilege(%s, %s, 'TRUNCATE');"):format(names.literal(seen.app.role), names.literal(t.sql)),
-        fix = ("REVOKE TRUNCATE ON %s FROM the role that has it"):format(t.label) })
-    end
-  end
-  for _, t in ipairs(views) do
-    if t.kind == "m" and t.may.select then
-      ctx:fail("cross_tenant_leak", { object = t.label, detail = "row-level security cannot bind a materialised view",
-        reproduce = ("select * from %s limit 5;"):format(t.sql),
-        fix = "Revoke it, and let the application read a view over it that tests the tenant" })
-    end
-  end
+--- Relations that hold tenants' rows and that no policy can be attached to.
+local function check_unbindable(ctx, seen)
   for _, t in ipairs(seen.tables) do
-    if t.kind == "f" and t.tenant and (t.may.select or t.may.insert or t.may.update or t.may.delete) then
-      ctx:fail("cross_tenant_leak", { object = t.label, detail = "row-level security cannot bind a foreign table",
-        reproduce = ("select * from %s limit 5;"):format(t.sql) })
+    local tenants = t.scope == "tenant" or t.scope == "child"
+    local may = t.may.select or t.may.insert or t.may.update or t.may.delete
+    local shown = ("select * from %s limit 5;"):format(t.sql)
+    if t.kind == "m" and tenants and t.may.select then
+      ctx:fail("materialised_view", { object = t.label, detail = "the application may read it", reproduce = shown })
+    elseif t.kind == "f" and t.tenant and may then
+      ctx:fail("foreign_table", { object = t.label, detail = "the application has grants on it", reproduce = shown })
     end
   end
+end
+
+--- What goes around the policies: roles, grants, objects and functions, as the catalogue tells.
+local function check_ways_around(ctx, seen)
+  local base = of_tenants(seen)
+  local admin, app, registry = ctx.db.admin, seen.app, seen.settings.tenant.table
+  registry = registry and names.label(registry)
+  local ways = {
+    { "roles", function() return rules.roles.findings(admin, app.role) end },
+    { "grants and objects", function() return rules.objects.findings(admin, app, base, seen.by_oid, registry) end },
+    { "functions", function() return rules.functions.findings(admin, app, base, seen.tables, seen.by_oid) end },
+  }
+  for _, way in ipairs(ways) do
+    ctx:check("isolation: " .. way[1], function()
+      for _, f in ipairs(way[2]()) do ctx:fail(f.class, f) end
+    end, { group = "isolation" })
+  end
+  ctx:check("isolation: relations without policies", function() check_unbindable(ctx, seen) end, { group = "isolation" })
 end
 
 --- One check a function: none hides what another check finds.
@@ -197,7 +193,7 @@ local function check_isolation(ctx, seen)
     end
   end
   ctx:fact("probes", statements)
-  ctx:check("isolation: ways around the policies", function() check_ways_around(ctx, seen) end, { group = "isolation" })
+  check_ways_around(ctx, seen)
   check_definers(ctx, seen)
 end
 
@@ -229,19 +225,7 @@ return gate.define {
   pass = "No cross-tenant leaks detected",
   needs = { db = { "admin", "app", "operator" } },
 
-  failures = {
-    rls_missing = { text = "RLS policy missing on table %s", fix = "Add policy in migration" },
-    rls_not_forced = { text = "RLS is not forced on table %s",
-      fix = "ALTER TABLE … FORCE ROW LEVEL SECURITY, so that its owner is bound too" },
-    set_config_missing = { text = "set_config not called", fix = "Check code path sets tenant context" },
-    cross_tenant_leak = { text = "Cross-tenant leak detected", fix = "Fix query or policy" },
-    role_bypasses_rls = { text = "The application's role %s is not bound by RLS",
-      fix = "Give the application a role without SUPERUSER and BYPASSRLS" },
-    policy_unproven = { text = "A policy on %s is probed, not proven",
-      fix = "Let it compare the tenant column with the tenant setting, and nothing else", severity = "advisory" },
-    unclassified_table = { text = "Table %s is not classified", fix = "Add it to database.shared or database.tenant_scoped",
-      severity = "advisory" },
-  },
+  failures = classes.failures(),
 
   run = function(ctx)
     local seen
