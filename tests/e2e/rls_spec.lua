@@ -134,7 +134,7 @@ describe("gate 1 on a kept platform", function()
   it("finds a view that its owner's rights open to everybody", function()
     psql [[create view public.all_plans as select * from public.plan_versions; alter view public.all_plans owner to postgres;
       grant select on public.all_plans to app_user]]
-    assert_found("cross_tenant_leak", "Cross-tenant leak detected", "Fix query or policy", "public.all_plans")
+    assert_found("view_owner_rights", "Cross-tenant leak detected: a view reads", "ALTER VIEW", "public.all_plans")
   end)
 
   it("finds an application role that row-level security does not bind", function()
@@ -203,6 +203,7 @@ describe("gate 1 on a kept platform", function()
 
   describe("finds a way around the policies:", function()
     local LEAK = { "cross_tenant_leak", "Cross-tenant leak detected" }
+    local VIEW = { "view_owner_rights", "Cross-tenant leak detected: a view reads with its owner's rights" }
     local UNBOUND = { "role_bypasses_rls", "The application's role app_user is not bound by RLS" }
     local RAW = "public.tours_raw"
     local ways = {
@@ -218,10 +219,10 @@ describe("gate 1 on a kept platform", function()
       { "a policy that takes the tenant for a pattern", LEAK, RAW,
         "drop policy tenant_isolation on public.tours_raw; create policy tenant_isolation on public.tours_raw "
           .. "using (tenant_id::text like current_setting('app.current_tenant_id', true))", "pattern" },
-      { "a view without a tenant column", LEAK, "rep.counts",
+      { "a view without a tenant column", VIEW, "rep.counts",
         "create schema rep; grant usage on schema rep to app_user; create view rep.counts as select count(*) from public.tours_raw; "
           .. "grant select on rep.counts to app_user" },
-      { "a view of the caller's rights over one of its owner's", LEAK, "public.outer_view",
+      { "a view of the caller's rights over one of its owner's", VIEW, "public.outer_view",
         "create view public.inner_view as select raw_text as x from public.tours_raw; "
           .. "create view public.outer_view with (security_invoker) as select x from public.inner_view; "
           .. "grant select on public.inner_view, public.outer_view to app_user" },
@@ -339,6 +340,14 @@ describe("gate 1 on a kept platform", function()
       ["a policy that widens"] = "create policy everybody on public.tour_instances using (true)",
       ["a table without anything"] =
         "create table public.notes (id int primary key, tenant_id uuid not null); grant select on public.notes to app_user",
+      ["TRUNCATE, of a role and of everybody"] = "grant truncate on public.tours_raw to app_user; "
+        .. "grant truncate on public.tours_raw to public",
+      ["TRIGGER"] = "grant trigger on public.tours_raw to app_user",
+      ["a context function that is computed once"] = "create function public.tenant() returns text language sql immutable as "
+        .. "$$ select current_setting('app.current_tenant_id', true) $$; drop policy tenant_isolation on public.tours_raw; "
+        .. "create policy tenant_isolation on public.tours_raw using (tenant_id::text = public.tenant()); "
+        .. "alter function public.tenant() owner to platform_owner; grant execute on function public.tenant() to app_user, platform_owner",
+      ["several at once"] = "alter table public.assignments disable row level security; grant trigger on public.tours_raw to app_user",
     }
 
     for title, sql in pairs(DEFECTS) do
@@ -354,6 +363,55 @@ describe("gate 1 on a kept platform", function()
         assert.equal(0, (run()).code)
       end)
     end
+
+    for title, way in pairs {
+      ["an attribute of the role"] = { "alter role app_user bypassrls", 'ALTER ROLE "app_user" NOBYPASSRLS;' },
+      ["a view of the superuser's"] = { "create view public.all_plans as select * from public.plan_versions; "
+        .. "alter view public.all_plans owner to postgres; grant select on public.all_plans to app_user",
+        'ALTER VIEW "public"."all_plans" SET (security_invoker = true);' },
+    } do
+      it(title .. ": a file for a superuser to apply, since database.operator may not", function()
+        psql(way[1])
+        local dir = support.tmpdir() .. "/migrations"
+        local result = recover("--artifacts", dir)
+        assert.equal(0, result.code, result.stdout .. result.stderr)
+        assert.truthy(result.stdout:find(way[2], 1, true), result.stdout)
+        assert.is_nil(result.stdout:find("Decide on", 1, true), result.stdout)
+        local refused = recover("--apply")
+        assert.equal(3, refused.code)
+        assert.truthy(refused.stderr:find("database.operator may not apply the migration", 1, true), refused.stderr)
+        assert.equal(0, engine("platform", "psql", "-X", "-v", "ON_ERROR_STOP=1", "-q", "-f", dir .. "/001_tenant_isolation.sql").code)
+        assert.equal(0, (run()).code)
+      end)
+    end
+
+    it("writes the migration as a file, numbered after what is there, which psql takes and which refuses another schema", function()
+      psql "create policy everybody on public.tour_instances using (true)"
+      local dir = support.tmpdir() .. "/migrations"
+      support.write(dir .. "/041_former.sql", "")
+      local result = recover("--artifacts", dir)
+      assert.equal(0, result.code, result.stdout .. result.stderr)
+      local file = dir .. "/042_tenant_isolation.sql"
+      assert.truthy(support.must_read(file):find("DROP POLICY", 1, true))
+      psql "create policy later on public.tour_instances using (false)"
+      local refused = engine("platform", "psql", "-X", "-v", "ON_ERROR_STOP=1", "-q", "-f", file)
+      assert.not_equal(0, refused.code)
+      assert.truthy(refused.stderr:find("no longer the one", 1, true), refused.stderr)
+      psql "drop policy later on public.tour_instances"
+      assert.equal(0, engine("platform", "psql", "-X", "-v", "ON_ERROR_STOP=1", "-q", "-f", file).code)
+      assert.equal(0, (run()).code)
+    end)
+
+    it("does not propose what it tried in vain, and names decisions as such", function()
+      psql [[create materialized view public.kept as select raw_text from public.tours_raw; grant select on public.kept to app_user;
+        create view public.owned as select raw_text from public.tours_raw; alter view public.owned owner to postgres;
+        revoke select on public.tours_raw from app_user; grant select on public.owned to app_user]]
+      local result = recover()
+      assert.equal(0, result.code, result.stdout .. result.stderr)
+      assert.truthy(result.stdout:find("Decide on public.kept", 1, true), result.stdout)
+      assert.truthy(result.stdout:find("Who needs it?", 1, true), result.stdout)
+      psql "grant select on public.tours_raw to app_user"
+    end)
 
     it("has nothing to do where the gate passes", function()
       local result = recover()

@@ -30,8 +30,10 @@ local LEAKPROOF = [[
 local TRIGGERS = [[
   select t.tgrelid::text as rel, t.tgname::text as name, f.prosrc as source,
          format('%I.%I(%s)', n.nspname, f.proname, oidvectortypes(f.proargtypes)) as func
-    from pg_trigger t join pg_proc f on f.oid = t.tgfoid join pg_namespace n on n.oid = f.pronamespace join pg_language l on l.oid = f.prolang
-   where not t.tgisinternal and t.tgenabled <> 'D' and t.tgrelid::text = any($1) and l.lanname = 'plpgsql' order by 1, 2]]
+    from pg_trigger t join pg_proc f on f.oid = t.tgfoid join pg_namespace n on n.oid = f.pronamespace
+    join pg_language l on l.oid = f.prolang
+   where not t.tgisinternal and t.tgenabled <> 'D' and t.tgrelid::text = any($1) and l.lanname = 'plpgsql'
+   order by 1, 2]]
 
 local function source_sql(name)
   return ("select pg_get_functiondef(%s::regprocedure);"):format(names.literal(name))
@@ -41,7 +43,8 @@ local function cached(out, conn, oids, by_oid)
   for _, f in ipairs(conn:query(CONTEXT, oids)) do
     if f.volatility == "i" and f.source:lower():find("current_setting", 1, true) then
       out[#out + 1] = { class = "context_function_cached", object = by_oid[f.rel].label,
-        detail = ("its policy calls %s, which reads a setting and is declared IMMUTABLE"):format(f.name), reproduce = source_sql(f.name) }
+        detail = ("its policy calls %s, which reads a setting and is declared IMMUTABLE"):format(f.name), reproduce = source_sql(f.name),
+        repair = ("ALTER FUNCTION %s STABLE;"):format(f.name) }
     end
   end
 end
@@ -53,7 +56,7 @@ local function claims(out, conn, app)
     local tells = f.language ~= "sql" or text:find "%f[%w]insert%f[%W]" or text:find "%f[%w]update%f[%W]"
     if tells then
       out[#out + 1] = { class = "leakproof_claim", object = f.name, detail = ("it is LEAKPROOF, in %s"):format(f.language),
-        reproduce = source_sql(f.name) }
+        reproduce = source_sql(f.name), repair = ("ALTER FUNCTION %s NOT LEAKPROOF;"):format(f.name) }
     end
   end
 end
@@ -88,7 +91,7 @@ end
 ---@param base rls.Table[]    tenants' base tables
 ---@param tables rls.Table[]  all tables that were read
 ---@param by_oid table<string, rls.Table>
----@return {class: string, object: string, detail: string, reproduce: string}[]
+---@return {class: string, object: string, detail: string, reproduce: string, repair: string?}[]
 function functions.findings(conn, app, base, tables, by_oid)
   local out, list = {}, {}
   for _, t in ipairs(base) do list[#list + 1] = t.oid end

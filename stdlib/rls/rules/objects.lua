@@ -10,7 +10,12 @@ local objects = {}
 local GRANTS = [[
   select c.oid::text as oid, has_table_privilege($1, c.oid, 'TRIGGER') as trigger,
          has_table_privilege($1, c.oid, 'REFERENCES') or has_any_column_privilege($1, c.oid, 'REFERENCES') as refs,
-         pg_has_role($1, c.relowner, 'MEMBER') as owns
+         pg_has_role($1, c.relowner, 'MEMBER') as owns,
+         (select json_object_agg(privilege_type, who) from (
+            select a.privilege_type, json_agg(distinct case a.grantee when 0 then 'PUBLIC' else quote_ident(pg_get_userbyid(a.grantee)) end)
+                   as who
+              from aclexplode(c.relacl) a where a.privilege_type in ('TRUNCATE', 'TRIGGER', 'REFERENCES')
+               and (a.grantee = 0 or pg_has_role($1, a.grantee, 'MEMBER')) group by 1) g) as grantees
     from pg_class c where c.oid::text = any($2)]]
 
 local PUBLISHED = [[
@@ -64,15 +69,21 @@ local STATISTICS = [[
    where c.oid in ('pg_catalog.pg_statistic'::regclass, 'pg_catalog.pg_statistic_ext_data'::regclass)
      and (has_table_privilege($1, c.oid, 'SELECT') or has_any_column_privilege($1, c.oid, 'SELECT')) order by 1]]
 
-local function add(out, class, t, detail, reproduce, fix)
-  out[#out + 1] = { class = class, object = t.label, detail = detail, reproduce = reproduce, fix = fix }
+local function add(out, class, t, detail, reproduce, repair)
+  out[#out + 1] = { class = class, object = t.label, detail = detail, reproduce = reproduce, repair = repair }
 end
 
 local function privilege_sql(app, t, privilege)
   return ("select has_table_privilege(%s, %s, '%s');"):format(names.literal(app), names.literal(t.sql), privilege)
 end
 
-local function grants(out, conn, app, base, by_oid, oids)
+--- REVOKE from whomever the application has it of; nil where it is a column's.
+local function revoke(t, g, privilege)
+  local who = g.grantees and g.grantees[privilege]
+  return who and ("REVOKE %s ON %s FROM %s;"):format(privilege, t.sql, table.concat(who, ", ")) or nil
+end
+
+local function grants(out, conn, app, by_oid, oids)
   for _, g in ipairs(conn:query(GRANTS, app, oids)) do
     local t = by_oid[g.oid]
     if g.owns then
@@ -81,14 +92,17 @@ local function grants(out, conn, app, base, by_oid, oids)
           names.literal(t.sql)))
     else
       -- An owner has all of these by owning.
-      if g.trigger then add(out, "grant_trigger", t, app .. " has the TRIGGER privilege", privilege_sql(app, t, "TRIGGER")) end
-      if g.refs then add(out, "grant_references", t, app .. " has the REFERENCES privilege", privilege_sql(app, t, "REFERENCES")) end
-    end
-  end
-  for _, t in ipairs(base) do
-    if t.may.truncate and not t.app_owns then
-      add(out, "grant_truncate", t, "the application may TRUNCATE it, which no policy binds", privilege_sql(app, t, "TRUNCATE"),
-        ("REVOKE TRUNCATE ON %s FROM the role that has it"):format(t.label))
+      if g.trigger then
+        add(out, "grant_trigger", t, app .. " has the TRIGGER privilege", privilege_sql(app, t, "TRIGGER"), revoke(t, g, "TRIGGER"))
+      end
+      if g.refs then
+        add(out, "grant_references", t, app .. " has the REFERENCES privilege", privilege_sql(app, t, "REFERENCES"),
+          revoke(t, g, "REFERENCES"))
+      end
+      if t.may.truncate then
+        add(out, "grant_truncate", t, "the application may TRUNCATE it, which no policy binds", privilege_sql(app, t, "TRUNCATE"),
+          revoke(t, g, "TRUNCATE"))
+      end
     end
   end
 end
@@ -177,14 +191,14 @@ end
 ---@param base rls.Table[]  tenants' base tables
 ---@param by_oid table<string, rls.Table>
 ---@param registry string?  label of the table of the tenants themselves
----@return {class: string, object: string, detail: string, reproduce: string, fix: string?}[]
+---@return {class: string, object: string, detail: string, reproduce: string, repair: string?}[]
 function objects.findings(conn, app, base, by_oid, registry)
   local out, list = {}, {}
   for _, t in ipairs(base) do list[#list + 1] = t.oid end
   local oids = arrays.text(list)
   if not app.super then
     -- A superuser has every one of these by being one, which is a finding already.
-    grants(out, conn, app.role, base, by_oid, oids)
+    grants(out, conn, app.role, by_oid, oids)
     rules(out, conn, app.role, by_oid, oids)
     for _, s in ipairs(conn:query(SEQUENCES, app.role, oids)) do
       local t = by_oid[s.oid]

@@ -13,7 +13,9 @@ local ATTRIBUTES = [[
 --- Roles that it is a member of, inherited or by SET ROLE, with what makes them dangerous.
 local MEMBERSHIPS = [[
   select m.rolname::text as name, m.rolsuper as super, m.rolbypassrls as bypass, m.rolreplication as replication,
-         m.rolcreaterole as creates_roles
+         m.rolcreaterole as creates_roles,
+         exists (select from pg_auth_members a join pg_roles me on me.oid = a.member
+                  where a.roleid = m.oid and me.rolname = $1) as direct
     from pg_roles m where m.rolname <> $1 and pg_has_role($1, m.oid, 'MEMBER') order by 1]]
 
 local PROGRAMS = { pg_read_server_files = true, pg_write_server_files = true, pg_execute_server_program = true }
@@ -25,21 +27,23 @@ end
 
 --- Findings of one role: of the application's own (via nil), or of one that it may become.
 local function judge(out, app, r, version, via)
-  local function add(class, what)
+  local function add(class, what, without)
+    local repair = ("ALTER ROLE %s %s;"):format(names.ident(app), without)
+    if via then repair = r.direct and ("REVOKE %s FROM %s;"):format(names.ident(via), names.ident(app)) or nil end
     out[#out + 1] = { class = class, object = app, detail = via and ("it may SET ROLE %s, which %s"):format(via, what) or "it " .. what,
-      reproduce = via and ("set role %s;"):format(names.ident(via)) or attributes_sql(app) }
+      reproduce = via and ("set role %s;"):format(names.ident(via)) or attributes_sql(app), repair = repair }
   end
-  if r.super then add("role_bypasses_rls", "is a superuser") end
-  if r.bypass and not r.super then add("role_bypasses_rls", "has BYPASSRLS") end
-  if r.replication and not r.super then add("role_replication", "has REPLICATION") end
+  if r.super then add("role_bypasses_rls", "is a superuser", "NOSUPERUSER NOBYPASSRLS") end
+  if r.bypass and not r.super then add("role_bypasses_rls", "has BYPASSRLS", "NOBYPASSRLS") end
+  if r.replication and not r.super then add("role_replication", "has REPLICATION", "NOREPLICATION") end
   -- From 16 on CREATEROLE grants only roles that the role has ADMIN OPTION on.
-  if r.creates_roles and not r.super and version < 160000 then add("role_creates_roles", "has CREATEROLE") end
+  if r.creates_roles and not r.super and version < 160000 then add("role_creates_roles", "has CREATEROLE", "NOCREATEROLE") end
 end
 
 --- Everything that goes around the policies by who the application's role is.
 ---@param conn table   the admin's
 ---@param app string   the application's role
----@return {class: string, object: string, detail: string, reproduce: string}[]
+---@return {class: string, object: string, detail: string, reproduce: string, repair: string?}[]
 function roles.findings(conn, app)
   local out = {}
   local own = conn:row(ATTRIBUTES, app)
@@ -47,8 +51,10 @@ function roles.findings(conn, app)
   for _, m in ipairs(conn:query(MEMBERSHIPS, app)) do
     judge(out, app, m, own.version, m.name)
     local held = ("select pg_has_role(%s, %s, 'MEMBER');"):format(names.literal(app), names.literal(m.name))
+    local repair = m.direct and ("REVOKE %s FROM %s;"):format(names.ident(m.name), names.ident(app)) or nil
     if PROGRAMS[m.name] and not own.super then
-      out[#out + 1] = { class = "role_runs_programs", object = app, detail = "it is a member of " .. m.name, reproduce = held }
+      out[#out + 1] = { class = "role_runs_programs", object = app, detail = "it is a member of " .. m.name, reproduce = held,
+        repair = repair }
     elseif ALL_DATA[m.name] and not own.super then
       out[#out + 1] = { class = "role_reads_all_data", object = app, detail = "it is a member of " .. m.name, reproduce = held }
     end
