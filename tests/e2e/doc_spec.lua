@@ -120,3 +120,31 @@ return gate.define {
     has(r.stdout, "1/1 GATES PASS")
   end)
 end)
+
+describe("explain", function()
+  it("lists every class that an installed gate may find, by gate and name", function()
+    local r = run { "explain" }
+    assert.are.equal(0, r.code, r.stderr)
+    has(r.stdout, "gates/rls_harness.lua:\n", "  rls_missing ", "RLS policy missing on table %s", "  osrm_drift ")
+  end)
+
+  it("says of a class what it means, how it is exploited and how it is closed", function()
+    local r = run { "explain", "policy_escape_setting" }
+    assert.are.equal(0, r.code, r.stderr)
+    has(r.stdout, "policy_escape_setting (leak; gates/rls_harness.lua)", "Fix:", "set_config")
+  end)
+
+  it("explains every class of gate 1", function()
+    for class, failure in pairs(require("rls.classes").failures()) do
+      assert.is_string(failure.fix, class)
+      assert.is_true(type(failure.explain) == "string" and #failure.explain > 60, class)
+    end
+  end)
+
+  it("answers a class that does not exist with the nearest and exit 2", function()
+    local r = run { "explain", "rls_mising" }
+    assert.are.equal(2, r.code)
+    has(r.stderr, 'has a class "rls_mising"', 'did you mean "rls_missing"?')
+    assert.are.equal(2, run({ "explain", "a", "b" }).code)
+  end)
+end)
