@@ -11,7 +11,7 @@ local http_server = require "support.http_server"
 local json = require "engine.json"
 
 -- Seconds an audit may take; a sanitizer makes it several times slower.
-local PATIENCE = support.build:find "asan" and "6" or "2"
+local PATIENCE = support.build:find "asan" and "8" or "3"
 
 local quote = support.quote
 local AS_ROOT = io.popen("id -u"):read "n" == 0
@@ -149,7 +149,7 @@ local function world(user, server)
   w.config = support.write(dir .. "/gate-engine.conf.lua", ([[
 return {
   platform = "embedded",
-  limits = { memory_mb = 64, cpu_s = 2, wall_s = 8 },
+  limits = { memory_mb = 64, cpu_s = 2, wall_s = 20 },
   endpoints = { svc = { url = "http://%s" } },
   artifacts = { kind = "local", path = "%s/store" },
   commands = {

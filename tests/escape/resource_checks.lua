@@ -1,4 +1,4 @@
 -- What: thirty thousand checks
--- Gate: ERROR event_flood|gate_cpu
+-- Gate: ERROR event_flood|gate_cpu|gate_timeout
 -- Audit: -
 for i = 1, 30000 do ctx:check("check " .. i, function() end) end
