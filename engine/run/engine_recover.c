@@ -248,8 +248,7 @@ static int book_verdict(book *b, const char *check, const json_t *verdict, const
     return rc;
 }
 
-/* *peak: the most memory one of the runs used. */
-static int audit_plans(engine_run_state *s, json_t *plans, book *b, broker *br, json_int_t *peak, err *e) {
+static int audit_plans(engine_run_state *s, json_t *plans, book *b, broker *br, err *e) {
     size_t i;
     json_t *plan;
     json_array_foreach(plans, i, plan) {
@@ -267,8 +266,6 @@ static int audit_plans(engine_run_state *s, json_t *plans, book *b, broker *br, 
                               ? base + 1
                               : json_string_value(json_object_get(s->r->head, "name")),
                           verdict, &failed, e);
-        json_int_t used = json_integer_value(json_object_get(verdict, "memory_peak"));
-        *peak = used > *peak ? used : *peak;
         json_decref(verdict);
         if (rc != 0) {
             return -1;
@@ -295,18 +292,19 @@ static int run_audit(engine_run_state *s, err *e) {
     broker_options o = {.audits = s->target.audits,
                         .audit_program = s->audit_program,
                         .audit_helpers = s->target.helpers,
-                        .audit_memory = (size_t)engine_limit(s->r, "memory_mb", 256) << 20,
-                        .audit_wall_s = s->r->timeout_s > 0 ? s->r->timeout_s : engine_limit(s->r, "cpu_s", 60)};
-    json_int_t peak = 0;
+                        .audit_memory = (uint64_t)engine_limit(s->r, NULL, "memory_mb", 256) << 20,
+                        .audit_wall_s = s->r->timeout_s > 0 ? s->r->timeout_s : engine_limit(s->r, NULL, "cpu_s", 60)};
     book *b = book_new(&bo);
     int rc = collect_plans(s->r->plan_path, plans, e);
     rc = rc == 0 ? target_add_audit(&s->target, first_path(s), e) : rc;
+    /* --timeout, given for this run alone, is stronger than the configuration's. */
+    rc = rc == 0 && s->r->timeout_s <= 0 ? engine_limit_audits(s->r, s->target.audits, e) : rc;
     broker *br = rc == 0 ? broker_new(&o) : NULL;
-    rc = rc == 0 && b != NULL && br != NULL ? audit_plans(s, plans, b, br, &peak, e) : -1;
+    rc = rc == 0 && b != NULL && br != NULL ? audit_plans(s, plans, b, br, e) : -1;
     json_t *done = json_pack("{s:s}", "t", "done");
     rc = rc == 0 ? book_event(b, done, e) : rc;
     json_decref(done);
-    json_t *closed = rc == 0 ? book_close(b, clock_ms_exact() - s->started, NULL) : NULL;
+    json_t *closed = rc == 0 ? book_close(b, clock_ms_exact() - s->started, broker_budgets(br)) : NULL;
     if (rc == 0) {
         rc = closed != NULL ? report_set_gate(s->report, 0, closed) : err_set(e, "out_of_memory", "out of memory");
     }

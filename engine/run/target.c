@@ -199,9 +199,9 @@ static json_t *load_audit(const char *path, size_t id, err *why) {
             err_fix(why,
                     "plan.history is not available in this version; remove needs.history, or judge one week alone");
         } else {
-            entry = json_pack("{s:I, s:O, s:s, s:O, s:O?}", "id", (json_int_t)id, "name", json_object_get(head, "name"),
-                              "path", path, "source", json_object_get(raw, "source"), "pack",
-                              json_object_get(head, "pack"));
+            entry = json_pack("{s:I, s:O, s:O, s:s, s:O, s:O?}", "id", (json_int_t)id, "script",
+                              json_object_get(head, "id"), "name", json_object_get(head, "name"), "path", path,
+                              "source", json_object_get(raw, "source"), "pack", json_object_get(head, "pack"));
         }
     }
     json_decref(head);

@@ -241,6 +241,12 @@ local function describe_role(who, user)
           local gate = assert(seen.gates[1], r.stdout .. r.stderr)
           assert.is_true(agrees(way.audit, gate.status, classes_of(gate)), "expected " .. way.audit .. ", found " .. shown(gate))
           assert.equal(({ PASS = 0, FAIL = 1, ERROR = 3 })[gate.status], r.code)
+          local limits = 0
+          for name, limit in pairs(gate.limits) do
+            assert.is_true(type(limit.limit) == "number" and limit.limit > 0, name .. " has no limit")
+            limits = limits + 1
+          end
+          assert.is_true(limits >= 3, "no table of limits")
           assert_clean(r.stdout)
           assert_clean(r.stderr)
         end)
@@ -265,4 +271,26 @@ describe("a hostile script", function()
   else
     describe_role("a plain user", {})
   end
+
+  it("has the limits that the configuration gives to it alone", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/conf.lua", [[return { platform = "embedded", limits = { memory_mb = 128, scripts = {
+      small = { memory_mb = 8, wall_s = 7, cpu_s = 5 }, judge = { memory_mb = 16, cpu_s = 3 } } } }]])
+    for _, id in ipairs { "small", "usual" } do
+      support.write(dir .. "/" .. id .. ".lua", (HONEST:format(id, id, "")))
+    end
+    support.write(dir .. "/judge.lua", AUDIT:format("judge", "report:violation('x')"))
+    local function limits_of(argv)
+      local r = support.run { argv = { "run", table.unpack(argv) }, cwd = dir }
+      local report = json.decode(assert(support.read(dir .. "/r.json"), r.stderr))
+      return report.gates[1].limits
+    end
+    local small = limits_of { "small.lua", "--config", "conf.lua", "--report", "json=r.json" }
+    assert.same({ 8 << 20, 7000, 5000 }, { small.memory_bytes.limit, small.wall_ms.limit // 1, small.cpu_ms.limit // 1 })
+    local usual = limits_of { "usual.lua", "--config", "conf.lua", "--report", "json=r.json" }
+    assert.same({ 128 << 20, 300000, 60000 }, { usual.memory_bytes.limit, usual.wall_ms.limit // 1, usual.cpu_ms.limit // 1 })
+    support.write(dir .. "/audit-plan.json", support.must_read "tests/fixtures/escape/audit-plan.json")
+    local judge = limits_of { "judge.lua", "--plan", "audit-plan.json", "--config", "conf.lua", "--report", "json=r.json" }
+    assert.same({ 16 << 20, 3000 }, { judge["judge.lua memory_bytes"].limit // 1, judge["judge.lua wall_ms"].limit // 1 })
+  end)
 end)
