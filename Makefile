@@ -152,10 +152,11 @@ $(BUILD)/tests/solvers/%: tests/solvers/%.c Makefile
 	@echo '  LINK  $@'
 	$(Q)$(CC) -D_GNU_SOURCE -std=c17 -O1 -g $(WARN) -o $@ $< -ljansson -pthread
 
-# A fuzz target links everything but the programs' main functions, as a C test does, and the roster solver's reader besides.
+# A fuzz target links everything but the programs' main functions, as a C test does, and the roster solver's reader and the database
+# binding besides.
 FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c) \
-                 $(filter-out engine/solvers/roster/main.c,$(ROSTER_SRC)))
+                 $(filter-out engine/solvers/roster/main.c,$(ROSTER_SRC)) $(wildcard engine/bind/db*.c))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lpq -lcurl -lcrypto -lseccomp
@@ -217,6 +218,7 @@ fuzz: deps-fuzz
 	@$(MAKE) all
 	@$(MAKE) fuzz-run BUILD=build-fuzz CC=clang WARN=-w SANITIZE=fuzzer-no-link,address,undefined SECONDS=$(SECONDS)
 	@LUA_PATH='stdlib/?.lua;;' LUA_CPATH='$(BUILD)/modules/?.so;;' lua5.4 tests/fuzz/forecast.lua
+	@LUA_PATH='stdlib/?.lua;;' LUA_CPATH='$(BUILD)/modules/?.so;;' lua5.4 tests/fuzz/matrix.lua
 fuzz-run: $(addprefix $(BUILD)/fuzz/,$(FUZZ_NAMES))
 	@mkdir -p $(BUILD)/crashes
 	@for name in $(FUZZ_NAMES); do \

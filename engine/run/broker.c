@@ -22,12 +22,18 @@ struct broker {
     broker_options o;
     job *jobs; /* list */
     size_t n;
+    json_t *budgets; /* owned */
 };
 
 broker *broker_new(const broker_options *o) {
     broker *b = calloc(1, sizeof *b);
     if (b != NULL) {
         b->o = *o;
+        b->budgets = json_object();
+    }
+    if (b != NULL && b->budgets == NULL) {
+        free(b);
+        return NULL;
     }
     return b;
 }
@@ -41,7 +47,36 @@ void broker_free(broker *b) {
         b->jobs = j->next;
         job_free(j);
     }
+    json_decref(b->budgets);
     free(b);
+}
+
+json_t *broker_budgets(const broker *b) {
+    return json_incref(b->budgets);
+}
+
+/* Of an audit that ran several times the most of each is kept. */
+static void note_budget(broker *b, const char *name, const char *what, double peak, double limit) {
+    buf key = BUF_INIT;
+    buf_printf(&key, "%s %s", name, what);
+    const json_t *before = json_object_get(json_object_get(b->budgets, buf_str(&key)), "peak");
+    if (before == NULL || json_number_value(before) < peak) {
+        (void)json_object_set_new(b->budgets, buf_str(&key), json_pack("{s:f, s:f}", "peak", peak, "limit", limit));
+    }
+    buf_free(&key);
+}
+
+static void note_audit(broker *b, const job *j, const json_t *verdict) {
+    if (j->kind != JOB_AUDIT) {
+        return;
+    }
+    double cpu = (double)(j->usage.ru_utime.tv_sec + j->usage.ru_stime.tv_sec) * 1e3 +
+                 (double)(j->usage.ru_utime.tv_usec + j->usage.ru_stime.tv_usec) / 1e3;
+    const char *slash = strrchr(j->name, '/');
+    const char *name = slash != NULL ? slash + 1 : j->name;
+    note_budget(b, name, "memory_bytes", json_number_value(json_object_get(verdict, "memory_peak")), (double)j->memory);
+    note_budget(b, name, "wall_ms", (double)(clock_ms() - j->started), j->wall_s * 1e3);
+    note_budget(b, name, "cpu_ms", cpu, (double)j->cpu_s * 1e3);
 }
 
 static void reply_error(buf *out, json_int_t id, const err *why) {
@@ -98,10 +133,12 @@ static job *start_audit(broker *b, size_t index, const buf *plan, err *e) {
         err_from_json(e, broken, "audit_unreadable", "the audit could not be read");
         return NULL;
     }
+    const json_t *memory = json_object_get(audit, "memory_bytes");
+    const json_t *wall = json_object_get(audit, "wall_s");
     job_audit_options o = {.program = b->o.audit_program,
                            .helpers = b->o.audit_helpers,
-                           .memory = b->o.audit_memory,
-                           .wall_s = b->o.audit_wall_s};
+                           .memory = memory != NULL ? (uint64_t)json_integer_value(memory) : b->o.audit_memory,
+                           .wall_s = wall != NULL ? json_number_value(wall) : b->o.audit_wall_s};
     return job_audit(audit, &o, plan, e);
 }
 
@@ -184,6 +221,7 @@ void broker_step(broker *b, buf *out) {
         err why;
         buf payload = BUF_INIT;
         json_t *answer = job_answer(j, &payload, &why);
+        note_audit(b, j, answer);
         if (answer == NULL) {
             reply_error(out, j->id, &why);
         } else if (json_object_set_new(answer, "id", json_integer(j->id)) != 0 ||
@@ -221,6 +259,7 @@ json_t *broker_audit_now(broker *b, size_t index, const buf *plan, err *e) {
     }
     buf payload = BUF_INIT;
     json_t *answer = job_answer(j, &payload, e);
+    note_audit(b, j, answer);
     buf_free(&payload);
     return answer;
 }

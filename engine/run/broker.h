@@ -29,7 +29,7 @@ typedef struct broker_options {
     const json_t *hosts;  /* [names] that may be resolved */
     const char *audit_program;
     const json_t *audit_helpers; /* {"roster": source} */
-    uint64_t audit_memory;       /* bytes */
+    uint64_t audit_memory;       /* bytes; an audit's own "memory_bytes" and "wall_s" are stronger */
     double audit_wall_s;
 } broker_options;
 
@@ -45,6 +45,8 @@ int broker_request(broker *b, const json_t *request, const buf *payload, buf *ou
 size_t broker_poll(broker *b, struct pollfd *p, size_t max);
 /* Monotonic ms of the next deadline, or INT64_MAX. */
 int64_t broker_deadline(const broker *b);
+/* What the audits that ran used of what they had: {"FILE.lua memory_bytes": {"peak", "limit"}, …}, a new reference. */
+json_t *broker_budgets(const broker *b);
 /* Does what can be done now; replies are appended to `out`. */
 void broker_step(broker *b, buf *out);
 /* Runs one audit outside of any gate and waits for it (for `run AUDIT --plan`). The verdict is a new reference; NULL

@@ -208,17 +208,17 @@ job *job_audit(const json_t *audit, const job_audit_options *o, const buf *plan,
         job_free(j);
         return NULL;
     }
+    j->memory = o->memory;
+    j->cpu_s = (uint64_t)o->wall_s + 2;
     char *argv[] = {(char *)o->program, NULL};
     char *env[] = {"LANG=C.UTF-8", NULL};
     /* Twice the Lua cap: the plan is there as text and as tables, and the program itself needs some. */
-    child_spec spec = {.stdin_fd = p.in[0],
-                       .stdout_fd = p.out[1],
-                       .stderr_fd = p.er[1],
-                       .keep_fd = -1,
-                       .limits = {.address_space = 2 * o->memory + (128u << 20),
-                                  .cpu_s = (uint64_t)o->wall_s + 2,
-                                  .file_size = 0,
-                                  .files = 16}};
+    child_spec spec = {
+        .stdin_fd = p.in[0],
+        .stdout_fd = p.out[1],
+        .stderr_fd = p.er[1],
+        .keep_fd = -1,
+        .limits = {.address_space = 2 * o->memory + (128u << 20), .cpu_s = j->cpu_s, .file_size = 0, .files = 16}};
     /* Without address randomisation (where the kernel lets us) the same audit has the same addresses, by which tables
      * lay out keys that are tables. What an audit can do with a known address is to forge its own verdict. */
     const child_perturb same_addresses = {.no_aslr = true, .cpu = -1};
@@ -321,7 +321,7 @@ bool job_step(job *j, size_t room) {
             return false;
         }
     }
-    j->status = child_reap(&j->c, NULL);
+    j->status = child_reap(&j->c, &j->usage);
     j->too_large = !read_some(&j->out, &j->output) || j->too_large;
     read_errors(j);
     fs_close(&j->in);

@@ -24,8 +24,10 @@ typedef struct job {
     double wall_s;
     bool timed_out, too_large, ended;
     int status;
-    char *name;      /* of the command or host, for messages */
-    json_t *applied; /* perturbations: {"applied": {}, "not_applied": {}} */
+    struct rusage usage;
+    uint64_t memory, cpu_s; /* of an audit: its limits */
+    char *name;             /* of the command or host, for messages */
+    json_t *applied;        /* perturbations: {"applied": {}, "not_applied": {}} */
 } job;
 
 typedef struct job_audit_options {

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -81,7 +82,18 @@ static int dispatch(int argc, char **argv) {
     return verb->main(verb, argc - 1, argv + 1);
 }
 
+/* Libraries would write the keys of TLS connections to a file, load code of somebody's choice, or take one host for
+ * another. Nothing of that is part of a run's configuration. */
+static void forget_variables(void) {
+    static const char *const NAMES[] = {"SSLKEYLOGFILE", "OPENSSL_ENGINES", "OPENSSL_MODULES", "GCONV_PATH",
+                                        "LOCPATH",       "NLSPATH",         "HOSTALIASES",     NULL};
+    for (size_t i = 0; NAMES[i] != NULL; i++) {
+        unsetenv(NAMES[i]);
+    }
+}
+
 int cli_main(int argc, char **argv) {
+    forget_variables();
     /* A reader that went away is an error of a write, told by its exit code, and no silent death. */
     signal(SIGPIPE, SIG_IGN);
     config_secrets_env();

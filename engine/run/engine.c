@@ -19,9 +19,25 @@
 
 /* --- one worker per gate --- */
 
-double engine_limit(const run_request *r, const char *key, double fallback) {
-    const json_t *v = json_object_get(json_object_get(r->cfg->doc, "limits"), key);
+double engine_limit(const run_request *r, const char *id, const char *key, double fallback) {
+    const json_t *all = json_object_get(r->cfg->doc, "limits");
+    const json_t *own = id != NULL ? json_object_get(json_object_get(json_object_get(all, "scripts"), id), key) : NULL;
+    const json_t *v = own != NULL ? own : json_object_get(all, key);
     return json_is_number(v) && json_number_value(v) > 0 ? json_number_value(v) : fallback;
+}
+
+int engine_limit_audits(const run_request *r, json_t *audits, err *e) {
+    size_t i;
+    json_t *audit;
+    json_array_foreach(audits, i, audit) {
+        const char *id = json_string_value(json_object_get(audit, "script"));
+        double memory = engine_limit(r, id, "memory_mb", 256);
+        if (json_object_set_new(audit, "memory_bytes", json_integer((json_int_t)memory << 20)) != 0 ||
+            json_object_set_new(audit, "wall_s", json_real(engine_limit(r, id, "cpu_s", 60))) != 0) {
+            return err_set(e, "out_of_memory", "out of memory");
+        }
+    }
+    return 0;
 }
 
 void engine_task_free(engine_task *t) {
@@ -56,11 +72,12 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
         engine_task_free(t);
         return err_set(e, "out_of_memory", "out of memory");
     }
-    size_t memory = (size_t)engine_limit(r, "memory_mb", 256) << 20;
+    const char *id = json_string_value(json_object_get(t->head, "id"));
+    size_t memory = (size_t)engine_limit(r, id, "memory_mb", 256) << 20;
     bool audits = json_is_true(json_object_get(json_object_get(t->head, "needs"), "audits"));
-    t->pool.id = json_string_value(json_object_get(t->head, "id"));
-    t->pool.wall_s = r->timeout_s > 0 ? r->timeout_s : engine_limit(r, "wall_s", 300);
-    t->pool.cpu_s = (uint64_t)engine_limit(r, "cpu_s", 60);
+    t->pool.id = id;
+    t->pool.wall_s = r->timeout_s > 0 ? r->timeout_s : engine_limit(r, id, "wall_s", 300);
+    t->pool.cpu_s = (uint64_t)engine_limit(r, id, "cpu_s", 60);
     t->pool.alone = json_is_false(json_object_get(t->head, "parallel"));
     t->pool.worker = (worker_setup){.job = t->job,
                                     .script = script,
@@ -75,8 +92,8 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
                                       .hosts = s->target.hosts,
                                       .audit_program = s->audit_program,
                                       .audit_helpers = s->target.helpers,
-                                      .audit_memory = memory,
-                                      .audit_wall_s = engine_limit(r, "cpu_s", 60)};
+                                      .audit_memory = (uint64_t)engine_limit(r, NULL, "memory_mb", 256) << 20,
+                                      .audit_wall_s = engine_limit(r, NULL, "cpu_s", 60)};
     return 0;
 }
 
@@ -231,7 +248,7 @@ static int collect_audits(engine_run_state *s, err *e) {
             }
         }
     }
-    return 0;
+    return engine_limit_audits(s->r, s->target.audits, e);
 }
 
 /* --- the gates --- */

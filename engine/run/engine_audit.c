@@ -189,8 +189,7 @@ static void too_few(const engine_run_state *s, bool alone, const json_t *entry, 
     err_fix(failed, "give a directory with the earlier weeks' plans, or a plan that holds them as history");
 }
 
-/* *peak: the most memory one of the runs used. */
-static int audit_plans(engine_run_state *s, json_t *plans, book *b, broker *br, json_int_t *peak, err *e) {
+static int audit_plans(engine_run_state *s, json_t *plans, book *b, broker *br, err *e) {
     size_t wanted = (size_t)json_integer_value(json_object_get(json_object_get(s->r->head, "needs"), "history"));
     if (wanted > 0 && parse_plans(plans) != 0) {
         return err_set(e, "out_of_memory", "out of memory");
@@ -217,8 +216,6 @@ static int audit_plans(engine_run_state *s, json_t *plans, book *b, broker *br, 
         json_t *verdict = have == (int)wanted ? broker_audit_now(br, 0, &payload, &failed) : NULL;
         buf_free(&payload);
         int rc = have < 0 ? -1 : skipped ? 0 : book_verdict(b, name, verdict, &failed, e);
-        json_int_t used = json_integer_value(json_object_get(verdict, "memory_peak"));
-        *peak = used > *peak ? used : *peak;
         json_decref(verdict);
         if (rc != 0) {
             return -1;
@@ -245,29 +242,20 @@ static int run_audit(engine_run_state *s, err *e) {
     broker_options o = {.audits = s->target.audits,
                         .audit_program = s->audit_program,
                         .audit_helpers = s->target.helpers,
-                        .audit_memory = (size_t)engine_limit(s->r, "memory_mb", 256) << 20,
-                        .audit_wall_s = s->r->timeout_s > 0 ? s->r->timeout_s : engine_limit(s->r, "cpu_s", 60)};
-    json_int_t peak = 0;
+                        .audit_memory = (uint64_t)engine_limit(s->r, NULL, "memory_mb", 256) << 20,
+                        .audit_wall_s = s->r->timeout_s > 0 ? s->r->timeout_s : engine_limit(s->r, NULL, "cpu_s", 60)};
     book *b = book_new(&bo);
     int rc = collect_plans(s->r->plan_path, plans, e);
-    rc =
-        rc == 0
-            ? target_add_audit(
-                  &s->target,
-                  json_string_value(json_object_get(json_object_get(json_array_get(s->r->gates, 0), "raw"), "path")), e)
-            : rc;
+    const json_t *raw = json_object_get(json_array_get(s->r->gates, 0), "raw");
+    rc = rc == 0 ? target_add_audit(&s->target, json_string_value(json_object_get(raw, "path")), e) : rc;
+    /* --timeout, given for this run alone, is stronger than the configuration's. */
+    rc = rc == 0 && s->r->timeout_s <= 0 ? engine_limit_audits(s->r, s->target.audits, e) : rc;
     broker *br = rc == 0 ? broker_new(&o) : NULL;
-    rc = rc == 0 && b != NULL && br != NULL ? audit_plans(s, plans, b, br, &peak, e) : -1;
+    rc = rc == 0 && b != NULL && br != NULL ? audit_plans(s, plans, b, br, e) : -1;
     json_t *done = json_pack("{s:s}", "t", "done");
     rc = rc == 0 ? book_event(b, done, e) : rc;
     json_decref(done);
-    json_t *limits =
-        json_pack("{s:{s:I, s:I}, s:{s:f, s:f}}", "memory_bytes", "peak", peak, "limit", (json_int_t)o.audit_memory,
-                  "wall_ms", "peak", clock_ms_exact() - s->started, "limit", o.audit_wall_s * 1000);
-    json_t *closed = rc == 0 ? book_close(b, clock_ms_exact() - s->started, limits) : NULL;
-    if (rc != 0) {
-        json_decref(limits);
-    }
+    json_t *closed = rc == 0 ? book_close(b, clock_ms_exact() - s->started, broker_budgets(br)) : NULL;
     if (rc == 0) {
         rc = closed != NULL ? report_set_gate(s->report, 0, closed) : err_set(e, "out_of_memory", "out of memory");
     }

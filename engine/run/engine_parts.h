@@ -63,7 +63,10 @@ int engine_recover(const run_request *r);
 int engine_audit(const run_request *r);
 int engine_operation(const run_request *r);
 
-/* limits.KEY of the configuration, else the fallback: the schema refuses 0 and less. */
-double engine_limit(const run_request *r, const char *key, double fallback);
+/* limits.scripts.ID.KEY of the configuration, else limits.KEY, else the fallback: the schema refuses 0 and less. `id`
+ * may be NULL. */
+double engine_limit(const run_request *r, const char *id, const char *key, double fallback);
+/* Gives each audit of the run its own limits, as the broker reads them. 0 / -1 with *e. */
+int engine_limit_audits(const run_request *r, json_t *audits, err *e);
 
 #endif

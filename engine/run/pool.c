@@ -270,6 +270,9 @@ static void finish(pool *p, slot *s) {
     t->duration_ms = clock_ms_exact() - s->started;
     t->finished = !t->interrupted;
     t->limits = limits_of(s, &usage, t->duration_ms);
+    json_t *audits = broker_budgets(s->broker);
+    (void)json_object_update(t->limits, audits);
+    json_decref(audits);
     explain_end(s, status);
     fs_close(&s->channel);
     fs_close(&s->printed);

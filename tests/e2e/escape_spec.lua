@@ -10,8 +10,8 @@ local support = require "support"
 local http_server = require "support.http_server"
 local json = require "engine.json"
 
--- Seconds an audit may take; a sanitizer makes it several times slower.
-local PATIENCE = support.build:find "asan" and "8" or "3"
+-- Seconds for scripts that are expected to be ended for their time. All others get so many that no load of the machine ends them.
+local GATE_ENDS_S, AUDIT_ENDS_S, LONG_S = 8, 2, 60
 
 local quote = support.quote
 local AS_ROOT = io.popen("id -u"):read "n" == 0
@@ -137,6 +137,15 @@ local function assert_nothing_left(state)
   assert.is_nil(support.read "/tmp/gate-engine-escape")
 end
 
+--- The entries of limits.scripts for gates that nothing but their time ends.
+local function short_lived()
+  local out = {}
+  for _, way in ipairs(WAYS) do
+    if way.gate:find("gate_timeout", 1, true) then out[#out + 1] = ("%s = { wall_s = %d }"):format(way.name, GATE_ENDS_S) end
+  end
+  return table.concat(out, ", ")
+end
+
 --- A user's world: directories, configuration and suite.
 local function world(user, server)
   local dir = support.tmpdir()
@@ -149,14 +158,14 @@ local function world(user, server)
   w.config = support.write(dir .. "/gate-engine.conf.lua", ([[
 return {
   platform = "embedded",
-  limits = { memory_mb = 64, cpu_s = 2, wall_s = 20 },
+  limits = { memory_mb = 64, cpu_s = 2, wall_s = %d, scripts = { %s } },
   endpoints = { svc = { url = "http://%s" } },
   artifacts = { kind = "local", path = "%s/store" },
   commands = {
     endless = { argv = { "/usr/bin/yes" }, wall_s = 4 }, echo = { argv = { "/bin/echo" } }, environment = { argv = { "/usr/bin/env" } },
     sleeper = { argv = { "/bin/sh", "-c", "sleep 86400 & sleep 86400" }, wall_s = 1 },
   },
-}]]):format(target, dir))
+}]]):format(LONG_S, short_lived(), target, dir))
   local members = {}
   local function member(id, text)
     support.write(dir .. "/gates/" .. id .. ".lua", text)
@@ -298,11 +307,18 @@ local function describe_role(who, user)
       if way.audit ~= "-" then
         it(("an audit is contained: %s (%s)"):format(way.what, way.name), function()
           local file = support.write(w.dir .. "/audits/" .. way.name .. ".lua", AUDIT:format(way.name, way.text))
-          local r, seen = run(w, { file, "--plan", w.plan, "--timeout", PATIENCE, "--config", w.config })
+          local seconds = way.audit:find("audit_timeout", 1, true) and AUDIT_ENDS_S or LONG_S
+          local r, seen = run(w, { file, "--plan", w.plan, "--timeout", tostring(seconds), "--config", w.config })
           assert(seen, r.stderr)
           local gate = assert(seen.gates[1], r.stdout .. r.stderr)
           assert.is_true(agrees(way.audit, gate.status, classes_of(gate)), "expected " .. way.audit .. ", found " .. shown(gate))
           assert.equal(({ PASS = 0, FAIL = 1, ERROR = 3 })[gate.status], r.code)
+          local limits = 0
+          for name, limit in pairs(gate.limits) do
+            assert.is_true(type(limit.limit) == "number" and limit.limit > 0, name .. " has no limit")
+            limits = limits + 1
+          end
+          assert.is_true(limits >= 3, "no table of limits")
           assert_clean(r.stdout)
           assert_clean(r.stderr)
         end)
@@ -327,4 +343,26 @@ describe("a hostile script", function()
   else
     describe_role("a plain user", {})
   end
+
+  it("has the limits that the configuration gives to it alone", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/conf.lua", [[return { platform = "embedded", limits = { memory_mb = 128, scripts = {
+      small = { memory_mb = 8, wall_s = 7, cpu_s = 5 }, judge = { memory_mb = 16, cpu_s = 3 } } } }]])
+    for _, id in ipairs { "small", "usual" } do
+      support.write(dir .. "/" .. id .. ".lua", (HONEST:format(id, id, "")))
+    end
+    support.write(dir .. "/judge.lua", AUDIT:format("judge", "report:violation('x')"))
+    local function limits_of(argv)
+      local r = support.run { argv = { "run", table.unpack(argv) }, cwd = dir }
+      local report = json.decode(assert(support.read(dir .. "/r.json"), r.stderr))
+      return report.gates[1].limits
+    end
+    local small = limits_of { "small.lua", "--config", "conf.lua", "--report", "json=r.json" }
+    assert.same({ 8 << 20, 7000, 5000 }, { small.memory_bytes.limit, small.wall_ms.limit // 1, small.cpu_ms.limit // 1 })
+    local usual = limits_of { "usual.lua", "--config", "conf.lua", "--report", "json=r.json" }
+    assert.same({ 128 << 20, 300000, 60000 }, { usual.memory_bytes.limit, usual.wall_ms.limit // 1, usual.cpu_ms.limit // 1 })
+    support.write(dir .. "/audit-plan.json", support.must_read "tests/fixtures/escape/audit-plan.json")
+    local judge = limits_of { "judge.lua", "--plan", "audit-plan.json", "--config", "conf.lua", "--report", "json=r.json" }
+    assert.same({ 16 << 20, 3000 }, { judge["judge.lua memory_bytes"].limit // 1, judge["judge.lua wall_ms"].limit // 1 })
+  end)
 end)

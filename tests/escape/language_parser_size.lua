@@ -1,6 +1,6 @@
 -- What: a source of forty megabytes with half a million constants
--- Gate: ERROR script_memory|gate_cpu|gate_timeout
--- Audit: ERROR script_memory|audit_timeout
+-- Gate: ERROR script_memory
+-- Audit: ERROR script_memory
 local parts = {}
 for i = 1, 500000 do parts[i] = ("%d.5"):format(i) end
 local text = "return {" .. table.concat(parts, ",") .. "}"

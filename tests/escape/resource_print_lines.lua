@@ -1,4 +1,4 @@
 -- What: empty lines printed without end
--- Gate: ERROR print_flood|gate_cpu|gate_timeout
+-- Gate: ERROR print_flood
 -- Audit: ERROR audit_timeout
 while true do print() end

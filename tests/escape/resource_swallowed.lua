@@ -1,5 +1,5 @@
 -- What: every refusal of memory swallowed, again and again
--- Gate: ERROR gate_cpu|script_memory|gate_timeout
+-- Gate: ERROR gate_cpu|script_memory
 -- Audit: ERROR audit_timeout|script_memory
 local keep = {}
 while true do
