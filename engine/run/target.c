@@ -402,10 +402,10 @@ static json_t *job_audits(const target *t, const json_t *needs) {
     size_t i;
     json_t *audit;
     json_array_foreach(t->audits, i, audit) {
-        json_array_append_new(out, json_pack("{s:O, s:O, s:O, s:O?, s:O?}", "id", json_object_get(audit, "id"), "name",
-                                             json_object_get(audit, "name"), "path", json_object_get(audit, "path"),
-                                             "pack", json_object_get(audit, "pack"), "history",
-                                             json_object_get(audit, "history")));
+        json_array_append_new(out,
+                              json_pack("{s:O, s:O, s:O, s:O?, s:O?}", "id", json_object_get(audit, "id"), "name",
+                                        json_object_get(audit, "name"), "path", json_object_get(audit, "path"), "pack",
+                                        json_object_get(audit, "pack"), "history", json_object_get(audit, "history")));
     }
     return out;
 }
