@@ -27,6 +27,8 @@ const cli_flag CLI_FLAGS[] = {
     {"verbose", NULL, false, RUNS, "show every check"},
     {"trace", NULL, false, RUNS, "show each query, request, store call and command, with its time"},
     {"report", "FORMAT=FILE", true, RUNS, "write a report: json or junit; \"-\" is standard output"},
+    {"baseline", "FILE", false, VERB_RUN,
+     "an earlier JSON report: only findings that are not in it fail; never approves"},
     {"strict", NULL, false, RUNS, "advisories fail the run"},
     {"jobs", "N", false, RUNS, "gates that run side by side; default: one per processor"},
     {"timeout", "SECONDS", false, RUNS, "most a gate may take; default: limits.wall_s of the configuration, 300"},

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "prim/ring.h"
+#include "run/baseline.h"
 #include "run/child.h"
 #include "run/cli.h"
 #include "run/cli_parts.h"
@@ -50,6 +51,7 @@ static void job_free(job *j) {
     free(j->r.tenant);
     free(j->r.stdlib_dir);
     free(j->r.plan_path);
+    json_decref(j->r.baseline);
     free(j->r.stamp);
     json_decref(j->r.only);
     json_decref(j->r.gates);
@@ -305,6 +307,15 @@ static int set_plan(job *j, err *e) {
     return 0;
 }
 
+static int set_baseline(job *j, err *e) {
+    const char *path = cli_text(&j->words, "baseline");
+    if (path == NULL) {
+        return 0;
+    }
+    j->r.baseline = baseline_read(path, e);
+    return j->r.baseline != NULL ? 0 : -1;
+}
+
 /* Flags that have no meaning for this kind of script would be ignored silently: they are refused. */
 static int check_kind(const job *j, err *e) {
     bool audit = is_kind(&j->main, "audit"), operation = is_kind(&j->main, "operation");
@@ -328,8 +339,11 @@ static int check_kind(const job *j, err *e) {
         return usage(e, "leave it away: gates change nothing", "--dry-run belongs to operations, and %s is none",
                      label);
     }
-    if ((operation || audit) && cli_given(&j->words, "only")) {
-        return usage(e, "leave it away", "--only belongs to gates, and %s is none", label);
+    static const char *const OF_GATES[] = {"only", "baseline"};
+    for (size_t i = 0; i < 2 && (operation || audit); i++) {
+        if (cli_given(&j->words, OF_GATES[i])) {
+            return usage(e, "leave it away", "--%s belongs to gates, and %s is none", OF_GATES[i], label);
+        }
     }
     if (cli_given(&j->words, "apply") && cli_given(&j->words, "dry-run")) {
         return usage(e, "give one of them", "--apply and --dry-run contradict each other");
@@ -357,7 +371,7 @@ static int read_flags(job *j, int argc, char **argv, err *e) {
     j->r.apply = cli_given(&j->words, "apply");
     j->r.repeat = 1;
     if (set_reports(j, e) != 0 || set_tenant(j, e) != 0 || set_numbers(j, e) != 0 || set_only(j, e) != 0 ||
-        set_plan(j, e) != 0) {
+        set_plan(j, e) != 0 || set_baseline(j, e) != 0) {
         return -1;
     }
     return check_kind(j, e);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/paths.h"
 #include "base/text.h"
+#include "run/baseline.h"
 #include "run/cli.h"
 #include "run/engine_parts.h"
 #include "run/integrity.h"
@@ -272,6 +273,10 @@ int engine_tasks(engine_run_state *s, const char *mode, err *e) {
         json_t *limits = pool[i].limits;
         s->tasks[i].pool.limits = NULL;
         json_t *closed = book_close(pool[i].book, pool[i].duration_ms, limits);
+        if (closed != NULL && s->r->baseline != NULL && baseline_apply(s->r->baseline, closed) != 0) {
+            json_decref(closed);
+            closed = NULL;
+        }
         rc = closed != NULL ? report_set_gate(s->report, i, closed) : err_set(e, "out_of_memory", "out of memory");
     }
     free(pool);

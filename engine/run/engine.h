@@ -18,8 +18,9 @@ typedef struct run_request {
                     * audit. options: every option of the head that has a value; a path or audit option is {"path":
                     * absolute, "access"}, or a list of those with multiple */
     char *tenant;
-    json_t *only;    /* names of checks and groups, or NULL */
-    json_t *reports; /* [{"format", "file"}]; never NULL */
+    json_t *only;     /* names of checks and groups, or NULL */
+    json_t *baseline; /* known findings (baseline.h), or NULL */
+    json_t *reports;  /* [{"format", "file"}]; never NULL */
     bool verbose, trace, strict, dry_run, apply;
     int jobs;         /* gates side by side; 0 = as many as there are processors */
     double timeout_s; /* per gate; 0 = the configuration's */

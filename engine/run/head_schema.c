@@ -76,7 +76,9 @@ static const schema_spec failure[] = {
     {.key = "text", TEXT, .required = true, .doc = "what the finding says; %s stands for its arguments"},
     {.key = "fix", TEXT, .doc = "what to do about it"},
     {.key = "severity", .type = SCHEMA_ENUM, .choices = severities, .doc = "how much it matters"},
-    {.key = "explain", TEXT, .doc = "what it means, how it is exploited and how it is closed: gate-engine explain CLASS"},
+    {.key = "explain",
+     TEXT,
+     .doc = "what it means, how it is exploited and how it is closed: gate-engine explain CLASS"},
     END};
 static const schema_spec failure_item[] = {
     {.key = "failure", .type = SCHEMA_TABLE, .what = "a table with a text", .children = failure}, END};

@@ -210,6 +210,29 @@ static void put_facts(page *p, const json_t *facts) {
     }
 }
 
+/* What --baseline lets pass, and what of it is gone. */
+static void put_known(page *p, const json_t *gate) {
+    size_t i, shown = 0;
+    json_t *entry;
+    json_array_foreach(json_object_get(gate, "checks"), i, entry) {
+        const char *object = member(entry, "object");
+        if (same(member(entry, "baseline"), "known") && shown++ < OBJECTS_SHOWN) {
+            const char *failure = member(entry, "failure");
+            buf_printf(p->out, "     known: %s%s%s%s\n", failure != NULL ? failure : "?", object != NULL ? " [" : "",
+                       object != NULL ? object : "", object != NULL ? "]" : "");
+        }
+    }
+    if (shown > OBJECTS_SHOWN) {
+        buf_printf(p->out, "     and %zu more known in the report\n", shown - OBJECTS_SHOWN);
+    }
+    const json_t *gone = json_object_get(json_object_get(gate, "facts"), "baseline_gone");
+    json_array_foreach((json_t *)gone, i, entry) {
+        if (i < OBJECTS_SHOWN && json_is_string(entry)) {
+            buf_printf(p->out, "     gone since the baseline: %s\n", json_string_value(entry));
+        }
+    }
+}
+
 static void put_gate(page *p, const json_t *gate, bool alone) {
     const json_t *number = json_object_get(gate, "number");
     const json_t *checks = json_object_get(gate, "checks");
@@ -236,6 +259,7 @@ static void put_gate(page *p, const json_t *gate, bool alone) {
             put_field(p, "     ", "Recover", member(gate, "recover"));
         }
     }
+    put_known(p, gate);
     if (p->o->verbose) {
         size_t i;
         json_t *entry;

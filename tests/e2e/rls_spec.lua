@@ -201,6 +201,56 @@ describe("gate 1 on a kept platform", function()
     assert.truthy(result.stderr:find("isolation", 1, true), result.stderr)
   end)
 
+  describe("with a baseline", function()
+    local function report_file(...)
+      local file = support.tmpdir() .. "/report.json"
+      local result = engine("run", GATE, "--tenant", "acme", "--report", "json=" .. file, ...)
+      return file, result, json.decode((support.must_read(file)))
+    end
+
+    it("lets known findings pass and lists them, fails for a new one, tells what is gone, and never approves", function()
+      psql "grant truncate on public.tours_raw to app_user; alter table public.assignments no force row level security"
+      local base, first = report_file()
+      assert.equal(1, first.code)
+      local _, same, report = report_file("--baseline", base)
+      assert.equal(0, same.code, same.stdout .. same.stderr)
+      assert.truthy(same.stdout:find("✅ PASS - No new findings; 2 known of the baseline", 1, true), same.stdout)
+      assert.truthy(same.stdout:find("known: RLS is not forced on table public.assignments [public.assignments]", 1, true), same.stdout)
+      assert.is_true(report.partial)
+      assert.equal(2, report.gates[1].facts.baseline_known)
+      psql "grant trigger on public.tours_raw to app_user; revoke truncate on public.tours_raw from app_user"
+      local _, fresh = report_file("--baseline", base)
+      assert.equal(1, fresh.code, fresh.stdout)
+      assert.truthy(fresh.stdout:find("❌ FAIL - Cross-tenant leak detected: the application may attach triggers", 1, true), fresh.stdout)
+      assert.truthy(fresh.stdout:find("gone since the baseline: grant_truncate public.tours_raw", 1, true), fresh.stdout)
+      assert.is_nil(fresh.stdout:find("❌ FAIL - RLS is not forced", 1, true))
+    end)
+
+    it("knows no errors", function()
+      psql "create table public.odd (tenant_id uuid not null, x int check (x > 5 and x < 5) not null); grant select on public.odd to app_user"
+      psql "alter table public.odd enable row level security; alter table public.odd force row level security"
+      psql "create policy p on public.odd using (tenant_id::text = current_setting('app.current_tenant_id', true))"
+      local base, first = report_file()
+      assert.equal(3, first.code, first.stdout)
+      local _, again = report_file("--baseline", base)
+      assert.equal(3, again.code, again.stdout)
+    end)
+
+    it("answers a file that is no report with exit 2, and does not let a suite approve", function()
+      for _, text in ipairs { "", "{}", "[]", '{"schema":"gate-engine/report/2","gates":[]}' } do
+        local file = support.write(support.tmpdir() .. "/base.json", text)
+        local result = engine("run", GATE, "--tenant", "acme", "--baseline", file)
+        assert.equal(2, result.code)
+        assert.truthy(result.stderr:find("expected a report of schema gate-engine/report/1", 1, true), result.stderr)
+      end
+      assert.equal(2, engine("run", GATE, "--tenant", "acme", "--baseline", "/nowhere.json").code)
+      local base = report_file()
+      local suite = engine("run", "scripts/all.lua", "--tenant", "acme", "--baseline", base)
+      assert.equal(0, suite.code, suite.stdout .. suite.stderr)
+      assert.is_nil(suite.stdout:find("is approved", 1, true), suite.stdout)
+    end)
+  end)
+
   describe("finds a way around the policies:", function()
     local LEAK = { "cross_tenant_leak", "Cross-tenant leak detected" }
     local VIEW = { "view_owner_rights", "Cross-tenant leak detected: a view reads with its owner's rights" }
