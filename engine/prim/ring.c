@@ -189,6 +189,19 @@ static int add_narrow(scmp_filter_ctx f) {
     return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 }
 
+/* Of fcntl what concerns the descriptor itself: with F_SETOWN and F_SETSIG a file could be made to send any signal to
+ * any process (fcntl(2)). */
+static int add_fcntl(scmp_filter_ctx f) {
+    static const int COMMANDS[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL};
+    for (size_t i = 0; i < sizeof COMMANDS / sizeof COMMANDS[0]; i++) {
+        if (seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)COMMANDS[i])) !=
+            0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* Memory that is written and memory that is run stay apart for good: no code comes into being in an audit. */
 static int add_data_memory(scmp_filter_ctx f) {
     const struct scmp_arg_cmp not_executable = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
@@ -222,7 +235,7 @@ static int enter_seccomp(const ring_options *o, err *e) {
     if (rc == 0 && o->profile == RING_AUDIT) {
         rc = add_data_memory(f);
     } else if (rc == 0) {
-        rc = add(f, RING_CODE_CALLS) | add(f, RING_READ_CALLS) | add_unknown(f);
+        rc = add(f, RING_CODE_CALLS) | add(f, RING_READ_CALLS) | add_fcntl(f) | add_unknown(f);
     }
     if (rc == 0 && o->profile == RING_GATE) {
         rc = add(f, RING_WRITE_CALLS) | add_sockets(f);

@@ -52,11 +52,12 @@ static const char *const RING_CODE_CALLS[] = {"mmap", "mprotect", NULL};
 
 /* Looking up files beneath what Landlock allows, loading modules. */
 static const char *const RING_READ_CALLS[] = {
-    "open",      "openat",    "openat2",    "newfstatat", "stat",       "lstat",   "statx",
-    "access",    "faccessat", "faccessat2", "readlink",   "readlinkat", "getcwd",  "getdents64",
-    "pread64",   "preadv",    "fcntl",      "dup",        "dup2",       "dup3",    "getuid",
-    "geteuid",   "getgid",    "getegid",    "getppid",    "uname",      "sysinfo", "sched_getaffinity",
-    "getrlimit", "statfs",    "fstatfs",    "fadvise64",  NULL};
+    "open",      "openat",     "openat2",           "newfstatat", "stat",     "lstat",
+    "statx",     "access",     "faccessat",         "faccessat2", "readlink", "readlinkat",
+    "getcwd",    "getdents64", "pread64",           "preadv",     "dup",      "dup2",
+    "dup3",      "getuid",     "geteuid",           "getgid",     "getegid",  "getppid",
+    "uname",     "sysinfo",    "sched_getaffinity", "getrlimit",  "statfs",   "fstatfs",
+    "fadvise64", NULL};
 
 /* Writing files beneath what Landlock allows. */
 static const char *const RING_WRITE_CALLS[] = {"pwrite64",  "pwritev",   "mkdir",    "mkdirat", "rename",    "renameat",

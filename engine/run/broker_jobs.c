@@ -24,6 +24,7 @@
 #define COMMAND_WALL_S 60
 #define COMMAND_MEMORY_MB 2048
 #define RESOLVE_WALL_S 10
+#define ADDRESSES_MAX 32 /* as many as the http module pins */
 
 typedef struct pipes {
     int in[2], out[2], er[2];
@@ -159,7 +160,7 @@ job *job_command(const char *name, const json_t *command, const json_t *request,
 
 /* --- names --- */
 
-/* In the child: prints one address a line, each once. */
+/* In the child: prints one address a line. */
 static void resolve_and_print(const char *host) {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
@@ -358,6 +359,18 @@ static json_t *answer_command(job *j, buf *payload, err *e) {
                      (double)(clock_ms() - j->started), "perturb", j->applied);
 }
 
+static bool is_in(const json_t *list, const char *text) {
+    size_t i;
+    const json_t *one;
+    json_array_foreach(list, i, one) {
+        if (strcmp(json_string_value(one), text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A name may have thousands of addresses; the first of them, in the resolver's order (RFC 6724), are enough. */
 static json_t *answer_resolve(job *j, err *e) {
     if (j->timed_out || !WIFEXITED(j->status) || WEXITSTATUS(j->status) != 0) {
         err_set(e, "resolve_failed", "the name %s cannot be resolved: %s", j->name,
@@ -368,8 +381,9 @@ static json_t *answer_resolve(job *j, err *e) {
     err_set(e, "resolve_failed", "the name %s has no address", j->name);
     json_t *list = json_array();
     char *rest = j->output.data;
-    for (char *line = rest != NULL ? strsep(&rest, "\n") : NULL; line != NULL; line = strsep(&rest, "\n")) {
-        if (line[0] != '\0' && json_array_append_new(list, json_string(line)) != 0) {
+    for (char *line = rest != NULL ? strsep(&rest, "\n") : NULL; line != NULL && json_array_size(list) < ADDRESSES_MAX;
+         line = strsep(&rest, "\n")) {
+        if (line[0] != '\0' && !is_in(list, line) && json_array_append_new(list, json_string(line)) != 0) {
             err_set(e, "out_of_memory", "out of memory");
             json_decref(list);
             return NULL;

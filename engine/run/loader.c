@@ -319,6 +319,33 @@ static int await_reply(int fd, json_t **message, const char *path, err *e) {
     return rc > 0 ? 0 : -1;
 }
 
+/* In the child. A script's head needs the library and its own directory; a configuration may name any file. */
+static int enter_rings(load_fn load, const char *path, const char *stdlib_dir, const paths *tree, err *e) {
+    ring_status active;
+    char *dir = load == load_head ? fs_dirname(path) : NULL;
+    const ring_path all[] = {{.path = "/"}};
+    const ring_path few[] = {{.path = dir},
+                             {.path = stdlib_dir != NULL ? stdlib_dir : tree->share},
+                             {.path = tree->modules},
+                             {.path = "/lib"},
+                             {.path = "/lib64"},
+                             {.path = "/usr/lib"},
+                             {.path = "/usr/lib64"},
+                             {.path = "/usr/local/lib"},
+                             {.path = "/etc/ld.so.cache"},
+                             {.path = "/etc/ssl"},
+                             {.path = "/dev/urandom"}};
+    ring_options o = {.profile = RING_LOADER, .paths = all, .npaths = 1};
+    if (load == load_head) {
+        o.paths = few;
+        o.npaths = sizeof few / sizeof few[0];
+    }
+    int rc =
+        load == load_head && dir == NULL ? err_set(e, "out_of_memory", "out of memory") : ring_enter(&o, &active, e);
+    free(dir);
+    return rc;
+}
+
 static int run_loader(load_fn load, const char *path, const char *stdlib_dir, json_t **out, err *e) {
     paths tree;
     int pair[2];
@@ -339,9 +366,8 @@ static int run_loader(load_fn load, const char *path, const char *stdlib_dir, js
     if (side == 1) {
         err inner;
         err_clear(&inner);
-        ring_status active;
-        ring_options rings = {.profile = RING_LOADER, .paths = (ring_path[]){{.path = "/"}}, .npaths = 1};
-        json_t *loaded = ring_enter(&rings, &active, &inner) == 0 ? load(path, stdlib_dir, &tree, &inner) : NULL;
+        json_t *loaded =
+            enter_rings(load, path, stdlib_dir, &tree, &inner) == 0 ? load(path, stdlib_dir, &tree, &inner) : NULL;
         reply(LOADER_CHANNEL, loaded, &inner);
         _exit(0);
     }

@@ -66,6 +66,15 @@ static bool try_kill_parent(void) {
 static bool try_tgkill_other(void) {
     return done(syscall(SYS_tgkill, 1, 1, 0));
 }
+static bool try_signal_by_file(void) {
+    int fd = open(place, O_RDONLY | O_DIRECTORY);
+    bool gained =
+        done(fcntl(fd >= 0 ? fd : 0, F_SETOWN, getppid())) || done(fcntl(fd >= 0 ? fd : 0, F_SETSIG, SIGKILL));
+    if (fd >= 0) {
+        close(fd);
+    }
+    return gained;
+}
 static bool try_ptrace(void) {
     return done(syscall(SYS_ptrace, 0x4206 /* PTRACE_SEIZE */, getppid(), 0, 0));
 }
@@ -194,6 +203,7 @@ static const attempt NOBODY[] = {{"execve", try_execve},
                                  {"clone", try_vfork_by_number},
                                  {"kill of the parent", try_kill_parent},
                                  {"tgkill of another", try_tgkill_other},
+                                 {"signal by a file", try_signal_by_file},
                                  {"ptrace", try_ptrace},
                                  {"process_vm_readv", try_read_memory},
                                  {"socket(AF_NETLINK)", try_netlink},

@@ -37,8 +37,9 @@ describe("an installed gate-engine", function()
     if before then
       -- The change comes while the gates run, and is taken back before they are through.
       r = { stdout = prefix .. "/out", stderr = prefix .. "/err" }
-      support.shell(("rm -f %s; (GATE_ENGINE_STATE=%s %s run scripts/all.lua >%s 2>%s) & pid=$!; until grep -q target: %s 2>/dev/null; do kill -0 $pid || exit 1; done; %s; wait")
-        :format(r.stderr, quote(support.state), program, r.stdout, r.stderr, r.stderr, before))
+      local run = ("(GATE_ENGINE_STATE=%s %s run scripts/all.lua >%s 2>%s)"):format(quote(support.state), program, r.stdout, r.stderr)
+      local began = ("until grep -q target: %s 2>/dev/null; do kill -0 $pid || exit 1; done"):format(r.stderr)
+      support.shell(("rm -f %s; %s & pid=$!; %s; %s; wait"):format(r.stderr, run, began, before))
       r.stdout, r.stderr = support.must_read(r.stdout), support.must_read(r.stderr)
     else
       r = support.run { argv = argv, program = program, env = env }
@@ -72,7 +73,8 @@ return require("suite").define { api = 1, id = "all", name = "All",
 
   it("does not approve when a script was changed while the gates ran, and put back", function()
     local file = quote(prefix .. "/share/gate-engine/stdlib/gate.lua")
-    local said = refused(ALL, nil, ("cp -p %s %s/kept; printf x >>%s; cp -p %s/kept %s"):format(file, quote(prefix), file, quote(prefix), file))
+    local kept = quote(prefix .. "/kept")
+    local said = refused(ALL, nil, ("cp -p %s %s; printf x >>%s; cp -p %s %s"):format(file, kept, file, kept, file))
     assert.is_truthy(said:find("installed files were changed while the gates ran", 1, true), said)
   end)
 
