@@ -33,7 +33,7 @@ describe("an operation", function()
   it("does its steps in order, says so, exits 0, and approves nothing", function()
     local r, report = run [[ ctx:step("First", function() end) local x = ctx:step("Second", function() return 7 end) ctx:say("got " .. x) ]]
     assert.equal(0, r.code, r.stderr)
-    assert.equal("=== An operation ===\nTenant: demo\n\n  ✅ DONE - First\n  ✅ DONE - Second\n\n=== OK: It is done ===\ngot 7\n", r.stdout)
+    assert.equal("=== An operation ===\nTenant: demo\n\n  ✅ DONE - First\n  ✅ DONE - Second\n  got 7\n\n=== OK: It is done ===\n", r.stdout)
     assert.equal("operation", report.kind)
     assert.equal("PASS", report.status)
     assert.is_false(report.approved)
@@ -105,7 +105,7 @@ describe("an operation", function()
     for _, case in ipairs {
       { [[ ctx:step("Outer", function() ctx:step("Inner", function() end) end) ]], "inside a check or another step" },
       { [[ ctx:step(7) ]], "expected a title and a function, got number and nil" },
-      { [[ ctx:step("Same", function() end) ctx:step("Same", function() end) ]], "a name of its own" },
+      { [[ ctx:step("Same", function() end) ctx:step("Same", function() end) ]], "a title of its own" },
       { [[ ctx:unchanged() ]], "expected a reason" },
       { [[ ctx:step("One", function() end) ctx:unchanged("but") ]], "came after a step" },
       { [[ ctx:unchanged("so") ctx:step("One", function() end) ]], "after the word that nothing is to do" },
@@ -121,7 +121,7 @@ describe("an operation", function()
     local r, report = run([[ local x = ctx:step("First", function() print("FORBIDDEN") return 1 end) ctx:say(tostring(x)) ]],
       { "--dry-run" })
     assert.equal(0, r.code, r.stdout)
-    assert.equal("=== An operation ===\nTenant: demo\n\n  ➖ WOULD - First\n\n=== OK: Dry run: nothing was changed ===\nnil\n", r.stdout)
+    assert.equal("=== An operation ===\nTenant: demo\n\n  ➖ WOULD - First\n  nil\n\n=== OK: Dry run: nothing was changed ===\n", r.stdout)
     assert.equal("would", report.gates[1].checks[1].step)
     assert.is_nil(r.stderr:find("FORBIDDEN", 1, true))
   end)
