@@ -29,6 +29,9 @@ void book_free(book *b);
 /* Takes one event. -1 with *e set where the worker broke the protocol or its bounds: the caller ends the worker and
  * calls book_crash. */
 int book_event(book *b, const json_t *event, err *e);
+/* An operation asks whether it may take a step. 0: the step is on record, and its worker may be told to begin. -1 with
+ * *e: it must not begin (code step_stopped: what keeps it from that is on record already). */
+int book_step(book *b, const json_t *request, err *e);
 /* The gate could not be evaluated to its end: becomes an ERROR beside what was found. The open check, if any, is named.
  */
 void book_crash(book *b, const err *why);

@@ -25,10 +25,14 @@ static void count(verdict *v, const json_t *entry) {
 }
 
 /* What became of a step: done, would be done (a dry run), or failed; NULL for what is no step. */
-static const char *step_state(const book *b, bool step, const json_t *entry) {
-    const char *status = json_string_value(json_object_get(entry, "status"));
-    bool failed = status == NULL || strcmp(status, "FAIL") == 0 || strcmp(status, "ERROR") == 0;
-    return !step ? NULL : failed ? "failed" : b->o.dry_run ? "would" : "done";
+static const char *step_state(const book *b, const check *c) {
+    bool failed = c->open || c->error != NULL;
+    size_t i;
+    json_t *finding;
+    json_array_foreach(c->findings, i, finding) {
+        failed = failed || strcmp(json_string_value(json_object_get(finding, "status")), "FAIL") == 0;
+    }
+    return !c->step ? NULL : failed ? "failed" : b->o.dry_run ? "would" : "done";
 }
 
 /* Adds one entry to the report's checks, name first and duration last. `step` NULL: it is none. */
@@ -55,29 +59,33 @@ static json_t *early_end(void) {
                      "reproduce");
 }
 
-static json_t *unfinished_entry(void) {
-    return json_pack("{s:s, s:n, s:s, s:s, s:n, s:n, s:n, s:n}", "status", "ERROR", "severity", "class",
-                     "check_unfinished", "failure", "the check was running when its gate ended", "object", "detail",
-                     "fix", "reproduce");
+static json_t *unfinished_entry(const check *c) {
+    return json_pack("{s:s, s:n, s:s, s:s, s:n, s:n, s:s?, s:n}", "status", "ERROR", "severity", "class",
+                     c->step ? "step_unfinished" : "check_unfinished", "failure",
+                     c->step ? "the step was running when its operation ended: it may be done in part"
+                             : "the check was running when its gate ended",
+                     "object", "detail", "fix", c->step ? "look at what it changes before it is run again" : NULL,
+                     "reproduce");
 }
 
 static void add_check(const book *b, const check *c, json_t *checks, verdict *v) {
+    const char *state = step_state(b, c);
     size_t i;
     json_t *finding;
     json_array_foreach(c->findings, i, finding) {
-        add(checks, v, c->name, finding, step_state(b, c->step, finding), c->duration);
+        add(checks, v, c->name, finding, state, c->duration);
     }
     if (c->error != NULL) {
-        add(checks, v, c->name, c->error, step_state(b, c->step, c->error), c->duration);
+        add(checks, v, c->name, c->error, state, c->duration);
         return;
     }
     if (!c->open && c->skip == NULL && json_array_size(c->findings) > 0) {
         return;
     }
-    json_t *entry = c->open           ? unfinished_entry()
+    json_t *entry = c->open           ? unfinished_entry(c)
                     : c->skip != NULL ? plain_entry("SKIP", c->skip)
                                       : plain_entry("PASS", NULL);
-    add(checks, v, c->name, entry, step_state(b, c->step, entry), c->duration);
+    add(checks, v, c->name, entry, state, c->duration);
     json_decref(entry);
 }
 
@@ -136,6 +144,9 @@ json_t *book_close(book *b, double duration_ms, json_t *limits) {
         add_check(b, &b->checks[i], checks, &v);
     }
     json_t *gate_name = json_string(b->o.operation ? "operation" : "gate");
+    if (b->refusal != NULL) {
+        add(checks, &v, gate_name, b->refusal, NULL, duration_ms);
+    }
     json_t *silent = b->crash == NULL ? silence(b, &v) : NULL;
     if (b->crash != NULL) {
         add(checks, &v, gate_name, b->crash, NULL, duration_ms);

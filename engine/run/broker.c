@@ -79,9 +79,10 @@ static void note_audit(broker *b, const job *j, const json_t *verdict) {
     note_budget(b, name, "cpu_ms", cpu, (double)j->cpu_s * 1e3);
 }
 
-static void reply_error(buf *out, json_int_t id, const err *why) {
+void broker_answer(buf *out, json_int_t id, const err *why) {
     err ignored;
-    json_t *m = json_pack("{s:I, s:b, s:o}", "id", id, "ok", 0, "error", err_to_json(why));
+    json_t *m = why == NULL ? json_pack("{s:I, s:b}", "id", id, "ok", 1)
+                            : json_pack("{s:I, s:b, s:o}", "id", id, "ok", 0, "error", err_to_json(why));
     if (m == NULL || frame_put(out, m, NULL, 0, &ignored) != 0) {
         out->failed = true;
     }
@@ -174,7 +175,7 @@ int broker_request(broker *b, const json_t *request, const buf *payload, buf *ou
         err_set(&why, "broker_op", "unknown request %.40s", op);
     }
     if (j == NULL) {
-        reply_error(out, json_integer_value(id), &why);
+        broker_answer(out, json_integer_value(id), &why);
         return 0;
     }
     j->id = json_integer_value(id);
@@ -223,12 +224,12 @@ void broker_step(broker *b, buf *out) {
         json_t *answer = job_answer(j, &payload, &why);
         note_audit(b, j, answer);
         if (answer == NULL) {
-            reply_error(out, j->id, &why);
+            broker_answer(out, j->id, &why);
         } else if (json_object_set_new(answer, "id", json_integer(j->id)) != 0 ||
                    json_object_set_new(answer, "ok", json_true()) != 0) {
             out->failed = true; /* without its number the answer reaches nobody */
         } else if (frame_put(out, answer, buf_str(&payload), payload.len, &why) != 0) {
-            reply_error(out, j->id, &why);
+            broker_answer(out, j->id, &why);
         }
         json_decref(answer);
         buf_free(&payload);

@@ -41,6 +41,9 @@ void broker_free(broker *b);
  * frame to `out`. -1 only where the request is malformed; what cannot be done is a reply. */
 int broker_request(broker *b, const json_t *request, const buf *payload, buf *out, err *e);
 
+/* Appends an answer without a result: yes, or where `why` is given that. */
+void broker_answer(buf *out, json_int_t id, const err *why);
+
 /* The descriptors to wait for, appended to p (at most max); returns how many. */
 size_t broker_poll(broker *b, struct pollfd *p, size_t max);
 /* Monotonic ms of the next deadline, or INT64_MAX. */

@@ -219,8 +219,10 @@ static int list_one(const char *label) {
     const char *id = json_string_value(json_object_get(s.head, "id"));
     const char *purpose = json_string_value(json_object_get(s.head, "purpose"));
     buf text = BUF_INIT;
-    buf_printf(&text, "%-24s%s%s%s", id != NULL ? id : label, json_string_value(json_object_get(s.head, "name")),
-               purpose != NULL && *purpose != '\0' ? ": " : "", purpose != NULL ? purpose : "");
+    const char *kind = json_string_value(json_object_get(s.head, "kind"));
+    buf_printf(&text, "%-24s%s%s%s%s", id != NULL ? id : label, json_string_value(json_object_get(s.head, "name")),
+               purpose != NULL && *purpose != '\0' ? ": " : "", purpose != NULL ? purpose : "",
+               kind != NULL && strcmp(kind, "operation") == 0 ? " (operation: it changes something)" : "");
     print_line("  ", buf_str(&text));
     buf_free(&text);
     script_free(&s);

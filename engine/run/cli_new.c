@@ -127,7 +127,7 @@ static int make(const json_t *operands, err *e) {
     static const char *const KINDS[] = {"gate", "operation", "audit", NULL};
     if (json_array_size(operands) != 2) {
         err_set(e, "usage_operand", "new: expected a kind and a name, found %zu words", json_array_size(operands));
-        return err_fix(e, "gate-engine new gate backup_fresh, or gate-engine new audit night_shifts");
+        return err_fix(e, "gate-engine new gate backup_fresh, new operation rename_tenant, or new audit night_shifts");
     }
     const char *kind = json_string_value(json_array_get(operands, 0));
     const char *name = json_string_value(json_array_get(operands, 1));

@@ -57,14 +57,15 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
     const run_request *r = s->r;
     *t = (engine_task){.head = json_incref(json_object_get(gate, "head"))};
     t->job = target_job(&s->target, r, gate, mode);
-    t->commands = target_commands(r, t->head, &s->tree);
+    bool dry = target_is_dry(r, mode);
+    t->commands = dry ? json_object() : target_commands(r, t->head, &s->tree); /* in a dry run nothing is started */
     book_options bo = {.head = t->head,
                        .raw = json_object_get(gate, "raw"),
                        .config = r->cfg->doc,
                        .strict = r->strict,
                        .trace = r->trace,
                        .operation = strcmp(mode, "operation") == 0,
-                       .dry_run = r->dry_run};
+                       .dry_run = dry};
     t->pool.book = book_new(&bo);
     size_t npaths = 0;
     t->script_dir = script != NULL ? fs_dirname(script) : strdup("/nonexistent");
@@ -135,10 +136,9 @@ int engine_pool(engine_run_state *s, pool_task *tasks, size_t n, err *e) {
 
 /* --- before the gates: tenant and target --- */
 
-static json_t *prepare_gate(bool embedded) {
+static json_t *prepare_gate(const char *reader, const char *writer) {
     return json_pack("{s:{s:s, s:s, s:{s:[s, s], s:b, s:b}, s:{}}, s:{}}", "head", "id", "prepare", "name", "prepare",
-                     "needs", "db", "admin", embedded ? "operator" : "admin", "solver", 0, "audits", 0, "failures",
-                     "options");
+                     "needs", "db", reader, writer, "solver", 0, "audits", 0, "failures", "options");
 }
 
 /* A crash of the prepare worker, as an error. */
@@ -166,11 +166,15 @@ bool engine_is_operation(const run_request *r) {
 
 int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
     const json_t *database = json_object_get(s->r->cfg->doc, "database");
+    bool embedded = s->target.embedded, operation = engine_is_operation(s->r);
+    bool admin = embedded || json_object_get(database, "admin") != NULL;
     *prepared = NULL;
-    if (!s->target.embedded && json_object_get(database, "admin") == NULL) {
+    /* An operation may have no other connection than the one it changes things with. */
+    if (!admin && (!operation || json_object_get(database, "operator") == NULL)) {
         return 0;
     }
-    json_t *gate = prepare_gate(s->target.embedded);
+    const char *reader = admin ? "admin" : "operator";
+    json_t *gate = prepare_gate(reader, embedded ? "operator" : reader);
     engine_task t;
     int rc =
         gate != NULL ? engine_task_init(s, &t, gate, "prepare", NULL, e) : err_set(e, "out_of_memory", "out of memory");
@@ -181,9 +185,9 @@ int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
     /* What a dry run of an operation must not leave behind: a tenant on a platform that outlives it. */
     const char *tenant = json_string_value(json_object_get(s->r->head, "tenant"));
     bool any = tenant != NULL && strcmp(tenant, "any") == 0;
-    bool lasts = s->r->dry_run && s->target.embedded && pg_is_kept(s->target.server);
+    bool lasts = operation && s->r->dry_run && embedded && pg_is_kept(s->target.server);
     json_object_set_new(t.job, "any_tenant", json_boolean(any));
-    json_object_set_new(t.job, "create_tenant", json_boolean(s->target.embedded && !any && !lasts));
+    json_object_set_new(t.job, "create_tenant", json_boolean(embedded && !any && !lasts));
     t.pool.wall_s = 30;
     engine_task *gates = s->tasks;
     s->tasks = NULL; /* no progress for this one */
@@ -198,7 +202,8 @@ int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
     } else if (rc == 0) {
         prepare_error(t.pool.book, e);
         bool unknown = strcmp(e->code, "tenant_unknown") == 0;
-        rc = unknown || s->target.embedded ? -1 : 0;
+        rc =
+            unknown || embedded || operation ? -1 : 0; /* nothing is changed for a tenant that could not be looked up */
     }
     engine_task_free(&t);
     return rc;
@@ -221,7 +226,7 @@ static int add_option_audits(engine_run_state *s, const json_t *value, err *e) {
     return path != NULL ? target_add_audit(&s->target, path, e) : 0;
 }
 
-static int collect_audits(engine_run_state *s, err *e) {
+int engine_collect_audits(engine_run_state *s, err *e) {
     bool wanted = false;
     size_t g;
     json_t *gate;
@@ -410,7 +415,7 @@ static bool all_pass(const json_t *report) {
 
 /* --- front --- */
 
-static void show_target(engine_run_state *s) {
+void engine_show_target(engine_run_state *s) {
     char *line = target_line(&s->target, s->r);
     if (line != NULL) {
         log_line(LOG_INFO, "%s", line);
@@ -446,7 +451,7 @@ int engine_open(engine_run_state *s, const run_request *r, err *e) {
     if (engine_open_offline(s, r, e) != 0 || target_open(&s->target, r, &s->tree, e) != 0) {
         return -1;
     }
-    show_target(s);
+    engine_show_target(s);
     return 0;
 }
 
@@ -463,7 +468,7 @@ void engine_close(engine_run_state *s) {
 
 /* Prints and writes the finished report; the exit code may get worse by what could not be written. */
 int engine_emit(engine_run_state *s, int code, bool no_text) {
-    report_opts o = {.verbose = s->r->verbose, .colour = report_colour(1), .no_text = no_text};
+    report_opts o = {.verbose = s->r->verbose, .colour = report_colour(1), .no_text = no_text, .said = s->said};
     err e;
     progress_hide(s->progress);
     if (report_emit(s->report, s->r->reports, &o, &e) != 0) {
@@ -488,7 +493,7 @@ static int exit_for(const err *e) {
 
 int engine_gates(engine_run_state *s, err *e) {
     json_t *prepared = NULL;
-    if (engine_prepare(s, &prepared, e) != 0 || collect_audits(s, e) != 0) {
+    if (engine_prepare(s, &prepared, e) != 0 || engine_collect_audits(s, e) != 0) {
         json_decref(prepared);
         return -1;
     }

@@ -2,19 +2,29 @@
  *
  * It runs in a worker as a gate does. What differs: nobody but its steps changes anything, a refusal by a rule is exit
  * 1, saying nothing is an error, and the tenant need not be there yet. */
-#include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "run/cli.h"
 #include "run/engine_parts.h"
 #include "run/report.h"
-#include "run/signals.h"
 
-/* Does it reach what only a running platform has: a database, the platform's own artifact store? */
+/* The embedded platform's own artifact store: one that the configuration gives no place. */
+static bool needs_own_store(const run_request *r) {
+    size_t i;
+    json_t *name;
+    json_array_foreach(json_object_get(json_object_get(r->head, "needs"), "stores"), i, name) {
+        const json_t *spec = json_object_get(r->cfg->doc, json_string_value(name));
+        const char *kind = json_string_value(json_object_get(spec, "kind"));
+        if (kind != NULL && strcmp(kind, "local") == 0 && json_object_get(spec, "path") == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does it reach what only a running platform has? */
 static bool needs_platform(const run_request *r) {
     const json_t *needs = json_object_get(r->head, "needs");
-    return json_array_size(json_object_get(needs, "db")) > 0 || json_array_size(json_object_get(needs, "stores")) > 0;
+    return json_array_size(json_object_get(needs, "db")) > 0 || needs_own_store(r);
 }
 
 static int run(engine_run_state *s, err *e) {
@@ -26,18 +36,7 @@ static int run(engine_run_state *s, err *e) {
         report_set_target(s->report, target_report(&s->target, s->r, prepared));
         json_decref(prepared);
     }
-    return engine_tasks(s, "operation", e);
-}
-
-/* What the operation said: to whoever runs it and to no report, since a key that is shown once may be in it. */
-static int print_said(const engine_run_state *s) {
-    FILE *out = report_stream(s->r->reports);
-    size_t i;
-    json_t *line;
-    json_array_foreach(s->said, i, line) {
-        fprintf(out, "%s\n", json_string_value(line));
-    }
-    return fflush(out) == 0 && ferror(out) == 0 ? 0 : -1;
+    return engine_collect_audits(s, e) == 0 ? engine_tasks(s, "operation", e) : -1;
 }
 
 int engine_operation(const run_request *r) {
@@ -45,13 +44,12 @@ int engine_operation(const run_request *r) {
     err e;
     err_clear(&e);
     int rc = needs_platform(r) ? engine_open(&s, r, &e) : engine_open_offline(&s, r, &e);
+    if (rc == 0 && !needs_platform(r)) {
+        engine_show_target(&s);
+    }
     rc = rc == 0 ? run(&s, &e) : rc;
     int code = engine_finish(&s, rc, &e);
     code = engine_emit(&s, code, false);
-    if (print_said(&s) != 0) {
-        log_line(LOG_ERROR, "what the operation said could not be written");
-        code = code == EXIT_PASS ? EXIT_BROKEN : code;
-    }
     engine_close(&s);
     return code;
 }

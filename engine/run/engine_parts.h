@@ -53,6 +53,10 @@ int engine_pool(engine_run_state *s, pool_task *tasks, size_t n, err *e);
 /* Finds the tenant and reads the schema's hash. *prepared is a new reference, or NULL where an external database could
  * not be asked: then each gate says so itself. */
 int engine_prepare(engine_run_state *s, json_t **prepared, err *e);
+/* Reads the audits of the configuration and of options, where a script of the request runs audits. */
+int engine_collect_audits(engine_run_state *s, err *e);
+/* The first line of standard error: what this run is aimed at. */
+void engine_show_target(engine_run_state *s);
 /* Runs a worker for each script of the request, in this mode, into the report. */
 int engine_tasks(engine_run_state *s, const char *mode, err *e);
 /* The request's script is an operation? */

@@ -279,8 +279,8 @@ static const struct {
               {"auth", F_AUTH},     {"options", F_OPTIONS}};
 static const char *const METHODS[] = {"check", "fail",    "advise", "skip",     "fact", "log",
                                       "say",   "summary", "apply",  "artifact", NULL};
-static const char *const OPERATION_METHODS[] = {"step", "refuse", "unchanged", "check",   "fail",  "advise",   "skip",
-                                                "fact", "log",    "say",       "summary", "apply", "artifact", NULL};
+static const char *const OPERATION_METHODS[] = {"step", "refuse", "unchanged", "check",   "fail",     "advise", "skip",
+                                                "fact", "log",    "say",       "summary", "artifact", NULL};
 
 static void use_field(lint_usage *u, size_t name, size_t next) {
     const char *names[16] = {NULL};
@@ -342,6 +342,9 @@ static void call_method(lint_usage *u, size_t name, size_t next) {
     bool refuses = u->l->operation && lualex_is(at(u, name), "refuse");
     if (lualex_is(at(u, name), "fail") || lualex_is(at(u, name), "advise") || refuses) {
         call_fail(u, next);
+    } else if (u->l->operation && lualex_is(at(u, name), "apply")) {
+        lint_say(u->l, at(u, name)->line, "lint_context", false, "do it inside ctx:step",
+                 "ctx:apply belongs to recover: an operation changes things itself");
     } else if (lualex_is(at(u, name), "apply")) {
         call_apply(u, next);
     } else {
@@ -352,6 +355,15 @@ static void call_method(lint_usage *u, size_t name, size_t next) {
             if (strcmp(methods[i], method) == 0) {
                 return;
             }
+        }
+        bool other = false;
+        for (size_t i = 0; OPERATION_METHODS[i] != NULL; i++) {
+            other = other || strcmp(OPERATION_METHODS[i], method) == 0;
+        }
+        if (other) {
+            lint_say(u->l, at(u, name)->line, "lint_context", false, "gates have checks: ctx:check and ctx:fail",
+                     "ctx:%s belongs to operations", method);
+            return;
         }
         const char *near = text_suggest(method, methods);
         snprintf(fix, sizeof fix, "did you mean \"%.60s\"?", near != NULL ? near : "");

@@ -106,6 +106,10 @@ void lint_unused(lint_usage *u) {
             say_unused(u, "failures", name, "the failure");
         }
     }
+    if (u->l->operation && !occurs(u, "step")) {
+        lint_say(u->l, 1, "lint_no_step", true, "ctx:step(title, function() … end) is what --dry-run names and leaves out",
+                 "the operation takes no step: it changes nothing, or does it where no dry run can stop it");
+    }
     const char *kind = json_string_value(json_object_get(u->l->head, "kind"));
     if (strcmp(kind, "gate") == 0 && !json_is_true(json_object_get(u->l->head, "has_recover"))) {
         lint_say(u->l, 1, "lint_no_recover", true, "recover = function(ctx, findings) … end proposes the way out",

@@ -24,6 +24,9 @@ typedef struct report_opts {
     bool verbose; /* every check with status, duration and detail */
     bool colour;  /* see report_colour */
     bool no_text; /* the files only: the verb prints text of its own */
+    /* Lines of an operation, clean, not owned: for whoever runs it and for no report, since a key that is shown once
+     * may be among them. */
+    const json_t *said;
 } report_opts;
 
 /* The document of a run that is about to begin. New reference; NULL out of memory. */

@@ -88,11 +88,11 @@ static void put_check(mxml_node_t *suite, tally *t, const char *class, const jso
     if (is(status, "FAIL")) {
         t->failures++;
         put_problem(node, "failure", entry, member(entry, "failure"));
-    } else if (is(status, "SKIP")) {
+    } else if (is(status, "SKIP") || is(member(entry, "step"), "would")) {
+        const char *reason = is(status, "SKIP") ? member(entry, "detail") : "a dry run: it would be done";
         t->skipped++;
         mxml_node_t *skipped = mxmlNewElement(node, "skipped");
-        mxmlElementSetAttr(skipped, "message",
-                           member(entry, "detail") != NULL ? member(entry, "detail") : "no reason was given");
+        mxmlElementSetAttr(skipped, "message", reason != NULL ? reason : "no reason was given");
     } else if (!is(status, "PASS")) {
         t->errors++;
         put_problem(node, "error", entry, member(entry, "failure"));

@@ -287,23 +287,23 @@ static void put_error(page *p, const json_t *error) {
 
 static void put_step(page *p, const json_t *entry) {
     const char *step = member(entry, "step");
-    const char *status = member(entry, "status");
-    if (!same(status, "PASS")) {
-        return; /* told below, with its reason */
-    }
+    bool failed = same(step, "failed"), would = same(step, "would");
     buf_puts(p->out, "  ");
-    put_status(p, same(step, "would") ? "➖" : "✅", same(step, "would") ? "WOULD" : "DONE");
+    put_status(p, failed ? "❌" : would ? "➖" : "✅", failed ? "FAILED" : would ? "WOULD" : "DONE");
     put_reason(p, member(entry, "name"));
 }
 
 /* Steps in their order, then what stopped them. */
 static void put_operation(page *p, const json_t *operation) {
     const json_t *checks = json_object_get(operation, "checks");
+    const char *last = NULL;
     size_t i;
     json_t *entry;
     json_array_foreach(checks, i, entry) {
-        if (member(entry, "step") != NULL) {
+        /* What a step found are entries of its own, one after another; titles are unique. */
+        if (member(entry, "step") != NULL && !same(member(entry, "name"), last)) {
             put_step(p, entry);
+            last = member(entry, "name");
         }
     }
     if (!same(member(operation, "status"), "PASS")) {
@@ -332,6 +332,11 @@ static int operation_text(page *p, const json_t *report, const char *tenant) {
     size_t before = p->out->len;
     put_operation(p, operation);
     put_error(p, json_object_get(report, "error"));
+    size_t i;
+    json_t *line;
+    json_array_foreach((json_t *)p->o->said, i, line) {
+        put_lines(p, "  ", json_string_value(line)); /* indented: none of them can be taken for the verdict */
+    }
     if (p->out->len > before && p->out->len >= 2 && strcmp(buf_str(p->out) + p->out->len - 2, "\n\n") != 0) {
         buf_putc(p->out, '\n');
     }

@@ -148,6 +148,9 @@ static void external_place(const json_t *settings, char *host, size_t host_cap, 
 char *target_line(const target *t, const run_request *r) {
     char *line = NULL;
     const char *file = r->cfg->path != NULL ? r->cfg->path : "none";
+    if (t->embedded && t->server == NULL) {
+        return asprintf(&line, "target: embedded platform (not started), config %s", file) >= 0 ? line : NULL;
+    }
     if (t->embedded) {
         if (asprintf(&line, "target: embedded platform (%s), socket %s, database %s, config %s",
                      pg_is_kept(t->server) ? "kept" : "private", pg_socket_dir(t->server), pg_database(t->server),
@@ -458,6 +461,21 @@ static json_t *job_missing(const run_request *r, json_t *declared) {
     return out;
 }
 
+bool target_is_dry(const run_request *r, const char *mode) {
+    return r->dry_run && strcmp(mode, "operation") == 0;
+}
+
+/* In a dry run nothing is written, and no directory is made for it. */
+static void make_readonly(json_t *stores) {
+    for (void *it = json_object_iter(stores); it != NULL; it = json_object_iter_next(stores, it)) {
+        json_t *spec = json_object_iter_value(it);
+        if (json_object_get(spec, "missing") == NULL) {
+            json_object_set_new(spec, "readonly", json_true());
+            json_object_del(spec, "create");
+        }
+    }
+}
+
 json_t *target_job(const target *t, const run_request *r, const json_t *gate, const char *mode) {
     const json_t *head = json_object_get(gate, "head");
     const json_t *needs = json_object_get(head, "needs");
@@ -483,7 +501,12 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     json_object_set_new(job, "verbose", json_boolean(r->verbose));
     json_object_set_new(job, "trace", json_boolean(r->trace));
     json_object_set_new(job, "apply", json_boolean(r->apply));
-    json_object_set_new(job, "dry_run", json_boolean(r->dry_run));
+    bool dry = target_is_dry(r, mode);
+    json_object_set_new(job, "dry_run", json_boolean(dry));
+    if (dry) {
+        make_readonly(json_object_get(job, "stores"));
+        make_readonly(json_object_get(job, "files"));
+    }
     json_object_set_new(job, "strict", json_boolean(r->strict));
     json_t *audits = job_audits(t, needs);
     if (audits != NULL) {

@@ -154,7 +154,8 @@ void vm_read_error(lua_State *L, int idx, err *e) {
 
 /* Is it one of the files every error passes through? They say nothing about where it came from. */
 static bool passes_errors_on(const char *source) {
-    static const char *const FILES[] = {"/internal/runner.lua", "/internal/trace.lua", "/errors.lua"};
+    static const char *const FILES[] = {"/internal/runner.lua", "/internal/steps.lua", "/internal/raise.lua",
+                                        "/internal/trace.lua", "/errors.lua"};
     size_t n = strlen(source);
     for (size_t i = 0; i < sizeof FILES / sizeof FILES[0]; i++) {
         size_t len = strlen(FILES[i]);

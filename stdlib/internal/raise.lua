@@ -11,11 +11,14 @@ end
 
 local meta = { __metatable = false, __tostring = text_of }
 
+--- Makes a structured error without raising it.
+---@param fields gate.Error
+---@return gate.Error
+function raise.new(fields) return setmetatable(fields, meta) end
+
 --- Raises a structured error; never returns.
 ---@param fields gate.Error
-function raise.raise(fields)
-  error(setmetatable(fields, meta), 0)
-end
+function raise.raise(fields) error(raise.new(fields), 0) end
 
 --- Is it a structured error?
 ---@param value any

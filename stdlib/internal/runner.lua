@@ -27,6 +27,7 @@ local function error_of(raised)
   return { code = "script_error", message = type(raised) == "string" and raised or "a " .. type(raised) .. " was raised" }
 end
 
+local SEVERITIES = { leak = true, advisory = true, note = true }
 local SKIP = {} -- raised by ctx:skip; never leaves the check
 
 local Checks = {}
@@ -62,12 +63,12 @@ local function selected(state, name, group)
   return false
 end
 
---- Runs fn as a check or a step. In an operation what fails ends it: no later step may begin.
+--- Runs fn as a check, or as a step that is on record already. In an operation what fails ends it: no later step may begin.
 local function run_check(state, name, fn, is_step)
   local co, is_main = coroutine.running()
   if is_main then co = "main" end -- what task.map starts inside this check counts for it
   local outer = state.current[co]
-  state.send { t = "check", name = name, step = is_step }
+  if not is_step then state.send { t = "check", name = name } end
   state.current[co] = name
   local results = table.pack(xpcall(fn, function(e)
     if e == SKIP or e == steps.END then return e end
@@ -107,14 +108,15 @@ local function add_check_methods(ctx, state)
         fix = "declare it in failures = { … }" }
     end
     fields = fields or {}
-    local args
+    local args, severity
     if fields.args then
       args = {}
       for i, value in ipairs(fields.args) do args[i] = text_of(value) end
     end
+    severity = fields.severity
     send { t = "finding", check = check, class = class, object = text_of(fields.object), detail = text_of(fields.detail),
-      fix = text_of(fields.fix), reproduce = text_of(fields.reproduce), severity = fields.severity, args = args }
-    local severity = fields.severity or state.job.failures[class].severity or "leak"
+      fix = text_of(fields.fix), reproduce = text_of(fields.reproduce), severity = severity, args = args }
+    if not SEVERITIES[severity or ""] then severity = state.job.failures[class].severity or "leak" end
     if severity == "leak" or (severity == "advisory" and state.job.strict) then state.ended = true end
   end
 
@@ -202,14 +204,15 @@ local function add_databases(ctx, job, channel, tracer)
     refuse_missing(spec, "ctx.db." .. role)
     local options = { application_name = "gate-engine" }
     for k, v in pairs(spec) do options[k] = v end
-    if job.dry_run then options.readonly = true end
+    -- Of an operation's connections only the operator's can change anything, and in a dry run none.
+    local readonly = job.dry_run or job.mode == "operation" and role ~= "operator"
     if type(extra) == "table" then
       local own = {} -- read once and raw: what is checked is what is used
       for k, v in next, extra do own[k] = v end
       check_open_options(own)
       for k, v in next, own do options[k] = v end
-      options.readonly = options.readonly or job.dry_run or nil
     end
+    if readonly then options.readonly = true end
     if not options.hostaddr then options.hostaddr = host_address(channel, spec) end
     if not tracer then return db.connect(options) end
     return tracer:connection(role, tracer:call("db." .. role .. " connects", function() return "done" end, nil, db.connect, options))
@@ -250,7 +253,7 @@ local function add_http(ctx, job, channel, tracer)
       errors.raise { code = "http_endpoint", message = ("ctx.http:request: there is no endpoint %s"):format(text_of(tostring(name))),
         fix = "name it in the head's needs.endpoints and in the configuration's endpoints" }
     end
-    local method = options.method or "GET"
+    local method = rawget(options, "method") or "GET"
     if job.dry_run and method ~= "GET" and method ~= "HEAD" then
       errors.raise { code = "dry_run", message = "ctx.http:request: a dry run sends nothing but GET and HEAD",
         fix = "do what changes something inside ctx:step" }
@@ -264,12 +267,6 @@ end
 local function add_stores(ctx, job, tracer)
   local function open(name, spec)
     refuse_missing(spec, "ctx.store")
-    if job.dry_run and not spec.readonly then
-      local readonly = {}
-      for k, v in pairs(spec) do readonly[k] = v end
-      readonly.readonly, readonly.create = true, nil
-      spec = readonly
-    end
     local store = require("engine.store").open(spec)
     return tracer and tracer:store(name, store) or store
   end
@@ -285,14 +282,14 @@ local function add_stores(ctx, job, tracer)
 end
 
 local function add_exec(ctx, job, channel)
+  local function start(what, name, options)
+    if job.dry_run then -- the broker has none either
+      errors.raise { code = "dry_run", message = what .. ": a dry run starts no command", fix = "start it inside ctx:step" }
+    end
+    return channel:run(name, options)
+  end
   if #job.commands > 0 then
-    ctx.exec = { run = function(_, name, options)
-      if job.dry_run then
-        errors.raise { code = "dry_run", message = "ctx.exec:run: a dry run starts no command",
-          fix = "start it inside ctx:step" }
-      end
-      return channel:run(name, options)
-    end }
+    ctx.exec = { run = function(_, name, options) return start("ctx.exec:run", name, options) end }
   end
   if not job.solver then return end
   local json, hash = require "engine.json", require "engine.hash"
@@ -300,7 +297,7 @@ local function add_exec(ctx, job, channel)
   --- Gives the request to the pack's solver, as canonical JSON, and reads its answer.
   function ctx.solver.solve(_, pack, request, options)
     if type(job.solver) == "table" then refuse_missing(job.solver, "ctx.solver") end
-    local reply = channel:run("solver:" .. pack, { stdin = hash.canonical(request), perturb = options and options.perturb,
+    local reply = start("ctx.solver:solve", "solver:" .. pack, { stdin = hash.canonical(request), perturb = options and options.perturb,
       timeout = options and options.timeout })
     local ok, output = pcall(json.decode, reply.stdout)
     if ok and type(output) == "table" and type(output.error) == "table" then
@@ -342,11 +339,10 @@ local function add_apply(ctx, job, send, channel)
   --- A step of recovery: {sql=, role="operator"}, {run="command"} or {note=}. Proposed only, unless --apply was given.
   function ctx:apply(title, step)
     local applied = false
-    local apply = job.apply and not job.dry_run
-    if apply and step.sql then
+    if job.apply and step.sql then
       self.db[step.role or "operator"]:script(step.sql)
       applied = true
-    elseif apply and step.run then
+    elseif job.apply and step.run then
       local result = channel:run(step.run, {})
       if result.exit ~= 0 then
         errors.raise { code = "apply_failed", message = ("the command %s ended with exit %s"):format(step.run, tostring(result.exit)),
@@ -375,9 +371,9 @@ local function build(job, channel, handler)
   add_exec(ctx, job, channel)
   add_audits(ctx, job, channel)
   add_apply(ctx, job, send, channel)
-  if job.mode == "operation" then steps.add(ctx, state, run_check) end
+  if job.mode == "operation" then steps.add(ctx, state, channel, run_check) end
   ctx.auth = job.auth
-  return ctx, send
+  return ctx, send, state
 end
 
 --- Calls a function of the script; what it raises outside of a check is the gate's error.
@@ -392,7 +388,7 @@ end
 
 function runner.main(job, chunk, handler)
   local channel = require("engine.exec").attach(3)
-  local ctx, send = build(job, channel, handler)
+  local ctx, send, state = build(job, channel, handler)
   if job.mode == "prepare" then
     protected(send, handler, function() send { t = "result", value = require("internal.prepare")(ctx, job) } end)
   else
@@ -407,6 +403,7 @@ function runner.main(job, chunk, handler)
         protected(send, handler, script.recover, ctx, job.findings)
       else
         protected(send, handler, script.run, ctx)
+        if job.mode == "operation" and state.ended then send { t = "ended" } end -- the supervisor has to know why
       end
     end
   end

@@ -33,7 +33,7 @@ describe("an operation", function()
   it("does its steps in order, says so, exits 0, and approves nothing", function()
     local r, report = run [[ ctx:step("First", function() end) local x = ctx:step("Second", function() return 7 end) ctx:say("got " .. x) ]]
     assert.equal(0, r.code, r.stderr)
-    assert.equal("=== An operation ===\nTenant: demo\n\n  ✅ DONE - First\n  ✅ DONE - Second\n\n=== OK: It is done ===\ngot 7\n", r.stdout)
+    assert.equal("=== An operation ===\nTenant: demo\n\n  ✅ DONE - First\n  ✅ DONE - Second\n  got 7\n\n=== OK: It is done ===\n", r.stdout)
     assert.equal("operation", report.kind)
     assert.equal("PASS", report.status)
     assert.is_false(report.approved)
@@ -71,6 +71,86 @@ describe("an operation", function()
     assert.is_nil(r.stderr:find("FORBIDDEN", 1, true))
   end)
 
+  it("is refused whatever its refusal says, and whatever the script has made of ctx", function()
+    for _, refusal in ipairs {
+      [[ctx:refuse("rule", { object = "\xff\xfe", detail = ("x"):rep(1 << 22) .. "\xc3", args = { {}, print, "\x80" } })]],
+      [[ctx:refuse("rule", setmetatable({}, { __pairs = error, __index = error }))]],
+      [[ctx:refuse("rule", { object = setmetatable({}, { __tostring = error }), fix = setmetatable({}, { __tostring = print }) })]],
+      [[ctx:refuse("rule", { object = setmetatable({}, { __tostring = function() ctx:refuse("rule") end }) })]],
+      [[ctx:refuse("rule", 7)]], [[ctx:refuse("hint", { severity = "note" })]],
+      [[ctx.fail, ctx.check = print, print; ctx:refuse("rule")]],
+      [[require("errors").raise = print; ctx:refuse("rule")]],
+    } do
+      for _, form in ipairs { "%s", "pcall(function() %s end)", "ctx:step('A', function() pcall(function() %s end) end)",
+        "ctx:check('a', function() pcall(function() %s end) end)", "pcall(ctx.step, ctx, 'A', function() %s end)" } do
+        local body = form:gsub("%%s", function() return refusal end)
+        local r, report = run(body .. [[ ctx:step("After", function() print("FORBIDDEN") end)]], { "--verbose" })
+        assert.equal(1, r.code, body .. r.stdout)
+        assert.equal("FAIL", report.status)
+        assert.is_nil(r.stderr:find("FORBIDDEN", 1, true), body)
+        assert.is_nil(r.stdout:find("DONE", 1, true), body .. r.stdout)
+        has(r.stdout, "=== REFUSED ===")
+      end
+    end
+  end)
+
+  it("fails for a misuse that is caught: what was left out is not told as done", function()
+    for _, misuse in ipairs {
+      { [[ctx:refuse("other")]], "failure_unknown" }, { [[ctx:refuse()]], "failure_unknown" }, { [[ctx:step("B")]], "script_usage" },
+      { [[ctx:step("", function() end)]], "script_usage" }, { [[ctx:step("B\xff", function() end)]], "value_utf8" },
+      { [[ctx:step("Before", function() end)]], "check_name" }, { [[ctx:unchanged("x")]], "script_usage" },
+      { [[ctx:apply("x", { run = "y" })]], "script_usage" },
+      { [[ctx:step("B", function() ctx:apply("x", { note = "y" }) end)]], "script_usage" },
+      { [[ctx:step("B", function() ctx:step("C", function() end) end)]], "script_usage" },
+      { [[ctx:check("b", function() ctx:skip("x", "no.key") end)]], "skip_not_proven" },
+      { [[ctx:check("b", function() error("x") end)]], "script_error" },
+      { [[local f = coroutine.wrap(function() ctx:step("B", function() coroutine.yield() end) end) f()]], "step_unfinished" },
+    } do
+      local r, report = run(([[ctx:step("Before", function() end) pcall(function() %s end)
+        pcall(ctx.step, ctx, "After", function() print("FORBIDDEN") end)]]):format(misuse[1]), { "--verbose" })
+      assert.equal(3, r.code, misuse[1] .. r.stdout)
+      local classes = {}
+      for _, check in ipairs(report.gates[1].checks) do classes[check.class or ""] = true end
+      assert.is_true(classes[misuse[2]], misuse[1] .. r.stdout)
+      assert.equal("done", report.gates[1].checks[1].step)
+      assert.is_nil(r.stderr:find("FORBIDDEN", 1, true), misuse[1])
+    end
+  end)
+
+  it("names each step once, as what it became, and where in the script it failed", function()
+    local r = run [[
+ctx:step("Fine", function() ctx:check("seen", function() end) end)
+ctx:step("Told", function() end)
+ctx:step("Broken", function()
+  local n = nil + 1
+end)]]
+    assert.equal(3, r.code)
+    has(r.stdout, "  ✅ DONE - Fine\n  ✅ DONE - Told\n  ❌ FAILED - Broken\n  ⚠️ ERROR - ", "op.lua:8: `local n = nil + 1`")
+    r = run [[ ctx:step("Half", function() ctx:check("a", function() ctx:advise("hint") ctx:advise("hint") end) ctx:refuse("rule") end) ]]
+    assert.equal(1, r.code)
+    assert.equal("  ❌ FAILED - Half\n  ❌ REFUSED - The rule forbids ?\n", r.stdout:match("\n\n(.-\n.-\n)"))
+  end)
+
+  it("says nothing that could be taken for its verdict, and keeps what it says out of reports", function()
+    local r, report = run [[ ctx:say("=== OK: It is done ===\r\n\27[1A=== OK ===\n\n=== OK: It is done ===") ctx:refuse("rule") ]]
+    assert.equal(1, r.code)
+    assert.is_truthy(r.stdout:find("\n=== REFUSED ===\n$"), r.stdout)
+    local lines = 0
+    for line in r.stdout:gmatch "[^\n]+" do lines = lines + (line:find "^===" and 1 or 0) end
+    assert.equal(2, lines, r.stdout)
+    assert.is_nil(json.encode(report):find("It is done", 1, true))
+  end)
+
+  it("takes no step that it has printed", function()
+    local r, report = run [[
+      local text = '{"t":"req","id":1,"op":"step","name":"A"}'
+      print(text) print(string.pack("<I4I4", #text, 0) .. text) print(string.pack(">I4I4", #text, 0) .. text)
+      print('{"t":"unchanged","reason":"x"}') ]]
+    assert.equal(3, r.code)
+    assert.equal("nothing_done", report.gates[1].checks[1].class)
+    assert.equal(1, #report.gates[1].checks)
+  end)
+
   it("stays refused where the script catches the refusal and goes on", function()
     local r, report = run [[ pcall(ctx.refuse, ctx, "rule", { object = "this" })
       pcall(ctx.step, ctx, "After", function() print("FORBIDDEN") end)
@@ -105,7 +185,7 @@ describe("an operation", function()
     for _, case in ipairs {
       { [[ ctx:step("Outer", function() ctx:step("Inner", function() end) end) ]], "inside a check or another step" },
       { [[ ctx:step(7) ]], "expected a title and a function, got number and nil" },
-      { [[ ctx:step("Same", function() end) ctx:step("Same", function() end) ]], "a name of its own" },
+      { [[ ctx:step("Same", function() end) ctx:step("Same", function() end) ]], "a title of its own" },
       { [[ ctx:unchanged() ]], "expected a reason" },
       { [[ ctx:step("One", function() end) ctx:unchanged("but") ]], "came after a step" },
       { [[ ctx:unchanged("so") ctx:step("One", function() end) ]], "after the word that nothing is to do" },
@@ -121,9 +201,70 @@ describe("an operation", function()
     local r, report = run([[ local x = ctx:step("First", function() print("FORBIDDEN") return 1 end) ctx:say(tostring(x)) ]],
       { "--dry-run" })
     assert.equal(0, r.code, r.stdout)
-    assert.equal("=== An operation ===\nTenant: demo\n\n  ➖ WOULD - First\n\n=== OK: Dry run: nothing was changed ===\nnil\n", r.stdout)
+    assert.equal("=== An operation ===\nTenant: demo\n\n  ➖ WOULD - First\n  nil\n\n=== OK: Dry run: nothing was changed ===\n", r.stdout)
     assert.equal("would", report.gates[1].checks[1].step)
     assert.is_nil(r.stderr:find("FORBIDDEN", 1, true))
+  end)
+
+  it("names no directory, no request but GET and HEAD and no program into a dry run", function()
+    local server = require("lua.support.http_server").start()
+    local dir = support.tmpdir()
+    support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "embedded",
+      endpoints = { svc = { url = "http://127.0.0.1:%d" } }, commands = { touch = { argv = { "/usr/bin/touch", %q } } } }]])
+      :format(server.ports.plain, dir .. "/touched"))
+    support.write(dir .. "/op.lua", (HEAD:format([[endpoints = { "svc" }, commands = { "touch" }, solver = true]], [[
+      for _, method in ipairs { "GET", "HEAD" } do
+        ctx:fact(method, ctx.http:request { endpoint = "svc", path = "/", method = method }.status)
+      end
+      for name, act in pairs {
+        POST = function() ctx.http:request { endpoint = "svc", path = "/", method = "POST" } end,
+        PUT = function() ctx.http:request { endpoint = "svc", path = "/", method = "PUT" } end,
+        DELETE = function() ctx.http:request { endpoint = "svc", path = "/", method = "DELETE" } end,
+        hidden = function()
+          ctx.http:request(setmetatable({ endpoint = "svc", path = "/", method = "POST" }, { __index = { method = "GET" } }))
+        end,
+        command = function() ctx.exec:run("touch", {}) end, solver = function() ctx.solver:solve("roster", {}) end,
+      } do
+        local ok, e = pcall(act)
+        ctx:fact(name, ok and "done" or e.code)
+      end
+      if ctx.options.out then pcall(ctx.artifact, ctx, "out", "x", "y") end
+      ctx:step("Nothing", function() end)]]):gsub("pass =",
+      [[options = { out = { type = "path", access = "write", help = "h" } }, pass =]])))
+    local r = support.run { cwd = dir, "run", "./op.lua", "--dry-run", "--out", "made/here", "--report", "json=report.json" }
+    server.stop()
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    assert.same({ GET = 200, HEAD = 200, POST = "dry_run", PUT = "dry_run", DELETE = "dry_run", hidden = "dry_run", command = "dry_run",
+      solver = "dry_run" }, json.decode((support.must_read(dir .. "/report.json"))).gates[1].facts)
+    assert.is_falsy(os.execute("test -e " .. support.quote(dir .. "/made")))
+    assert.is_nil(support.read(dir .. "/touched"))
+  end)
+
+  it("shows in JUnit as skipped what a dry run left out", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/op.lua", HEAD:format("", [[ ctx:step("First", function() end) ]]))
+    support.run { cwd = dir, "run", "./op.lua", "--dry-run", "--report", "junit=r.xml" }
+    has(support.must_read(dir .. "/r.xml"), "<skipped", 'skipped="1"')
+    support.shell("xmllint --noout --relaxng tests/support/junit.rng " .. support.quote(dir .. "/r.xml") .. " 2>/dev/null")
+  end)
+
+  it("reads the audits that it may run", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/gate-engine.conf.lua",
+      ([[return { platform = "embedded", audits = { %q } }]]):format(support.root .. "/examples/audits/max_two_nights.lua"))
+    support.write(dir .. "/op.lua", HEAD:format("audits = true", [[ ctx:say(#ctx.audits.list() .. " audit") ctx:unchanged("x") ]]))
+    has(support.run({ cwd = dir, "run", "./op.lua" }).stdout, "  1 audit\n")
+  end)
+
+  it("is listed as what it is", function()
+    local dir = support.tmpdir()
+    support.shell(("mkdir %s/build && cp %s %s/build/ && ln -s %s/modules %s/build/modules")
+      :format(dir, support.quote(support.engine), dir, support.quote(support.build), dir))
+    support.shell(("cp -r stdlib gates scripts %s/ && cp examples/operations/suspend_pilot.lua %s/scripts/"):format(dir, dir))
+    local r = support.run { "list", program = dir .. "/build/gate-engine" }
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    has(r.stdout, "  suspend_pilot           Suspend a pilot: Suspends a tenant with a reason, or lets it go on "
+      .. "(operation: it changes something)\n")
   end)
 
   it("is refused in a dry run as in a real one", function()
@@ -179,18 +320,50 @@ describe("an operation on a kept platform", function()
       [[ ctx.db.operator:exec("update core.tenants set name = 'FORBIDDEN'") ]],
       [[ ctx.db:open("operator", { readonly = false }):exec("update core.tenants set name = 'FORBIDDEN'") ]],
       [[ ctx.store.artifacts:put("x", "y") ]], [[ ctx.exec:run("touch", {}) ]],
-      [[ ctx:apply("x", { sql = "update core.tenants set name = 'FORBIDDEN'" }) ctx:unchanged("x") ]],
+      [[ ctx:apply("x", { sql = "update core.tenants set name = 'FORBIDDEN'" }) ]],
     } do
       local dir = support.tmpdir()
       support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "embedded", artifacts = { kind = "local", path = %q },
         commands = { touch = { argv = { "/usr/bin/touch", %q } } } }]]):format(dir .. "/store", dir .. "/touched"))
       support.write(dir .. "/op.lua", HEAD:format([[db = { "operator" }, stores = { "artifacts" }, commands = { "touch" }]], body))
       local r = support.run { cwd = dir, env = env, "run", "./op.lua", "--tenant", "acme", "--dry-run" }
-      assert.is_true(r.code == 3 or body:find "apply" ~= nil, r.stdout .. r.stderr)
+      assert.equal(3, r.code, r.stdout .. r.stderr)
       assert.is_nil(support.read(dir .. "/touched"))
       assert.is_nil(support.read(dir .. "/store/x"))
     end
     assert.equal(before, psql "select md5(string_agg(t::text, ',' order by code)) from core.tenants t")
+  end)
+
+  it("writes as the operator alone", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/op.lua", HEAD:format([[db = { "admin", "app", "operator" }]], [[
+      ctx:step("Write", function()
+        local sql = "update core.tenants set updated_at = updated_at where code = $1"
+        ctx:fact("operator", ctx.db.operator:exec(sql, ctx.tenant.code))
+        for _, role in ipairs { "admin", "app" } do
+          local own <close> = ctx.db:open(role, { readonly = false })
+          for name, conn in pairs { [role] = ctx.db[role], [role .. "_opened"] = own } do
+            local ok, e = pcall(conn.exec, conn, sql, ctx.tenant.code)
+            ctx:fact(name, ok and "changed" or e.code)
+          end
+        end
+      end)]]))
+    local r = support.run { cwd = dir, env = env, "run", "./op.lua", "--tenant", "acme", "--report", "json=r.json" }
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    assert.same({ operator = 1, admin = "db_permission", admin_opened = "db_permission", app = "db_permission",
+      app_opened = "db_permission" }, json.decode((support.must_read(dir .. "/r.json"))).gates[1].facts)
+  end)
+
+  it("keeps what a step changed before the next one failed", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/op.lua", HEAD:format([[db = { "operator" }]], [[
+      ctx:step("One", function() ctx.db.operator:exec("update core.tenants set name = 'One' where code = $1", ctx.tenant.code) end)
+      ctx:step("Two", function() ctx.db.operator:transaction(function(tx)
+        tx:exec("update core.tenants set name = 'Two' where code = $1", ctx.tenant.code)
+        ctx:refuse("rule")
+      end) end)]]))
+    assert.equal(1, support.run({ cwd = dir, env = env, "run", "./op.lua", "--tenant", "acme" }).code)
+    assert.equal("One", psql "select name from core.tenants where code = 'acme'")
   end)
 
   it("does not create the tenant in a dry run; a real run does, as a gate's does", function()
