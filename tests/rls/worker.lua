@@ -35,7 +35,9 @@ end
 --- Roles are the cluster's: those of a case go with its database, so that it can be built again.
 local function drop(c, at)
   local made = c.head.Roles
-  if not made and not c.has.fix then return end
+  if not made then return end
+  -- A session that was closed may still hold a replication slot.
+  admin:query("select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = $1", at.database)
   admin:exec(("drop database %s with (force)"):format(at.database))
   for role in (made or ""):gmatch "[%w_]+" do admin:exec("drop role if exists " .. role) end
 end
@@ -53,8 +55,10 @@ local function run(c, fixed)
     end
     for i, p in ipairs(prove.attack(c, at, (c.kind == "leaky" or c.kind == "advisory") and not fixed)) do out.problems[i] = p end
   end)
-  if not ok then out.problems[#out.problems + 1] = type(raised) == "table" and raised.message or tostring(raised) end
-  drop(c, at)
+  local dropped, why = pcall(drop, c, at)
+  for _, e in ipairs { ok or raised, dropped or why } do
+    if e ~= true then out.problems[#out.problems + 1] = type(e) == "table" and e.message or tostring(e) end
+  end
   io.write(json.encode(out), "\n")
   io.flush()
 end

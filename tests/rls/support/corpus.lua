@@ -20,7 +20,8 @@ local ROLES = "create role app_owner login; create role app_user login;"
 
 local function start()
   local db = require "engine.db"
-  local server = pg.start { wal_level = "logical", max_connections = "60" }
+  local server = pg.start { wal_level = "logical", max_connections = "60", autovacuum = "off", full_page_writes = "off",
+    max_wal_size = "4GB" }
   local conn = db.connect(server:options())
   conn:script(ROLES)
   conn:close()
