@@ -5,7 +5,7 @@ local case = require "case"
 local corpus = require "corpus"
 
 local ROOT = "tests/rls"
-local LEAKY_MIN, CLEAN_MIN = 7, 3
+local LEAKY_MIN, CLEAN_MIN = 60, 30
 
 local function write(path, text)
   local file = assert(io.open(path, "w"))
@@ -23,12 +23,11 @@ describe("the corpus", function()
 
   local names, count = {}, {}
   for _, path in ipairs(case.list(ROOT)) do
-    local kind, name = path:match "([^/]+)/([^/]+)%.sql$"
-    count[kind] = (count[kind] or 0) + 1
-    names[#names + 1] = kind .. "/" .. name
-    local file = assert(io.open(path))
-    if file:read "a":find "\n%-%- @fix%s*\n" then names[#names + 1] = kind .. "/" .. name .. "+fix" end
-    file:close()
+    local c = case.read(path)
+    count[c.kind] = (count[c.kind] or 0) + 1
+    names[#names + 1] = c.name
+    if c.has.fix then names[#names + 1] = c.name .. "+fix" end
+    for i in ipairs(c.finds) do names[#names + 1] = ("%s#%d"):format(c.name, i) end
   end
 
   it("is as large as the issue asks", function()
@@ -37,10 +36,12 @@ describe("the corpus", function()
   end)
 
   for _, name in ipairs(names) do
-    it("proves " .. name, function()
-      local r = assert(runs[name], "it was not run")
-      assert.same({}, r.problems)
-    end)
+    if not name:find("#", 1, true) then
+      it("proves " .. name, function()
+        local r = assert(runs[name], "it was not run")
+        assert.same({}, r.problems)
+      end)
+    end
 
     it("knows the gate's verdict on " .. name, function()
       local r = assert(runs[name], "it was not run")
@@ -118,6 +119,8 @@ describe("the list of known misses", function()
     assert.is_truthy(corpus.contradiction("leaky/a", "found", known))
     assert.is_truthy(corpus.contradiction("leaky/a", "undecided", known))
     assert.is_truthy(corpus.contradiction("leaky/c", "passed", known))
+    assert.is_nil(corpus.contradiction("leaky/d", "unnamed", { ["leaky/d"] = "passed|unnamed" }))
+    assert.is_truthy(corpus.contradiction("leaky/d", "found", { ["leaky/d"] = "passed|unnamed" }))
     assert.is_nil(corpus.contradiction("leaky/c", "found", known))
     assert.is_truthy(corpus.contradiction("clean/b", "clean", known))
     assert.is_truthy(corpus.contradiction("clean/d", "alarm", known))

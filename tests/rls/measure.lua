@@ -26,6 +26,7 @@ end
 --- What a run belongs to in the sums.
 local function group(name, c)
   if name:find("+fix", 1, true) then return "fixed" end
+  if name:find("#", 1, true) then return "finds" end
   return c.kind
 end
 
@@ -49,7 +50,8 @@ local function show(names, runs)
       sums[g].total = sums[g].total + 1
       sums[g][r.outcome] = (sums[g][r.outcome] or 0) + 1
       if not verdict.is_right(r.outcome) then
-        local class = (c.head.Class or "none"):match "[%w_]+"
+        local find = c.finds[tonumber(r.variant:match "%d+" or 0)]
+        local class = (find and find.text or c.head.Class or "none"):match "[%w_]+"
         wrong[#wrong + 1] = { key = g .. class .. name, g = g, class = class, r = r, name = name }
       end
     end
@@ -65,7 +67,7 @@ local function show(names, runs)
     print(("%-10s %-24s %s\n             %s"):format(w.r.outcome, w.class, w.name,
       table.concat(says, "\n             "):sub(1, 700) .. (w.r.output or "")))
   end
-  for _, g in ipairs { "leaky", "advisory", "clean", "fixed", "real" } do
+  for _, g in ipairs { "leaky", "advisory", "clean", "fixed", "real", "finds" } do
     local parts = {}
     for outcome, n in pairs(sums[g] or {}) do
       if outcome ~= "total" then parts[#parts + 1] = ("%s %d"):format(outcome, n) end
@@ -79,18 +81,22 @@ local function show(names, runs)
   print(("%d runs, %d problems of the corpus itself"):format(#names, broken))
 end
 
+--- Is a line of the list, or a run without one, to be changed?
+local function is_stale(outcome, listed)
+  return outcome and (verdict.is_right(outcome) or (options.add and not corpus.is_listed(outcome, listed)))
+end
+
 --- Lines of the list, kept in their order: those that are right now go, those that are new come in the end.
 local function rewrite(names, runs)
   local known = corpus.known(KNOWN)
   local out = {}
   for line in io.lines(KNOWN) do
-    local name = line:match "^%s*%a+%s+(%S+)"
-    local r = name and known[name] and runs[name]
-    if not (r and r.outcome and (verdict.is_right(r.outcome) or (options.add and known[name] ~= r.outcome))) then out[#out + 1] = line end
+    local name = line:match "^%s*[%a|]+%s+(%S+)"
+    if not (name and known[name] and runs[name] and is_stale(runs[name].outcome, known[name])) then out[#out + 1] = line end
   end
   for _, name in ipairs(options.add and names or {}) do
     local outcome = runs[name].outcome
-    if outcome and not verdict.is_right(outcome) and known[name] ~= outcome then out[#out + 1] = ("%-10s %s"):format(outcome, name) end
+    if is_stale(outcome, known[name]) and not verdict.is_right(outcome) then out[#out + 1] = ("%-10s %s"):format(outcome, name) end
   end
   local file = assert(io.open(KNOWN, "w"))
   file:write(table.concat(out, "\n"), "\n")

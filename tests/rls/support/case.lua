@@ -16,6 +16,8 @@
 --   App       the role the application logs in as (app_user)
 --   Roles     roles that the case makes: they are dropped after it
 --   Refused   SQLSTATEs with which the attack may end besides those of case.REFUSALS
+--   Finds     of a schema in real/, in place of Class and Object: "class|class object | object; class object": what is known to be wrong
+--   Right     of a schema in real/: objects on which no leak may be claimed, "public.a; public.b"
 --   Tenant    replaces database.tenant of the gate's configuration, Lua
 --   Config    more of the database table of that configuration, Lua
 --
@@ -33,6 +35,7 @@
 --   @look        as the superuser: what @exploit cannot see of its own effect
 --   @fix         as the superuser: closes the leak. The case runs twice, without it and with it after the schema
 --
+-- In real/ each @exploit and each @attack stands for itself, on a connection of its own, with the @look behind it; elsewhere they go on.
 -- The last query of the last @exploit, @attack, @reconnect, @copy or @look returns a row if and only if a row of tenant B was seen or
 -- changed (in advisory/: what is to be reported happened). The exploit may RESET the tenant's setting, reconnect, and set any other
 -- setting; it never sets the tenant's setting to B (design: the threat model).
@@ -53,12 +56,20 @@ local case = {}
 ---@field objects string[]
 ---@field severity string?
 ---@field has table<string, boolean>  names of its sections
+---@field finds rls.Find[]   of real/
+---@field right string[]     of real/
+
+---@class rls.Find
+---@field text string
+---@field classes table<string, boolean>
+---@field objects string[]
 
 --- What a refused statement may say: no right (row-level security too), a value the tenant's type does not have, an unknown setting.
 case.REFUSALS = { ["42501"] = true, ["22P02"] = true, ["42704"] = true }
 
 local HEADS = { What = true, Class = true, Object = true, Severity = true, Exploit = true, Source = true, Column = true, Setting = true,
-  Value = true, Session = true, A = true, B = true, App = true, Roles = true, Refused = true, Tenant = true, Config = true }
+  Value = true, Session = true, A = true, B = true, App = true, Roles = true, Refused = true, Tenant = true, Config = true,
+  Finds = true, Right = true }
 local SECTIONS = { superuser = true, schema = true, rows = true, control = true, pooled = true, exploit = true, attack = true, copy = true,
   reconnect = true, tenant_b = true, meanwhile = true, look = true, fix = true }
 --- Sections whose last query tells whether the attack worked.
@@ -139,16 +150,43 @@ local function check_threat_model(c)
   end
 end
 
+local function classes_of(text)
+  local out = {}
+  for class in text:gmatch "[%w_]+" do out[class] = true end
+  return out
+end
+
+local function list_of(text, separator)
+  local out = {}
+  for item in (text .. separator):gmatch("(.-)" .. separator) do
+    item = item:match "^%s*(.-)%s*$"
+    if item ~= "" then out[#out + 1] = item end
+  end
+  return out
+end
+
+local function read_expectations(c)
+  c.classes, c.objects, c.finds = classes_of(c.head.Class or ""), list_of(c.head.Object or "", " | "), {}
+  c.right = list_of(c.head.Right or "", ";")
+  for _, text in ipairs(list_of(c.head.Finds or "", ";")) do
+    local classes, objects = text:match "^(%S+)%s+(.+)$"
+    assert(classes, ("%s: Finds: expected \"class object\", got %q"):format(c.path, text))
+    c.finds[#c.finds + 1] = { text = text, classes = classes_of(classes), objects = list_of(objects, " | ") }
+  end
+  c.severity = c.head.Severity or (c.kind == "leaky" and "leak") or (c.kind == "advisory" and "advisory") or nil
+end
+
 local function check(c)
   local h = c.head
   assert(h.What and h.Exploit, c.path .. ": What and Exploit are missing")
   assert(c.has.schema or c.has.superuser, c.path .. ": there is no schema")
   assert(c.has.control, c.path .. ": there is no @control")
   assert(c.kind == "clean" or c.kind == "real" or (h.Class and h.Object), c.path .. ": Class and Object are missing")
-  assert(c.kind ~= "leaky" or c.has.fix, c.path .. ": a leaky case shows with @fix that its exploit can fail")
+  assert(c.kind ~= "real" or #c.finds > 0, c.path .. ": Finds is missing")
+  assert((c.kind ~= "leaky" and c.kind ~= "real") or c.has.fix, c.path .. ": a leaky case shows with @fix that its exploit can fail")
   local tells
   for _, s in ipairs(c.sections) do tells = tells or case.TELLS[s.name] end
-  assert(tells or c.kind == "real", c.path .. ": no section tells whether the attack worked")
+  assert(tells, c.path .. ": no section tells whether the attack worked")
   check_threat_model(c)
 end
 
@@ -157,15 +195,11 @@ end
 function case.read(path)
   local kind, name = path:match "([^/]+)/([^/]+)%.sql$"
   local file = assert(io.open(path))
-  local c = { kind = kind, name = kind .. "/" .. name, path = path, head = {}, sections = {}, has = {}, classes = {}, objects = {} }
+  local c = { kind = kind, name = kind .. "/" .. name, path = path, head = {}, sections = {}, has = {} }
   read_lines(c, file:read "a")
   file:close()
   for key, value in pairs(DEFAULTS) do c.head[key] = c.head[key] or value end
-  for class in (c.head.Class or ""):gmatch "[%w_]+" do c.classes[class] = true end
-  for object in ((c.head.Object or "") .. " | "):gmatch "(.-) | " do
-    if object ~= "" then c.objects[#c.objects + 1] = object end
-  end
-  c.severity = c.head.Severity or (c.kind == "leaky" and "leak") or (c.kind == "advisory" and "advisory") or nil
+  read_expectations(c)
   check(c)
   return c
 end

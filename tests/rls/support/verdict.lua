@@ -40,10 +40,10 @@ end
 
 --- Runs the gate with the groups coverage and isolation.
 ---@param c rls.Case
----@param place {database: string, host: string, port: integer, engine: string, dir: string}
+---@param place {database: string, host: string, port: integer, engine: string, dir: string, base: string}  base: of its files' names
 ---@return rls.Said
 function verdict.run(c, place)
-  local base = place.dir .. "/" .. place.database
+  local base = place.base
   write(base .. ".conf.lua", config(c, place))
   os.remove(base .. ".json")
   os.execute(("cd %s && env %s HOME=%s GATE_ENGINE_STATE=%s/state timeout -k 5 60 %s run gates/rls_harness.lua --tenant acme "
@@ -69,21 +69,25 @@ local function same_object(found, wanted)
   return found == wanted or found:sub(1, #wanted + 1) == wanted .. "("
 end
 
-local function about(c, finding)
-  for _, object in ipairs(c.objects) do
+local function about(objects, finding)
+  for _, object in ipairs(objects) do
     if same_object(finding.object, object) then return true end
   end
   return false
 end
 
---- Outcomes of a leak: found (right class, right object), unnamed (right object, another class), elsewhere (another object), undecided
---- (ERROR), passed.
-local function of_leak(c, said)
+--- Classes that say "there is a leak" and not which one.
+local GENERAL = { cross_tenant_leak = true, role_bypasses_rls = true }
+
+--- Outcomes of a leak: found (right class, right object), unnamed (right object, a general class), elsewhere (another object, or something
+--- else about it), undecided (ERROR), passed.
+---@param wanted {classes: table<string, boolean>, objects: string[]}
+local function of_leak(wanted, said)
   local outcome
   for _, f in ipairs(said.findings) do
-    if f.status == "FAIL" and about(c, f) then
-      if c.classes[f.class or ""] then return "found" end
-      outcome = "unnamed"
+    if f.status == "FAIL" and about(wanted.objects, f) then
+      if wanted.classes[f.class or ""] then return "found" end
+      outcome = GENERAL[f.class or ""] and "unnamed" or outcome
     end
   end
   if outcome then return outcome end
@@ -99,19 +103,34 @@ local function of_clean(c, said, reported)
   if said.status ~= "PASS" then return "undecided" end
   if not reported or not next(c.classes) then return "clean" end
   for _, f in ipairs(said.findings) do
-    if about(c, f) and c.classes[f.class or ""] and f.severity == c.severity then return "clean" end
+    if about(c.objects, f) and c.classes[f.class or ""] and f.severity == c.severity then return "clean" end
   end
   return "unreported"
 end
 
---- What came of it, as one word.
+--- Of a schema in real/ as it is: no claim on what is right.
+local function of_real(c, said)
+  for _, f in ipairs(said.findings) do
+    if f.status == "FAIL" and about(c.right, f) then return "alarm" end
+  end
+  return said.status == "NONE" and "undecided" or "clean"
+end
+
+--- What came of it, as one word, and of a schema in real/ one for each of its finds.
 ---@param c rls.Case
 ---@param said rls.Said
 ---@param fixed boolean  with the case's @fix
----@return string outcome
+---@return string outcome, string[] finds
 function verdict.judge(c, said, fixed)
-  if c.severity == "leak" and not fixed then return of_leak(c, said) end
-  return of_clean(c, said, not fixed)
+  local finds = {}
+  if fixed then return of_clean(c, said, false), finds end
+  if c.kind == "real" then
+    for i, find in ipairs(c.finds) do finds[i] = of_leak(find, said) end
+    return of_real(c, said), finds
+  elseif c.severity == "leak" then
+    return of_leak(c, said), finds
+  end
+  return of_clean(c, said, true), finds
 end
 
 --- Is it what it should be?
