@@ -27,7 +27,7 @@ describe("the corpus", function()
     count[c.kind] = (count[c.kind] or 0) + 1
     names[#names + 1] = c.name
     if c.has.fix then names[#names + 1] = c.name .. "+fix" end
-    for i in ipairs(c.finds) do names[#names + 1] = ("%s#%d"):format(c.name, i) end
+    for i in ipairs(c.finds) do names[#names + 1] = ("%s:%d"):format(c.name, i) end
   end
 
   it("is as large as the issue asks", function()
@@ -36,7 +36,7 @@ describe("the corpus", function()
   end)
 
   for _, name in ipairs(names) do
-    if not name:find("#", 1, true) then
+    if not name:find(":", 1, true) then
       it("proves " .. name, function()
         local r = assert(runs[name], "it was not run")
         assert.same({}, r.problems)

@@ -26,7 +26,7 @@ end
 --- What a run belongs to in the sums.
 local function group(name, c)
   if name:find("+fix", 1, true) then return "fixed" end
-  if name:find("#", 1, true) then return "finds" end
+  if name:find(":", 1, true) then return "finds" end
   return c.kind
 end
 

@@ -3,6 +3,7 @@
 -- Object: public.reports
 -- Exploit: SELECT as any user who is a member of anything.
 -- Session: app.user_id = 1
+-- Config: fixtures = { ["public.memberships"] = "insert into public.memberships (user_id, tenant_id) values (1, {tenant})" }
 -- @schema
 create table memberships (user_id int not null, tenant_id uuid not null, primary key (user_id, tenant_id));
 create table reports (id bigint generated always as identity primary key, tenant_id uuid not null, body text not null);

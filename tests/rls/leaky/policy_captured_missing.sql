@@ -2,8 +2,9 @@
 -- Class: policy_captured_column
 -- Object: public.folders
 -- Exploit: SELECT while the subquery finds any user.
+-- Config: tenant_scoped = { "public.users" }, fixtures = { ["public.users"] = "insert into public.users (org_id, name) values ({tenant}, 'x')" }
 -- @schema
-create table users (id int primary key, org_id uuid not null, name text not null);
+create table users (id bigint generated always as identity primary key, org_id uuid not null, name text not null);
 create table folders (id bigint generated always as identity primary key, tenant_id uuid not null, name text not null);
 alter table users enable row level security;
 alter table users force row level security;
@@ -14,7 +15,7 @@ create policy org on folders using (tenant_id in (select tenant_id from users));
 grant select on users to app_user;
 grant select, insert, update, delete on folders to app_user;
 -- @rows
-insert into users values (1, :'A', 'A-user'), (2, :'B', 'B-user');
+insert into users (org_id, name) values (:'A', 'A-user'), (:'B', 'B-user');
 insert into folders (tenant_id, name) values (:'A', 'A-row'), (:'B', 'B-secret');
 -- @fix
 alter policy org on folders using (tenant_id in (select u.org_id from users u));

@@ -223,6 +223,15 @@ function case.filled(c, sql)
   return (sql:gsub(":'([AB])'", function(which) return "'" .. c.head[which]:gsub("'", "''") .. "'" end))
 end
 
+--- Settings of an application session besides the tenant's, as the head has them.
+---@param c rls.Case
+---@return table<string, string>
+function case.settings(c)
+  local out = {}
+  for setting, text in (c.head.Session or ""):gmatch "%s*([^=;]-)%s*=%s*([^;]*)" do out[setting] = text end
+  return out
+end
+
 --- What an application session of a tenant has set: {{setting, value}}.
 ---@param c rls.Case
 ---@param which "A"|"B"
@@ -230,9 +239,7 @@ end
 function case.session(c, which)
   local function value(text) return (text:gsub("{id}", (c.head[which]:gsub("%%", "%%%%")))) end
   local out = { { c.head.Setting, value(c.head.Value) } }
-  for setting, text in (c.head.Session or ""):gmatch "%s*([^=;]-)%s*=%s*([^;]*)" do
-    out[#out + 1] = { setting, value(text) }
-  end
+  for setting, text in pairs(case.settings(c)) do out[#out + 1] = { setting, value(text) } end
   return out
 end
 

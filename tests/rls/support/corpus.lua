@@ -39,7 +39,7 @@ end
 
 ---@class rls.Run
 ---@field case string
----@field variant string     "", "+fix", or "#1": the first of a real schema's finds
+---@field variant string     "", "+fix", or ":1": the first of a real schema's finds
 ---@field problems string[]  why the case itself is not proven
 ---@field outcome string?    of the gate, see verdict
 ---@field findings table[]
@@ -69,8 +69,8 @@ function corpus.run(options)
         runs[r.case .. r.variant] = r
         names[#names + 1] = r.case .. r.variant
         for i, outcome in ipairs(r.finds or {}) do
-          local name = ("%s#%d"):format(r.case, i)
-          runs[name] = { case = r.case, variant = "#" .. i, problems = {}, outcome = outcome, findings = r.findings }
+          local name = ("%s:%d"):format(r.case, i)
+          runs[name] = { case = r.case, variant = ":" .. i, problems = {}, outcome = outcome, findings = r.findings }
           names[#names + 1] = name
         end
       else
@@ -95,7 +95,7 @@ local function is_listed(outcome, listed)
 end
 corpus.is_listed = is_listed
 
---- What the gate is known to get wrong: lines "OUTCOME CASE[+fix|#n]  # why".
+--- What the gate is known to get wrong: lines "OUTCOME CASE[+fix|:n]  # why".
 ---@param path string
 ---@return table<string, string> outcome by name, table<string, string> why by name
 function corpus.known(path)

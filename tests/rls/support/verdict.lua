@@ -1,4 +1,5 @@
 --- Runs gate 1 on the database of a case and compares what it says with what the case's head says.
+local case = require "case"
 local json = require "engine.json"
 
 local verdict = {}
@@ -22,15 +23,19 @@ end
 local UNSET = "-u DATABASE_URL -u PGHOST -u PGHOSTADDR -u PGPORT -u PGDATABASE -u PGUSER -u PGPASSWORD -u PGSERVICE -u PGOPTIONS "
   .. "-u GATE_ENGINE_CONFIG -u LUA_PATH -u LUA_CPATH -u LD_PRELOAD -u CI"
 
+--- database.tenant: the column, the setting, and what else a session of the application has set.
+local function axis(c)
+  local context = {}
+  for setting, value in pairs(case.settings(c)) do context[#context + 1] = ("[%q] = %q"):format(setting, value) end
+  table.sort(context)
+  return ("{ column = %q, setting = %q, value = %q, context = { %s } }"):format(c.head.Column, c.head.Setting, c.head.Value,
+    table.concat(context, ", "))
+end
+
 local function config(c, place)
   local function url(user) return ("postgresql://%s@/%s?host=%s&port=%d"):format(user, place.database, place.host, place.port) end
-  local tenant = c.head.Tenant
-  if not tenant then
-    tenant = ("{ column = %q, setting = %q%s }"):format(c.head.Column, c.head.Setting,
-      c.head.Value ~= "{id}" and (", value = %q"):format(c.head.Value) or "")
-  end
   return ("return { platform = \"external\", database = {\n  admin = { url = %q }, app = { url = %q },\n  tenant = %s,\n  %s } }\n"):format(
-    url "postgres", url(c.head.App), tenant, c.head.Config or "")
+    url "postgres", url(c.head.App), c.head.Tenant or axis(c), c.head.Config or "")
 end
 
 ---@class rls.Said
