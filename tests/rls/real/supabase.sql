@@ -17,9 +17,11 @@
 --   policy_write_unchecked public.comments
 -- Tenant: { column = "account_id", setting = "request.jwt.claims", value = '{"sub": "{id}", "role": "authenticated"}',
 --   table = "app.accounts", key = "id" }
--- Config: fixtures = { ["auth.users"] = "insert into auth.users (id, email) values ({tenant}, {tenant}::text || '@canary.example')",
---   ["app.accounts"] = "insert into app.accounts (id, primary_owner_user_id, name, slug) values ({tenant}, {tenant}, 'canary', {tenant}::text)",
---   ["app.account_user"] = "insert into app.account_user (user_id, account_id, account_role) values ({tenant}, {tenant}, 'owner')" },
+-- Config: fixtures = {
+--   ["app.accounts"] = [[with u as (insert into auth.users (id, email) values ({tenant}, {tenant} || '@canary.example') on conflict do nothing)
+--     insert into app.accounts (id, primary_owner_user_id, name, slug) values ({tenant}, {tenant}, 'canary', {tenant})]],
+--   ["app.account_user"] = [[with u as (insert into auth.users (id, email) values ({tenant}, {tenant} || '@canary.example') on conflict do nothing)
+--     insert into app.account_user (user_id, account_id, account_role) values ({tenant}, {tenant}, 'owner')]] },
 --   shared = { "auth.users" }
 -- @superuser
 create role sb_anon nologin;

@@ -15,6 +15,7 @@
 --   policy_lookup_writable|policy_write_unchecked public.catalog_items | public.organizations;
 --   rls_missing public.device_metrics;
 --   materialised_view public.org_health
+-- Right: public.audit_logs_2024
 -- Tenant: { { column = "org_id", setting = "rmm.org_ids", table = "public.organizations", key = "id", context = { ["rmm.scope"] = "organization" } },
 --   { column = "partner_id", setting = "rmm.partner_ids", table = "public.partners", key = "id", context = { ["rmm.scope"] = "partner" } } }
 -- @schema

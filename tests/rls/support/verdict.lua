@@ -62,7 +62,7 @@ function verdict.run(c, place)
     for _, k in ipairs(g.checks or {}) do
       local function text(v) return type(v) == "string" and v or nil end
       said.findings[#said.findings + 1] = { status = k.status, severity = text(k.severity), class = text(k.class), object = text(k.object),
-        detail = text(k.detail), failure = text(k.failure) }
+        detail = text(k.detail), failure = text(k.failure), reproduce = text(k.reproduce) }
     end
   end
   return said

@@ -1,7 +1,7 @@
--- What: UPDATE USING (true) beside a strict SELECT: a view with the owner's rights lends the reading, and FOR UPDATE holds B's rows.
--- Class: view_owner_rights|policy_always_true
--- Object: public.seat_status | public.seats
--- Exploit: SELECT … FOR UPDATE through the view locks tenant B's rows, and shows them.
+-- What: A simple view with its owner's rights can be written through: the application may update it, and so lock what it shows.
+-- Class: view_owner_rights
+-- Object: public.seat_status
+-- Exploit: SELECT … FOR UPDATE locks tenant B's rows, and shows them.
 -- @superuser
 create table seats (id int primary key, tenant_id uuid not null, taken boolean not null default false);
 alter table seats enable row level security;
