@@ -1,7 +1,7 @@
 # gate-engine: build, test and install. `make run` and `make test` are all a newcomer needs.
 #
 # Sources are found by place: a file in engine/prim/ belongs to the module its name starts with (db_pipeline.c → db),
-# a tests/c/test_*.c is a cmocka program, a tests/lua or tests/e2e *_spec.lua a busted spec.
+# a tests/c/test_*.c is a cmocka program, a *_spec.lua of tests/lua, tests/e2e or tests/rls a busted spec.
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 BUILD  ?= build
@@ -69,7 +69,7 @@ PROGRAMS := $(if $(MAIN_SRC),$(BUILD)/gate-engine) $(if $(AUDIT_SRC),$(BUILD)/ga
 TEST_SRC := $(wildcard tests/c/test_*.c)
 TEST_BIN := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
-.PHONY: all build-tests run test test-services test-c test-lua test-e2e lint format bench install asan fuzz fuzz-run clean
+.PHONY: all build-tests run test test-services test-c test-lua test-e2e test-rls lint format bench install asan fuzz fuzz-run clean
 .PHONY: deps deps-run deps-test deps-services deps-lint deps-bench deps-fuzz
 .SECONDARY:
 # These build by calling make again, which does run in parallel; two of them at once would build the same files twice.
@@ -194,8 +194,8 @@ RUN_TESTS = $(TEST_ENV) lua5.4 tests/runner.lua
 
 test: deps-test
 	@$(MAKE) build-tests
-	@$(RUN_TESTS) c lua e2e
-test-c test-lua test-e2e: deps-test
+	@$(RUN_TESTS) c lua e2e rls
+test-c test-lua test-e2e test-rls: deps-test
 	@$(MAKE) build-tests
 	@$(RUN_TESTS) $(@:test-%=%)
 test-services: deps-services

@@ -1,6 +1,6 @@
 --- Runs test programs one after another, reads their TAP and gives true sums.
 --
---   lua5.4 tests/runner.lua SUITE...        SUITE: c, lua, e2e, services
+--   lua5.4 tests/runner.lua SUITE...        SUITE: c, lua, e2e, rls, services
 --
 -- Run from the repository's root; BUILD names the build directory. The last line is `N passed, N failed`. What counts as a
 -- failure besides a failed test: a program that crashes, hangs, ends before or beside its plan (TAP 13, "The plan"), exits with an
@@ -43,6 +43,7 @@ local SUITES = {
   end },
   lua = { find = "find tests/lua -name '*_spec.lua' 2>/dev/null | LC_ALL=C sort", command = busted },
   e2e = { find = "find tests/e2e -name '*_spec.lua' 2>/dev/null | LC_ALL=C sort", command = busted },
+  rls = { find = "find tests/rls -name '*_spec.lua' 2>/dev/null | LC_ALL=C sort", command = busted },
   services = { find = "find tests/services -name '*_spec.lua' 2>/dev/null | LC_ALL=C sort", command = busted },
 }
 
@@ -116,7 +117,7 @@ end
 for _, name in ipairs(arg) do
   local suite = SUITES[name]
   if not suite then
-    io.stderr:write(("runner: no suite %q; there are c, lua, e2e and services\n"):format(name))
+    io.stderr:write(("runner: no suite %q; there are c, lua, e2e, rls and services\n"):format(name))
     os.exit(2)
   end
   local programs = lines_of(suite.find)
