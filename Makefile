@@ -57,6 +57,8 @@ RING_SRC   := $(wildcard engine/prim/ring*.c)
 GLUE_SRC   := $(wildcard engine/vm/luax*.c engine/vm/conv*.c)
 AUDIT_SRC  := $(wildcard engine/audit/*.c)
 ROSTER_SRC := $(wildcard engine/solvers/roster/*.c)
+RECORD_SRC := $(wildcard engine/recorder/*.c)
+WIRE_SRC   := $(wildcard engine/prim/pgwire.c engine/prim/statement.c engine/prim/statement_tokens.c engine/prim/statement_normal.c)
 MAIN_SRC   := $(wildcard engine/main.c)
 
 mod_src = $(wildcard engine/bind/$(1).c engine/bind/$(1)_*.c engine/prim/$(1).c engine/prim/$(1)_*.c)
@@ -64,7 +66,7 @@ HAVE_MODULES := $(foreach m,$(MODULES),$(if $(wildcard engine/bind/$(m).c),$(m))
 MODULE_SO := $(foreach m,$(HAVE_MODULES),$(BUILD)/modules/engine/$(m).so)
 
 PROGRAMS := $(if $(MAIN_SRC),$(BUILD)/gate-engine) $(if $(AUDIT_SRC),$(BUILD)/gate-audit) \
-            $(if $(ROSTER_SRC),$(BUILD)/roster-solver)
+            $(if $(ROSTER_SRC),$(BUILD)/roster-solver) $(if $(RECORD_SRC),$(BUILD)/gate-recorder)
 
 TEST_SRC := $(wildcard tests/c/test_*.c)
 TEST_BIN := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(TEST_SRC))
@@ -113,6 +115,11 @@ $(BUILD)/gate-audit: $(call objs,$(AUDIT_SRC) $(filter-out engine/vm/sandbox_nat
 $(BUILD)/roster-solver: $(call objs,$(ROSTER_SRC) $(BASE_SRC))
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -ljansson -lm
+
+# What passes an application's bytes on holds no Lua and knows no credential.
+$(BUILD)/gate-recorder: $(call objs,$(RECORD_SRC) $(WIRE_SRC) $(RING_SRC) $(BASE_SRC))
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -ljansson -lseccomp
 
 define MODULE_RULE
 $(BUILD)/modules/engine/$(1).so: $(call objs,$(call mod_src,$(1)) $(GLUE_SRC) $(BASE_SRC))

@@ -71,4 +71,7 @@ static const char *const RING_SOCKET_CALLS[] = {
     "epoll_pwait", "epoll_pwait2", "eventfd2",   "timerfd_create", "timerfd_settime", "nanosleep", "clock_nanosleep",
     NULL};
 
+/* Beside the sockets: clients that come in, and a file that is open already. */
+static const char *const RING_RELAY_CALLS[] = {"accept4", "fcntl", "fsync", NULL};
+
 #endif
