@@ -62,7 +62,7 @@ static const char *const RING_READ_CALLS[] = {
 static const char *const RING_WRITE_CALLS[] = {"pwrite64",  "pwritev",   "mkdir",    "mkdirat", "rename",    "renameat",
                                                "renameat2", "unlink",    "unlinkat", "rmdir",   "ftruncate", "fsync",
                                                "fdatasync", "fallocate", "flock",    "umask",   "link",      "linkat",
-                                               "utimensat", "pipe2",     NULL};
+                                               "utimensat", "pipe2",     "pipe",     NULL};
 
 /* Sockets; socket itself only for the families that are rules of their own. */
 static const char *const RING_SOCKET_CALLS[] = {
