@@ -5,6 +5,7 @@
 local gate = require "gate"
 local catalogue = require "rls.catalogue"
 local code_paths = require "rls.code_paths"
+local code_paths_recorded = require "rls.code_paths_recorded"
 local errors = require "errors"
 local names = require "rls.names"
 local probe = require "rls.probe"
@@ -202,10 +203,13 @@ local function check_isolation(ctx, seen)
 end
 
 local function check_code_paths(ctx, seen)
+  local judged = code_paths_recorded.check(ctx, seen)
   if ctx.platform.kind ~= "embedded" then
+    if judged then return end
     errors.raise { code = "code_paths_not_watched", message = "nothing watched which statements the application runs",
-      fix = "recordings of an external platform's statements are not supported in this version: run with --only coverage,isolation for the "
-        .. "other two groups (which never approves), and have a person check that every code path sets the tenant" }
+      fix = "record its test suite: gate-engine run gates/rls_harness.lua --tenant CODE --record FILE -- COMMAND …; or name a recording, "
+        .. "csvlog or jsonlog with --recording FILE or recording in the configuration (--only coverage,isolation leaves this check out "
+        .. "and never approves)" }
   end
   local relations = {}
   for _, t in ipairs((of_tenants(seen))) do relations[#relations + 1] = t.oid end
@@ -228,12 +232,21 @@ return gate.define {
   purpose = "Verify tenant isolation: no tenant sees or changes another's rows",
   pass = "No cross-tenant leaks detected",
   needs = { db = { "admin", "app", "operator" } },
+  options = { recording = { type = "path", access = "read", help = "the application's statements: a recording, csvlog or jsonlog" } },
 
   failures = {
     rls_missing = { text = "RLS policy missing on table %s", fix = "Add policy in migration" },
     rls_not_forced = { text = "RLS is not forced on table %s",
       fix = "ALTER TABLE … FORCE ROW LEVEL SECURITY, so that its owner is bound too" },
     set_config_missing = { text = "set_config not called", fix = "Check code path sets tenant context" },
+    context_session_level = { text = "Tenant context set for the session", fix = "set_config(…, true) within the transaction" },
+    context_left_over = { text = "Tenant context left over from an earlier transaction",
+      fix = "Set it in each transaction, before the first tenant's table" },
+    context_changed = { text = "Tenant context changed within a transaction", fix = "One transaction for each tenant" },
+    context_literal = { text = "Tenant context set from a literal", fix = "Bind the value as a parameter: set_config($1, $2, true)",
+      severity = "advisory" },
+    context_needless = { text = "Tenant context set by a role that it does not bind",
+      fix = "Run the application as a role that row-level security binds", severity = "advisory" },
     cross_tenant_leak = { text = "Cross-tenant leak detected", fix = "Fix query or policy" },
     role_bypasses_rls = { text = "The application's role %s is not bound by RLS",
       fix = "Give the application a role without SUPERUSER and BYPASSRLS" },
@@ -264,8 +277,10 @@ return gate.define {
     local wanted, order = {}, {}
     for _, f in ipairs(findings) do
       if f.class == "set_config_missing" then
-        ctx:apply("Set the tenant context in " .. f.object, {
-          note = ("The first statement of %s must be:\n    perform set_config(%s, p_tenant::text, true);\n%s")
+        local path = f.object:find "^platform%.[%w_]+$"
+        ctx:apply("Set the tenant context " .. (path and "in " or "before: ") .. f.object, {
+          note = (path and "The first statement of %s must be:\n    perform set_config(%s, p_tenant::text, true);\n%s"
+            or "Before this statement, in its transaction:\n    %.0sselect set_config(%s, $1, true);\n%s")
           :format(f.object, names.literal(seen.settings.tenant.setting), f.detail or "") })
       elseif f.class == "role_bypasses_rls" then
         ctx:apply("Bind the application's role",

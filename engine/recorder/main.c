@@ -1,7 +1,8 @@
 /* gate-recorder: stands between an application and its database, passes everything on, and records what is executed.
  *
  * In (standard input): one frame, {"listen": {"host", "port"} or {"path"}, "upstream": {"host", "port", "sslmode"?,
- * "sslrootcert"?}, "header": {…}}; then nothing: its end, or SIGTERM, ends the recording. Descriptor 3 is the file.
+ * "sslrootcert"?}, "header": {…}}; later perhaps a second, {"exit": n}, how the recorded command ended. The end of the
+ * input, or SIGTERM, ends the recording. Descriptor 3 is the file.
  * Out (standard output): a frame {"t": "ready", "port"} once clients may come, and {"t": "end", …} with what the
  * recording's last line says. What is wrong is {"t": "error", "error"}. */
 #include <errno.h>
@@ -39,7 +40,7 @@ typedef struct recorder {
     int listener, signals;
     relay **by_fd; /* owned; of both descriptors of each relay */
     size_t nfds, clients;
-    bool accepting;
+    buf in; /* of standard input */
 } recorder;
 
 static void say(json_t *message) {
@@ -171,7 +172,6 @@ static int open_all(recorder *r, const json_t *job, err *e) {
         pollset_watch(&r->set, r->signals, POLLIN) != 0 || pollset_watch(&r->set, r->listener, POLLIN) != 0) {
         return err_errno(e, "recorder_config", "cannot wait for clients");
     }
-    r->accepting = true;
     r->out = recording_new(FILE_FD, json_object_get(job, "header"), e);
     return r->out != NULL ? enter_ring(r, e) : -1;
 }
@@ -239,9 +239,13 @@ static void expire(recorder *r, int64_t *last) {
 
 /* Why the recording is to end, or NULL. */
 static const char *serve(recorder *r, const pollset_event *ready) {
-    char byte[64];
+    char bytes[512];
     if (ready->fd == 0) {
-        return read(0, byte, sizeof byte) == 0 ? "closed" : NULL;
+        ssize_t n = read(0, bytes, sizeof bytes);
+        if (n > 0) {
+            (void)buf_append(&r->in, bytes, (size_t)n);
+        }
+        return n == 0 ? "closed" : NULL;
     }
     if (ready->fd == r->signals) {
         return "signal";
@@ -281,17 +285,24 @@ static void close_all(recorder *r) {
     }
 }
 
+/* What was said of the command before the input ended; new reference, or NULL. */
+static json_t *last_word(recorder *r) {
+    json_t *word = NULL;
+    err ignored;
+    return frame_take(&r->in, &word, NULL, &ignored) == 1 ? word : NULL;
+}
+
 int main(void) {
-    recorder r = {.listener = -1, .signals = -1, .set = POLLSET_INIT};
-    buf pending = BUF_INIT;
-    json_t *job = NULL, *totals = NULL;
+    recorder r = {.listener = -1, .signals = -1, .set = POLLSET_INIT, .in = {.limit = 1u << 20}};
+    json_t *job = NULL, *totals = NULL, *word = NULL;
     err e;
-    int rc = frame_read(0, &pending, &job, NULL, &e) == 1 ? open_all(&r, job, &e) : -1;
+    int rc = frame_read(0, &r.in, &job, NULL, &e) == 1 ? open_all(&r, job, &e) : -1;
     if (rc == 0) {
         say(json_pack("{s:s, s:i}", "t", "ready", "port", bound_port(r.listener)));
         const char *reason = run(&r);
         close_all(&r);
-        rc = recording_end(r.out, reason != NULL ? reason : "failed", &totals, &e);
+        word = last_word(&r);
+        rc = recording_end(r.out, reason != NULL ? reason : "failed", json_object_get(word, "exit"), &totals, &e);
     }
     say(rc == 0 ? totals : json_pack("{s:s, s:o}", "t", "error", "error", err_to_json(&e)));
     recording_free(r.out);
@@ -301,6 +312,7 @@ int main(void) {
     fs_close(&r.signals);
     free(r.by_fd);
     json_decref(job);
-    buf_free(&pending);
+    json_decref(word);
+    buf_free(&r.in);
     return rc == 0 ? 0 : 1;
 }

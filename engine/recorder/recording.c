@@ -244,7 +244,7 @@ void recording_free(recording *r) {
     }
 }
 
-int recording_end(recording *r, const char *reason, json_t **totals, err *e) {
+int recording_end(recording *r, const char *reason, json_t *ended, json_t **totals, err *e) {
     unsigned char digest[EVP_MAX_MD_SIZE];
     char hex[2 * SHA256_SIZE + 1], now[CLOCK_RFC3339_MAX];
     if (r->failed) {
@@ -260,9 +260,9 @@ int recording_end(recording *r, const char *reason, json_t **totals, err *e) {
     }
     hex[sizeof hex - 1] = '\0';
     clock_rfc3339(now, sizeof now);
-    *totals = json_pack("{s:s, s:I, s:s, s:I, s:I, s:s, s:s}", "t", "end", "lines", (json_int_t)r->lines, "sha256", hex,
-                        "sessions", (json_int_t)r->sessions, "statements", (json_int_t)r->statements, "ended", now,
-                        "reason", reason);
+    *totals = json_pack("{s:s, s:I, s:s, s:I, s:I, s:s, s:s, s:O*}", "t", "end", "lines", (json_int_t)r->lines,
+                        "sha256", hex, "sessions", (json_int_t)r->sessions, "statements", (json_int_t)r->statements,
+                        "ended", now, "reason", reason, "exit", ended);
     if (recording_line(r, json_incref(*totals), e) != 0) {
         return -1;
     }

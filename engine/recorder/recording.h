@@ -41,7 +41,8 @@ void recording_count(recording *r, size_t statements);
 const char *const *recording_settings(const recording *r, size_t *n);
 /* Could everything be written so far? */
 bool recording_whole(const recording *r);
-/* Writes the last line, with *totals (new reference: sessions, statements), and syncs the file. */
-int recording_end(recording *r, const char *reason, json_t **totals, err *e);
+/* Writes the last line, with how the recorded command ended (borrowed; NULL: none), and syncs the file. *totals is a
+ * new reference to that line. */
+int recording_end(recording *r, const char *reason, json_t *ended, json_t **totals, err *e);
 
 #endif

@@ -25,6 +25,7 @@ typedef struct run_request {
     double timeout_s; /* per gate; 0 = the configuration's */
     int repeat;       /* at least 1 */
     char *stdlib_dir; /* replaces the installed stdlib; NULL = the installed one */
+    json_t *record;   /* {"file": absolute, "listen": text or null, "command": [words]}, or NULL: nothing is recorded */
     char *plan_path;  /* a tenant audit's plan: file or directory, absolute; NULL = none */
 } run_request;
 

@@ -51,6 +51,11 @@ void engine_task_free(engine_task *t);
 int engine_pool(engine_run_state *s, pool_task *tasks, size_t n, err *e);
 bool engine_gates_are_installed(const engine_run_state *s);
 
+/* Records the statements that come through a proxy, into the file of the request, and names it to the gates that look
+ * at one. `prepared` says which database it is; NULL: it could not be asked. Errors: record_config, record_target,
+ * record_failed, interrupted, those of the recorder. */
+int engine_record(engine_run_state *s, const json_t *prepared, err *e);
+
 /* Front doors. engine_recover and engine_audit return the exit code. */
 int engine_recover(const run_request *r);
 int engine_audit(const run_request *r);

@@ -69,5 +69,6 @@ return function(ctx, job)
   result.schema_hash = require("engine.hash").sha256(schema)
   result.database = reader:value("select current_database()")
   result.server = reader:value("select current_setting('server_version')")
+  result.system_identifier = reader:value("select system_identifier::text from pg_control_system()")
   return result
 end
