@@ -17,7 +17,7 @@ export BUILD
 # What Debian 12 has to provide: to build and run, to test, and for what is beside that.
 PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libmxml-dev libpq-dev libcurl4-openssl-dev libssl-dev libpg-query-dev postgresql-15
 PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema libxml2-utils procps libfaketime
-PACKAGES_SERVICES := pgbouncer
+PACKAGES_SERVICES := pgbouncer python3-psycopg python3-pytest openssl
 PACKAGES_LINT     := clang-format lua-check
 PACKAGES_BENCH    := hyperfine lua5.4
 PACKAGES_FUZZ     := clang libclang-rt-14-dev lua5.4
@@ -148,13 +148,13 @@ $(BUILD)/tests/solvers/%: tests/solvers/%.c Makefile
 	@echo '  LINK  $@'
 	$(Q)$(CC) -D_GNU_SOURCE -std=c17 -O1 -g $(WARN) -o $@ $< -ljansson -pthread
 
-# A fuzz target links everything but the programs' main functions, as a C test does, and the roster solver's reader besides.
+# A fuzz target links everything but the programs' main functions, as a C test does, and the roster solver's reader and the recorder besides.
 FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c) \
-                 $(filter-out engine/solvers/roster/main.c,$(ROSTER_SRC)))
+                 $(filter-out engine/solvers/roster/main.c,$(ROSTER_SRC)) $(filter-out engine/recorder/main.c,$(RECORD_SRC)))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lpq -lcurl -lcrypto -lseccomp -lpg_query
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lpq -lcurl -lssl -lcrypto -lseccomp -lpg_query
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 

@@ -252,7 +252,8 @@ typedef struct body {
 static int add_body(void *ctx, const statement *s, err *e) {
     body *b = ctx;
     (void)e;
-    b->cut = b->cut || s->cut || buf_append(&b->text, s->text, s->len) != 0 || buf_puts(&b->text, "; ") != 0;
+    bool added = (b->text.len == 0 || buf_puts(&b->text, "; ") == 0) && buf_append(&b->text, s->text, s->len) == 0;
+    b->cut = b->cut || s->cut || !added;
     return 0;
 }
 
@@ -268,7 +269,7 @@ static const char *do_body(scan *c, const token *t, buf *out) {
     int rc = statement_scan(c->in.sql + t->body, t->body_end - t->body, &o, add_body, &b, &ignored);
     bool fits = rc == 0 && !b.cut && !t->open && strstr(buf_str(&b.text), BODY_QUOTE) == NULL;
     if (fits) {
-        (void)buf_append(out, buf_str(&b.text), b.text.len > 0 ? b.text.len - 1 : 0);
+        (void)buf_append(out, buf_str(&b.text), b.text.len);
         (void)buf_puts(out, BODY_QUOTE);
     }
     buf_free(&b.text);
@@ -372,6 +373,8 @@ static void take(scan *c, const token *t) {
     }
     if (as == NULL || *as != '\0') {
         normal_token(&c->text, c->in.sql, t, as);
+    } else {
+        c->text.previous_end = t->end;
     }
     buf_free(&block);
     c->s.cut = c->s.cut || t->open;

@@ -104,7 +104,9 @@ void normal_token(normal *n, const char *sql, const token *t, const char *as) {
     } else if (is_char(t, ',') && f != NULL) {
         end_item(n, f);
     }
-    if (t->start > n->previous_end && n->out.len > 0) {
+    /* Two strings beside each other would be read as one with a quote in it. */
+    bool strings = t->kind == TOKEN_STRING && n->out.len > 0 && n->out.data[n->out.len - 1] == '\'';
+    if ((t->start > n->previous_end || strings) && n->out.len > 0) {
         put(n, " ", 1);
     }
     put(n, as != NULL ? as : sql + t->start, as != NULL ? strlen(as) : t->end - t->start);

@@ -190,6 +190,8 @@ function recorded.check(ctx, seen)
   ctx:fact("recorded_sessions", m.facts.sessions)
   ctx:fact("recorded_transactions", m.facts.transactions)
   ctx:fact("recorded_touches", m.facts.touches)
+  if state.own and state.own > 0 then ctx:fact("left_out_of_gate_engine", state.own) end
+  if state.replication and state.replication > 0 then ctx:fact("recorded_replication_sessions", state.replication) end
   refuse(m, state, seen.app.role)
   return true
 end
