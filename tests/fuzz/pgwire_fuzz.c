@@ -15,11 +15,18 @@
 #include "promise.h"
 #include "recorder/session.h"
 
-#define SECRET "S3CRET-OF-A-TENANT"
-
 static const char CLIENT[] = "QPBDECHSFXcdfp", SERVER[] = "123CDEGHIKNRSTVWZcdnstv";
 static const char *const SETTINGS[] = {"app.tenant"};
 static int file = -1;
+static char secret[32]; /* made of the input, so that no input can hold its own */
+
+static void make_secret(const uint8_t *data, size_t n) {
+    uint64_t h = 14695981039346656037u; /* FNV-1a */
+    for (size_t i = 0; i < n; i++) {
+        h = (h ^ data[i]) * 1099511628211u;
+    }
+    snprintf(secret, sizeof secret, "secret%016llx", (unsigned long long)h);
+}
 
 typedef struct ends {
     session *s;
@@ -79,8 +86,8 @@ static int feed(pgwire *w, char type, const void *body, size_t n) {
 
 /* A statement of which the literal must not be seen. The quote and the backslash are the only ways out of it. */
 static int feed_secret(pgwire *w, const uint8_t *data, size_t n) {
-    char sql[512] = "select 1 from t where a = '" SECRET;
-    size_t at = strlen(sql);
+    char sql[512];
+    size_t at = (size_t)snprintf(sql, sizeof sql, "select 1 from t where a = '%s", secret);
     for (size_t i = 0; i < n && i < 200; i++) {
         if (data[i] != '\0' && data[i] != '\'' && data[i] != '\\') {
             sql[at++] = (char)data[i];
@@ -93,7 +100,7 @@ static int feed_secret(pgwire *w, const uint8_t *data, size_t n) {
 static void look_for_secret(void) {
     static char text[1 << 20];
     ssize_t n = pread(file, text, sizeof text, 0);
-    PROMISE(n >= 0 && memmem(text, (size_t)n, SECRET, strlen(SECRET)) == NULL);
+    PROMISE(n >= 0 && memmem(text, (size_t)n, secret, strlen(secret)) == NULL);
 }
 
 static void play(pgwire *client, pgwire *server, const uint8_t *data, size_t n) {
@@ -123,6 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     if (file < 0) {
         PROMISE((file = memfd_create("recording", 0)) >= 0);
     }
+    make_secret(data, n);
     PROMISE(ftruncate(file, 0) == 0 && lseek(file, 0, SEEK_SET) == 0);
     json_t *header = json_pack("{s:[s]}", "settings", SETTINGS[0]), *totals = NULL;
     recording *out = recording_new(file, header, &e);
