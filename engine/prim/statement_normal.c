@@ -104,9 +104,11 @@ void normal_token(normal *n, const char *sql, const token *t, const char *as) {
     } else if (is_char(t, ',') && f != NULL) {
         end_item(n, f);
     }
-    /* Two strings beside each other would be read as one with a quote in it. */
-    bool strings = t->kind == TOKEN_STRING && n->out.len > 0 && n->out.data[n->out.len - 1] == '\'';
-    if ((t->start > n->previous_end || strings) && n->out.len > 0) {
+    /* What stands directly before a string would be read as a part of it: another's quote, a prefix such as U&. */
+    char before = n->out.len > 0 ? n->out.data[n->out.len - 1] : ' ';
+    bool joins = t->kind == TOKEN_STRING &&
+                 (strchr("'&_$\"", before) != NULL || isalnum((unsigned char)before) || (before & 0x80));
+    if ((t->start > n->previous_end || joins) && n->out.len > 0) {
         put(n, " ", 1);
     }
     put(n, as != NULL ? as : sql + t->start, as != NULL ? strlen(as) : t->end - t->start);

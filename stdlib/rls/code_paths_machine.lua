@@ -345,7 +345,12 @@ function Machine:statement(id, shape, contexts, ok)
   if ok == false then
     -- It was tried all the same; what it would have set is not set.
     local run, sets = executed(s, shape, contexts)
-    if not control and shape.kind ~= "prepare" and next(run.touches) then judge_touch(self, s, shape, run.touches, #sets > 0) end
+    if not control and shape.kind ~= "prepare" then
+      if next(run.touches) then judge_touch(self, s, shape, run.touches, #sets > 0) end
+      for _, f in ipairs(run.calls) do
+        if f.early then judge_touch(self, s, shape, f.touches, false) end
+      end
+    end
     s.failed = true
   elseif control then
     control(self, s, shape)

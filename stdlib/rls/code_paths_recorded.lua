@@ -8,7 +8,7 @@ local statement = require "engine.statement"
 
 local recorded = {}
 
-local BYTES_MAX = 256 << 20
+local BYTES_MAX = 100 << 20 -- in memory at once; about a million and a half statements
 local SHOWN_MAX = 300
 
 --- Kinds that speak of sessions and transactions, and of no table.
@@ -171,6 +171,16 @@ local function refuse(m, state, role)
   end
 end
 
+local function read_file(file)
+  local ok, text = pcall(file.get, file, nil, { max = BYTES_MAX })
+  if ok then return text end
+  if errors.is(text, "store_too_large") then
+    errors.raise { code = "recording_too_large", message = ("the recording is larger than %d MB"):format(BYTES_MAX >> 20),
+      fix = "record parts of the test suite apart, each with a run of its own" }
+  end
+  error(text, 0)
+end
+
 --- Judges the recording or log that the option names. Nothing was given: false.
 ---@param ctx gate.Context
 ---@param seen {tables: table[], settings: table, app: {role: string}}
@@ -179,8 +189,7 @@ function recorded.check(ctx, seen)
   if not ctx.options.recording then return false end
   local conn = ctx.db.admin
   local cat = catalogue.read(conn, seen.tables, seen.settings)
-  local text = ctx.files.recording:get(nil, { max = BYTES_MAX })
-  local m, source, state = recorded.read(text, cat, conn:row(IDENTITY))
+  local m, source, state = recorded.read(read_file(ctx.files.recording), cat, conn:row(IDENTITY))
   for _, f in ipairs(m.order) do
     local class, fields, advisory = recorded.told(f)
     if advisory then ctx:advise(class, fields) else ctx:fail(class, fields) end

@@ -7,6 +7,8 @@ local recording = {}
 
 recording.FORMAT = "gate-engine/recording/1"
 
+local PORTION = 1 << 20 -- bytes that are hashed at once: a recording is not to be in memory twice
+
 local function broken(message, detail)
   errors.raise { code = "recording_broken", message = "the recording is not whole: " .. message, detail = detail,
     fix = "record again; a recording is only good as it was written, from its first line to its last" }
@@ -29,7 +31,9 @@ local function check_end(text, start, number, last)
   if last.lines ~= number - 1 then
     broken(("its last line counts %s lines, and there are %d"):format(tostring(last.lines), number - 1))
   end
-  if last.sha256 ~= hash.sha256(text:sub(1, start - 1)) then
+  local stream <close> = hash.stream()
+  for from = 1, start - 1, PORTION do stream:update(text:sub(from, math.min(from + PORTION, start) - 1)) end
+  if last.sha256 ~= stream:final() then
     broken "its hash is not what its last line says: it was changed"
   end
 end

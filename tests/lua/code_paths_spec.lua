@@ -141,6 +141,7 @@ describe("a session", function()
       ["in a function that states the tenant too late"] = { "select late('a')" },
       ["where it is set in the same statement"] = { "select set_config('app.tenant', 'a', true), body from items" },
       ["where the statement fails"] = { { "select * from items" } },
+      ["where the function that it calls fails"] = { { "select late('a')" } },
       ["where setting it fails"] = { "begin", "savepoint s", { "select set_config('app.tenant', 'a', true)" }, "rollback to s",
         "select * from items", "rollback" },
       ["where the session value was rolled back"] = { "begin", "set local app.tenant = 'a'", "rollback", "select * from items" },
