@@ -104,10 +104,10 @@ void normal_token(normal *n, const char *sql, const token *t, const char *as) {
     } else if (is_char(t, ',') && f != NULL) {
         end_item(n, f);
     }
-    /* What stands directly before a string would be read as a part of it: another's quote, a prefix such as U&. */
+    /* What stands directly before a literal could be read as a part of it: another's quote, a prefix such as U&, a
+     * digit. */
     char before = n->out.len > 0 ? n->out.data[n->out.len - 1] : ' ';
-    bool joins = t->kind == TOKEN_STRING &&
-                 (strchr("'&_$\"", before) != NULL || isalnum((unsigned char)before) || (before & 0x80));
+    bool joins = as != NULL && (strchr("'&_$\".", before) != NULL || isalnum((unsigned char)before) || (before & 0x80));
     if ((t->start > n->previous_end || joins) && n->out.len > 0) {
         put(n, " ", 1);
     }

@@ -82,7 +82,8 @@ static json_t *make_header(const engine_run_state *s, const json_t *prepared, er
     if (str(prepared, "system_identifier") == NULL || str(prepared, "database") == NULL) {
         json_decref(settings);
         err_set(e, "record_target", "the database could not be asked who it is, which a recording has to say");
-        err_fix(e, "check database.admin in the configuration, and that its server runs");
+        err_fix(e, "check database.admin in the configuration, that its server runs, and that it may call "
+                   "pg_control_system()");
         return NULL;
     }
     return json_pack("{s:s, s:s, s:s, s:O, s:O, s:O?, s:O?, s:o}", "format", FORMAT, "started", now, "engine",

@@ -82,11 +82,18 @@ local function target_of(cat)
   return target
 end
 
-local IDENTITY = [[
-  select (select system_identifier::text from pg_control_system()) as system, current_database()::text as database]]
+--- Which database this is: its server's identifier (nil where the admin may not ask for it) and its name.
+local function identity_of(conn)
+  local ok, _, rows = conn:try "select system_identifier::text as id from pg_control_system()"
+  return { system = ok and rows[1].id or nil, database = conn:value "select current_database()::text" }
+end
 
 --- A recording of another database says nothing of this one's tables.
 local function check_header(header, identity, settings)
+  if not identity.system then
+    errors.raise { code = "recording_foreign", message = "whether the recording is of this server cannot be told",
+      fix = "grant execute on function pg_control_system() to the role of database.admin" }
+  end
   if header.system_identifier ~= identity.system or header.database ~= identity.database then
     errors.raise { code = "recording_foreign",
       message = ("the recording is of another database: %s on the server %s; this is %s on %s"):format(tostring(header.database),
@@ -189,7 +196,7 @@ function recorded.check(ctx, seen)
   if not ctx.options.recording then return false end
   local conn = ctx.db.admin
   local cat = catalogue.read(conn, seen.tables, seen.settings)
-  local m, source, state = recorded.read(read_file(ctx.files.recording), cat, conn:row(IDENTITY))
+  local m, source, state = recorded.read(read_file(ctx.files.recording), cat, identity_of(conn))
   for _, f in ipairs(m.order) do
     local class, fields, advisory = recorded.told(f)
     if advisory then ctx:advise(class, fields) else ctx:fail(class, fields) end
