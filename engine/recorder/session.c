@@ -9,7 +9,7 @@
 #include "prim/statement.h"
 #include "recorder/prepared.h"
 
-#define TEXT_KEEP (256u << 10) /* of a query's text */
+#define TEXT_KEEP (1u << 20) /* of a query's text */
 #define BIND_KEEP (64u << 10)
 #define OPS_MAX 4096   /* answers that are awaited */
 #define GROUP_MAX 1000 /* statements in one line of the recording */

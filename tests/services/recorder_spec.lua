@@ -256,6 +256,12 @@ describe("the recorder", function()
       assert.is_truthy(support.must_read(dir .. "/r.jsonl"):find('"t":"end"', 1, true))
     end)
 
+    it("clients that are slow, half-closed, hostile, or of a newer protocol", function()
+      local socket = ("postgresql://app_user@/postgres?host=%s&port=%s"):format(postgres.dir, postgres.port)
+      local r = record(shell("/usr/bin/python3 " .. support.root .. "/tests/services/shop/raw.py"), { app = socket })
+      assert.equal(0, r.code, r.stdout .. r.stderr)
+    end)
+
     it("a server that restarts", function()
       local r = record(shell(GOOD .. "; " .. postgres.restart .. "; " .. GOOD))
       assert.equal(0, r.code, r.stdout .. r.stderr)
