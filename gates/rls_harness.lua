@@ -2,6 +2,7 @@
 -- sets the tenant.
 --
 -- usage: gate-engine run gates/rls_harness.lua --tenant acme [--only coverage,isolation] [--verbose]
+--        gate-engine run gates/rls_harness.lua --tenant acme --record FILE [--listen HOST:PORT|DIR] [-- TEST-SUITE …]
 local gate = require "gate"
 local catalogue = require "rls.catalogue"
 local code_paths = require "rls.code_paths"

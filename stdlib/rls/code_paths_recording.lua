@@ -45,12 +45,13 @@ end
 
 local function take_group(state, line, number)
   local m, id = state.machine, line.s
-  if not m.sessions[id] then broken(("line %d is of a session that has not begun"):format(number)) end
+  if id == nil or not m.sessions[id] then broken(("line %d is of a session that has not begun"):format(number)) end
+  if type(line.st) ~= "table" then broken(("line %d holds no statements"):format(number)) end
   for _, st in ipairs(line.st) do
     local shape = st.fn and state.shape_of_call(st.fn) or state.shapes[st.q]
     if not shape then broken(("line %d names a statement that is not there"):format(number)) end
     local contexts = {}
-    for i, c in ipairs(st.c or {}) do contexts[i] = context_of(c, state.header.settings) end
+    for i, c in ipairs(type(st.c) == "table" and st.c or {}) do contexts[i] = context_of(c, state.header.settings) end
     m:statement(id, shape, contexts, st.ok)
   end
   if line.tx then m:ready(id, line.tx, line.rolled) end
@@ -64,7 +65,10 @@ function TAKE.session(state, line, number)
   if line.replication then state.replication = state.replication + 1 end
 end
 
-function TAKE.shape(state, line) state.shapes[line.q] = state.shape_of(line.text, line.cut == true) end
+function TAKE.shape(state, line, number)
+  if type(line.q) ~= "number" or type(line.text) ~= "string" then broken(("line %d is no statement"):format(number)) end
+  state.shapes[line.q] = state.shape_of(line.text, line.cut == true)
+end
 
 TAKE.group = take_group
 

@@ -122,6 +122,8 @@ describe("a session", function()
       ["where the transaction that set it has ended"] = { "begin", "select set_config('app.tenant', 'a', true)", "commit",
         "select * from items" },
       ["where is_local is true outside of a transaction"] = { "select set_config('app.tenant', 'a', true)", "select * from items" },
+      ["where it was reset in the same transaction"] = { "begin", "set local app.tenant = 'a'", "reset app.tenant", "select * from items",
+        "commit" },
       ["where it was set to nothing"] = { "begin", "select set_config('app.tenant', '', true)", "select * from items", "commit" },
       ["where it was rolled back to a savepoint before it"] = { "begin", "savepoint s", "set local app.tenant = 'a'",
         "rollback to savepoint s",
@@ -241,6 +243,14 @@ describe("a session", function()
   it("is counted with its transactions and touches", function()
     run { "begin", "set local app.tenant = 'a'", "select * from items", "commit", "select * from countries" }
     assert.same({ statements = 5, transactions = 2, sessions = 1, touches = 1, touches_bound = 1 }, m.facts)
+  end)
+
+  it("runs nothing in a transaction of which the server says that it has failed", function()
+    m:session(1, { user = "app_user", application = "" })
+    query(1, "begin")
+    m:ready(1, "E", true)
+    query(1, "select * from items")
+    assert.equal(0, #m.order)
   end)
 
   it("does not mix with another", function()
