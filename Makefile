@@ -15,9 +15,9 @@ Q := $(if $(V),,@)
 export BUILD
 
 # What Debian 12 has to provide: to build and run, to test, and for what is beside that.
-PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libmxml-dev libpq-dev libcurl4-openssl-dev libssl-dev postgresql-15
+PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libmxml-dev libpq-dev libcurl4-openssl-dev libssl-dev libpg-query-dev postgresql-15
 PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema libxml2-utils procps libfaketime
-PACKAGES_SERVICES := pgbouncer
+PACKAGES_SERVICES := pgbouncer python3-psycopg python3-pytest openssl
 PACKAGES_LINT     := clang-format lua-check
 PACKAGES_BENCH    := hyperfine lua5.4
 PACKAGES_FUZZ     := clang libclang-rt-14-dev lua5.4
@@ -36,7 +36,7 @@ CFLAGS   += -std=c17 $(OPT) $(WARN) $(HARDEN) -fPIC -fvisibility=hidden
 LDFLAGS  += -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 DEPFLAGS  = -MMD -MP
 
-MODULES := db http hash json store exec task
+MODULES := db http hash json store exec task statement
 LIBS_db    := -lpq -ljansson
 LIBS_http  := -lcurl -ljansson
 LIBS_hash  := -lcrypto -ljansson
@@ -44,6 +44,7 @@ LIBS_json  := -ljansson
 LIBS_store := -lcrypto -ljansson
 LIBS_exec  := -ljansson
 LIBS_task  := -ljansson
+LIBS_statement := -lpg_query -ljansson
 
 LUA_STATIC := -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -Wl,-E -ldl -lm
 
@@ -57,6 +58,8 @@ RING_SRC   := $(wildcard engine/prim/ring*.c)
 GLUE_SRC   := $(wildcard engine/vm/luax*.c engine/vm/conv*.c)
 AUDIT_SRC  := $(wildcard engine/audit/*.c)
 ROSTER_SRC := $(wildcard engine/solvers/roster/*.c)
+RECORD_SRC := $(wildcard engine/recorder/*.c)
+WIRE_SRC   := $(wildcard engine/prim/pgwire.c engine/prim/statement.c engine/prim/statement_tokens.c engine/prim/statement_normal.c)
 MAIN_SRC   := $(wildcard engine/main.c)
 
 mod_src = $(wildcard engine/bind/$(1).c engine/bind/$(1)_*.c engine/prim/$(1).c engine/prim/$(1)_*.c)
@@ -64,7 +67,7 @@ HAVE_MODULES := $(foreach m,$(MODULES),$(if $(wildcard engine/bind/$(m).c),$(m))
 MODULE_SO := $(foreach m,$(HAVE_MODULES),$(BUILD)/modules/engine/$(m).so)
 
 PROGRAMS := $(if $(MAIN_SRC),$(BUILD)/gate-engine) $(if $(AUDIT_SRC),$(BUILD)/gate-audit) \
-            $(if $(ROSTER_SRC),$(BUILD)/roster-solver)
+            $(if $(ROSTER_SRC),$(BUILD)/roster-solver) $(if $(RECORD_SRC),$(BUILD)/gate-recorder)
 
 TEST_SRC := $(wildcard tests/c/test_*.c)
 TEST_BIN := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(TEST_SRC))
@@ -126,6 +129,11 @@ $(BUILD)/roster-solver: $(call objs,$(ROSTER_SRC) $(BASE_SRC))
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -ljansson -lm
 
+# What passes an application's bytes on holds no Lua and knows no credential.
+$(BUILD)/gate-recorder: $(call objs,$(RECORD_SRC) $(WIRE_SRC) $(RING_SRC) $(BASE_SRC))
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -ljansson -lseccomp
+
 define MODULE_RULE
 $(BUILD)/modules/engine/$(1).so: $(call objs,$(call mod_src,$(1)) $(GLUE_SRC) $(BASE_SRC))
 	@mkdir -p $$(@D)
@@ -141,10 +149,11 @@ $(BUILD)/modules/testkit.so: $(BUILD)/obj/tests/lua/support/testkit.o
 	$(Q)$(CC) $(LDFLAGS) -shared -o $@ $^
 
 # A C test links everything but main; what it needs of a module's library it gets here.
-$(BUILD)/tests/%: $(BUILD)/obj/tests/c/%.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c))
+$(BUILD)/tests/%: $(BUILD)/obj/tests/c/%.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c) \
+                  $(filter-out engine/recorder/main.c,$(RECORD_SRC)))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lmxml -lpq -lcurl -lcrypto -lseccomp
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lmxml -lpq -lcurl -lssl -lcrypto -lseccomp -lpg_query
 
 # Solvers that are wrong on purpose, for the determinism gate's tests. Never sanitized: what they do would not happen then.
 $(BUILD)/tests/solvers/%: tests/solvers/%.c Makefile
@@ -152,14 +161,14 @@ $(BUILD)/tests/solvers/%: tests/solvers/%.c Makefile
 	@echo '  LINK  $@'
 	$(Q)$(CC) -D_GNU_SOURCE -std=c17 -O1 -g $(WARN) -o $@ $< -ljansson -pthread
 
-# A fuzz target links everything but the programs' main functions, as a C test does, and the roster solver's reader and the database
-# binding besides.
+# A fuzz target links everything but the programs' main functions, as a C test does, and the roster solver's reader, the recorder and
+# the database binding besides.
 FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c) \
-                 $(filter-out engine/solvers/roster/main.c,$(ROSTER_SRC)) $(wildcard engine/bind/db*.c))
+                 $(filter-out engine/solvers/roster/main.c,$(ROSTER_SRC)) $(filter-out engine/recorder/main.c,$(RECORD_SRC)) $(wildcard engine/bind/db*.c))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lpq -lcurl -lcrypto -lseccomp
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lpq -lcurl -lssl -lcrypto -lseccomp -lpg_query
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 

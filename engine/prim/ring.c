@@ -202,7 +202,8 @@ static int add_fcntl(scmp_filter_ctx f) {
     return 0;
 }
 
-/* Memory that is written and memory that is run stay apart for good: no code comes into being in an audit. */
+/* Memory that is written and memory that is run stay apart for good: no code comes into being in an audit or a relay.
+ */
 static int add_data_memory(scmp_filter_ctx f) {
     const struct scmp_arg_cmp not_executable = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
     return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, not_executable) != 0 ||
@@ -232,13 +233,16 @@ static int enter_seccomp(const ring_options *o, err *e) {
     /* A tree instead of a list: each call is looked up in a few steps. */
     (void)seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     int rc = add(f, RING_BASE_CALLS);
-    if (rc == 0 && o->profile == RING_AUDIT) {
+    if (rc == 0 && (o->profile == RING_AUDIT || o->profile == RING_RELAY)) {
         rc = add_data_memory(f);
     } else if (rc == 0) {
         rc = add(f, RING_CODE_CALLS) | add(f, RING_READ_CALLS) | add_fcntl(f) | add_unknown(f);
     }
     if (rc == 0 && o->profile == RING_GATE) {
         rc = add(f, RING_WRITE_CALLS) | add_sockets(f);
+    }
+    if (rc == 0 && o->profile == RING_RELAY) {
+        rc = add(f, RING_RELAY_CALLS) | add_sockets(f);
     }
     rc = rc == 0 ? add_narrow(f) : rc;
     if (rc == 0) {

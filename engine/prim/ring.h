@@ -15,7 +15,8 @@
 typedef enum {
     RING_LOADER, /* reads scripts; talks to the supervisor */
     RING_GATE,   /* also sockets, and files beneath what it was given */
-    RING_AUDIT   /* nothing but memory, its input and its output */
+    RING_AUDIT,  /* nothing but memory, its input and its output */
+    RING_RELAY   /* descriptors that are open already, clients it accepts, and one port it may connect to */
 } ring_profile;
 
 typedef enum {
@@ -33,7 +34,7 @@ typedef struct ring_options {
     ring_profile profile;
     const ring_path *paths; /* n of them; one that does not exist is passed over */
     size_t npaths;
-    const uint16_t *tcp_ports; /* RING_GATE: ports it may connect to (Landlock ABI 4); NULL: any */
+    const uint16_t *tcp_ports; /* RING_GATE, RING_RELAY: ports it may connect to (Landlock ABI 4); NULL: any */
     size_t nports;
 } ring_options;
 

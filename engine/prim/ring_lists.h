@@ -63,7 +63,7 @@ static const char *const RING_READ_CALLS[] = {
 static const char *const RING_WRITE_CALLS[] = {"pwrite64",  "pwritev",   "mkdir",    "mkdirat", "rename",    "renameat",
                                                "renameat2", "unlink",    "unlinkat", "rmdir",   "ftruncate", "fsync",
                                                "fdatasync", "fallocate", "flock",    "umask",   "link",      "linkat",
-                                               "utimensat", "pipe2",     NULL};
+                                               "utimensat", "pipe2",     "pipe",     NULL};
 
 /* Sockets; socket itself only for the families that are rules of their own. */
 static const char *const RING_SOCKET_CALLS[] = {
@@ -71,5 +71,8 @@ static const char *const RING_SOCKET_CALLS[] = {
     "shutdown",    "socketpair",   "select",     "pselect6",       "epoll_create1",   "epoll_ctl", "epoll_wait",
     "epoll_pwait", "epoll_pwait2", "eventfd2",   "timerfd_create", "timerfd_settime", "nanosleep", "clock_nanosleep",
     NULL};
+
+/* Beside the sockets: clients that come in, and a file that is open already. */
+static const char *const RING_RELAY_CALLS[] = {"accept4", "fcntl", "fsync", NULL};
 
 #endif

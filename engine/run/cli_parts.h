@@ -47,6 +47,7 @@ typedef struct cli_words {
     json_t *flags;    /* engine flag → [texts]; [] for one without value */
     json_t *options;  /* script option (as in the head) → [texts] */
     json_t *operands; /* in order */
+    json_t *command;  /* run: the words after "--", where the script stands before it */
 } cli_words;
 
 /* Parses argv (argv[0] is the verb) against the verb's flags and a script's options (as in a head; may be NULL).

@@ -53,6 +53,7 @@ static void job_free(job *j) {
     free(j->r.plan_path);
     json_decref(j->r.baseline);
     free(j->r.stamp);
+    json_decref(j->r.record);
     json_decref(j->r.only);
     json_decref(j->r.gates);
     json_decref(j->r.reports);
@@ -316,6 +317,65 @@ static int set_baseline(job *j, err *e) {
     return j->r.baseline != NULL ? 0 : -1;
 }
 
+static bool declares_recording(const json_t *head) {
+    return json_object_get(json_object_get(head, "options"), "recording") != NULL;
+}
+
+/* The file need not be there yet; its directory must. New memory, or NULL. */
+static char *absolute(const char *file) {
+    char *dir = fs_dirname(file);
+    char *real = dir != NULL ? realpath(dir, NULL) : NULL;
+    const char *slash = strrchr(file, '/');
+    const char *name = slash != NULL ? slash + 1 : file;
+    char *path = real != NULL && *name != '\0' && !fs_is_dir(file) ? fs_join(real, name) : NULL;
+    free(dir);
+    free(real);
+    return path;
+}
+
+static int set_record(job *j, err *e) {
+    const char *file = cli_text(&j->words, "record");
+    if (file == NULL) {
+        return cli_given(&j->words, "listen") ? usage(e, "add --record FILE", "--listen belongs to --record")
+               : json_array_size(j->words.command) == 0
+                   ? 0
+                   : usage(e, "add --record FILE, or leave the words after -- away",
+                           "%s: expected one script, found a command after -- that nothing records", j->verb->name);
+    }
+    if (json_object_get(j->union_, "recording") == NULL) {
+        return usage(e, "record for gates/rls_harness.lua", "--record: %s looks at no recording", j->main.label);
+    }
+    if (json_object_get(j->words.options, "recording") != NULL) {
+        return usage(e, "give one of them", "--record and --recording contradict each other");
+    }
+    char *path = absolute(file);
+    if (path == NULL) {
+        buf shown = BUF_INIT;
+        text_sanitise(&shown, file, strlen(file), 200, false);
+        usage(e, "name a file in a directory that is there", "--record: \"%s\" cannot be written", buf_str(&shown));
+        buf_free(&shown);
+        return -1;
+    }
+    j->r.record = json_pack("{s:s, s:s?, s:O}", "file", path, "listen", cli_text(&j->words, "listen"), "command",
+                            j->words.command);
+    free(path);
+    return j->r.record != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
+}
+
+/* The configuration's recording, for gates that look at one and were given none. */
+static void default_recording(const job *j) {
+    const char *path = json_string_value(json_object_get(j->cfg->doc, "recording"));
+    size_t i;
+    json_t *gate;
+    json_array_foreach(j->r.gates, i, gate) {
+        json_t *options = json_object_get(gate, "options");
+        if (path != NULL && j->r.record == NULL && declares_recording(json_object_get(gate, "head")) &&
+            json_object_get(options, "recording") == NULL) {
+            json_object_set_new(options, "recording", json_pack("{s:s, s:s}", "path", path, "access", "read"));
+        }
+    }
+}
+
 /* Flags that have no meaning for this kind of script would be ignored silently: they are refused. */
 static int check_kind(const job *j, err *e) {
     bool audit = is_kind(&j->main, "audit"), operation = is_kind(&j->main, "operation");
@@ -371,7 +431,7 @@ static int read_flags(job *j, int argc, char **argv, err *e) {
     j->r.apply = cli_given(&j->words, "apply");
     j->r.repeat = 1;
     if (set_reports(j, e) != 0 || set_tenant(j, e) != 0 || set_numbers(j, e) != 0 || set_only(j, e) != 0 ||
-        set_plan(j, e) != 0 || set_baseline(j, e) != 0) {
+        set_plan(j, e) != 0 || set_baseline(j, e) != 0 || set_record(j, e) != 0) {
         return -1;
     }
     return check_kind(j, e);
@@ -453,6 +513,7 @@ static int prepare(job *j, int argc, char **argv, err *e) {
         return -1;
     }
     j->r.cfg = j->cfg;
+    default_recording(j);
     return default_tenant(j, e);
 }
 

@@ -498,8 +498,9 @@ int engine_gates(engine_run_state *s, err *e) {
         return -1;
     }
     report_set_target(s->report, target_report(&s->target, s->r, prepared));
+    int recorded = s->r->record != NULL ? engine_record(s, prepared, e) : 0;
     json_decref(prepared);
-    if (engine_tasks(s, "run", e) != 0) {
+    if (recorded != 0 || engine_tasks(s, "run", e) != 0) {
         return -1;
     }
     if (s->r->only == NULL || signals_flag != 0) {

@@ -27,6 +27,7 @@ typedef struct run_request {
     int repeat;       /* at least 1 */
     char *stdlib_dir; /* replaces the installed stdlib; NULL = the installed one */
     char *stamp;      /* of the installed tree, before anything of it was loaded (integrity.h) */
+    json_t *record;   /* {"file": absolute, "listen": text or null, "command": [words]}, or NULL: nothing is recorded */
     char *plan_path;  /* a tenant audit's plan: file or directory, absolute; NULL = none */
 } run_request;
 

@@ -62,6 +62,11 @@ int engine_tasks(engine_run_state *s, const char *mode, err *e);
 /* The request's script is an operation? */
 bool engine_is_operation(const run_request *r);
 
+/* Records the statements that come through a proxy, into the file of the request, and names it to the gates that look
+ * at one. `prepared` says which database it is; NULL: it could not be asked. Errors: record_config, record_target,
+ * record_failed, interrupted, those of the recorder. */
+int engine_record(engine_run_state *s, const json_t *prepared, err *e);
+
 /* Front doors; they return the exit code. */
 int engine_recover(const run_request *r);
 int engine_audit(const run_request *r);

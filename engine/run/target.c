@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "run/head.h"
 #include "run/loader.h"
+#include "run/record_place.h"
 #include "run/signals.h"
 
 static const json_t *doc(const run_request *r) {
@@ -448,6 +449,22 @@ static void add_file_dirs(json_t *out, json_t *object) {
     }
 }
 
+/* Certificates that the connections' URLs name (libpq's sslrootcert): a contained worker reads nothing that it was not
+ * given. */
+static json_t *root_certificates(json_t *databases) {
+    json_t *out = json_array();
+    for (void *it = json_object_iter(databases); it != NULL; it = json_object_iter_next(databases, it)) {
+        err ignored;
+        json_t *place = record_upstream(json_object_iter_value(it), &ignored);
+        json_t *cert = json_object_get(place, "sslrootcert");
+        if (json_is_string(cert)) {
+            json_array_append(out, cert);
+        }
+        json_decref(place);
+    }
+    return out;
+}
+
 /* Declared commands which the configuration does not define, as its keys. */
 static json_t *job_missing(const run_request *r, json_t *declared) {
     json_t *out = json_array();
@@ -494,6 +511,7 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     add_file_dirs(dirs, json_object_get(job, "files"));
     add_file_dirs(dirs, json_object_get(job, "stores"));
     json_object_set_new(job, "file_dirs", dirs);
+    json_object_set_new(job, "certificates", root_certificates(json_object_get(job, "db")));
     json_object_set_new(job, "failures", failures != NULL ? json_incref(failures) : json_object());
     json_object_set_new(job, "missing", job_missing(r, commands));
     json_object_set_new(job, "commands", commands != NULL ? json_incref(commands) : json_array());

@@ -69,5 +69,8 @@ return function(ctx, job)
   result.schema_hash = require("engine.hash").sha256(schema)
   result.database = reader:value("select current_database()")
   result.server = reader:value("select current_setting('server_version')")
+  -- Everybody may call it unless that right was taken away: then only a recording is impossible.
+  local known, _, rows = reader:try("select system_identifier::text as id from pg_control_system()")
+  result.system_identifier = known and rows[1].id or nil
   return result
 end

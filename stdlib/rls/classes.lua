@@ -184,6 +184,23 @@ local CODE_PATHS = {
   set_config_missing = { text = "set_config not called", fix = "Check code path sets tenant context",
     explain = [[A code path touched tenants' tables without setting the tenant in its transaction. It works where its caller has set
 one, or where a pooled connection still has the last client's.]] },
+  context_session_level = { text = "Tenant context set for the session", fix = "set_config(…, true) within the transaction",
+    explain = [[set_config(…, false) and SET outlive the transaction. Behind a pooler in transaction mode the next client gets the
+connection with this tenant set, and sees its rows.]] },
+  context_left_over = { text = "Tenant context left over from an earlier transaction",
+    fix = "Set it in each transaction, before the first tenant's table",
+    explain = [[A transaction touched tenants' tables with the context that an earlier one of the session had set. It works until a pool
+hands the connection to somebody else.]] },
+  context_changed = { text = "Tenant context changed within a transaction", fix = "One transaction for each tenant",
+    explain = [[One transaction worked with two tenants' contexts: what it read of the first it may write to the second, and a plan made
+for the first may be used for the second.]] },
+  context_literal = { text = "Tenant context set from a literal", severity = "advisory",
+    fix = "Bind the value as a parameter: set_config($1, $2, true)",
+    explain = [[The tenant stands in the statement's text. Text that is put together from input can be broken out of, and the logs of
+statements hold the tenants' ids.]] },
+  context_needless = { text = "Tenant context set by a role that it does not bind", severity = "advisory",
+    fix = "Run the application as a role that row-level security binds",
+    explain = [[The role that set the context is a superuser or bypasses policies: the context looks like protection and is none.]] },
 }
 
 local GROUPS = { COVERAGE, ROLES, POLICIES, OBJECTS, CODE_PATHS }

@@ -223,9 +223,11 @@ function recovery.run(ctx, findings)
   local wanted = {}
   for _, f in ipairs(findings) do
     if f.class == "set_config_missing" then
-      ctx:apply("Set the tenant context in " .. tostring(f.object), {
-        note = ("The first statement of %s must be:\n    perform set_config(%s, p_tenant::text, true);\n%s"):format(tostring(f.object),
-          names.literal(ctx.config.database.tenant.setting), f.detail or "") })
+      local path = tostring(f.object):find "^platform%.[%w_]+$"
+      ctx:apply("Set the tenant context " .. (path and "in " or "before: ") .. tostring(f.object), {
+        note = (path and "The first statement of %s must be:\n    perform set_config(%s, p_tenant::text, true);\n%s"
+          or "Before this statement, in its transaction:\n    %.0sselect set_config(%s, $1, true);\n%s")
+        :format(tostring(f.object), names.literal(ctx.config.database.tenant.setting), f.detail or "") })
     else
       wanted[f.class .. "\0" .. tostring(f.object)] = true
     end

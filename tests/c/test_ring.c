@@ -196,6 +196,17 @@ static bool try_open_anything(void) {
     return done(open("/", O_RDONLY | O_DIRECTORY));
 }
 
+/* Refused by Landlock before anybody is asked whether somebody listens there. */
+static bool try_another_port(void) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    bool refused = connect(fd, (struct sockaddr *)&at, sizeof at) != 0 && errno == EACCES;
+    close(fd);
+    ring_status s;
+    ring_probe(&s);
+    return s.landlock_net && !refused;
+}
+
 /* No profile allows these. */
 static const attempt NOBODY[] = {{"execve", try_execve},
                                  {"fork", try_fork},
@@ -242,6 +253,11 @@ static const attempt NOT_AN_AUDIT[] = {{"open of anything", try_open_anything},
                                        {"executable memory", try_executable_memory},
                                        {"memory made executable", try_make_executable},
                                        {NULL, NULL}};
+static const attempt NOT_A_RELAY[] = {{"open of anything", try_open_anything},
+                                      {"executable memory", try_executable_memory},
+                                      {"memory made executable", try_make_executable},
+                                      {"another port", try_another_port},
+                                      {NULL, NULL}};
 static const attempt NOT_A_LOADER[] = {{"socket(AF_INET)", try_inet}, {"socket(AF_UNIX)", try_unix}, {NULL, NULL}};
 
 /* Enters the profile in a child, runs the attempts there; returns the name of the first that gained something, a copy.
@@ -256,9 +272,12 @@ static char *first_gain(ring_profile profile, const attempt *const *lists, char 
         ring_status active;
         ring_path writable = {.path = place, .access = RING_WRITE};
         ring_path all = {.path = "/", .access = RING_READ};
+        const uint16_t port = 5432;
         ring_options o = {.profile = profile,
                           .paths = profile == RING_GATE ? &writable : &all,
-                          .npaths = profile == RING_AUDIT ? 0 : 1};
+                          .tcp_ports = profile == RING_RELAY ? &port : NULL,
+                          .nports = profile == RING_RELAY,
+                          .npaths = profile == RING_AUDIT || profile == RING_RELAY ? 0 : 1};
         const char *gain = ring_enter(&o, &active, &e) == 0 ? "" : "the ring could not be entered";
         for (; gain[0] == '\0' && *lists != NULL; lists++) {
             for (const attempt *a = *lists; a->name != NULL && gain[0] == '\0'; a++) {
@@ -304,6 +323,12 @@ static void an_audit_gains_nothing(void **state) {
     (void)state;
     const attempt *const lists[] = {NOBODY, NOT_A_GATE, NOT_AN_AUDIT, NULL};
     expect_nothing_gained(RING_AUDIT, lists);
+}
+
+static void a_relay_gains_nothing(void **state) {
+    (void)state;
+    const attempt *const lists[] = {NOBODY, NOT_A_GATE, NOT_A_RELAY, NULL};
+    expect_nothing_gained(RING_RELAY, lists);
 }
 
 static void a_loader_gains_nothing(void **state) {
@@ -389,6 +414,13 @@ static void an_audit_has_what_it_needs(void **state) {
     expect_nothing_gained(RING_AUDIT, lists);
 }
 
+static void a_relay_has_what_it_needs(void **state) {
+    (void)state;
+    static const attempt NEEDS[] = {{"memory", lacks_memory}, {"sockets", lacks_sockets}, {NULL, NULL}};
+    const attempt *const lists[] = {NEEDS, NULL};
+    expect_nothing_gained(RING_RELAY, lists);
+}
+
 static void a_loader_has_what_it_needs(void **state) {
     (void)state;
     static const attempt NEEDS[] = {{"memory", lacks_memory}, {"scripts", lacks_reading}, {NULL, NULL}};
@@ -459,9 +491,11 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_gate_gains_nothing, make_places, remove_places),
         cmocka_unit_test_setup_teardown(an_audit_gains_nothing, make_places, remove_places),
         cmocka_unit_test_setup_teardown(a_loader_gains_nothing, make_places, remove_places),
+        cmocka_unit_test_setup_teardown(a_relay_gains_nothing, make_places, remove_places),
         cmocka_unit_test_setup_teardown(the_attempts_can_succeed, make_places, remove_places),
         cmocka_unit_test_setup_teardown(a_gate_has_what_it_needs, make_places, remove_places),
         cmocka_unit_test_setup_teardown(an_audit_has_what_it_needs, make_places, remove_places),
+        cmocka_unit_test_setup_teardown(a_relay_has_what_it_needs, make_places, remove_places),
         cmocka_unit_test_setup_teardown(a_loader_has_what_it_needs, make_places, remove_places),
         cmocka_unit_test(rings_that_are_missing_are_refused_where_they_are_required)};
     return cmocka_run_group_tests(tests, NULL, NULL);
