@@ -39,7 +39,7 @@ local SCHEMA_TEXT = [[
 
 return function(ctx, job)
   local conn = job.db.operator and not job.db.operator.missing and ctx.db.operator or ctx.db.admin
-  local reader = ctx.db.admin
+  local reader = job.db.admin and ctx.db.admin or ctx.db.operator -- of an operation that has no other
   local tenant = job.config.database.tenant
   local result = { tenant = { code = job.tenant.code } }
   if tenant.table then

@@ -4,8 +4,8 @@
 --- gate does (api, id, name, purpose, needs, options, owner, runbook); its `failures` are the rules by which it refuses.
 ---
 --- Exit codes: 0 done, or nothing to do; 1 refused by a rule; 2 usage, configuration or script error; 3 could not be carried out.
---- With --dry-run steps are named and not taken; outside of steps connections and stores are read-only then, no command starts, and
---- requests are GET and HEAD alone.
+--- With --dry-run steps are named and not taken; outside of steps connections and stores are read-only then, no command and no solver
+--- starts, and requests are GET and HEAD alone. Connections of admin and app are read-only in every operation.
 ---
 --- ```lua
 --- local code = ctx.tenant.code
@@ -30,13 +30,14 @@
 ---@field run fun(ctx: operation.Context)
 
 --- What `run` of an operation is called with: a gate's context, and what is below. A ctx:check in it is a precondition: where it
---- finds something or raises, no step begins any more.
+--- finds something or raises, no step begins any more. What step, refuse and unchanged raise is on record already: a script that
+--- catches it changes nothing. ctx:apply, which belongs to recover, raises.
 ---@class operation.Context: gate.Context
 local ctx = {}
 
 --- One change. Returns what fn returns; in a dry run fn is not called and nothing is returned. What fn raises makes the operation an
 --- ERROR, and no later step begins, whatever the script does about it.
----@param title string  its own in the operation, in the imperative: "Create the tenant acme"
+---@param title string  its own in the operation, in the imperative: "Create the tenant acme"; steps do not contain each other
 ---@param fn fun(): ...
 ---@return any ...
 ---Errors: script_usage (inside a check or another step).

@@ -2,9 +2,9 @@
 -- verdict that its first lines state (of an operation the gate's, where no other is stated). Lines that such a script tries to forge
 -- begin with FORGED.
 --
--- A file is the body of the function that runs. `escaped(what)` reports that something was gained: a finding of the gate, a violation
--- of the audit; that makes it FAIL, so that PASS means that nothing was. Verdicts: STATUS [CLASS|CLASS…], "-" where the role has no
--- such way.
+-- A file is the body of the function that runs. `escaped(what)` reports that something was gained: a finding of the gate, a refusal of
+-- the operation, a violation of the audit; that makes it FAIL, so that PASS means that nothing was. Verdicts: STATUS [CLASS|CLASS…],
+-- "-" where the role has no such way.
 package.path = "tests/e2e/?.lua;tests/lua/?.lua;" .. package.path
 local support = require "support"
 local http_server = require "support.http_server"
@@ -52,7 +52,7 @@ return require("operation").define {
   failures = { escaped = { text = "Escaped: %%s" } },
   run = function(ctx)
     ctx:step("attack", function()
-      local function escaped(what) ctx:fail("escaped", { object = what }) end
+      local function escaped(what) ctx:refuse("escaped", { object = what }) end
       local plan, report = nil, nil
 %s
     end)
@@ -207,8 +207,10 @@ local function run_operations(w)
     if way.operation ~= "-" then
       local base = w.dir .. "/operations/" .. way.name
       support.write(base .. ".lua", (OPERATION:format(way.name, way.name, way.needs, way.text:gsub("@TRAP@", w.trap))))
-      lines[#lines + 1] = ("%s run %s.lua --tenant acme --config %s --report json=%s.json >%s.out 2>%s.err; echo $? >%s.code")
-        :format(quote(support.engine), base, w.config, base, base, base, base)
+      -- Whoever only waits is ended by the wall clock; the others on a busy machine by something else, whenever it comes.
+      local wall = way.operation:find "gate_timeout" and not way.operation:find "gate_cpu" and 8 or 60
+      lines[#lines + 1] = ("%s run %s.lua --tenant acme --config %s --timeout %d --report json=%s.json >%s.out 2>%s.err; echo $? >%s.code")
+        :format(quote(support.engine), base, w.config, wall, base, base, base, base)
     end
   end
   local list = support.write(w.dir .. "/operations/list", table.concat(lines, "\0") .. "\0")
@@ -331,7 +333,7 @@ describe("a hostile script", function()
   it("has a file of its own: at least 80 of them, each with what it tries and what comes of it", function()
     assert.is_true(#WAYS >= 80, #WAYS .. " ways")
     for _, way in ipairs(WAYS) do
-      for _, field in ipairs { "what", "gate", "audit" } do
+      for _, field in ipairs { "what", "gate", "operation", "audit" } do
         assert.is_string(way[field], way.path .. " does not say " .. field)
       end
     end

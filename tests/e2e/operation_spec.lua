@@ -1,6 +1,9 @@
 -- Operations: what each end of one looks like (exit code, text, report), and that nothing but a step changes anything.
+package.path = "tests/lua/support/?.lua;" .. package.path
 local support = require "e2e.support"
 local json = require "engine.json"
+local db = require "engine.db"
+local pg = require "pg"
 
 local HEAD = [[
 return require("operation").define {
@@ -291,6 +294,52 @@ end)]]
       assert.equal(r.code == 0, not xml:find "<failure" and not xml:find "<error")
       support.shell(("python3 tests/support/validate_report.py stdlib/schema/report-1.json %s"):format(support.quote(dir .. "/r.json")))
     end
+  end)
+end)
+
+describe("an operation on an external platform", function()
+  local server
+  setup(function()
+    server = pg.start()
+    local conn = db.connect(server:options())
+    conn:script [[create schema core; create table core.tenants (id int primary key, code text, name text); insert into core.tenants
+      values (7, 'acme', 'Acme')]]
+    conn:close()
+  end)
+  teardown(function() server:stop() end)
+
+  --- Runs one that renames its tenant, with the operator's connection alone.
+  local function rename(tenant, port, ...)
+    local dir = support.tmpdir()
+    support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "external", database = {
+      operator = { url = "postgresql://postgres@/postgres?host=%s&port=%d" },
+      tenant = { column = "tenant_id", setting = "app.t", table = "core.tenants", key = "id", code = "code" } } }]])
+      :format(server.host, port))
+    support.write(dir .. "/op.lua", HEAD:format([[db = { "operator" }]], [[
+      ctx:step("Rename " .. ctx.tenant.id, function()
+        ctx.db.operator:exec("update core.tenants set name = 'New' where code = $1", ctx.tenant.code)
+      end)]]))
+    return support.run { cwd = dir, "run", "./op.lua", "--tenant", tenant, ... }
+  end
+
+  it("knows its tenant through the only connection it has, and refuses one that is not there", function()
+    local r = rename("acme", server.port, "--dry-run")
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    has(r.stdout, "WOULD - Rename 7")
+    local conn = db.connect(server:options())
+    finally(function() conn:close() end)
+    assert.equal("Acme", conn:value "select name from core.tenants")
+    assert.equal(0, rename("acme", server.port).code)
+    assert.equal("New", conn:value "select name from core.tenants")
+    r = rename("acem", server.port)
+    assert.equal(2, r.code, r.stdout)
+    has(r.stderr, "the tenant acem is not in core.tenants")
+  end)
+
+  it("changes nothing where the tenant could not be looked up", function()
+    local r = rename("acme", server.port + 1)
+    assert.equal(3, r.code, r.stdout)
+    has(r.stdout, "=== ERROR ===")
   end)
 end)
 
