@@ -5,7 +5,8 @@
 -- @superuser
 create extension btree_gist;
 -- @schema
-create table bookings (id bigint generated always as identity primary key, tenant_id uuid not null, room int not null, during tstzrange not null,
+create table bookings (id bigint generated always as identity primary key, tenant_id uuid not null, room int not null,
+  during tstzrange not null,
   constraint one_at_a_time exclude using gist (room with =, during with &&));
 alter table bookings enable row level security;
 alter table bookings force row level security;
@@ -21,7 +22,8 @@ alter table bookings add constraint one_at_a_time exclude using gist (tenant_id 
 select from bookings where tenant_id = :'A';
 -- @exploit
 do $$ begin
-  insert into bookings (tenant_id, room, during) values ('aaaaaaaa-0000-4000-8000-000000000001', 1, '[2024-01-01 10:30+00, 2024-01-01 10:45+00)');
+  insert into bookings (tenant_id, room, during) values ('aaaaaaaa-0000-4000-8000-000000000001', 1,
+    '[2024-01-01 10:30+00, 2024-01-01 10:45+00)');
 exception when exclusion_violation then
   perform set_config('loot.text', 'taken', false);
 end $$;

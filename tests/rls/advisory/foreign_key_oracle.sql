@@ -4,7 +4,8 @@
 -- Exploit: A row of tenant A may refer to tenant B's document: whether it exists is known by the error or its absence.
 -- @schema
 create table documents (id int primary key, tenant_id uuid not null, body text not null);
-create table attachments (id bigint generated always as identity primary key, tenant_id uuid not null, document_id int not null references documents);
+create table attachments (id bigint generated always as identity primary key, tenant_id uuid not null, document_id int not null
+  references documents);
 alter table documents enable row level security;
 alter table documents force row level security;
 alter table attachments enable row level security;

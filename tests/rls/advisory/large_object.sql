@@ -10,7 +10,8 @@ create policy tenant on files using (tenant_id::text = current_setting('app.tena
 grant select, insert, update, delete on files to app_user;
 -- @rows
 insert into files (tenant_id, content) values (:'A', lo_from_bytea(0, 'A-row')), (:'B', lo_from_bytea(0, 'B-secret'));
-do $$ declare f record; begin for f in select content from files loop execute format('alter large object %s owner to app_user', f.content); end loop; end $$;
+do $$ declare f record; begin for f in select content from files loop execute format('alter large object %s owner to app_user',
+  f.content); end loop; end $$;
 -- @control
 select from files where tenant_id = :'A';
 -- @exploit

@@ -2,8 +2,10 @@
 -- Exploit: Reading, and writing under tenant B's parent.
 -- @schema
 create table projects (id bigint generated always as identity primary key, tenant_id uuid not null, name text not null);
-create table tasks (id bigint generated always as identity primary key, project_id bigint not null references projects on delete cascade, title text not null);
-create table comments (id bigint generated always as identity primary key, task_id bigint not null references tasks on delete cascade, body text not null);
+create table tasks (id bigint generated always as identity primary key, project_id bigint not null
+  references projects on delete cascade, title text not null);
+create table comments (id bigint generated always as identity primary key, task_id bigint not null references tasks on delete cascade,
+  body text not null);
 alter table projects enable row level security;
 alter table projects force row level security;
 alter table tasks enable row level security;

@@ -2,7 +2,8 @@
 -- Exploit: Order 1 of tenant B is not order 1 of tenant A.
 -- @schema
 create table orders (tenant_id uuid not null, no int not null, memo text not null, primary key (tenant_id, no));
-create table lines (tenant_id uuid not null, order_no int not null, pos int not null, body text not null, primary key (tenant_id, order_no, pos),
+create table lines (tenant_id uuid not null, order_no int not null, pos int not null, body text not null, primary key (tenant_id,
+  order_no, pos),
   foreign key (tenant_id, order_no) references orders on update cascade on delete cascade);
 alter table orders enable row level security;
 alter table orders force row level security;

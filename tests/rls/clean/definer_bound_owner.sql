@@ -5,7 +5,8 @@ create table members (id bigint generated always as identity primary key, tenant
 alter table members enable row level security;
 alter table members force row level security;
 create policy tenant on members using (tenant_id::text = current_setting('app.tenant_id', true));
-create function member_emails(p_like text) returns setof text language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+create function member_emails(p_like text) returns setof text language plpgsql stable security definer set search_path = pg_catalog,
+  pg_temp as $$
 begin
   return query select m.email from public.members m where m.email like p_like;
 end $$;

@@ -1,4 +1,5 @@
--- What: A table for which a row is hard to invent: enum, domain, CHECKs over several columns, ranges, arrays, a generated column, exclusion.
+-- What: A table for which a row is hard to invent: enum, domain, CHECKs over several columns, ranges, arrays, a generated column,
+--   exclusion.
 -- Exploit: SELECT.
 -- @superuser
 create extension btree_gist;

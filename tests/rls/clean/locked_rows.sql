@@ -2,7 +2,8 @@
 -- Exploit: Change everything that is not locked, delete everything.
 -- Refused: P0001
 -- @schema
-create table plans (id bigint generated always as identity primary key, tenant_id uuid not null, locked boolean not null default true, body text not null);
+create table plans (id bigint generated always as identity primary key, tenant_id uuid not null, locked boolean not null default true,
+  body text not null);
 create function keep_locked() returns trigger language plpgsql as $$
 begin
   if old.locked then raise exception 'plan % is locked', old.id; end if;

@@ -1,4 +1,5 @@
--- What: Row-level security without any policy denies everything: a table for the workers alone, to which the application has grants it cannot use.
+-- What: Row-level security without any policy denies everything: a table for the workers alone, to which the application has grants it
+--   cannot use.
 -- Class: rls_no_policy
 -- Object: public.job_locks
 -- Severity: note

@@ -1,7 +1,8 @@
 -- What: Further settings narrow what is seen within the tenant: ANDed, whatever a session puts there.
 -- Exploit: Every value of the other settings.
 -- @schema
-create table cases (id bigint generated always as identity primary key, tenant_id uuid not null, level int not null default 1, body text not null);
+create table cases (id bigint generated always as identity primary key, tenant_id uuid not null, level int not null default 1,
+  body text not null);
 alter table cases enable row level security;
 alter table cases force row level security;
 create policy tenant on cases using (tenant_id::text = current_setting('app.tenant_id', true)

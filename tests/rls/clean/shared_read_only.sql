@@ -4,7 +4,8 @@
 -- @schema
 create table countries (code text primary key, name text not null);
 create table tenants (id uuid primary key, name text not null, api_key_hash text);
-create table offices (id bigint generated always as identity primary key, tenant_id uuid not null references tenants, country text not null references countries);
+create table offices (id bigint generated always as identity primary key, tenant_id uuid not null references tenants,
+  country text not null references countries);
 alter table tenants enable row level security;
 alter table tenants force row level security;
 create policy self on tenants using (id = nullif(current_setting('app.tenant_id', true), '')::uuid);

@@ -6,7 +6,8 @@
 -- Tenant: { { column = "org_id", setting = "app.org_id", context = { ["app.scope"] = "organization" } },
 --   { column = "partner_id", setting = "app.partner_id", context = { ["app.scope"] = "partner" } } }
 -- @schema
-create table contracts (id bigint generated always as identity primary key, org_id uuid not null, partner_id uuid not null, body text not null);
+create table contracts (id bigint generated always as identity primary key, org_id uuid not null, partner_id uuid not null,
+  body text not null);
 alter table contracts enable row level security;
 alter table contracts force row level security;
 create policy axes on contracts using (case current_setting('app.scope', true)

@@ -7,7 +7,8 @@ create extension citext;
 create domain tenant_code as citext check (value ~ '^[a-z][a-z0-9-]*$');
 -- @schema
 create table tenants (code tenant_code primary key);
-create table pages (id bigint generated always as identity primary key, tenant_id tenant_code not null references tenants, body text not null);
+create table pages (id bigint generated always as identity primary key, tenant_id tenant_code not null references tenants,
+  body text not null);
 alter table tenants enable row level security;
 alter table tenants force row level security;
 create policy self on tenants using (code = current_setting('app.tenant_id', true)::citext);

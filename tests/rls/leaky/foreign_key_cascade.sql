@@ -5,7 +5,8 @@
 -- Config: shared = { "public.tags" }
 -- @schema
 create table tags (name text primary key);
-create table tagged (id bigint generated always as identity primary key, tenant_id uuid not null, tag text not null references tags on delete cascade);
+create table tagged (id bigint generated always as identity primary key, tenant_id uuid not null, tag text not null
+  references tags on delete cascade);
 alter table tagged enable row level security;
 alter table tagged force row level security;
 create policy tenant on tagged using (tenant_id::text = current_setting('app.tenant_id', true));

@@ -27,7 +27,8 @@ insert into app.invoices (tenant_id, memo) values (:'A', 'A-row'), (:'B', 'B-sec
 create or replace function app.invoice_total(p_tenant uuid) returns table (memo text) language plpgsql stable security definer
   set search_path = pg_catalog, pg_temp as $$
 begin
-  return query select i.memo from app.invoices i where i.tenant_id = p_tenant and i.tenant_id::text = current_setting('app.tenant_id', true);
+  return query select i.memo from app.invoices i where i.tenant_id = p_tenant and i.tenant_id::text = current_setting('app.tenant_id',
+    true);
 end $$;
 -- @control
 select from app.invoice_total(:'A');

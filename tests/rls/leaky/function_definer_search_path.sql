@@ -11,7 +11,8 @@ alter table documents force row level security;
 create policy tenant on documents using (tenant_id::text = current_setting('app.tenant_id', true));
 create function my_documents() returns setof text language plpgsql stable security definer as $$
 begin
-  return query select d.body from documents d join sessions s on s.tenant_id = d.tenant_id where s.token = current_setting('app.token', true);
+  return query select d.body from documents d join sessions s on s.tenant_id = d.tenant_id where s.token = current_setting('app.token',
+    true);
 end $$;
 grant select, insert, update, delete on documents to app_user;
 -- @rows

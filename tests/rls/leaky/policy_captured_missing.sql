@@ -2,7 +2,8 @@
 -- Class: policy_captured_column
 -- Object: public.folders
 -- Exploit: SELECT while the subquery finds any user.
--- Config: tenant_scoped = { "public.users" }, fixtures = { ["public.users"] = "insert into public.users (org_id, name) values ({tenant}, 'x')" }
+-- Config: tenant_scoped = { "public.users" }, fixtures = { ["public.users"] = "insert into public.users (org_id, name)
+--     values ({tenant}, 'x')" }
 -- @schema
 create table users (id bigint generated always as identity primary key, org_id uuid not null, name text not null);
 create table folders (id bigint generated always as identity primary key, tenant_id uuid not null, name text not null);

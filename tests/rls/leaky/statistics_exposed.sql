@@ -19,4 +19,5 @@ revoke select on pg_catalog.pg_statistic from app_user;
 -- @control
 select from patients where tenant_id = :'A';
 -- @exploit
-select from pg_statistic where starelid = 'patients'::regclass and (stavalues1::text like '%B-secret%' or stavalues2::text like '%B-secret%');
+select from pg_statistic where starelid = 'patients'::regclass and (stavalues1::text like '%B-secret%'
+  or stavalues2::text like '%B-secret%');

@@ -10,7 +10,8 @@
 create schema "Sales";
 grant usage on schema "Sales" to app_user;
 create type "Sales".shop_code as enum ('shop', 'shop_eu');
-create table "Sales"."Daily Totals" (id bigint generated always as identity primary key, "Shop" "Sales".shop_code not null, "Memo" text not null);
+create table "Sales"."Daily Totals" (id bigint generated always as identity primary key, "Shop" "Sales".shop_code not null,
+  "Memo" text not null);
 alter table "Sales"."Daily Totals" enable row level security;
 alter table "Sales"."Daily Totals" force row level security;
 create policy "Shop" on "Sales"."Daily Totals" using ("Shop"::text ~ ('^' || nullif(current_setting('app.shop', true), '')));

@@ -3,7 +3,8 @@
 -- Object: public.open_tasks | public.tasks
 -- Exploit: SELECT from the view.
 -- @schema
-create table tasks (id bigint generated always as identity primary key, tenant_id uuid not null, title text not null, done boolean not null default false);
+create table tasks (id bigint generated always as identity primary key, tenant_id uuid not null, title text not null,
+  done boolean not null default false);
 alter table tasks enable row level security;
 create policy tenant on tasks using (tenant_id::text = current_setting('app.tenant_id', true));
 create view open_tasks as select id, title from tasks where not done;

@@ -3,7 +3,8 @@
 -- Object: public.order_totals
 -- Exploit: SELECT from the view.
 -- @schema
-create table orders (id bigint generated always as identity primary key, tenant_id uuid not null, amount numeric not null, body text not null);
+create table orders (id bigint generated always as identity primary key, tenant_id uuid not null, amount numeric not null,
+  body text not null);
 alter table orders enable row level security;
 alter table orders force row level security;
 create policy tenant on orders using (tenant_id::text = current_setting('app.tenant_id', true));

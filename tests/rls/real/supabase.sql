@@ -18,9 +18,11 @@
 -- Tenant: { column = "account_id", setting = "request.jwt.claims", value = '{"sub": "{id}", "role": "authenticated"}',
 --   table = "app.accounts", key = "id" }
 -- Config: fixtures = {
---   ["app.accounts"] = [[with u as (insert into auth.users (id, email) values ({tenant}, {tenant} || '@canary.example') on conflict do nothing)
+--   ["app.accounts"] = [[with u as (insert into auth.users (id, email)
+--     values ({tenant}, {tenant} || '@canary.example') on conflict do nothing)
 --     insert into app.accounts (id, primary_owner_user_id, name, slug) values ({tenant}, {tenant}, 'canary', {tenant})]],
---   ["app.account_user"] = [[with u as (insert into auth.users (id, email) values ({tenant}, {tenant} || '@canary.example') on conflict do nothing)
+--   ["app.account_user"] = [[with u as (insert into auth.users (id, email)
+--     values ({tenant}, {tenant} || '@canary.example') on conflict do nothing)
 --     insert into app.account_user (user_id, account_id, account_role) values ({tenant}, {tenant}, 'owner')]] },
 --   shared = { "auth.users" }
 -- @superuser
@@ -37,13 +39,17 @@ create function auth.role() returns text language sql stable
 grant usage on schema auth, app to sb_authenticated, sb_anon;
 
 create type app.account_role as enum ('owner', 'member');
-create table app.accounts (id uuid primary key default gen_random_uuid(), primary_owner_user_id uuid not null references auth.users default auth.uid(),
+create table app.accounts (id uuid primary key default gen_random_uuid(), primary_owner_user_id uuid not null
+  references auth.users default auth.uid(),
   name text, slug text unique, personal_account boolean not null default false, created_at timestamptz not null default now(),
   check (personal_account = (slug is null)));
 create table app.account_user (user_id uuid not null references auth.users on delete cascade,
-  account_id uuid not null references app.accounts on delete cascade, account_role app.account_role not null, primary key (user_id, account_id));
-create table app.invitations (id uuid primary key default gen_random_uuid(), account_id uuid not null references app.accounts on delete cascade,
-  account_role app.account_role not null, token text not null unique default md5(random()::text), created_at timestamptz not null default now());
+  account_id uuid not null references app.accounts on delete cascade, account_role app.account_role not null, primary key (user_id,
+    account_id));
+create table app.invitations (id uuid primary key default gen_random_uuid(), account_id uuid not null
+  references app.accounts on delete cascade,
+  account_role app.account_role not null, token text not null unique default md5(random()::text),
+    created_at timestamptz not null default now());
 alter table app.accounts enable row level security;
 alter table app.account_user enable row level security;
 alter table app.invitations enable row level security;
@@ -68,14 +74,18 @@ grant update (name, slug) on app.accounts to sb_authenticated;
 grant delete on app.account_user to sb_authenticated;
 grant select, insert, delete on app.invitations to sb_authenticated;
 
-create table public.posts (id uuid primary key default gen_random_uuid(), account_id uuid not null references app.accounts, title text not null);
-create table public.comments (id uuid primary key default gen_random_uuid(), post_id uuid not null references public.posts, body text not null);
-create table public.files (id uuid primary key default gen_random_uuid(), account_id uuid not null references app.accounts, path text not null);
+create table public.posts (id uuid primary key default gen_random_uuid(), account_id uuid not null references app.accounts,
+  title text not null);
+create table public.comments (id uuid primary key default gen_random_uuid(), post_id uuid not null references public.posts,
+  body text not null);
+create table public.files (id uuid primary key default gen_random_uuid(), account_id uuid not null references app.accounts,
+  path text not null);
 alter table public.posts enable row level security;
 alter table public.comments enable row level security;
 alter table public.files enable row level security;
 create policy "members work on posts" on public.posts to sb_authenticated using (account_id in (select app.accounts_with_role()));
-create policy "comments of posts" on public.comments for select to sb_authenticated using (exists (select from public.posts p where p.id = comments.post_id));
+create policy "comments of posts" on public.comments for select to sb_authenticated using (exists (select from public.posts p
+  where p.id = comments.post_id));
 create policy "signed in may comment" on public.comments for insert to sb_authenticated with check (auth.uid() is not null);
 create policy "read for authenticated" on public.files for select to sb_authenticated using (auth.role() = 'authenticated');
 create policy "members upload" on public.files for insert to sb_authenticated with check (app.has_role_on_account(account_id));
