@@ -30,6 +30,9 @@ void prepared_release(prepared *p) {
 }
 
 prepared *prepared_at(prepared *list, size_t i) {
+    if (list != NULL && list->unknown) {
+        return list;
+    }
     for (; list != NULL && i > 0; i--) {
         list = list->next;
     }
@@ -49,6 +52,7 @@ prepared *prepared_unknown(recording *out, err *e) {
     prepared *p = shape != 0 ? prepared_new() : NULL;
     if (p != NULL) {
         p->shape = shape;
+        p->unknown = true;
     } else if (shape != 0) {
         err_set(e, "out_of_memory", "out of memory");
     }

@@ -35,7 +35,8 @@ typedef struct prepared {
     char name[STATEMENT_NAME_MAX];
     prepared_context context[STATEMENT_CONTEXTS_MAX];
     size_t ncontexts;
-    bool told; /* a portal that was executed; what is fetched from it later is the same statement */
+    bool unknown; /* only that it was run is known: it stands for as many statements as there are */
+    bool told;    /* a portal that was executed; what is fetched from it later is the same statement */
 } prepared;
 
 /* The statements in a message's body from `offset` on. *list may become NULL: nothing but blanks. */

@@ -34,6 +34,8 @@ struct session {
     bool rolled;  /* an error came in the group */
     bool copying; /* COPY … FROM STDIN: until its end the server passes over every Sync */
     bool lost;
+    bool unreadable; /* a client encoding whose characters hold bytes of SQL's own */
+    bool doubtful;   /* a query that is under way may change how strings are read */
     char state;      /* of the transaction, as the recording has it */
     op ops[OPS_MAX]; /* a ring */
     size_t first, nops;
@@ -177,9 +179,19 @@ bool session_ready(const session *s) {
 
 /* ---- what the client sends ---- */
 
+/* Of a text that may be read wrongly nothing is kept: a literal could be taken for SQL. */
+static int scan(session *s, const pgwire_message *m, size_t offset, prepared **list, err *e) {
+    if (s->unreadable || s->doubtful) {
+        *list = prepared_unknown(s->out, e);
+        return *list != NULL ? 0 : -1;
+    }
+    s->doubtful = strcasestr(m->body + offset, "standard_conforming_strings") != NULL;
+    return prepared_scan(s->out, s->standard_strings, m, offset, list, e);
+}
+
 static int client_query(session *s, const pgwire_message *m, err *e) {
     prepared *list = NULL;
-    if (prepared_scan(s->out, s->standard_strings, m, 0, &list, e) != 0) {
+    if (scan(s, m, 0, &list, e) != 0) {
         return -1;
     }
     return push(s, OP_QUERY, list, NULL, e);
@@ -189,7 +201,7 @@ static int client_parse(session *s, const pgwire_message *m, err *e) {
     pgwire_reader r = pgwire_read(m);
     const char *name = pgwire_text(&r);
     prepared *list = NULL;
-    if (r.failed || prepared_scan(s->out, s->standard_strings, m, (size_t)(r.at - m->body), &list, e) != 0) {
+    if (r.failed || scan(s, m, (size_t)(r.at - m->body), &list, e) != 0) {
         return r.failed ? err_set(e, "session_protocol", "a Parse message without a name") : -1;
     }
     if (prepared_put(&s->statements, name, list, *name == '\0') != 0) {
@@ -363,6 +375,11 @@ static int failed(session *s, const pgwire_message *m, err *e) {
     return rc;
 }
 
+/* Statements of a query that no answer came for? */
+static bool more_of(const op *o) {
+    return o->statements != NULL && !o->statements->unknown && prepared_at(o->statements, o->told) != NULL;
+}
+
 static int ready(session *s, const pgwire_message *m, err *e) {
     if (!s->ready) {
         s->ready = true;
@@ -376,8 +393,7 @@ static int ready(session *s, const pgwire_message *m, err *e) {
         if (o->kind == OP_PARSE) {
             prepared_undo(&s->statements, o->name, o->statements);
         }
-        bool untold = (o->kind == OP_EXECUTE && !s->skipping) ||
-                      (o->kind == OP_QUERY && !s->rolled && prepared_at(o->statements, o->told) != NULL);
+        bool untold = (o->kind == OP_EXECUTE && !s->skipping) || (o->kind == OP_QUERY && !s->rolled && more_of(o));
         if (untold && lost(s, e) != 0) {
             return -1;
         }
@@ -386,13 +402,24 @@ static int ready(session *s, const pgwire_message *m, err *e) {
     if (!found && lost(s, e) != 0) {
         return -1;
     }
-    s->skipping = false;
+    s->skipping = s->doubtful = false;
     char state = m->kept > 0 && strchr("ITE", m->body[0]) != NULL ? m->body[0] : 'E';
     /* Portals end with their transaction. They are forgotten only now and then: the next Bind may be here already. */
     if (state == 'I' && s->portals.n > PORTALS_MANY) {
         prepared_clear(&s->portals);
     }
     return flush_group(s, state, e);
+}
+
+/* Encodings of clients in which the second byte of a character may be a backslash (manual, "Character Set Support"). */
+static bool hides_backslashes(const char *encoding) {
+    static const char *const NAMES[] = {"SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "GB18030", "JOHAB", "UHC"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        if (strcasecmp(NAMES[i], encoding) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int parameter(session *s, const pgwire_message *m, err *e) {
@@ -406,6 +433,8 @@ static int parameter(session *s, const pgwire_message *m, err *e) {
                                                                : NULL;
     if (strcmp(name, "standard_conforming_strings") == 0) {
         s->standard_strings = strcmp(value, "off") != 0;
+    } else if (strcmp(name, "client_encoding") == 0) {
+        s->unreadable = hides_backslashes(value);
     }
     if (where == NULL || strncmp(where, value, STATEMENT_NAME_MAX - 1) == 0) {
         return 0;

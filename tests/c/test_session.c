@@ -310,6 +310,27 @@ static void standard_strings_follow_the_session(void **state) {
     expect(p, "select '?'=ok, I; ");
 }
 
+static void what_may_be_read_wrongly_is_not_kept(void **state) {
+    play *p = *state;
+    CLIENT('Q', "set standard_conforming_strings = off\0");
+    CLIENT('Q', "select 'a\\', secret, '\0"); /* sent before the answer */
+    SERVER('S', "standard_conforming_strings\0off\0");
+    SERVER('C', "SET\0");
+    SERVER('Z', "I");
+    SERVER('C', "SELECT 1\0");
+    SERVER('Z', "I");
+    SERVER('S', "client_encoding\0SJIS\0");
+    CLIENT('Q', "select E'\x83\\', secret, ''; select 2\0");
+    SERVER('C', "SELECT 1\0");
+    SERVER('C', "SELECT 1\0");
+    SERVER('Z', "I");
+    SERVER('S', "client_encoding\0UTF8\0");
+    CLIENT('Q', "select 1\0");
+    SERVER('C', "SELECT 1\0");
+    SERVER('Z', "I");
+    expect(p, "set standard_conforming_strings = '?'=ok, I; =ok, I; =ok, =ok, I; select 0=ok, I; ");
+}
+
 static void a_client_that_asks_too_much_has_to_wait(void **state) {
     play *p = *state;
     for (int i = 0; !session_full(p->s); i++) {
@@ -336,6 +357,7 @@ int main(void) {
         TEST(answers_that_fit_nothing_are_told),
         TEST(unknown_portals_have_no_text),
         TEST(standard_strings_follow_the_session),
+        TEST(what_may_be_read_wrongly_is_not_kept),
         TEST(a_client_that_asks_too_much_has_to_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,13 +124,9 @@ describe("a log", function()
     assert.equal("", read({ ended("begin", "3/17"), ended("set local app.tenant = 'a'", "3/17"), ended("select * from items", "3/17"),
       ended("commit", "3/0") }).found)
     local r = read { ended("begin", "3/17"), ended("set app.tenant = 'a'", "3/17"), ended("rollback", "3/0"),
-      ended("select * from items", "3/0"),
-      { severity = "ERROR", message = "no", statement = "select * from notes", vxid = "3/19" } }
-
-
-
-                                       assert.equal("context_session_level set app.tenant = '?'; set_config_missing select * from items; set_config_missing select * from notes",
-      r.found)
+      ended("select * from items", "3/0"), { severity = "ERROR", message = "no", statement = "select * from notes", vxid = "3/19" } }
+    assert.equal("context_session_level set app.tenant = '?'; set_config_missing select * from items; "
+      .. "set_config_missing select * from notes", r.found)
   end)
 
   it("leaves out other databases, this engine's own sessions, and what is fetched from a portal", function()
