@@ -227,7 +227,8 @@ describe("gate 1 on a kept platform", function()
     end)
 
     it("knows no errors", function()
-      psql "create table public.odd (tenant_id uuid not null, x int check (x > 5 and x < 5) not null); grant select on public.odd to app_user"
+      psql "create table public.odd (tenant_id uuid not null, x int check (x > 5 and x < 5) not null)"
+      psql "grant select on public.odd to app_user"
       psql "alter table public.odd enable row level security; alter table public.odd force row level security"
       psql "create policy p on public.odd using (tenant_id::text = current_setting('app.current_tenant_id', true))"
       local base, first = report_file()

@@ -161,10 +161,14 @@ local function oracles(out, conn, base, by_oid, oids, registry)
   end
 end
 
-local function rules(out, conn, app, all, oids)
+--- A rule that mentions the tenant setting may bind what it does by its own text, which nothing here proves or refutes.
+local function rules(out, conn, app, all, oids, setting)
   for _, w in ipairs(conn:query(RULES, app, oids)) do
     local t = all[w.oid]
-    if t and #w.open > 0 then
+    if t and #w.open > 0 and w.definition:find(setting, 1, true) then
+      out[#out + 1] = { unproven = ("the rule %s on %s acts as %s, whom row-level security does not bind, and tests %s itself")
+        :format(w.name, t.label, w.owner, setting) }
+    elseif t and #w.open > 0 then
       add(out, "rule_rewrites", t, ("the rule %s writes or reads %s as %s, whom row-level security does not bind"):format(w.name,
         all[w.open[1]] and all[w.open[1]].label or "a tenants' table", w.owner), w.definition)
     end
@@ -190,16 +194,17 @@ end
 ---@param app {role: string, super: boolean}
 ---@param base rls.Table[]  tenants' base tables
 ---@param by_oid table<string, rls.Table>
----@param registry string?  label of the table of the tenants themselves
----@return {class: string, object: string, detail: string, reproduce: string, repair: string?}[]
-function objects.findings(conn, app, base, by_oid, registry)
+---@param tenant table     config.database.tenant: setting, and table, the registry of the tenants themselves
+---@return {class: string, object: string, detail: string, reproduce: string, repair: string?, unproven: string?}[]  unproven: no finding, but what nobody could decide
+function objects.findings(conn, app, base, by_oid, tenant)
+  local registry = tenant.table and names.label(tenant.table)
   local out, list = {}, {}
   for _, t in ipairs(base) do list[#list + 1] = t.oid end
   local oids = arrays.text(list)
   if not app.super then
     -- A superuser has every one of these by being one, which is a finding already.
     grants(out, conn, app.role, by_oid, oids)
-    rules(out, conn, app.role, by_oid, oids)
+    rules(out, conn, app.role, by_oid, oids, tenant.setting)
     for _, s in ipairs(conn:query(SEQUENCES, app.role, oids)) do
       local t = by_oid[s.oid]
       add(out, "sequence_shared", t, ("the application may read %s.%s"):format(s.schema, s.name),
