@@ -195,7 +195,8 @@ end
 ---@param base rls.Table[]  tenants' base tables
 ---@param by_oid table<string, rls.Table>
 ---@param tenant table     config.database.tenant: setting, and table, the registry of the tenants themselves
----@return {class: string, object: string, detail: string, reproduce: string, repair: string?, unproven: string?}[]  unproven: no finding, but what nobody could decide
+---@return {class: string, object: string, detail: string, reproduce: string, repair: string?, unproven: string?}[]
+---  unproven: no finding, but what nobody could decide
 function objects.findings(conn, app, base, by_oid, tenant)
   local registry = tenant.table and names.label(tenant.table)
   local out, list = {}, {}
