@@ -93,22 +93,31 @@ $(BUILD)/gen/builtin_hashes.h: FORCE
 .PHONY: FORCE
 FORCE:
 
-$(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/gen/builtin_hashes.h
+# The seccomp filters, from the allow lists.
+$(BUILD)/gen/ring_filters.h: engine/prim/filters/filters.c engine/prim/ring_lists.h Makefile
+	@mkdir -p $(@D)
+	@echo '  GEN   $@'
+	$(Q)$(CC) -Iengine -D_GNU_SOURCE -std=c17 -O1 $(WARN) -o $(BUILD)/gen/filters $< -lseccomp
+	@$(BUILD)/gen/filters >$@.new && mv $@.new $@
+
+$(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/gen/builtin_hashes.h $(BUILD)/gen/ring_filters.h
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
 
 $(BUILD)/gate-engine: $(call objs,$(MAIN_SRC) $(RUN_SRC) $(VM_SRC) $(PG_SRC) $(RING_SRC) $(BASE_SRC))
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lseccomp
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -ljansson -lmxml
 
 # Static (a sanitizer cannot be), so that a start costs no dynamic linking; what engine/audit/deterministic.c replaces.
-AUDIT_LINK := $(if $(SANITIZE),,-static-pie) -Wl,--wrap=luaS_hash,--wrap=time,--wrap=clock
+AUDIT_WRAP := -Wl,--wrap=luaS_hash,--wrap=time,--wrap=clock
+AUDIT_LINK := $(if $(SANITIZE),,-static-pie) $(AUDIT_WRAP)
+AUDIT_OBJ  := $(call objs,$(AUDIT_SRC) $(filter-out engine/vm/sandbox_native.c,$(VM_SRC)) $(RING_SRC) $(BASE_SRC))
 
 # What tenants' code runs in holds Lua and nothing that could reach out: no client library is linked.
-$(BUILD)/gate-audit: $(call objs,$(AUDIT_SRC) $(filter-out engine/vm/sandbox_native.c,$(VM_SRC)) $(RING_SRC) $(BASE_SRC))
+$(BUILD)/gate-audit: $(AUDIT_OBJ)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) $(AUDIT_LINK) -o $@ $^ -l:liblua5.4.a -l:libjansson.a -l:libseccomp.a -lm
+	$(Q)$(CC) $(LDFLAGS) $(AUDIT_LINK) -o $@ $^ -l:liblua5.4.a -l:libjansson.a -lm
 
 $(BUILD)/roster-solver: $(call objs,$(ROSTER_SRC) $(BASE_SRC))
 	@echo '  LINK  $@'
@@ -132,7 +141,7 @@ $(BUILD)/modules/testkit.so: $(BUILD)/obj/tests/lua/support/testkit.o
 $(BUILD)/tests/%: $(BUILD)/obj/tests/c/%.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lmxml -lpq -lcurl -lcrypto -lseccomp
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lmxml -lpq -lcurl -lcrypto
 
 # Solvers that are wrong on purpose, for the determinism gate's tests. Never sanitized: what they do would not happen then.
 $(BUILD)/tests/solvers/%: tests/solvers/%.c Makefile
@@ -146,7 +155,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(call objs,$(RUN_SRC) $(VM_SR
                  $(filter-out engine/solvers/roster/main.c,$(ROSTER_SRC)))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lpq -lcurl -lcrypto -lseccomp
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lpq -lcurl -lcrypto
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
