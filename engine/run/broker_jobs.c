@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/frame.h"
 #include "base/fs.h"
+#include "base/mem.h"
 #include "run/broker_perturb.h"
 
 #define ERRORS_MAX (256u << 10)
@@ -404,6 +405,8 @@ static json_t *answer_audit(job *j, err *e) {
         err_set(e, "audit_timeout", "the audit used more than its processor time");
     } else if (WIFSIGNALED(j->status)) {
         err_set(e, "audit_crash", "the audit's process ended by signal %d", WTERMSIG(j->status));
+    } else if (WEXITSTATUS(j->status) == MEM_EXIT) {
+        err_set(e, "out_of_memory", "the audit's process ran out of memory");
     } else {
         err_set(e, "audit_crash", "the audit's process gave no verdict (exit %d)", WEXITSTATUS(j->status));
     }

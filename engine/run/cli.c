@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "run/cli_parts.h"
 #include "run/config.h"
 #include "run/platform.h"
@@ -79,6 +80,7 @@ static int dispatch(int argc, char **argv) {
 }
 
 int cli_main(int argc, char **argv) {
+    mem_watch();
     /* A reader that went away is an error of a write, told by its exit code, and no silent death. */
     signal(SIGPIPE, SIG_IGN);
     config_secrets_env();
@@ -91,6 +93,11 @@ int cli_main(int argc, char **argv) {
         err_errno(&e, "report_write", "cannot write standard output");
         cli_say_error(&e);
         code = code == EXIT_PASS ? EXIT_BROKEN : code;
+    }
+    /* Whatever was said: after a failed allocation something may be missing from it. */
+    if (mem_lost() > 0) {
+        log_line(LOG_ERROR, "out of memory: what was said may not be complete");
+        code = code == EXIT_PASS || code == EXIT_FAIL ? EXIT_BROKEN : code;
     }
     return code;
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "run/cli.h"
 #include "run/engine_parts.h"
@@ -151,7 +152,7 @@ int engine_recover(const run_request *r) {
     rc = rc == 0 ? recover(&s, &code, &e) : rc;
     int finished = engine_finish(&s, rc, &e);
     bool own_text = rc != 0 || code >= 0;
-    code = rc == 0 && code >= 0 && signals_flag == 0 ? code : finished;
+    code = rc == 0 && code >= 0 && signals_flag == 0 && mem_lost() == 0 ? code : finished;
     if (fflush(stdout) != 0 && code == EXIT_PASS) {
         code = EXIT_BROKEN;
     }
@@ -291,7 +292,10 @@ static int run_audit(engine_run_state *s, err *e) {
     int rc = collect_plans(s->r->plan_path, plans, e);
     rc = rc == 0 ? target_add_audit(&s->target, first_path(s), e) : rc;
     broker *br = rc == 0 ? broker_new(&o) : NULL;
-    rc = rc == 0 && b != NULL && br != NULL ? audit_plans(s, plans, b, br, &peak, e) : -1;
+    if (rc == 0) {
+        rc = b != NULL && br != NULL ? audit_plans(s, plans, b, br, &peak, e)
+                                     : err_set(e, "out_of_memory", "out of memory");
+    }
     json_t *done = json_pack("{s:s}", "t", "done");
     rc = rc == 0 ? book_event(b, done, e) : rc;
     json_decref(done);
