@@ -15,7 +15,7 @@ Q := $(if $(V),,@)
 export BUILD
 
 # What Debian 12 has to provide: to build and run, to test, and for what is beside that.
-PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libmxml-dev libpq-dev libcurl4-openssl-dev libssl-dev postgresql-15
+PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libpq-dev libcurl4-openssl-dev libssl-dev postgresql-15
 PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema libxml2-utils procps libfaketime
 PACKAGES_SERVICES := pgbouncer
 PACKAGES_LINT     := clang-format lua-check
@@ -107,7 +107,7 @@ $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/gen/builtin_hashes.h $(BUILD)/gen/ring
 
 $(BUILD)/gate-engine: $(call objs,$(MAIN_SRC) $(RUN_SRC) $(VM_SRC) $(PG_SRC) $(RING_SRC) $(BASE_SRC))
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -ljansson -lmxml
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -ljansson
 
 # Static (a sanitizer cannot be), so that a start costs no dynamic linking; what engine/audit/deterministic.c replaces.
 AUDIT_WRAP := -Wl,--wrap=luaS_hash,--wrap=time,--wrap=clock
@@ -141,7 +141,7 @@ $(BUILD)/modules/testkit.so: $(BUILD)/obj/tests/lua/support/testkit.o
 $(BUILD)/tests/%: $(BUILD)/obj/tests/c/%.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lmxml -lpq -lcurl -lcrypto
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lpq -lcurl -lcrypto
 
 # Solvers that are wrong on purpose, for the determinism gate's tests. Never sanitized: what they do would not happen then.
 $(BUILD)/tests/solvers/%: tests/solvers/%.c Makefile
@@ -155,7 +155,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(call objs,$(RUN_SRC) $(VM_SR
                  $(filter-out engine/solvers/roster/main.c,$(ROSTER_SRC)))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lpq -lcurl -lcrypto
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lpq -lcurl -lcrypto
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
