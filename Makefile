@@ -15,7 +15,7 @@ Q := $(if $(V),,@)
 export BUILD
 
 # What Debian 12 has to provide: to build and run, to test, and for what is beside that.
-PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libmxml-dev libpq-dev libcurl4-openssl-dev libssl-dev libpg-query-dev postgresql-15
+PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libpq-dev libcurl4-openssl-dev libssl-dev libpg-query-dev postgresql-15
 PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema libxml2-utils procps libfaketime
 PACKAGES_SERVICES := pgbouncer python3-psycopg python3-pytest openssl
 PACKAGES_LINT     := clang-format lua-check
@@ -108,22 +108,31 @@ $(BUILD)/gen/builtin_programs.h: $(BUILTIN_PROGRAMS)
 	@mv $@.new $@
 $(BUILD)/obj/engine/run/loader.o: $(BUILD)/gen/builtin_programs.h
 
-$(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/gen/builtin_hashes.h
+# The seccomp filters, from the allow lists.
+$(BUILD)/gen/ring_filters.h: engine/prim/filters/filters.c engine/prim/ring_lists.h Makefile
+	@mkdir -p $(@D)
+	@echo '  GEN   $@'
+	$(Q)$(CC) -Iengine -D_GNU_SOURCE -std=c17 -O1 $(WARN) -o $(BUILD)/gen/filters $< -lseccomp
+	@$(BUILD)/gen/filters >$@.new && mv $@.new $@
+
+$(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/gen/builtin_hashes.h $(BUILD)/gen/ring_filters.h
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
 
 $(BUILD)/gate-engine: $(call objs,$(MAIN_SRC) $(RUN_SRC) $(VM_SRC) $(PG_SRC) $(RING_SRC) $(BASE_SRC))
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lseccomp -Wl,--exclude-libs,libcrypto.a -l:libcrypto.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -ljansson -Wl,--exclude-libs,libcrypto.a -l:libcrypto.a
 
 # Static (a sanitizer cannot be), so that a start costs no dynamic linking; what engine/audit/deterministic.c replaces.
-AUDIT_LINK := $(if $(SANITIZE),,-static-pie) -Wl,--wrap=luaS_hash,--wrap=time,--wrap=clock
+AUDIT_WRAP := -Wl,--wrap=luaS_hash,--wrap=time,--wrap=clock
+AUDIT_LINK := $(if $(SANITIZE),,-static-pie) $(AUDIT_WRAP)
+AUDIT_OBJ  := $(call objs,$(AUDIT_SRC) $(filter-out engine/vm/sandbox_native.c,$(VM_SRC)) $(RING_SRC) $(BASE_SRC))
 
 # What tenants' code runs in holds Lua and nothing that could reach out: no client library is linked.
-$(BUILD)/gate-audit: $(call objs,$(AUDIT_SRC) $(filter-out engine/vm/sandbox_native.c,$(VM_SRC)) $(RING_SRC) $(BASE_SRC))
+$(BUILD)/gate-audit: $(AUDIT_OBJ)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) $(AUDIT_LINK) -o $@ $^ -l:liblua5.4.a -l:libjansson.a -l:libseccomp.a -lm
+	$(Q)$(CC) $(LDFLAGS) $(AUDIT_LINK) -o $@ $^ -l:liblua5.4.a -l:libjansson.a -lm
 
 $(BUILD)/roster-solver: $(call objs,$(ROSTER_SRC) $(BASE_SRC))
 	@echo '  LINK  $@'
@@ -153,13 +162,28 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/c/%.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BA
                   $(filter-out engine/recorder/main.c,$(RECORD_SRC)))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lmxml -lpq -lcurl -lssl -lcrypto -lseccomp -lpg_query
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lpq -lcurl -lssl -lcrypto -lseccomp -lpg_query
 
 # Solvers that are wrong on purpose, for the determinism gate's tests. Never sanitized: what they do would not happen then.
 $(BUILD)/tests/solvers/%: tests/solvers/%.c Makefile
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
 	$(Q)$(CC) -D_GNU_SOURCE -std=c17 -O1 -g $(WARN) -o $@ $< -ljansson -pthread
+
+# What makes allocations fail, and what runs programs with it. Never sanitized: it stands between the program and the allocator.
+FAULT := $(addprefix $(BUILD)/tests/fault/,fault.so run gate-audit)
+$(BUILD)/tests/fault/fault.so $(BUILD)/tests/fault/run: $(BUILD)/tests/fault/%: tests/fault/fault.h Makefile
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	$(Q)$(CC) -D_GNU_SOURCE -std=c17 -O1 -g $(WARN) -fvisibility=hidden $(if $(filter %.so,$@),-shared -fPIC) -o $@ \
+	    tests/fault/$(*:.so=).c -ldl
+$(BUILD)/tests/fault/fault.so: tests/fault/fault.c
+$(BUILD)/tests/fault/run: tests/fault/run.c
+# The audit program again, with the library linked in: the broker starts it with an environment that names none.
+$(BUILD)/tests/fault/gate-audit: $(AUDIT_OBJ) $(BUILD)/tests/fault/fault.so
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(LDFLAGS) $(AUDIT_WRAP) -Wl,-rpath,$(abspath $(@D)) -o $@ $(BUILD)/tests/fault/fault.so $(AUDIT_OBJ) \
+	    -l:liblua5.4.a -l:libjansson.a -lm
 
 # A fuzz target links everything but the programs' main functions, as a C test does, and the roster solver's reader, the recorder and
 # the database binding besides.
@@ -168,11 +192,11 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(call objs,$(RUN_SRC) $(VM_SR
                  $(filter-out engine/solvers/roster/main.c,$(ROSTER_SRC)) $(filter-out engine/recorder/main.c,$(RECORD_SRC)) $(wildcard engine/bind/db*.c))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lpq -lcurl -lssl -lcrypto -lseccomp -lpg_query
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lpq -lcurl -lssl -lcrypto -lpg_query
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-build-tests: all $(TEST_BIN) $(patsubst tests/solvers/%.c,$(BUILD)/tests/solvers/%,$(wildcard tests/solvers/*.c))
+build-tests: all $(FAULT) $(TEST_BIN) $(patsubst tests/solvers/%.c,$(BUILD)/tests/solvers/%,$(wildcard tests/solvers/*.c))
 
 # --- what is needed, and the two commands of a newcomer ---
 
@@ -212,12 +236,13 @@ test-services: deps-services
 	@$(RUN_TESTS) services
 
 # The tests under AddressSanitizer and UndefinedBehaviorSanitizer, leaks included. Lua programs load instrumented modules into a
-# plain interpreter, which needs the sanitizer's library first.
+# plain interpreter, which needs the sanitizer's library first. Hostile scripts are for the release build: the sanitizers and the
+# kernel's filters exclude each other, and what limits them would be measured of another program.
 asan: deps-test
 	@$(MAKE) test BUILD=build-asan SANITIZE=address,undefined TEST_ENV="\
 	    ASAN_OPTIONS=detect_leaks=1:verify_asan_link_order=0:abort_on_error=0:strict_string_checks=1:detect_stack_use_after_return=1 \
 	    LSAN_OPTIONS=suppressions=$(CURDIR)/tests/support/lsan.supp:print_suppressions=0 \
-	    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TEST_TIMEOUT=1800 \
+	    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TEST_TIMEOUT=1800 TEST_SKIP=escape_spec FAULT_SAMPLES=3 \
 	    TEST_PRELOAD=$$($(CC) -print-file-name=libasan.so)"
 
 # Every reader of foreign bytes under coverage-guided fuzzing (libFuzzer with AddressSanitizer and UndefinedBehaviorSanitizer), for

@@ -5,11 +5,12 @@
 -- Run from the repository's root; BUILD names the build directory. The last line is `N passed, N failed`. What counts as a
 -- failure besides a failed test: a program that crashes, hangs, ends before or beside its plan (TAP 13, "The plan"), exits with an
 -- error though no test failed, or runs no test at all; a suite without a program. Environment: TEST_TIMEOUT seconds per
--- program (600), TEST_ONLY a Lua pattern over the programs' names, TEST_PRELOAD a library for LD_PRELOAD in Lua programs.
+-- program (600), TEST_ONLY and TEST_SKIP Lua patterns over the programs' names, TEST_PRELOAD a library for LD_PRELOAD in Lua programs.
 
 local build = os.getenv "BUILD" or "build"
 local patience = os.getenv "TEST_TIMEOUT" or "600"
 local only = os.getenv "TEST_ONLY" or ""
+local skip = os.getenv "TEST_SKIP"
 local preload = os.getenv "TEST_PRELOAD" or ""
 
 local passed, failed, skipped = 0, 0, 0
@@ -123,7 +124,7 @@ for _, name in ipairs(arg) do
   local programs = lines_of(suite.find)
   local ran = 0
   for _, program in ipairs(programs) do
-    if program:find(only) then
+    if program:find(only) and not (skip and program:find(skip)) then
       ran = ran + 1
       run(program, suite.command(program))
     end

@@ -12,6 +12,7 @@
 
 #include "base/err_json.h"
 #include "base/frame.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "prim/ring.h"
 #include "vm/conv.h"
@@ -154,6 +155,10 @@ static json_t *verdict(const json_t *job, const json_t *plan) {
     } else if (e.code[0] == '\0') {
         err_set(&e, "audit_shape", "the request names no source or no memory limit");
     }
+    if (mem_lost() > 0) {
+        ok = false;
+        mem_explain(&e);
+    }
     size_t found = json_array_size(r.violations);
     if (ok && found == 0 && r.more > 0) {
         ok = false;
@@ -171,6 +176,7 @@ static json_t *verdict(const json_t *job, const json_t *plan) {
 }
 
 int main(void) {
+    mem_watch();
     err e;
     buf pending = BUF_INIT;
     buf payload = BUF_INIT;
@@ -187,12 +193,14 @@ int main(void) {
             answer = json_pack("{s:s, s:[], s:o}", "status", "ERROR", "violations", "error", err_to_json(&e));
         } else if (plan == NULL) {
             err_set(&e, "audit_plan", "the plan is not JSON: %s", where.text);
+            mem_explain(&e);
             answer = json_pack("{s:s, s:[], s:o}", "status", "ERROR", "violations", "error", err_to_json(&e));
         } else {
             answer = verdict(job, plan);
         }
         rc = answer != NULL && frame_write(1, answer, NULL, 0, &e) == 1 ? 0 : 2;
     }
+    rc = rc != 0 && mem_lost() > 0 ? MEM_EXIT : rc;
     json_decref(answer);
     json_decref(plan);
     json_decref(job);

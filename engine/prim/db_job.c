@@ -36,7 +36,7 @@ int db_ready(db_conn *c, err *e) {
     }
     db_clear(c);
     c->n_steps = c->at = c->own_sent = 0;
-    c->tx_end = c->copy_misplaced = false;
+    c->tx_end = c->copy_misplaced = c->answered = false;
     c->copying = COPY_NONE;
     c->events = POLLIN | POLLOUT;
     return 0;
@@ -198,12 +198,20 @@ db_progress db_step_pipeline(db_conn *c, err *e) {
             if (PQstatus(c->pg) != CONNECTION_OK) {
                 return db_set_lost(c, e);
             }
+            if (!c->answered) {
+                /* Each statement has a result. One that libpq had no memory for would be the next one's. */
+                out_of_memory(c, e);
+                return DB_FAILED;
+            }
             c->at++; /* NULL ends the results of one statement */
+            c->answered = false;
             continue;
         }
+        c->answered = true;
         if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
             PQclear(res);
             c->at++;
+            c->answered = false;
         } else if (place(c, res, e) != 0) {
             return DB_FAILED;
         }
@@ -347,6 +355,10 @@ db_progress db_step_plain(db_conn *c, err *e) {
         return db_set_lost(c, e);
     }
     c->act = ACT_NONE;
+    if (c->n_results == 0) {
+        out_of_memory(c, e);
+        return DB_FAILED;
+    }
     return DB_DONE;
 }
 

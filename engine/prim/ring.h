@@ -1,8 +1,9 @@
 /* ring.h: the kernel's rings around a process that runs foreign code: Landlock, seccomp, and no way back to privileges.
  *
  * Each ring is asked for at run time and used as far as this kernel has it; what is missing is said, never assumed.
- * Sources: landlock(7), Documentation/userspace-api/landlock.rst, seccomp(2), libseccomp's seccomp_rule_add(3). A
- * sanitizer build enters no ring: the sanitizers need what the filters refuse. */
+ * Sources: landlock(7), Documentation/userspace-api/landlock.rst, seccomp(2). The filters are made by the build with
+ * libseccomp (filters/filters.c): entering a ring allocates nothing. A sanitizer build enters no ring: the sanitizers
+ * need what the filters refuse. */
 #ifndef GE_PRIM_RING_H
 #define GE_PRIM_RING_H
 

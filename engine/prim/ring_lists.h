@@ -1,4 +1,5 @@
-/* ring_lists.h: the system calls a contained process may make; all others fail with EPERM. Used by ring.c alone.
+/* ring_lists.h: the system calls a contained process may make; all others fail with EPERM. Used by filters/filters.c
+ * alone.
  *
  * Not among them, on purpose: execve, fork, clone, ptrace, process_vm_*, kill, setuid and its like, mount, unshare,
  * setns, bpf, perf_event_open, keyctl, userfaultfd, io_uring, open_by_handle_at, memfd_create, prctl, chmod, chown,
@@ -73,6 +74,6 @@ static const char *const RING_SOCKET_CALLS[] = {
     NULL};
 
 /* Beside the sockets: clients that come in, and a file that is open already. */
-static const char *const RING_RELAY_CALLS[] = {"accept4", "fcntl", "fsync", NULL};
+static const char *const RING_RELAY_CALLS[] = {"accept4", "fsync", NULL};
 
 #endif

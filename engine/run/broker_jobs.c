@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/frame.h"
 #include "base/fs.h"
+#include "base/mem.h"
 #include "run/broker.h"
 #include "run/broker_perturb.h"
 
@@ -351,12 +352,15 @@ static json_t *answer_command(job *j, buf *payload, err *e) {
         err_set(e, "out_of_memory", "out of memory");
         return NULL;
     }
-    err_set(e, "out_of_memory", "out of memory for the answer of %s", j->name); /* where the next lines give NULL */
     json_t *signal = WIFSIGNALED(j->status) ? json_integer(WTERMSIG(j->status)) : json_null();
     json_t *exit_code = WIFEXITED(j->status) ? json_integer(WEXITSTATUS(j->status)) : json_null();
-    return json_pack("{s:o, s:o, s:I, s:I, s:f, s:O}", "exit", exit_code, "signal", signal, "stdout_len",
-                     (json_int_t)j->output.len, "stderr_len", (json_int_t)j->errors.len, "duration_ms",
-                     (double)(clock_ms() - j->started), "perturb", j->applied);
+    json_t *answer = json_pack("{s:o, s:o, s:I, s:I, s:f, s:O}", "exit", exit_code, "signal", signal, "stdout_len",
+                               (json_int_t)j->output.len, "stderr_len", (json_int_t)j->errors.len, "duration_ms",
+                               (double)(clock_ms() - j->started), "perturb", j->applied);
+    if (answer == NULL) {
+        err_set(e, "out_of_memory", "out of memory for the answer of %s", j->name);
+    }
+    return answer;
 }
 
 static bool is_in(const json_t *list, const char *text) {
@@ -427,6 +431,8 @@ static json_t *answer_audit(job *j, err *e) {
         err_set(e, "audit_timeout", "the audit used more than its processor time");
     } else if (WIFSIGNALED(j->status)) {
         err_set(e, "audit_crash", "the audit's process ended by signal %d", WTERMSIG(j->status));
+    } else if (WEXITSTATUS(j->status) == MEM_EXIT) {
+        err_set(e, "out_of_memory", "the audit's process ran out of memory");
     } else {
         err_set(e, "audit_crash", "the audit's process gave no verdict (exit %d)", WEXITSTATUS(j->status));
     }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "run/cli_parts.h"
 #include "run/config.h"
 #include "run/platform.h"
@@ -94,6 +95,7 @@ static void forget_variables(void) {
 
 int cli_main(int argc, char **argv) {
     forget_variables();
+    mem_watch();
     /* A reader that went away is an error of a write, told by its exit code, and no silent death. */
     signal(SIGPIPE, SIG_IGN);
     config_secrets_env();
@@ -106,6 +108,11 @@ int cli_main(int argc, char **argv) {
         err_errno(&e, "report_write", "cannot write standard output");
         cli_say_error(&e);
         code = code == EXIT_PASS ? EXIT_BROKEN : code;
+    }
+    /* Whatever was said: after a failed allocation something may be missing from it. */
+    if (mem_lost() > 0) {
+        log_line(LOG_ERROR, "out of memory: what was said may not be complete");
+        code = code == EXIT_PASS || code == EXIT_FAIL ? EXIT_BROKEN : code;
     }
     return code;
 }

@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "run/cli.h"
 #include "run/cli_parts.h"
@@ -149,7 +150,7 @@ static int check_one(const char *name) {
         }
     } else {
         count = check_gates(path, label, head) + check_source(path, label, raw, head);
-        if (count == 0) {
+        if (count == 0 && mem_lost() == 0) {
             const char *named = json_object_get(head, "id") != NULL ? "id" : "name";
             buf line = BUF_INIT;
             buf_printf(&line, "%s: ok (%s %s)", label, json_string_value(json_object_get(head, "kind")),
@@ -212,7 +213,7 @@ static int list_one(const char *label) {
     err e;
     err_clear(&e);
     if (script_load(label, NULL, NULL, &s, &e) != 0) {
-        printf("  %-24s%s\n", label, "does not load:");
+        printf("  %-24s%s\n", label, " does not load:");
         print_line("    ", e.message);
         return 1;
     }

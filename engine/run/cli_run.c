@@ -8,6 +8,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "prim/ring.h"
 #include "run/baseline.h"
@@ -518,8 +519,9 @@ static int prepare(job *j, int argc, char **argv, err *e) {
 }
 
 /* Whoever asked for a report finds one that is not green, whatever went wrong. Returns the exit code. */
-static int fail(const job *j, int argc, char **argv, const err *e) {
-    int code = signals_flag != 0 ? signals_exit_code() : EXIT_USAGE;
+static int fail(const job *j, int argc, char **argv, err *e) {
+    mem_explain(e);
+    int code = signals_flag != 0 ? signals_exit_code() : mem_lost() > 0 ? EXIT_BROKEN : EXIT_USAGE;
     cli_say_error(e);
     json_t *targets = cli_peek_reports(argc, argv);
     if (json_array_size(targets) > 0) {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/paths.h"
 #include "base/text.h"
 #include "run/baseline.h"
@@ -510,14 +511,17 @@ int engine_gates(engine_run_state *s, err *e) {
     return check_only(s, e);
 }
 
-int engine_finish(engine_run_state *s, int rc, const err *e) {
+static void say_failure(const err *e) {
+    log_line(LOG_ERROR, "%s%s%s%s", e->message, e->detail[0] != '\0' ? " (" : "", e->detail,
+             e->detail[0] != '\0' ? ")" : "");
+    if (e->fix[0] != '\0') {
+        log_line(LOG_ERROR, "fix: %s", e->fix);
+    }
+}
+
+static int close_report(engine_run_state *s, int rc, const err *e) {
     int code = -1;
     if (rc != 0) {
-        log_line(LOG_ERROR, "%s%s%s%s%s", e->message, e->detail[0] != '\0' ? " (" : "", e->detail,
-                 e->detail[0] != '\0' ? ")" : "", "");
-        if (e->fix[0] != '\0') {
-            log_line(LOG_ERROR, "fix: %s", e->fix);
-        }
         report_set_error(s->report, e);
         code = exit_for(e);
     } else if (signals_flag != 0) {
@@ -525,6 +529,28 @@ int engine_finish(engine_run_state *s, int rc, const err *e) {
     }
     bool trusted = rc == 0 && signals_flag == 0 && !engine_is_operation(s->r) && all_pass(s->report) && is_trusted(s);
     return report_finish(s->report, clock_ms_exact() - s->started, trusted, code);
+}
+
+/* Nothing that was found counts once memory ran out here: what is missing from it nobody knows. When that happens while
+ * the report is closed, it is closed again, now as an error. */
+int engine_finish(engine_run_state *s, int rc, const err *e) {
+    err why = *e;
+    if (mem_lost() > 0) {
+        rc = -1;
+        mem_explain(&why);
+        err_fix(&why, "give the machine more memory, or run fewer gates at once (--jobs)");
+    }
+    if (rc != 0) {
+        say_failure(&why);
+    }
+    size_t lost = mem_lost();
+    int code = close_report(s, rc, &why);
+    if (mem_lost() != lost) {
+        mem_explain(&why);
+        say_failure(&why);
+        code = close_report(s, -1, &why);
+    }
+    return code;
 }
 
 int engine_run(const run_request *r) {

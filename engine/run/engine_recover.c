@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "run/cli.h"
 #include "run/engine_parts.h"
@@ -158,7 +159,7 @@ int engine_recover(const run_request *r) {
     rc = rc == 0 ? recover(&s, &code, &e) : rc;
     int finished = engine_finish(&s, rc, &e);
     bool own_text = rc != 0 || code >= 0;
-    code = rc == 0 && code >= 0 && signals_flag == 0 ? code : finished;
+    code = rc == 0 && code >= 0 && signals_flag == 0 && mem_lost() == 0 ? code : finished;
     if (fflush(stdout) != 0 && code == EXIT_PASS) {
         code = EXIT_BROKEN;
     }

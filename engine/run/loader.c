@@ -17,6 +17,7 @@
 #include "base/err_json.h"
 #include "base/frame.h"
 #include "base/fs.h"
+#include "base/mem.h"
 #include "base/paths.h"
 #include "gen/builtin_hashes.h"
 #include "gen/builtin_programs.h"
@@ -272,13 +273,18 @@ static json_t *load_integrity(const char *path, const char *stdlib_dir, const pa
     return json_pack("{s:o}", "differing", differing);
 }
 
-static void reply(int fd, json_t *out, const err *e) {
-    json_t *message = out != NULL ? json_pack("{s:o}", "ok", out) : json_pack("{s:o}", "error", err_to_json(e));
+/* Ends the child. After a failed allocation what was read may be less than there is: then nothing of it counts. */
+static _Noreturn void reply(int fd, json_t *out, err *e) {
     err ignored;
-    if (message != NULL) {
-        (void)frame_write(fd, message, NULL, 0, &ignored);
+    if (mem_lost() > 0) {
+        json_decref(out);
+        out = NULL;
+        mem_explain(e);
     }
+    json_t *message = out != NULL ? json_pack("{s:o}", "ok", out) : json_pack("{s:o}", "error", err_to_json(e));
+    bool said = message != NULL && frame_write(fd, message, NULL, 0, &ignored) == 1;
     json_decref(message);
+    _exit(said ? 0 : mem_lost() > 0 ? MEM_EXIT : 1);
 }
 
 /* --- in the parent --- */
@@ -306,8 +312,10 @@ static int await_reply(int fd, json_t **message, const char *path, err *e) {
         }
         char chunk[65536];
         ssize_t n = read(fd, chunk, sizeof chunk);
+        size_t lost = mem_lost();
         if (n > 0 && buf_append(&in, chunk, (size_t)n) != 0) {
-            rc = err_set(e, "script_crash", "%s: what it says of itself is too large", path);
+            rc = mem_lost() != lost ? err_set(e, "out_of_memory", "%s: out of memory for what it says of itself", path)
+                                    : err_set(e, "script_crash", "%s: what it says of itself is too large", path);
             break;
         }
         if (n == 0 || (n < 0 && errno != EINTR)) {
@@ -369,7 +377,6 @@ static int run_loader(load_fn load, const char *path, const char *stdlib_dir, js
         json_t *loaded =
             enter_rings(load, path, stdlib_dir, &tree, &inner) == 0 ? load(path, stdlib_dir, &tree, &inner) : NULL;
         reply(LOADER_CHANNEL, loaded, &inner);
-        _exit(0);
     }
     close(pair[1]);
     paths_free(&tree);
@@ -377,7 +384,10 @@ static int run_loader(load_fn load, const char *path, const char *stdlib_dir, js
     int rc = side < 0 ? -1 : await_reply(pair[0], &message, path, e);
     close(pair[0]);
     child_kill(&c);
-    child_reap(&c, NULL);
+    int status = child_reap(&c, NULL);
+    if (rc != 0 && WIFEXITED(status) && WEXITSTATUS(status) == MEM_EXIT) {
+        err_set(e, "out_of_memory", "%s: out of memory while it was loaded", path);
+    }
     if (rc == 0) {
         *out = json_incref(json_object_get(message, "ok"));
         if (*out == NULL) {

@@ -16,6 +16,7 @@
 #include "base/frame.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "run/child.h"
 #include "run/signals.h"
 
@@ -188,7 +189,10 @@ static void read_channel(pool *p, slot *s, int reads) {
             return;
         }
         err e;
-        int rc = buf_append(&s->in, chunk, (size_t)n) == 0 ? 1 : err_set(&e, "event_flood", "a message is too large");
+        size_t lost = mem_lost();
+        int rc = buf_append(&s->in, chunk, (size_t)n) == 0 ? 1
+                 : mem_lost() != lost                      ? err_set(&e, "out_of_memory", "out of memory for a message")
+                                                           : err_set(&e, "event_flood", "a message is too large");
         while (rc == 1 && !s->dead) {
             json_t *event = NULL;
             buf payload = BUF_INIT;
@@ -275,6 +279,8 @@ static void explain_end(slot *s, int status) {
     } else if (WIFSIGNALED(status)) {
         err_set(&e, "worker_crash", "the gate's process ended by signal %d (%s)", WTERMSIG(status),
                 strsignal(WTERMSIG(status)));
+    } else if (WEXITSTATUS(status) == MEM_EXIT) {
+        err_set(&e, "out_of_memory", "the gate's process ran out of memory");
     } else if (!book_done(b) || WEXITSTATUS(status) != 0) {
         err_set(&e, "worker_crash", "the gate's process ended early (exit %d)", WEXITSTATUS(status));
     } else {

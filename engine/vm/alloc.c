@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/mem.h"
+
 void *alloc_capped(void *ud, void *ptr, size_t osize, size_t nsize) {
     alloc_cap *cap = ud;
     if (ptr == NULL) {
@@ -19,6 +21,7 @@ void *alloc_capped(void *ud, void *ptr, size_t osize, size_t nsize) {
     void *p = realloc(ptr, nsize);
     if (p == NULL) {
         cap->hit = true;
+        mem_note(); /* not the script's limit: the system has none left */
         return nsize <= osize ? ptr : NULL;
     }
     cap->used = cap->used - osize + nsize;

@@ -17,7 +17,7 @@ local MAY = {
   run = { run = true, bind = true, vm = true, prim = true, base = true, gen = true },
   bind = { bind = true, vm = true, prim = true, base = true },
   vm = { vm = true, base = true },
-  prim = { prim = true, base = true },
+  prim = { prim = true, base = true, gen = true },
   base = { base = true },
   audit = { audit = true, vm = true, base = true },
   solvers = { solvers = true, base = true },
