@@ -107,7 +107,8 @@ void lint_unused(lint_usage *u) {
         }
     }
     if (u->l->operation && !occurs(u, "step")) {
-        lint_say(u->l, 1, "lint_no_step", true, "ctx:step(title, function() … end) is what --dry-run names and leaves out",
+        lint_say(u->l, 1, "lint_no_step", true,
+                 "ctx:step(title, function() … end) is what --dry-run names and leaves out",
                  "the operation takes no step: it changes nothing, or does it where no dry run can stop it");
     }
     const char *kind = json_string_value(json_object_get(u->l->head, "kind"));
