@@ -30,6 +30,7 @@
 
 #define FILE_FD 3
 #define CLIENTS_MAX 2000
+#define OWN_FILES 32 /* descriptors that are no client's, amply */
 #define BACKLOG 128
 #define TAKE_MAX 64
 
@@ -38,9 +39,9 @@ typedef struct recorder {
     recording *out;
     pollset set;
     int listener, signals;
-    relay **by_fd; /* owned; of both descriptors of each relay */
-    size_t nfds, clients;
-    buf in; /* of standard input */
+    relay **by_fd;              /* owned; of both descriptors of each relay */
+    size_t nfds, clients, most; /* most: clients for which there are descriptors, two each */
+    buf in;                     /* of standard input */
 } recorder;
 
 static void say(json_t *message) {
@@ -146,9 +147,10 @@ static int open_table(recorder *r, err *e) {
     if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
         return err_errno(e, "recorder_config", "cannot ask for the limit of descriptors");
     }
-    files.rlim_cur = files.rlim_max < 2 * CLIENTS_MAX + 32 ? files.rlim_max : 2 * CLIENTS_MAX + 32;
+    files.rlim_cur = files.rlim_max < 2 * CLIENTS_MAX + OWN_FILES ? files.rlim_max : 2 * CLIENTS_MAX + OWN_FILES;
     (void)setrlimit(RLIMIT_NOFILE, &files);
     r->nfds = (size_t)files.rlim_cur;
+    r->most = r->nfds > OWN_FILES + 2 ? (r->nfds - OWN_FILES) / 2 : 1;
     r->by_fd = calloc(r->nfds, sizeof *r->by_fd);
     return r->by_fd != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
 }
@@ -206,12 +208,14 @@ static void accept_clients(recorder *r) {
         if (fd < 0) {
             return;
         }
-        relay *c = r->clients < CLIENTS_MAX && (size_t)fd < r->nfds ? relay_new(fd, &r->up, r->out) : NULL;
+        relay *c = NULL;
+        if (r->clients >= r->most || (size_t)fd >= r->nfds) {
+            close(fd); /* taken all the same: one that stays in the queue would wake the loop for ever */
+        } else {
+            c = relay_new(fd, &r->up, r->out);
+        }
         if (c == NULL) {
             log_line(LOG_WARN, "recorder: a client was turned away: %zu are connected", r->clients);
-            if (r->clients >= CLIENTS_MAX || (size_t)fd >= r->nfds) {
-                close(fd);
-            }
             continue;
         }
         r->clients++;

@@ -1,19 +1,22 @@
 /* recording.h: the file of a recording: one JSON object a line.
  *
- *   {"format": "gate-engine/recording/1", …}     first: where and for what it was recorded (the caller's header)
+ *   {"format": "gate-engine/recording/1", "started", "engine", "command": program or null, "database",
+ *    "system_identifier", "server", "schema_hash", "settings": […]}     first; the caller's header as it is
  *   {"t": "session", "s": 1, "user", "database", "application", "replication"}
  *   {"t": "session", "s": 1, …}                  again, with what has changed: another user or application
  *   {"t": "shape", "q": 1, "text": "…", "cut": true}   a statement, normalised; once, before it is first used
- *   {"t": "group", "s": 1, "tx": "I|T|E", "more": true, "st": [{"q": 1, "ok": true, "c": [{"k", "local", "v",
- * "from"}]}]} what was executed up to one ReadyForQuery, whose transaction state is tx; without tx the session ended
- * before it
+ *   {"t": "group", "s": 1, "st": [{"q": 1, "ok": true, "error"?: SQLSTATE, "c"?: [context]}], "tx": "I|T|E"}
+ *        what was executed up to one ReadyForQuery, whose transaction state is tx; "rolled": true after an error;
+ *        "more": true instead of tx: the group goes on; neither: the session ended before; "fn": oid instead of q: a
+ *        FunctionCall; without ok nobody knows how it ended
  *   {"t": "gone", "s": 1}                        the session ended
+ *   {"t": "lost", "s": 1}                        its answers fit its requests no more: what it ran is not known
  *   {"t": "end", "lines": n, "sha256": "…", …}   last: how many lines came before it, and the hash of their bytes
  *
- * Of a context (c): k is the setting's place in the header's list; v stands for its value, the same for the same value
- * in this recording, 0 for the empty one, absent where it is not known; from says how it came: literal, parameter,
- * expression, default. No value, and no literal of a statement, ever stands in the file. What follows an "end" line is
- * no part of the recording; a signature can stand there one day. */
+ * A context is {"from", "k"?, "local"?, "v"?}: k is the setting's place in the header's list; v stands for its value,
+ * the same for the same value in this recording, 0 for the empty one, absent where it is not known; from says how it
+ * came: literal, parameter, expression, default. No value, and no literal of a statement, ever stands in the file. What
+ * follows an "end" line is no part of the recording; a signature can stand there one day. */
 #ifndef GE_RECORDER_RECORDING_H
 #define GE_RECORDER_RECORDING_H
 

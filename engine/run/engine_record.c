@@ -86,8 +86,12 @@ static json_t *make_header(const engine_run_state *s, const json_t *prepared, er
                    "pg_control_system()");
         return NULL;
     }
-    return json_pack("{s:s, s:s, s:s, s:O, s:O, s:O?, s:O?, s:o}", "format", FORMAT, "started", now, "engine",
-                     "gate-engine " GE_VERSION, "database", json_object_get(prepared, "database"), "system_identifier",
+    /* The program alone: what it was given may hold what is nobody's business. */
+    const char *program = json_string_value(json_array_get(json_object_get(s->r->record, "command"), 0));
+    const char *slash = program != NULL ? strrchr(program, '/') : NULL;
+    return json_pack("{s:s, s:s, s:s, s:s?, s:O, s:O, s:O?, s:O?, s:o}", "format", FORMAT, "started", now, "engine",
+                     "gate-engine " GE_VERSION, "command", slash != NULL ? slash + 1 : program, "database",
+                     json_object_get(prepared, "database"), "system_identifier",
                      json_object_get(prepared, "system_identifier"), "server", json_object_get(prepared, "server"),
                      "schema_hash", json_object_get(prepared, "schema_hash"), "settings", settings);
 }
