@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A module that is loaded into the engine has a copy of this file; this one name they share. */
-__attribute__((visibility("default"))) atomic_size_t ge_mem_lost;
+/* A module that is loaded into the engine has a copy of this file, and the copy calls the engine's functions. */
+#define SHARED __attribute__((visibility("default")))
+
+static atomic_size_t lost;
 
 static void *watched_malloc(size_t n) {
     void *p = malloc(n);
@@ -20,12 +22,12 @@ void mem_watch(void) {
     json_set_alloc_funcs(watched_malloc, free);
 }
 
-void mem_note(void) {
-    atomic_fetch_add(&ge_mem_lost, 1);
+SHARED void mem_note(void) {
+    atomic_fetch_add(&lost, 1);
 }
 
-size_t mem_lost(void) {
-    return ge_mem_lost;
+SHARED size_t mem_lost(void) {
+    return lost;
 }
 
 void mem_explain(err *e) {

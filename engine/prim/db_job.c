@@ -158,9 +158,22 @@ static void pump(db_conn *c) {
     }
 }
 
+/* libpq's own line, at the start of one; the server's begin with a severity. */
+static bool libpq_out_of_memory(const db_conn *c) {
+    static const char LINE[] = "out of memory";
+    const char *said = PQerrorMessage(c->pg);
+    const char *at = strstr(said, LINE);
+    return at != NULL && (at == said || at[-1] == '\n');
+}
+
 static db_progress wait_more(db_conn *c, err *e) {
     if (PQstatus(c->pg) != CONNECTION_OK) {
         return db_set_lost(c, e);
+    }
+    if (libpq_out_of_memory(c)) {
+        /* What it had no memory for it has dropped (a sync, fe-protocol3.c): it may never come. */
+        out_of_memory(c, e);
+        return DB_FAILED;
     }
     if (c->deadline >= 0 && clock_ms() >= c->deadline) {
         db_set_lost(c, e);

@@ -432,7 +432,7 @@ static json_t *answer_audit(job *j, err *e) {
     } else if (WIFSIGNALED(j->status)) {
         err_set(e, "audit_crash", "the audit's process ended by signal %d", WTERMSIG(j->status));
     } else if (WEXITSTATUS(j->status) == MEM_EXIT) {
-        err_set(e, "out_of_memory", "the audit's process ran out of memory");
+        err_set(e, "audit_memory", "the audit's process ran out of memory");
     } else {
         err_set(e, "audit_crash", "the audit's process gave no verdict (exit %d)", WEXITSTATUS(j->status));
     }

@@ -280,7 +280,7 @@ static void explain_end(slot *s, int status) {
         err_set(&e, "worker_crash", "the gate's process ended by signal %d (%s)", WTERMSIG(status),
                 strsignal(WTERMSIG(status)));
     } else if (WEXITSTATUS(status) == MEM_EXIT) {
-        err_set(&e, "out_of_memory", "the gate's process ran out of memory");
+        err_set(&e, "gate_memory", "the gate's process ran out of memory");
     } else if (!book_done(b) || WEXITSTATUS(status) != 0) {
         err_set(&e, "worker_crash", "the gate's process ended early (exit %d)", WEXITSTATUS(status));
     } else {

@@ -47,6 +47,7 @@ end
 ---@field process? integer 0 (default) = the program, k = the k-th process it forks
 ---@field inside? string the program it starts that is linked with the library, instead
 ---@field before? fun(dir: string) before each run
+---@field warns? string a pattern: lines on standard error that may stand there besides, the rest being as without a fault
 ---@field judge? fun(r: fault.result): string|nil what is wrong with an end that is not as without a fault, for a program of another kind
 ---@field code? integer exit code without a fault (0)
 ---@field depth? integer how deep the state directory is looked at (all of it)
@@ -155,6 +156,13 @@ local function flaw(case, r, good)
   local socket = r.stderr:match "socket (/tmp/gate%-engine%-%w+),"
   if socket and os.rename(socket, socket) then return "left " .. socket end
   if same(r, good) then return nil end
+  if case.warns and r.code == good.code then
+    local rest = {}
+    for line in r.stderr:gmatch "[^\n]*\n" do
+      if not line:find(case.warns) then rest[#rest + 1] = line end
+    end
+    if same({ code = r.code, stdout = r.stdout, stderr = table.concat(rest), files = r.files, listing = r.listing }, good) then return nil end
+  end
   if r.failed == 0 then return "differs though nothing failed" end
   if case.judge then return case.judge(r) end
   local of_worker = (case.process or 0) > 0 or case.inside ~= nil
