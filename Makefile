@@ -15,7 +15,7 @@ Q := $(if $(V),,@)
 export BUILD
 
 # What Debian 12 has to provide: to build and run, to test, and for what is beside that.
-PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libmxml-dev libpq-dev libcurl4-openssl-dev libssl-dev postgresql-15
+PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libmxml-dev libpq-dev libcurl4-openssl-dev libssl-dev libpg-query-dev postgresql-15
 PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema libxml2-utils procps libfaketime
 PACKAGES_SERVICES := pgbouncer
 PACKAGES_LINT     := clang-format lua-check
@@ -36,11 +36,12 @@ CFLAGS   += -std=c17 $(OPT) $(WARN) $(HARDEN) -fPIC -fvisibility=hidden
 LDFLAGS  += -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 DEPFLAGS  = -MMD -MP
 
-MODULES := db http hash json store exec task
+MODULES := db http hash json sql store exec task
 LIBS_db    := -lpq -ljansson
 LIBS_http  := -lcurl -ljansson
 LIBS_hash  := -lcrypto -ljansson
 LIBS_json  := -ljansson
+LIBS_sql   := -lpg_query -ljansson
 LIBS_store := -lcrypto -ljansson
 LIBS_exec  := -ljansson
 LIBS_task  := -ljansson
@@ -132,7 +133,7 @@ $(BUILD)/modules/testkit.so: $(BUILD)/obj/tests/lua/support/testkit.o
 $(BUILD)/tests/%: $(BUILD)/obj/tests/c/%.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lmxml -lpq -lcurl -lcrypto -lseccomp
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lmxml -lpq -lpg_query -lcurl -lcrypto -lseccomp
 
 # Solvers that are wrong on purpose, for the determinism gate's tests. Never sanitized: what they do would not happen then.
 $(BUILD)/tests/solvers/%: tests/solvers/%.c Makefile
@@ -146,7 +147,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(call objs,$(RUN_SRC) $(VM_SR
                  $(filter-out engine/solvers/roster/main.c,$(ROSTER_SRC)))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lpq -lcurl -lcrypto -lseccomp
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lmxml -lpq -lpg_query -lcurl -lcrypto -lseccomp
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 

@@ -64,6 +64,9 @@ static void print_libraries(void) {
     } else {
         printf("  %-12s%s\n", "libcrypto", "not available: the module engine.hash is not installed");
     }
+    bool sql = open_module("sql") != NULL;
+    printf("  %-12s%s\n", "libpg_query",
+           sql ? "PostgreSQL 15's grammar" : "not available: the module engine.sql is not installed");
 }
 
 static void print_feature(const char *name, bool there, const char *extra) {
