@@ -54,6 +54,7 @@ local NULL = sorts.NULL
 ---@field owner string?
 ---@field kind string?              pg_class.relkind
 ---@field keys string[][]?          unique keys that are not deferrable
+---@field foreign_keys {columns: string[], table: string, ref: string[]}[]?  those that are validated
 ---@field path {columns: string[], table: string, ref: string[]}[]?  foreign keys to the table that has the axes' columns
 ---@field may table<string, boolean>?  insert, update: what the application is granted; select, …, delete of the relation itself
 
@@ -105,8 +106,10 @@ local NULL = sorts.NULL
 ---@field otherwise string?         what it would be but for the reason
 ---@field assumes string[]?         what would have to hold for that
 
-local BUDGET = 100000
-local LEAVES = 48
+local BUDGET = 100000 -- most steps of a search
+local LEAVES = 48 -- most ways that are filled with values
+local TRIES = 1500 -- most guesses for values, over all of them
+local ENOUGH = 12 -- counterexamples
 local ABSENT = { "00000000-0000-0000-0000-000000000000", "0", "-1" }
 
 -- The problem.
@@ -225,6 +228,11 @@ local function new_problem(input, info, command, phase, restricted, hidden)
   function p.member(name)
     return not hidden[name] and (name == role.name or (role.member_of or {})[name] == true)
   end
+  local rows = {}
+  function p.tables_row(label)
+    if rows[label] == nil then rows[label] = input.tables[label] and compile.row(label, nil, cx) or false end
+    return rows[label] and rows[label].columns and rows[label] or nil
+  end
   function p.owner_row(m, seen) return owner_in(p, m, seen) end
   p.owned = false
   for _, axis in ipairs(p.axes) do p.owned = p.owned or (owner_columns or {})[axis.column] ~= nil end
@@ -237,7 +245,7 @@ end
 --- Is the expression true of the model, and the model within the threat model?
 local function checker(p, node)
   return function(m)
-    return is_foreign(p, m) and evaluate.node(node, { [p.main] = m.row }, m) == true
+    return is_foreign(p, m) and evaluate.node(node, { [p.main] = m.row }, m) == true and not evaluate.plan_error(node, m)
   end
 end
 
@@ -264,7 +272,10 @@ end
 local function finding(p, m, check)
   local need = classify.reduce(m, check, p)
   local class = classify.name(need, p.features, p)
-  if class == "policy_lookup_writable" then
+  if class == "policy_lookup_writable" and need.own_rows then
+    return nil, ("a row of another tenant would be shown that refers to the tenant's own row of %s; a foreign key over the tenant's column "
+      .. "as well would keep them together"):format(need.rows[1].label)
+  elseif class == "policy_lookup_writable" then
     local ok, label = writable(p, m, need.rows)
     if not ok then return nil, ("the rows of %s decide, which the application may not be able to write"):format(label) end
   end
@@ -287,9 +298,10 @@ local function try_leaf(x, p, check, out)
   local _, terms = witness.model(x)
   local hit = false
   witness.variants(terms, p.features.constants, function(pins)
+    out.tried = out.tried + 1
     hit = hit or attempt(pins)
-    return hit
-  end, 400)
+    return hit or out.tried > TRIES
+  end)
   return hit
 end
 
@@ -305,7 +317,8 @@ local function search(p, node, budget, prove_only)
     if not try_leaf(x, p, check, out) then
       out.problem = out.problem or (note and "it depends on " .. note) or "no values were found that show it, and no proof"
     end
-    if out.open >= LEAVES then error({ stop = true }, 0) end
+    local last = out.findings[#out.findings]
+    if out.open >= LEAVES or #out.findings >= ENOUGH or (last and last.class == classify.ORDER[1]) then error({ stop = true }, 0) end
   end)
   if not ok then
     if type(problem) ~= "table" or not (problem.stop or problem.too_many) then error(problem, 0) end
@@ -461,6 +474,9 @@ local function decide_with_trust(input, info, command, phase)
   if rest.status == "counterexample" then return publish(rest) end
   return publish(verdict)
 end
+
+--- A value of an assignment as SQL: json.null as NULL, an array as ARRAY[…].
+prover.literal = classify.literal
 
 -- Commands.
 

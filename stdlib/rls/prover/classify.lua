@@ -95,15 +95,41 @@ function classify.usual_session(m, mentioned, p)
   end
 end
 
+--- The document in the setting with the tenant's own id: other members of it may be what a policy asks for. Nil for no document.
+local function wider_document(axis, old, own)
+  if not axis.json_key then return nil end
+  local ok, document = pcall(json.decode, old or "{}")
+  if not ok or type(document) ~= "table" then return nil end
+  document[axis.json_key] = sorts.text(axis.sort, own)
+  return json.encode(document)
+end
+
+--- Tries a session of one tenant: the setting at its own value, or a document with more than that in it.
+---@return string? state, string? setting  the setting's name where the rest of the document is needed
+local function as_tenant(m, check, axis, own)
+  local name = axis.setting
+  local old, old_own = m.settings[name], m.own[axis.index]
+  local function with(value)
+    return try(m, check, function() m.settings[name], m.own[axis.index] = value, own end,
+      function() m.settings[name], m.own[axis.index] = old, old_own end)
+  end
+  local text = setting_text(axis, own)
+  if not text then return nil end
+  if with(text) then return "own" end
+  local wider = wider_document(axis, old, own)
+  if wider and with(wider) then return "own", name end
+  return nil
+end
+
 --- The state of an axis's setting, made as usual as it can be.
 local function usual_setting(m, check, axis)
-  local name, old, old_own = axis.setting, m.settings[axis.setting], m.own[axis.index]
-  local own = old_own ~= nil and old_own or FRESH_OWN[axis.sort]
-  local text = own ~= nil and setting_text(axis, own)
-  if text and old == text then return "own" end
-  if text and try(m, check, function() m.settings[name], m.own[axis.index] = text, own end,
-    function() m.settings[name], m.own[axis.index] = old, old_own end) then
-    return "own"
+  local name, old = axis.setting, m.settings[axis.setting]
+  local owns = { m.own[axis.index], FRESH_OWN[axis.sort] }
+  -- another spelling, or a session of another tenant
+  if old and not axis.json_key and old ~= "" then table.insert(owns, 1, sorts.parse(axis.sort, old)) end
+  for _, own in pairs(owns) do
+    local state, more = as_tenant(m, check, axis, own)
+    if state then return state, more end
   end
   if old == nil then return "unset" end
   if try_field(m, check, m.settings, name, nil) then return "unset" end
@@ -130,6 +156,15 @@ local function needed_rows(m, check, owner_rows)
   return needed
 end
 
+--- Is it a row of the tenant's own?
+local function is_own_row(row, m, p)
+  for _, axis in ipairs(p.axes) do
+    local own = m.own[axis.index]
+    if own ~= nil and row[axis.column] == own then return true end
+  end
+  return false
+end
+
 --- Takes the model down to what it needs, in place, and says what that is.
 ---@param m prover.Model
 ---@param check fun(m: prover.Model): boolean
@@ -142,7 +177,11 @@ function classify.reduce(m, check, p)
   for _, name in ipairs(names) do
     if not p.by_setting[name] and not try_field(m, check, m.settings, name, nil) then need.settings[#need.settings + 1] = name end
   end
-  for _, axis in ipairs(p.axes) do need.states[axis.index] = usual_setting(m, check, axis) end
+  for _, axis in ipairs(p.axes) do
+    local state, more = usual_setting(m, check, axis)
+    need.states[axis.index] = state
+    need.settings[#need.settings + 1] = more
+  end
   for _, axis in ipairs(p.axes) do
     local row = p.owner_row(m)
     local value = row and row[axis.column]
@@ -159,10 +198,13 @@ function classify.reduce(m, check, p)
   local row = p.owner_row(m, owner)
   if row then owner[row] = true end
   need.rows = needed_rows(m, check, owner)
+  need.own_rows = #need.rows > 0
+  for _, item in ipairs(need.rows) do need.own_rows = need.own_rows and is_own_row(item.row, m, p) end
   local main = m.row
   for name, value in pairs(main) do
     local is_axis = p.axis_column[name]
-    if value ~= NULL and not is_axis and not (main == row and is_axis) and not p.key_column[name]
+    local fixed = is_axis or p.key_column[name] or p.main.columns[name].notnull
+    if value ~= NULL and not fixed
       and not try_field(m, check, main, name, NULL) then
       need.columns[#need.columns + 1] = name
     end
@@ -213,7 +255,11 @@ function classify.name(need, features, p)
     return "policy_escape_setting"
   end
   if need.user then return "policy_user_test" end
-  if #need.rows > 0 then return "policy_lookup_writable" end
+  if #need.rows > 0 then
+    if features.captured then return "policy_captured_column" end
+    if need.own_rows and #need.columns == 0 and not any_tenant(need, "this") then return "policy_leak" end
+    return "policy_lookup_writable"
+  end
   if nobody(need, p) then
     return features.distinct and any_state(need, "unset") and "policy_not_distinct" or "policy_null_tenant"
   end

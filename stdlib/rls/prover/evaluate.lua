@@ -285,4 +285,54 @@ end
 
 evaluate.node = eval
 
+-- Errors of planning.
+
+--- Is the node computed without a row?
+local function without_rows(node)
+  if node.rowless == nil then
+    local rowless = node.k ~= "col" and node.k ~= "opaque" and not node.sub
+    for key, value in pairs(node) do
+      if rowless and key ~= "f" and key ~= "rowless" and type(value) == "table" then
+        if value.k then
+          rowless = without_rows(value)
+        elseif key == "args" or key == "items" or key == "conditions" or key == "results" then
+          for _, item in ipairs(value) do rowless = rowless and without_rows(item) end
+        end
+      end
+    end
+    node.rowless = rowless
+  end
+  return node.rowless
+end
+
+--- What the planner computes to estimate how many rows a comparison lets through raises its errors before any row is looked at: may that
+--- happen here? Branches of CASE are not estimated; the conditions of subqueries are, wherever they stand.
+---@param m prover.Model
+---@return boolean
+function evaluate.plan_error(node, m, lazy)
+  local function any(list, ...)
+    for _, item in ipairs(list or {}) do
+      if evaluate.plan_error(item, m, ...) then return true end
+    end
+    return false
+  end
+  if not lazy and (node.k == "eq" or node.k == "distinct" or node.k == "any" or node.k == "fn") then
+    for _, operand in ipairs(node.args or { node.a, node.b or node.arr }) do
+      if without_rows(operand) and eval(operand, {}, m) == ERROR then return true end
+    end
+  end
+  if node.sub then
+    if any(node.sub.conds) or any(node.tests) then return true end
+    for _, row in ipairs(node.sub.from) do
+      if row.guard and evaluate.plan_error(row.guard, m) then return true end
+    end
+  end
+  local inner = lazy or node.k == "case" or node.k == "coalesce"
+  if node.sub == nil and (any(node.args, inner) or any(node.conditions, true) or any(node.results, true)) then return true end
+  for _, key in ipairs { "a", "b", "arr" } do
+    if node[key] and evaluate.plan_error(node[key], m, inner or node.k == "nullif") then return true end
+  end
+  return false
+end
+
 return evaluate

@@ -418,6 +418,20 @@ function X:keys(child, parent, hop, i, k)
   end)
 end
 
+--- The rows that foreign keys of several columns lead to: they may tie the tenant to what else a policy looks at.
+function X:parents(main, i, k)
+  local fk = (main.row.info.foreign_keys or {})[i]
+  if not fk then return k() end
+  if #fk.columns < 2 or not self.p.tables_row(fk.table) then return self:parents(main, i + 1, k) end
+  local parent = { id = "parent" .. i, label = fk.table, row = self.p.tables_row(fk.table) }
+  self:keys(main, parent, fk, 1, function(whole)
+    self:branch(function()
+      if whole then push(self, "instances", parent) end
+      self:parents(main, i + 1, k)
+    end)
+  end)
+end
+
 --- Calls leaf() for each way in which the node is true of another tenant's row.
 function X:run(node, leaf)
   local main = { id = "row", label = self.p.main.label, row = self.p.main }
@@ -425,9 +439,11 @@ function X:run(node, leaf)
   if not self.p.is_new then push(self, "instances", main) end
   self:owner(main, 1, function(instance)
     self:whose(instance, 1, function()
-      self:sat(node, 1, { [self.p.main] = main }, function()
-        self:branch(function()
-          if self:close_rows() then leaf() end
+      self:parents(main, 1, function()
+        self:sat(node, 1, { [self.p.main] = main }, function()
+          self:branch(function()
+            if self:close_rows() then leaf() end
+          end)
         end)
       end)
     end)

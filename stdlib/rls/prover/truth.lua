@@ -154,7 +154,12 @@ S["any"] = function(self, node, mask, env, k)
       end)
     end)
   end
-  self:absent("an array without such an item", mask, k)
+  if mask & F ~= 0 then
+    self:val(node.arr, env, function(v)
+      if v ~= NULL and v ~= ERROR then self:absent("an array without such an item", F, k) end
+    end)
+  end
+  self:absent("an array without such an item", mask & N, k)
 end
 
 --- A pattern that is a number or a uuid has no wildcard; a beginning as long as the whole is the whole.

@@ -255,8 +255,8 @@ function witness.model(x, pins)
 end
 
 local LIKELY = {
-  text = { "%", "a", "ab", "abc", "A", "Ab", "", "x%", "true", "1" },
-  int = { 0, 1, 2, 11, -1, 12 },
+  text = { "%", "a", "ab", "abc", "A", "Ab", "", "x%", "abcdefghijkl1", "abcdefghijkl2", "true", "1" },
+  int = { 0, 1, 2, 11, -1, 12, 123451, 123452 },
   bool = { true, false },
 }
 
@@ -264,9 +264,7 @@ local LIKELY = {
 ---@param terms prover.Term[]
 ---@param constants table<string, any[]>  by sort
 ---@param try fun(pins: table): boolean   returns true to stop
----@param most integer
-function witness.variants(terms, constants, try, most)
-  local count = 0
+function witness.variants(terms, constants, try)
   local pools = {}
   for i, term in ipairs(terms) do
     pools[i] = {}
@@ -274,20 +272,16 @@ function witness.variants(terms, constants, try, most)
       table.move(list, 1, #list, #pools[i] + 1, pools[i])
     end
   end
-  local function once(pins)
-    count = count + 1
-    return count > most or try(pins)
-  end
   for i, term in ipairs(terms) do
     for _, v in ipairs(pools[i]) do
-      if once { [term] = v } then return end
+      if try { [term] = v } then return end
     end
   end
   for i, a in ipairs(terms) do
     for j = i + 1, #terms do
       for _, v in ipairs(pools[i]) do
         for _, w in ipairs(pools[j]) do
-          if once { [a] = v, [terms[j]] = w } then return end
+          if try { [a] = v, [terms[j]] = w } then return end
         end
       end
     end
