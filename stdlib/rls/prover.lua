@@ -53,7 +53,7 @@ local NULL = sorts.NULL
 ---@field forced boolean?
 ---@field owner string?
 ---@field kind string?              pg_class.relkind
----@field keys string[][]?          unique keys that are not deferrable
+---@field keys string[][]?          unique keys that are not deferrable; what foreign keys here refer to is known to be one
 ---@field foreign_keys {columns: string[], table: string, ref: string[]}[]?  those that are validated
 ---@field path {columns: string[], table: string, ref: string[]}[]?  foreign keys to the table that has the axes' columns
 ---@field may table<string, boolean>?  insert, update: what the application is granted; select, …, delete of the relation itself

@@ -254,12 +254,12 @@ function classify.name(need, features, p)
     for _, name in ipairs(need.settings) do if features.lists[name] then return "policy_list_injection" end end
     return "policy_escape_setting"
   end
-  if need.user then return "policy_user_test" end
   if #need.rows > 0 then
     if features.captured then return "policy_captured_column" end
     if need.own_rows and #need.columns == 0 and not any_tenant(need, "this") then return "policy_leak" end
     return "policy_lookup_writable"
   end
+  if need.user then return "policy_user_test" end
   if nobody(need, p) then
     return features.distinct and any_state(need, "unset") and "policy_not_distinct" or "policy_null_tenant"
   end

@@ -86,6 +86,9 @@ end
 function compile.equal(a, b)
   local x, y = matched(a, b)
   if x and (sorts.identity(x.t)) then return { k = "eq", t = "bool", a = x, b = y } end
+  for _, side in ipairs { a, b } do
+    if side.k == "opaque" then return opaque(side.reason, "bool") end
+  end
   return opaque(("%s = %s"):format(a.t, b.t), "bool")
 end
 

@@ -33,6 +33,15 @@ function I.const(self, node, _, k)
   for _, v in ipairs(node.v.items) do k(v == NULL and NULL or self.facts:const(node.t:sub(7), v)) end
 end
 
+function I.col(self, node, env, k)
+  self:val(node, env, function(v)
+    if v == NULL or v == ERROR then return end
+    local piece = self:fresh(node.t:sub(7), "piece")
+    push(self, "pieces", { of = v, piece = piece, array = true })
+    k(piece)
+  end)
+end
+
 function I.arraysub(self, node, env, k)
   self:rows(node.sub, env, function(inner) self:val(node.target, inner, k) end)
 end
@@ -138,9 +147,22 @@ end
 
 -- One row is one row.
 
+--- The unique keys of a table, those included that foreign keys lead to.
+function X:unique_keys(row)
+  local list = {}
+  for _, key in ipairs(row.info and row.info.keys or {}) do list[#list + 1] = key end
+  for _, hop in ipairs(self.p.path) do
+    if hop.label == row.label then list[#list + 1] = hop.ref end
+  end
+  for _, fk in ipairs(self.p.main.info.foreign_keys or {}) do
+    if fk.table == row.label then list[#list + 1] = fk.ref end
+  end
+  return list
+end
+
 --- Two rows of a table that agree in a unique key are the same row. False: they cannot be.
 local function one_row(self, a, b)
-  for _, key in ipairs(a.row.info and a.row.info.keys or {}) do
+  for _, key in ipairs(self:unique_keys(a.row)) do
     local same = #key > 0
     for _, name in ipairs(key) do
       local x, y = a.id .. "." .. name, b.id .. "." .. name

@@ -97,12 +97,14 @@ function Guess:containers()
   local x, of = self.x, {}
   for i = 1, x.n.pieces do
     local p = x.pieces[i]
-    of[p.of] = of[p.of] or { separator = p.separator }
+    of[p.of] = of[p.of] or { separator = p.separator, array = p.array }
     local v = self:value(p.piece)
     if v == nil then of[p.of].open = true else table.insert(of[p.of], v) end
   end
   for term, list in pairs(of) do
-    if not list.open and list.separator then
+    if not list.open and list.array then
+      if self:give(term, { items = { table.unpack(list) } }) then return true end
+    elseif not list.open and list.separator then
       local text = table.concat(list, list.separator)
       if list.separator == "\2literal" then text = "{" .. table.concat(list, ",") .. "}" end
       if self:give(term, text) then return true end
@@ -205,8 +207,8 @@ local function row_values(g, id, columns, main)
   return row
 end
 
-local function same_key(info, a, b)
-  for _, key in ipairs(info and info.keys or {}) do
+local function same_key(keys, a, b)
+  for _, key in ipairs(keys) do
     local same = #key > 0
     for _, name in ipairs(key) do same = same and a[name] ~= nil and a[name] ~= NULL and a[name] == b[name] end
     if same then return true end
@@ -215,11 +217,12 @@ local function same_key(info, a, b)
 end
 
 --- Adds a row unless one with its key is there.
-local function add_row(model, instance, row)
+local function add_row(x, model, instance, row)
   local list = model.rows[instance.label] or {}
   model.rows[instance.label] = list
+  local keys = x:unique_keys(instance.row)
   for _, other in ipairs(list) do
-    if same_key(instance.row.info, row, other) then return end
+    if same_key(keys, row, other) then return end
   end
   list[#list + 1] = row
 end
@@ -246,10 +249,10 @@ function witness.model(x, pins)
   end
   for _, axis in ipairs(x.p.axes) do model.own[axis.index] = g:value(x.facts:var("own:" .. axis.index, axis.sort)) end
   model.row = row_values(g, x.main.id, x.main.row.columns, true)
-  if not x.p.is_new then add_row(model, x.main, model.row) end
+  if not x.p.is_new then add_row(x, model, x.main, model.row) end
   for i = 1, x.n.instances do
     local instance = x.instances[i]
-    if instance ~= x.main and instance.label then add_row(model, instance, row_values(g, instance.id, instance.row.columns)) end
+    if instance ~= x.main and instance.label then add_row(x, model, instance, row_values(g, instance.id, instance.row.columns)) end
   end
   return model, terms
 end
