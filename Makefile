@@ -36,11 +36,12 @@ CFLAGS   += -std=c17 $(OPT) $(WARN) $(HARDEN) -fPIC -fvisibility=hidden
 LDFLAGS  += -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 DEPFLAGS  = -MMD -MP
 
-MODULES := db http hash json store exec task statement
+MODULES := db http hash json sql store exec task statement
 LIBS_db    := -lpq -ljansson
 LIBS_http  := -lcurl -ljansson
 LIBS_hash  := -lcrypto -ljansson
 LIBS_json  := -ljansson
+LIBS_sql   := -lpg_query -ljansson
 LIBS_store := -lcrypto -ljansson
 LIBS_exec  := -ljansson
 LIBS_task  := -ljansson

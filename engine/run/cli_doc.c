@@ -25,6 +25,7 @@ static const struct {
     {"exec", "stdlib/meta/exec.lua", "declared commands: ctx.exec"},
     {"hash", "stdlib/meta/hash.lua", "digests, canonical JSON, signatures"},
     {"json", "stdlib/meta/json.lua", "strict JSON"},
+    {"sql", "stdlib/meta/sql.lua", "PostgreSQL's grammar: trees, fingerprints"},
     {"task", "stdlib/meta/task.lua", "waiting side by side"},
     {"errors", "stdlib/errors.lua", "structured errors"},
     {"audit", "stdlib/meta/audit.lua", "tenant audits: the plan and the report"},

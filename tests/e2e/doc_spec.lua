@@ -95,8 +95,8 @@ describe("doc", function()
     local dir = support.tmpdir()
     local parts = { [[
 local gate = require "gate"
-local json, hash, task = require "json", require "hash", require "task"
-local _ = { json, hash, task }
+local json, hash, sql, task = require "json", require "hash", require "sql", require "task"
+local _ = { json, hash, sql, task }
 return gate.define {
   api = 1, id = "examples", name = "Examples", needs = { db = { "admin" }, stores = { "artifacts" } },
   run = function(ctx)
