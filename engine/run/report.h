@@ -56,8 +56,9 @@ int report_junit(buf *out, const json_t *report, err *e);
 /* Where text goes beside these targets: standard output, or standard error when one of them takes standard output. */
 FILE *report_stream(const json_t *targets);
 /* Prints the text to standard output, or to standard error when a target takes standard output ("-"), and writes every
- * target [{"format", "file"}], files atomically. All targets are tried, after all were rendered: where there is no memory
- * for one of them, none is written. The first failure is in *e. Codes: report_write, report_format, out_of_memory. A caller whose exit code is 0 exits 3 then. */
+ * target [{"format", "file"}], files atomically. All targets are tried, after all were rendered: where there is no
+ * memory for one of them, none is written. The first failure is in *e. Codes: report_write, report_format,
+ * out_of_memory. A caller whose exit code is 0 exits 3 then. */
 int report_emit(const json_t *report, const json_t *targets, const report_opts *o, err *e);
 
 #endif
