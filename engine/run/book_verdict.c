@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/mem.h"
 #include "run/book_parts.h"
 
 typedef struct verdict {
@@ -79,6 +80,7 @@ static json_t *nothing_checked(void) {
 }
 
 json_t *book_close(book *b, double duration_ms, json_t *limits) {
+    size_t lost = mem_lost();
     json_t *checks = json_array();
     verdict v = {0};
     for (size_t i = 0; i < b->n; i++) {
@@ -123,5 +125,9 @@ json_t *book_close(book *b, double duration_ms, json_t *limits) {
     json_object_set_new(out, "limits", limits != NULL ? limits : json_object());
     json_object_set_new(out, "checks", checks);
     json_object_set(out, "facts", b->facts);
+    if (mem_lost() != lost) {
+        json_decref(out);
+        return NULL;
+    }
     return out;
 }
