@@ -10,7 +10,7 @@
 local build = os.getenv "BUILD" or "build"
 local patience = os.getenv "TEST_TIMEOUT" or "600"
 local only = os.getenv "TEST_ONLY" or ""
-local skip = os.getenv "TEST_SKIP"
+local unwanted = os.getenv "TEST_SKIP"
 local preload = os.getenv "TEST_PRELOAD" or ""
 
 local passed, failed, skipped = 0, 0, 0
@@ -124,7 +124,7 @@ for _, name in ipairs(arg) do
   local programs = lines_of(suite.find)
   local ran = 0
   for _, program in ipairs(programs) do
-    if program:find(only) and not (skip and program:find(skip)) then
+    if program:find(only) and not (unwanted and program:find(unwanted)) then
       ran = ran + 1
       run(program, suite.command(program))
     end

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/err_json.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "run/book_source.h"
 #include "run/config.h"
@@ -409,7 +410,7 @@ static int on_proposal(book *b, const json_t *event, err *e) {
     return 0;
 }
 
-int book_event(book *b, const json_t *event, err *e) {
+static int take(book *b, const json_t *event, err *e) {
     const char *t = json_string_value(json_object_get(event, "t"));
     if (t == NULL || b->done) {
         return err_set(e, "event_order", b->done ? "an event came after the end" : "an event without a type");
@@ -467,6 +468,13 @@ int book_event(book *b, const json_t *event, err *e) {
     }
     int rc = b->o.operation ? book_operation_event(b, t, event, e) : 1;
     return rc <= 0 ? rc : err_set(e, "event_type", "an event of an unknown type");
+}
+
+/* What was kept of an event while memory ran out may be less than it said. */
+int book_event(book *b, const json_t *event, err *e) {
+    size_t lost = mem_lost();
+    int rc = take(b, event, e);
+    return rc == 0 && mem_lost() != lost ? err_set(e, "out_of_memory", "out of memory for what the gate found") : rc;
 }
 
 void book_raised(book *b, const json_t *error) {

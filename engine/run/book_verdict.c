@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/mem.h"
 #include "run/book_parts.h"
 
 #define TEXT_MAX 4000 /* of what a head says */
@@ -138,6 +139,7 @@ static const char *pass_text(const book *b, json_t **own) {
 }
 
 json_t *book_close(book *b, double duration_ms, json_t *limits) {
+    size_t lost = mem_lost();
     json_t *checks = json_array();
     verdict v = {0};
     for (size_t i = 0; i < b->n; i++) {
@@ -186,5 +188,9 @@ json_t *book_close(book *b, double duration_ms, json_t *limits) {
     json_object_set_new(out, "limits", limits != NULL ? limits : json_object());
     json_object_set_new(out, "checks", checks);
     json_object_set(out, "facts", b->facts);
+    if (mem_lost() != lost) {
+        json_decref(out);
+        return NULL;
+    }
     return out;
 }

@@ -161,7 +161,8 @@ local function flaw(case, r, good)
     for line in r.stderr:gmatch "[^\n]*\n" do
       if not line:find(case.warns) then rest[#rest + 1] = line end
     end
-    if same({ code = r.code, stdout = r.stdout, stderr = table.concat(rest), files = r.files, listing = r.listing }, good) then return nil end
+    local quiet = { code = r.code, stdout = r.stdout, stderr = table.concat(rest), files = r.files, listing = r.listing }
+    if same(quiet, good) then return nil end
   end
   if r.failed == 0 then return "differs though nothing failed" end
   if case.judge then return case.judge(r) end
