@@ -92,6 +92,16 @@ static void note_needs(lint_usage *u) {
     }
 }
 
+/* Declared by another file that the head takes it from: what raises it may stand there too. */
+static bool declared_here(const lint_usage *u, const char *name) {
+    for (size_t i = 0; at(u, i)->kind != T_END; i++) {
+        if (at(u, i)->n == strlen(name) && memcmp(at(u, i)->s, name, at(u, i)->n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void lint_unused(lint_usage *u) {
     note_needs(u);
     const char *name;
@@ -102,7 +112,7 @@ void lint_unused(lint_usage *u) {
         }
     }
     json_object_foreach((json_t *)table(u, "failures"), name, value) {
-        if (!u->dynamic && !occurs(u, name)) {
+        if (!u->dynamic && declared_here(u, name) && !occurs(u, name)) {
             say_unused(u, "failures", name, "the failure");
         }
     }

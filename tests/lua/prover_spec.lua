@@ -245,7 +245,8 @@ describe("the prover", function()
       { "a column that it was not told of", "(unheard = 1)", { pattern = "unheard" } },
       { "set_config", "((set_config('app.t'::text, (tenant_id)::text, true) IS NOT NULL) AND (tenant_id IS NOT NULL))",
         { pattern = "set_config" } },
-      { "set_config beside an equality", ("((set_config('app.t'::text, (tenant_id)::text, true) IS NOT NULL) AND ((tenant_id)::text = %s))"):format(T),
+      { "set_config beside an equality", ("((set_config('app.t'::text, (tenant_id)::text, true) IS NOT NULL) AND ((tenant_id)::text = %s))")
+        :format(T),
         { pattern = "set_config" } },
       { "SQL that is run from text", "(query_to_xml('select 1'::text, true, true, ''::text) IS NOT NULL)", { pattern = "query_to_xml" } },
       { "text that does not parse", "(tenant_id = ", { pattern = "cannot be read" } },
