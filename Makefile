@@ -172,18 +172,20 @@ $(BUILD)/tests/solvers/%: tests/solvers/%.c Makefile
 	$(Q)$(CC) -D_GNU_SOURCE -std=c17 -O1 -g $(WARN) -o $@ $< -ljansson -pthread
 
 # What makes allocations fail, and what runs programs with it. Never sanitized: it stands between the program and the allocator.
+comma := ,
 FAULT := $(addprefix $(BUILD)/tests/fault/,fault.so run gate-audit)
 $(BUILD)/tests/fault/fault.so $(BUILD)/tests/fault/run: $(BUILD)/tests/fault/%: tests/fault/fault.h Makefile
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) -D_GNU_SOURCE -std=c17 -O1 -g $(WARN) -fvisibility=hidden $(if $(filter %.so,$@),-shared -fPIC) -o $@ \
+	$(Q)$(CC) -D_GNU_SOURCE -std=c17 -O1 -g $(WARN) -fvisibility=hidden $(if $(filter %.so,$@),-shared -fPIC -Wl$(comma)-soname$(comma)fault.so) -o $@ \
 	    tests/fault/$(*:.so=).c -ldl
 $(BUILD)/tests/fault/fault.so: tests/fault/fault.c
 $(BUILD)/tests/fault/run: tests/fault/run.c
 # The audit program again, with the library linked in: the broker starts it with an environment that names none.
 $(BUILD)/tests/fault/gate-audit: $(AUDIT_OBJ) $(BUILD)/tests/fault/fault.so
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) $(AUDIT_WRAP) -Wl,-rpath,$(abspath $(@D)) -o $@ $(BUILD)/tests/fault/fault.so $(AUDIT_OBJ) \
+	$(Q)$(CC) $(LDFLAGS) $(AUDIT_WRAP) -Wl,-rpath,$(abspath $(@D)) -o $@ -Wl,--no-as-needed $(BUILD)/tests/fault/fault.so -Wl,--as-needed \
+	    $(AUDIT_OBJ) \
 	    -l:liblua5.4.a -l:libjansson.a -lm
 
 # A fuzz target links everything but the programs' main functions, as a C test does, and the roster solver's reader, the recorder and

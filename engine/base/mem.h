@@ -15,7 +15,7 @@
 
 /* Has jansson's allocations watched. Call first in main: what was allocated before must not be freed after. */
 void mem_watch(void);
-/* An allocation failed. err_set does this for every out_of_memory; who gives NULL without an err calls it. */
+/* An allocation failed, and the caller has no error to say so with, or one that may be swallowed. */
 void mem_note(void);
 /* How many have failed so far; 0 = none. What must be whole compares before and after. */
 size_t mem_lost(void);

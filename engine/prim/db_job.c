@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "prim/db_conn.h"
 
 /* The server enforces statement_timeout itself; this much later it must have said so, or it is not answering. */
@@ -50,6 +51,7 @@ void db_set_deadline(db_conn *c, size_t n) {
 /* Half a pipeline cannot be taken back, so the connection is given up. */
 static int out_of_memory(db_conn *c, err *e) {
     db_set_lost(c, e);
+    mem_note();
     return err_set(e, "out_of_memory", "out of memory; the connection was given up");
 }
 

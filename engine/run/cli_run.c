@@ -521,7 +521,8 @@ static int prepare(job *j, int argc, char **argv, err *e) {
 /* Whoever asked for a report finds one that is not green, whatever went wrong. Returns the exit code. */
 static int fail(const job *j, int argc, char **argv, err *e) {
     mem_explain(e);
-    int code = signals_flag != 0 ? signals_exit_code() : mem_lost() > 0 ? EXIT_BROKEN : EXIT_USAGE;
+    bool memory = strcmp(e->code, "out_of_memory") == 0;
+    int code = signals_flag != 0 ? signals_exit_code() : memory ? EXIT_BROKEN : EXIT_USAGE;
     cli_say_error(e);
     json_t *targets = cli_peek_reports(argc, argv);
     if (json_array_size(targets) > 0) {

@@ -74,7 +74,7 @@ static void an_error_for_memory_is_remembered(void **state) {
     mem_explain(&e);
     assert_string_equal(e.code, "script_syntax");
     assert_int_equal(mem_lost(), 0);
-    err_set(NULL, "out_of_memory", "out of memory");
+    mem_note();
     assert_int_equal(mem_lost(), 1);
     mem_explain(&e);
     assert_string_equal(e.code, "out_of_memory");

@@ -141,10 +141,11 @@ for _, entry in ipairs {
   { "a gate on a database, what starts its server", { argv = RLS, process = 2, samples = 3 } },
   { "a gate on a database, the worker that prepares it", { argv = RLS, process = 3, samples = 3 } },
   { "a gate on a database, its worker", { argv = RLS, process = 4, samples = 5 } },
-  { "the full validation", { argv = { "run", "scripts/all.lua", "--report", "json=r.json" }, samples = 3 } },
+  -- its report has measured latencies: the text alone is the same in two runs
+  { "the full validation", { argv = { "run", "scripts/all.lua" }, reports = {}, samples = 3 } },
 } do
   local case = entry[2]
-  case.setup, case.reports, case.depth = files {}, { "r.json" }, 2
+  case.setup, case.reports, case.depth = files {}, case.reports or { "r.json" }, 2
   CASES[#CASES + 1] = entry
 end
 

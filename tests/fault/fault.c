@@ -21,38 +21,54 @@
 #define PUBLIC __attribute__((visibility("default")))
 #define OTHER UINT32_MAX /* a process whose allocations do not matter */
 
-/* The next ones: the sanitizer's in a sanitizer build, else glibc's. */
+/* The next ones: the sanitizer's in a sanitizer build, else glibc's. Known once this library is initialised. */
 static struct {
     void *(*malloc)(size_t);
     void *(*calloc)(size_t, size_t);
     void *(*realloc)(void *, size_t);
     void *(*memalign)(size_t, size_t);
+    void (*free)(void *);
     pid_t (*fork)(void);
 } next;
 
 static fault_page *page;
-static bool looked;
+static bool initialised;
 static uint32_t self = OTHER;
 static _Thread_local bool busy; /* here already: what a backtrace allocates does not count */
+
+/* What is asked for before: by the dynamic linker, and by a sanitizer's runtime that looks for its functions and must
+ * not be called yet. It is not given back. */
+static struct {
+    _Alignas(16) char bytes[1 << 20];
+    size_t used;
+} early;
+
+static _Noreturn void give_up(const char *text) {
+    (void)!write(2, text, strlen(text));
+    _exit(125);
+}
+
+static void *early_malloc(size_t n) {
+    size_t whole = 16 + ((n + 15) & ~(size_t)15);
+    if (n > sizeof early.bytes || whole > sizeof early.bytes - early.used) {
+        give_up("fault.c: too much is allocated before it is initialised\n");
+    }
+    char *at = early.bytes + early.used;
+    early.used += whole;
+    memcpy(at, &n, sizeof n);
+    return at + 16;
+}
+
+static bool is_early(const void *p) {
+    return (const char *)p >= early.bytes && (const char *)p < early.bytes + sizeof early.bytes;
+}
 
 static void *must_find(const char *name) {
     void *f = dlsym(RTLD_NEXT, name);
     if (f == NULL) {
-        static const char text[] = "fault.c: a function to wrap is missing\n";
-        (void)!write(2, text, sizeof text - 1);
-        _exit(125);
+        give_up("fault.c: a function to wrap is missing\n");
     }
     return f;
-}
-
-static void find_next(void) {
-    if (next.fork == NULL) {
-        next.malloc = (void *(*)(size_t))must_find("malloc");
-        next.calloc = (void *(*)(size_t, size_t))must_find("calloc");
-        next.realloc = (void *(*)(void *, size_t))must_find("realloc");
-        next.memalign = (void *(*)(size_t, size_t))must_find("memalign");
-        next.fork = (pid_t(*)(void))must_find("fork");
-    }
 }
 
 static void map_page(void) {
@@ -77,20 +93,6 @@ static void map_page(void) {
     self = atomic_compare_exchange_strong(&page->claimed, &none, 1) ? 0 : OTHER;
 }
 
-/* Once the environment is there: the first allocations are the dynamic linker's, before anything has begun. */
-static void look(void) {
-    find_next();
-    if (looked || environ == NULL) {
-        return;
-    }
-    looked = true;
-    map_page();
-    if (page != NULL && page->trace) {
-        void *warm[4];
-        backtrace(warm, 4); /* loads what it needs, with memory */
-    }
-}
-
 static void say_where(void) {
     void *frame[48];
     int n = backtrace(frame, 48);
@@ -106,11 +108,10 @@ static void say_where(void) {
 }
 
 static bool fails(void) {
-    if (busy) {
+    if (busy || !initialised) {
         return false;
     }
     busy = true;
-    look();
     bool fail = false;
     if (page != NULL && self == page->process) {
         uint64_t number = atomic_fetch_add(&page->calls, 1) + 1;
@@ -126,27 +127,40 @@ static bool fails(void) {
     return fail;
 }
 
-/* What the library itself causes while it looks around must not come back here without an end. */
-static void ready(void) {
-    bool was = busy;
-    busy = true;
-    find_next();
-    busy = was;
-}
-
 PUBLIC void *malloc(size_t n) {
-    ready();
-    return fails() ? NULL : next.malloc(n);
+    return !initialised ? early_malloc(n) : fails() ? NULL : next.malloc(n);
 }
 
 PUBLIC void *calloc(size_t n, size_t size) {
-    ready();
-    return fails() ? NULL : next.calloc(n, size);
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    /* The early memory was never used before: it is zero. */
+    return !initialised ? early_malloc(bytes) : fails() ? NULL : next.calloc(n, size);
 }
 
 PUBLIC void *realloc(void *p, size_t n) {
-    ready();
-    return (n > 0 || p == NULL) && fails() ? NULL : next.realloc(p, n);
+    if (initialised && (n > 0 || p == NULL) && fails()) {
+        return NULL;
+    }
+    if (initialised && !is_early(p)) {
+        return next.realloc(p, n);
+    }
+    void *fresh = initialised ? next.malloc(n) : early_malloc(n);
+    size_t had = 0;
+    if (p != NULL && fresh != NULL) {
+        memcpy(&had, (char *)p - 16, sizeof had);
+        memcpy(fresh, p, had < n ? had : n);
+    }
+    return fresh;
+}
+
+PUBLIC void free(void *p) {
+    if (initialised && p != NULL && !is_early(p)) {
+        next.free(p);
+    }
 }
 
 PUBLIC void *reallocarray(void *p, size_t n, size_t size) {
@@ -159,7 +173,9 @@ PUBLIC void *reallocarray(void *p, size_t n, size_t size) {
 }
 
 PUBLIC void *memalign(size_t alignment, size_t n) {
-    ready();
+    if (!initialised) {
+        give_up("fault.c: aligned memory is asked for before it is initialised\n");
+    }
     return fails() ? NULL : next.memalign(alignment, n);
 }
 
@@ -182,10 +198,6 @@ PUBLIC int posix_memalign(void **out, size_t alignment, size_t n) {
 }
 
 PUBLIC pid_t fork(void) {
-    ready();
-    busy = true;
-    look();
-    busy = false;
     uint32_t number = page != NULL && self == 0 ? atomic_fetch_add(&page->forks, 1) + 1 : OTHER;
     pid_t pid = next.fork();
     if (pid == 0) {
@@ -195,8 +207,18 @@ PUBLIC pid_t fork(void) {
 }
 
 __attribute__((constructor)) static void begin(void) {
-    ready();
+    next.malloc = (void *(*)(size_t))must_find("malloc");
+    next.calloc = (void *(*)(size_t, size_t))must_find("calloc");
+    next.realloc = (void *(*)(void *, size_t))must_find("realloc");
+    next.memalign = (void *(*)(size_t, size_t))must_find("memalign");
+    next.free = (void (*)(void *))must_find("free");
+    next.fork = (pid_t(*)(void))must_find("fork");
     busy = true;
-    look();
+    initialised = true;
+    map_page();
+    if (page != NULL && page->trace) {
+        void *warm[4];
+        backtrace(warm, 4); /* loads what it needs, with memory */
+    }
     busy = false;
 }
