@@ -1,5 +1,6 @@
 -- What: two dozen ways to make a read-only connection write, by the server's superuser
 -- Gate: PASS
+-- Operation: ERROR db_permission
 -- Audit: -
 -- Needs: db = { "admin" }
 local w = ctx.db.admin
