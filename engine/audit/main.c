@@ -129,6 +129,9 @@ static json_t *verdict(const json_t *job, const json_t *plan) {
         lua_pushlightuserdata(L, &r);
         ok = vm_load(v, chunk, source, json_string_length(json_object_get(job, "source")), false, &e) == 0 &&
              vm_call(v, 3, 1, &e) == 0;
+        if (!ok && !vm_memory_hit(v)) {
+            vm_place_error(v, &e);
+        }
         name = ok ? violation_text(L, -1) : NULL;
         if (ok && vm_memory_hit(v)) {
             ok = false;

@@ -16,6 +16,7 @@
 #include "base/frame.h"
 #include "base/fs.h"
 #include "run/broker_perturb.h"
+#include "run/script.h"
 
 #define ERRORS_MAX (256u << 10)
 #define OUTPUT_MAX (FRAME_PAYLOAD_MAX - ERRORS_MAX) /* both go into one answer */
@@ -223,8 +224,10 @@ job *job_audit(const json_t *audit, const job_audit_options *o, const buf *plan,
     const child_perturb same_addresses = {.no_aslr = true, .cpu = -1};
     int rc = child_spawn(&spec, argv, env, &same_addresses, &j->c, e);
     adopt(j, &p);
+    char *label = script_label(j->name);
     json_t *job_text = json_pack("{s:O, s:O?, s:s, s:I}", "source", json_object_get(audit, "source"), "helpers",
-                                 o->helpers, "path", j->name, "memory", (json_int_t)o->memory);
+                                 o->helpers, "path", label != NULL ? label : j->name, "memory", (json_int_t)o->memory);
+    free(label);
     if (rc == 0) {
         rc = job_text == NULL ? err_set(e, "audit_unreadable", "%s: its source was not read", j->name)
                               : frame_put(&j->input, job_text, buf_str(plan), plan->len, e);

@@ -71,6 +71,33 @@ static int check_gates(const char *path, const char *label, const json_t *head) 
     return problems;
 }
 
+static int by_line(const void *a, const void *b) {
+    json_int_t x = json_integer_value(json_object_get(*(json_t *const *)a, "line"));
+    json_int_t y = json_integer_value(json_object_get(*(json_t *const *)b, "line"));
+    return (x > y) - (x < y);
+}
+
+/* In the order of the file, as one reads it. */
+static void print_problems(const json_t *problems) {
+    size_t n = json_array_size(problems), i;
+    json_t **sorted = calloc(n + 1, sizeof *sorted);
+    for (i = 0; sorted != NULL && i < n; i++) {
+        sorted[i] = json_array_get(problems, i);
+    }
+    if (sorted != NULL) {
+        qsort(sorted, n, sizeof *sorted, by_line);
+    }
+    for (i = 0; i < n; i++) {
+        const json_t *problem = sorted != NULL ? sorted[i] : json_array_get(problems, i);
+        print_line("", json_string_value(json_object_get(problem, "message")));
+        const char *fix = json_string_value(json_object_get(problem, "fix"));
+        if (fix != NULL && *fix != '\0') {
+            print_line("  fix: ", fix);
+        }
+    }
+    free(sorted);
+}
+
 static int print_findings(const char *label, const json_t *findings) {
     int problems = 0;
     size_t i;
@@ -133,15 +160,7 @@ static int check_one(const char *name) {
     } else if (loader_head(path, NULL, &raw, &e) != 0) {
         print_error(label, &e);
     } else if (head_problems(raw, &head, problems, &e) != 0) {
-        size_t i;
-        const json_t *problem;
-        json_array_foreach(problems, i, problem) {
-            print_line("", json_string_value(json_object_get(problem, "message")));
-            const char *fix = json_string_value(json_object_get(problem, "fix"));
-            if (fix != NULL && *fix != '\0') {
-                print_line("  fix: ", fix);
-            }
-        }
+        print_problems(problems);
         count = (int)json_array_size(problems);
         if (count == 0) { /* failed without a finding: memory */
             print_error(label, &e);

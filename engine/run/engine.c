@@ -40,11 +40,7 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
     *t = (engine_task){.head = json_incref(json_object_get(gate, "head"))};
     t->job = target_job(&s->target, r, gate, mode);
     t->commands = target_commands(r, t->head, &s->tree);
-    book_options bo = {.head = t->head,
-                       .raw = json_object_get(gate, "raw"),
-                       .config = r->cfg->doc,
-                       .strict = r->strict,
-                       .trace = r->trace};
+    book_options bo = {.head = t->head, .config = r->cfg->doc, .strict = r->strict, .trace = r->trace};
     t->pool.book = book_new(&bo);
     size_t npaths = 0;
     t->script_dir = script != NULL ? fs_dirname(script) : strdup("/nonexistent");

@@ -1,4 +1,3 @@
-local json = require "engine.json"
 local support = require "e2e.support"
 
 local run = support.run
@@ -81,36 +80,5 @@ describe("--trace", function()
     local r = run { "run", "scripts/all.lua", "--trace" }
     assert.are.equal(0, r.code, r.stdout .. r.stderr)
     has(r.stderr, "trace: determinism_proof: %[runs identical%] command solver:roster: exit 0")
-  end)
-end)
-
-describe("a bug in a script", function()
-  local dir = support.tmpdir()
-  support.write(dir .. "/bug.lua", [[
-local gate = require "gate"
-return gate.define {
-  api = 1, id = "bug", name = "Bug",
-  run = function(ctx)
-    ctx:check("sum", function()
-      local row = {}
-      return   row.total + 1
-    end)
-    ctx:check("raised", function() error({ code = "mine", message = "said so" }) end)
-    local nothing
-    nothing.field = 1
-  end,
-}
-]])
-
-  it("is told with file, line, the line itself and the types of its values, in a check and outside of one", function()
-    local r = run { cwd = dir, "run", "bug.lua", "--report", "json=r.json" }
-    assert.are.equal(3, r.code)
-    has(r.stdout, "bug%.lua:7: attempt to perform arithmetic on a nil value %(field 'total'%)\n",
-      "bug%.lua:7: `return   row%.total %+ 1`\n", "bug%.lua:11: attempt to index a nil value %(local 'nothing'%)",
-      "bug%.lua:11: `nothing%.field = 1`\n")
-    assert.is_nil(r.stdout:find("traceback", 1, true))
-    local checks = json.decode(support.must_read(dir .. "/r.json")).gates[1].checks
-    assert.are.equal("mine", checks[2].class)
-    assert.is_truthy(checks[2].detail:find("bug.lua:9: `ctx:check", 1, true))
   end)
 end)
