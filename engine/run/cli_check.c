@@ -106,8 +106,10 @@ static int print_findings(const char *label, const json_t *findings) {
         bool note = json_is_true(json_object_get(finding, "note"));
         const char *fix = json_string_value(json_object_get(finding, "fix"));
         buf line = BUF_INIT;
-        buf_printf(&line, "%s:%d: %s%s", label, (int)json_integer_value(json_object_get(finding, "line")),
-                   note ? "note: " : "", json_string_value(json_object_get(finding, "message")));
+        const char *file = json_string_value(json_object_get(finding, "file"));
+        buf_printf(&line, "%s:%d: %s%s", file != NULL ? file : label,
+                   (int)json_integer_value(json_object_get(finding, "line")), note ? "note: " : "",
+                   json_string_value(json_object_get(finding, "message")));
         print_line("", buf_str(&line));
         buf_free(&line);
         if (fix != NULL) {
@@ -142,6 +144,15 @@ static int check_source(const char *path, const char *label, const json_t *raw, 
     return count;
 }
 
+/* What can be told while the head is wrong; returns the number of problems. */
+static int check_globals(const char *label, const json_t *raw) {
+    err ignored;
+    json_t *findings = json_array();
+    int count = findings != NULL && lint_source(raw, findings, &ignored) == 0 ? print_findings(label, findings) : 0;
+    json_decref(findings);
+    return count;
+}
+
 /* Returns the number of problems of one script, which it prints. */
 static int check_one(const char *name) {
     err e;
@@ -162,6 +173,7 @@ static int check_one(const char *name) {
     } else if (head_problems(raw, &head, problems, &e) != 0) {
         print_problems(problems);
         count = (int)json_array_size(problems);
+        count += check_globals(label, raw);
         if (count == 0) { /* failed without a finding: memory */
             print_error(label, &e);
             count = 1;

@@ -324,6 +324,8 @@ static void syntax_fix(const char *message, err *e) {
     const char *near = strstr(message, " near ");
     if (strstr(message, "'}' expected") != NULL && near != NULL) {
         err_fix(e, "is a comma missing before %.60s, or the brace that closes the table?", near + 6);
+    } else if (strstr(message, "too many local variables") != NULL) {
+        err_fix(e, "put some of them into a table or a function");
     } else if (strstr(message, "'then' expected near '='") != NULL) {
         err_fix(e, "compare with ==");
     } else if (strstr(message, "near <eof>") != NULL) {
@@ -332,8 +334,6 @@ static void syntax_fix(const char *message, err *e) {
         err_fix(e, "not equal is ~= in Lua, and the negation is not");
     } else if (strstr(message, "unfinished string") != NULL) {
         err_fix(e, "close the string on its line, or write [[ … ]]");
-    } else if (strstr(message, "too many local variables") != NULL) {
-        err_fix(e, "put some of them into a table or a function");
     }
 }
 
