@@ -107,7 +107,8 @@ function stages.Parse(ctx, s)
   same("tours of the lines and of the templates", forecast.counts.tours, counted)
   if s.data.input_hash then same("input_hash of manifest.json and of the input", s.data.input_hash, s.work.input_hash) end
   s.platform, s.tenant = adapters.open(ctx)
-  s.forecast_id = s.platform.create_forecast { source = s.data.input, lines = forecast.lines, templates = s.work.templates,
+  s.week = s.data.week or s.pack.REFERENCE_WEEK
+  s.forecast_id = s.platform.create_forecast { source = s.data.input, week = s.week, lines = forecast.lines, templates = s.work.templates,
     input_hash = s.work.input_hash, parser_config_hash = s.work.parser_config_hash }
   s.data.forecast = nil
   if ctx.platform.kind == "external" then
@@ -209,7 +210,7 @@ function stages.Audit(ctx, s)
   s.early = lock_probe.try_lock(s.platform, s.plan_id, APPROVER)
   s.read = plan
   s.results = s.pack.audits(plan.assignments, s.instances, s.limits)
-  s.audit_plan = s.pack.audit_plan(plan, s.instances, { week = s.data.week })
+  s.audit_plan = s.pack.audit_plan(plan, s.instances, { week = s.week })
   put(ctx, "audit-plan.json", s.audit_plan)
   local passed = 0
   for _, r in ipairs(s.results) do
@@ -234,10 +235,36 @@ function stages.Audit(ctx, s)
   end
 end
 
+--- The tenant's locked plans of the weeks before this one, newest first, as many as any audit asks for and as there are.
+local function load_history(s, audits)
+  local most = 0
+  for _, audit in ipairs(audits) do most = math.max(most, audit.history or 0) end
+  local weeks = {}
+  for i, w in ipairs(most > 0 and s.platform.locked_weeks(s.week, most) or {}) do
+    weeks[i] = s.pack.audit_plan(s.platform.read_plan(w.plan), s.platform.read_instances(w.forecast), { week = w.week })
+  end
+  return weeks
+end
+
+--- The plan as this audit asked for it. Without the weeks it needs it would find nothing, and pass.
+local function with_history(s, audit, name)
+  local wanted = audit.history or 0
+  if wanted == 0 then return s.audit_plan end
+  if #s.history < wanted then
+    errors.raise { code = "history_short",
+      message = ("audit %s needs %d locked week(s) before %s, and the tenant has %d"):format(name, wanted, s.week, #s.history),
+      fix = "Lock the earlier weeks first, or run the audit on saved plans: gate-engine run AUDIT --plan DIR" }
+  end
+  local plan = {}
+  for key, value in pairs(s.audit_plan) do plan[key] = value end
+  plan.history = json.array { table.unpack(s.history, 1, wanted) }
+  return plan
+end
+
 --- A tenant's own audit, after the pack's: it can add a failure and take none away. True only when it passes; an audit that gives
 --- no verdict raises.
 local function tenant_audit(ctx, s, audit, name)
-  local result = ctx.audits:run(audit.id, s.audit_plan)
+  local result = ctx.audits:run(audit.id, with_history(s, audit, name))
   local entry = { id = name, kind = "tenant", status = result.status,
     violations = json.array(result.violations or {}) }
   s.audits[#s.audits + 1] = entry
@@ -355,6 +382,12 @@ end
 --- The tenant's audits, each a check of its own, so that one which breaks hides no other.
 local function tenant_audits(ctx, s)
   local list = ctx.audits:list()
+  s.history = load_history(s, list)
+  if #s.history > 0 then
+    s.audit_plan.history = json.array(s.history)
+    put(ctx, "audit-plan.json", s.audit_plan)
+    s.audit_plan.history = nil
+  end
   for i, name in ipairs(audit_names(list, s.results)) do
     local passed = false
     ctx:check("Audit " .. name, function() passed = tenant_audit(ctx, s, list[i], name) end)

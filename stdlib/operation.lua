@@ -1,9 +1,9 @@
---- What an operation returns: a script that changes something, once, by an operator's will.
+--- What an operation returns: `return operation.define { … }`, a script that changes something, once, by an operator's will.
 local operation = {}
 
---- Declares an operation: as a gate, with `run` and without checks.
----@param definition table
----@return table
+--- Declares an operation: as a gate, with `run` alone. `gate-engine doc operation` shows its fields and what run is given.
+---@param definition operation.Definition
+---@return operation.Definition
 function operation.define(definition)
   if type(definition) ~= "table" then
     error({ code = "script_shape", message = "operation.define: expected a table, got " .. type(definition) }, 2)

@@ -1,4 +1,5 @@
---- For the specs of gates and audits (busted, Lua 5.4), not for scripts: a gate runs through the engine itself, as users run it.
+--- For the specs of gates, operations and audits (busted, Lua 5.4), not for scripts: they run through the engine itself, as users
+--- run them.
 ---
 --- LUA_PATH names stdlib/, LUA_CPATH the engine's modules; `gate-engine new` writes both into the spec it makes.
 local testing = {}
@@ -31,17 +32,19 @@ local function words_of(script, options)
   table.sort(names)
   for _, name in ipairs(names) do
     local value, flag = options[name], "--" .. name:gsub("_", "-")
-    for _, one in ipairs(type(value) == "table" and value or { value }) do
+    if value == true then words[#words + 1] = flag end
+    for _, one in ipairs(type(value) == "table" and value or { value ~= true and value or nil }) do
       words[#words + 1] = flag == "--config" and "--config " .. quote(one) or flag .. "=" .. quote(one)
     end
   end
   return words
 end
 
---- Runs a gate and returns its entry of the report: id, status, summary, checks (each with name, status, class, object, detail),
---- facts; and `log`, all that was printed.
----@param script string  path of the gate
----@param options table<string, any>?  script options and the engine's own: { tenant = "acme", max_age_hours = 12, config = "x.lua" }
+--- Runs a gate or an operation and returns its entry of the report: id, status, summary, checks (each with name, status, class,
+--- object, detail, and of an operation's steps `step`), facts; and `log`, all that was printed.
+---@param script string  path of the gate or operation
+---@param options table<string, any>?  script options and the engine's own: { tenant = "acme", max_age_hours = 12, config = "x.lua" };
+---  true for a flag without a value
 ---@return table gate
 ---Raises an error with what the engine printed where there is no report: the script or its options are wrong.
 function testing.run(script, options)

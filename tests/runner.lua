@@ -1,15 +1,16 @@
 --- Runs test programs one after another, reads their TAP and gives true sums.
 --
---   lua5.4 tests/runner.lua SUITE...        SUITE: c, lua, e2e, services
+--   lua5.4 tests/runner.lua SUITE...        SUITE: c, lua, e2e, rls, services
 --
 -- Run from the repository's root; BUILD names the build directory. The last line is `N passed, N failed`. What counts as a
 -- failure besides a failed test: a program that crashes, hangs, ends before or beside its plan (TAP 13, "The plan"), exits with an
 -- error though no test failed, or runs no test at all; a suite without a program. Environment: TEST_TIMEOUT seconds per
--- program (600), TEST_ONLY a Lua pattern over the programs' names, TEST_PRELOAD a library for LD_PRELOAD in Lua programs.
+-- program (600), TEST_ONLY and TEST_SKIP Lua patterns over the programs' names, TEST_PRELOAD a library for LD_PRELOAD in Lua programs.
 
 local build = os.getenv "BUILD" or "build"
 local patience = os.getenv "TEST_TIMEOUT" or "600"
 local only = os.getenv "TEST_ONLY" or ""
+local unwanted = os.getenv "TEST_SKIP"
 local preload = os.getenv "TEST_PRELOAD" or ""
 
 local passed, failed, skipped = 0, 0, 0
@@ -43,6 +44,7 @@ local SUITES = {
   end },
   lua = { find = "find tests/lua -name '*_spec.lua' 2>/dev/null | LC_ALL=C sort", command = busted },
   e2e = { find = "find tests/e2e -name '*_spec.lua' 2>/dev/null | LC_ALL=C sort", command = busted },
+  rls = { find = "find tests/rls -name '*_spec.lua' 2>/dev/null | LC_ALL=C sort", command = busted },
   services = { find = "find tests/services -name '*_spec.lua' 2>/dev/null | LC_ALL=C sort", command = busted },
 }
 
@@ -116,13 +118,13 @@ end
 for _, name in ipairs(arg) do
   local suite = SUITES[name]
   if not suite then
-    io.stderr:write(("runner: no suite %q; there are c, lua, e2e and services\n"):format(name))
+    io.stderr:write(("runner: no suite %q; there are c, lua, e2e, rls and services\n"):format(name))
     os.exit(2)
   end
   local programs = lines_of(suite.find)
   local ran = 0
   for _, program in ipairs(programs) do
-    if program:find(only) then
+    if program:find(only) and not (unwanted and program:find(unwanted)) then
       ran = ran + 1
       run(program, suite.command(program))
     end

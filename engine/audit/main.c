@@ -1,7 +1,7 @@
 /* gate-audit: runs one tenant audit on one plan and says its verdict. Nothing else is linked in, nothing else is
  * reachable.
  *
- * In (standard input): one frame, JSON {"source", "path", "memory", "helpers"}, payload = the plan as JSON.
+ * In (standard input): one frame, JSON {"source", "path", "memory", "helpers", "pack"}, payload = the plan as JSON.
  * Out (standard output): one frame, {"status": "PASS"|"FAIL"|"ERROR", "name", "violations": [{"object", "detail"}],
  * "more": n, "error": {…}|null, "memory_peak": bytes}. The wall clock and the address space are kept from outside. */
 #include <lauxlib.h>
@@ -13,6 +13,7 @@
 
 #include "base/err_json.h"
 #include "base/frame.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "prim/ring.h"
 #include "vm/conv.h"
@@ -109,6 +110,21 @@ static int run_audit(lua_State *L) {
     return 1;
 }
 
+/* An audit of one pack would find nothing in a plan of another, and pass. */
+static bool same_pack(const json_t *job, const json_t *plan, err *e) {
+    const char *mine = json_string_value(json_object_get(job, "pack"));
+    const char *its = json_string_value(json_object_get(plan, "pack"));
+    if (mine == NULL || its == NULL || strcmp(mine, its) == 0) {
+        return true;
+    }
+    buf shown = BUF_INIT;
+    text_sanitise(&shown, its, strlen(its), 40, false);
+    err_set(e, "audit_pack", "the audit is for plans of the pack %s, and this one is of %s", mine, buf_str(&shown));
+    err_fix(e, "run it on a plan of its pack");
+    buf_free(&shown);
+    return false;
+}
+
 static json_t *verdict(const json_t *job, const json_t *plan) {
     err e;
     err_clear(&e);
@@ -123,7 +139,9 @@ static json_t *verdict(const json_t *job, const json_t *plan) {
     json_t *name = NULL;
     vm *v = source != NULL && o.memory_bytes > 0 ? vm_new(&o, &e) : NULL;
     bool ok = false;
-    if (v != NULL) {
+    if (v != NULL && !same_pack(job, plan, &e)) {
+        ok = false;
+    } else if (v != NULL) {
         lua_State *L = vm_lua(v);
         lua_pushcfunction(L, run_audit);
         lua_pushlightuserdata(L, (void *)plan);
@@ -140,6 +158,10 @@ static json_t *verdict(const json_t *job, const json_t *plan) {
         }
     } else if (e.code[0] == '\0') {
         err_set(&e, "audit_shape", "the request names no source or no memory limit");
+    }
+    if (mem_lost() > 0) {
+        ok = false;
+        mem_explain(&e);
     }
     size_t found = json_array_size(r.violations);
     if (ok && found == 0 && r.more > 0) {
@@ -169,6 +191,7 @@ static void keep_memory(void) {
 
 int main(void) {
     keep_memory();
+    mem_watch();
     err e;
     buf pending = BUF_INIT;
     buf payload = BUF_INIT;
@@ -185,12 +208,14 @@ int main(void) {
             answer = json_pack("{s:s, s:[], s:o}", "status", "ERROR", "violations", "error", err_to_json(&e));
         } else if (plan == NULL) {
             err_set(&e, "audit_plan", "the plan is not JSON: %s", where.text);
+            mem_explain(&e);
             answer = json_pack("{s:s, s:[], s:o}", "status", "ERROR", "violations", "error", err_to_json(&e));
         } else {
             answer = verdict(job, plan);
         }
         rc = answer != NULL && frame_write(1, answer, NULL, 0, &e) == 1 ? 0 : 2;
     }
+    rc = rc != 0 && mem_lost() > 0 ? MEM_EXIT : rc;
     json_decref(answer);
     json_decref(plan);
     json_decref(job);

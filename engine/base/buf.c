@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 char *buf_reserve(buf *b, size_t n) {
     if (b->failed) {
         return NULL;
@@ -21,6 +23,7 @@ char *buf_reserve(buf *b, size_t n) {
         }
         char *grown = realloc(b->data, cap);
         if (grown == NULL) {
+            mem_note();
             b->failed = true;
             return NULL;
         }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 /* A cut must not leave half a UTF-8 sequence: reports refuse what is not UTF-8. */
 static void trim_partial_utf8(char *s, size_t cap, int wrote) {
     if (wrote < 0 || (size_t)wrote < cap) {
@@ -28,6 +30,9 @@ static void put(char *dst, size_t cap, const char *fmt, va_list ap) {
 }
 
 int err_vset(err *e, const char *code, const char *fmt, va_list ap) {
+    if (strcmp(code, "out_of_memory") == 0) {
+        mem_note(); /* also where nobody looks at the error */
+    }
     if (e == NULL) {
         return -1;
     }

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+
 #define HEAD 8
 #define READ_AT_ONCE 65536
 
@@ -33,14 +35,15 @@ int frame_put(buf *out, const json_t *message, const void *payload, size_t n, er
     }
     /* Aside first: the length stands before the text, and a failure must leave `out` as it was. */
     buf text = {.limit = FRAME_JSON_MAX};
+    size_t lost = mem_lost();
     int rc = -1;
     if (json_dump_callback(message, append_chunk, &text, JSON_COMPACT) != 0) {
-        if (!text.failed) {
-            err_set(e, "frame_broken", "a message cannot be written as JSON");
-        } else if (text.len + 64 > FRAME_JSON_MAX || text.cap >= FRAME_JSON_MAX / 2) {
+        if (mem_lost() != lost) {
+            err_set(e, "out_of_memory", "out of memory while writing a message");
+        } else if (text.failed) {
             err_set(e, "frame_too_large", "a message has more than %u bytes of JSON", FRAME_JSON_MAX);
         } else {
-            err_set(e, "out_of_memory", "out of memory while writing a message");
+            err_set(e, "frame_broken", "a message cannot be written as JSON");
         }
     } else if (buf_reserve(out, HEAD + text.len + n) == NULL) {
         err_set(e, "out_of_memory", "out of memory while writing a message");
@@ -70,6 +73,23 @@ static int frame_size(const buf *in, uint32_t *json_len, uint32_t *payload_len, 
     return in->len - HEAD >= (size_t)*json_len + *payload_len;
 }
 
+/* At most this many values stand in the text: every one but the first follows a bracket or a comma. A colon follows a
+ * key, which is counted with its value. */
+static size_t count_values(const char *s, size_t n) {
+    size_t count = 1;
+    bool quoted = false;
+    for (size_t i = 0; i < n; i++) {
+        if (quoted && s[i] == '\\') {
+            i++;
+        } else if (s[i] == '"') {
+            quoted = !quoted;
+        } else if (!quoted) {
+            count += s[i] == ',' || s[i] == '[' || s[i] == '{' ? 1 : 0;
+        }
+    }
+    return count;
+}
+
 int frame_take(buf *in, json_t **message, buf *payload, err *e) {
     uint32_t json_len = 0;
     uint32_t payload_len = 0;
@@ -80,10 +100,15 @@ int frame_take(buf *in, json_t **message, buf *payload, err *e) {
     if (payload_len > 0 && payload == NULL) {
         return err_set(e, "frame_broken", "a message has a payload of %u bytes where none is expected", payload_len);
     }
+    if (count_values(in->data + HEAD, json_len) > FRAME_VALUES_MAX) {
+        return err_set(e, "frame_too_large", "a message has more than %d values", FRAME_VALUES_MAX);
+    }
     json_error_t why;
+    size_t lost = mem_lost();
     json_t *value = json_loadb(in->data + HEAD, json_len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
     if (value == NULL) {
-        return err_set(e, "frame_broken", "a message is not JSON: %s", why.text);
+        return mem_lost() != lost ? err_set(e, "out_of_memory", "out of memory while reading a message")
+                                  : err_set(e, "frame_broken", "a message is not JSON: %s", why.text);
     }
     if (!json_is_object(value)) {
         json_decref(value);

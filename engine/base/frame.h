@@ -1,7 +1,8 @@
 /* frame.h: messages between the engine's processes.
  *
  * On the wire: u32 JSON length, u32 payload length (both big-endian), the JSON text, the payload bytes. Both lengths
- * are bounded before anything is allocated. JSON is read strictly (duplicate keys and ill-formed UTF-8 refused). */
+ * are bounded before anything is allocated, and so is how many values the text has. JSON is read strictly (duplicate
+ * keys and ill-formed UTF-8 refused). */
 #ifndef GE_BASE_FRAME_H
 #define GE_BASE_FRAME_H
 
@@ -13,6 +14,8 @@
 
 #define FRAME_JSON_MAX (16u << 20)
 #define FRAME_PAYLOAD_MAX (64u << 20)
+/* Values in one message: an empty list takes three bytes of text, and a hundred of the reader's memory. */
+#define FRAME_VALUES_MAX 250000
 
 /* Appends one frame to out. Errors: frame_too_large, out_of_memory. */
 int frame_put(buf *out, const json_t *message, const void *payload, size_t n, err *e);

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+
 void fs_close(int *fd) {
     if (*fd >= 0) {
         close(*fd);
@@ -30,13 +32,17 @@ bool fs_is_dir(const char *path) {
 }
 
 char *fs_join(const char *dir, const char *name) {
-    if (name[0] == '/' || dir[0] == '\0') {
-        return strdup(name);
-    }
     size_t n = strlen(dir);
-    const char *slash = dir[n - 1] == '/' ? "" : "/";
     char *out = NULL;
-    return asprintf(&out, "%s%s%s", dir, slash, name) >= 0 ? out : NULL;
+    if (name[0] == '/' || n == 0) {
+        out = strdup(name);
+    } else if (asprintf(&out, "%s%s%s", dir, dir[n - 1] == '/' ? "" : "/", name) < 0) {
+        out = NULL;
+    }
+    if (out == NULL) {
+        mem_note();
+    }
+    return out;
 }
 
 int fs_write_all(int fd, const void *bytes, size_t n) {

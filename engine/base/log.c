@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -129,10 +130,14 @@ bool log_has_secret(const char *text, size_t len) {
     return false;
 }
 
-int log_mask(buf *out, const char *text, size_t len) {
+int log_mask_some(buf *out, const char *text, size_t len, size_t enough) {
+    size_t before = out->len;
     size_t plain = 0;  /* start of what was not copied yet */
     size_t hidden = 0; /* end of the masked stretch; secrets that overlap make one stretch */
     for (size_t i = 0; i < len && state.count > 0; i++) {
+        if (i > plain && out->len - before + (i - plain) >= enough) {
+            return buf_append(out, text + plain, i - plain);
+        }
         size_t n = secret_at(text + i, len - i);
         if (n == 0) {
             continue;
@@ -145,7 +150,14 @@ int log_mask(buf *out, const char *text, size_t len) {
         hidden = i + n > hidden ? i + n : hidden;
         plain = hidden;
     }
-    return buf_append(out, text + plain, len - plain);
+    size_t left = len - plain;
+    size_t wrote = out->len - before;
+    size_t wanted = enough > wrote ? enough - wrote : 0;
+    return buf_append(out, text + plain, left < wanted ? left : wanted);
+}
+
+int log_mask(buf *out, const char *text, size_t len) {
+    return log_mask_some(out, text, len, SIZE_MAX);
 }
 
 void log_line(log_level level, const char *fmt, ...) {
@@ -161,8 +173,8 @@ void log_line(log_level level, const char *fmt, ...) {
     va_start(ap, fmt);
     int rc = buf_vprintf(&text, fmt, ap);
     va_end(ap);
-    if (rc == 0 && log_mask(&masked, buf_str(&text), text.len) == 0 && buf_puts(&line, "gate-engine: ") == 0 &&
-        buf_puts(&line, name[level]) == 0 &&
+    if (rc == 0 && log_mask_some(&masked, buf_str(&text), text.len, LINE_MAX_BYTES + 1) == 0 &&
+        buf_puts(&line, "gate-engine: ") == 0 && buf_puts(&line, name[level]) == 0 &&
         text_sanitise(&line, buf_str(&masked), masked.len, LINE_MAX_BYTES, false) == 0 && buf_putc(&line, '\n') == 0) {
         (void)fs_write_all(STDERR_FILENO, line.data, line.len);
     } else {

@@ -26,6 +26,8 @@ int log_add_secret(const char *secret, size_t len);
 bool log_has_secret(const char *text, size_t len);
 /* Appends text to out with every secret replaced by "***". Returns 0 / -1. */
 int log_mask(buf *out, const char *text, size_t len);
+/* The same, ended early once at least `enough` bytes were appended: what is cut off anyway is not looked at. */
+int log_mask_some(buf *out, const char *text, size_t len, size_t enough);
 /* Forgets (and wipes) all secrets. */
 void log_forget_secrets(void);
 

@@ -112,6 +112,26 @@ int text_sanitise(buf *out, const char *s, size_t n, size_t max, bool multiline)
     return buf_append(out, "", 0);
 }
 
+static bool is_shown_as_it_is(const char *s, bool multiline) {
+    size_t n = strlen(s);
+    for (size_t i = 0, used = 0; i < n; i += used) {
+        char piece[16];
+        size_t len = show_one(s + i, n - i, multiline, piece, &used);
+        if (len != used || memcmp(piece, s + i, used) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool text_is_line(const char *s) {
+    return is_shown_as_it_is(s, false);
+}
+
+bool text_is_block(const char *s) {
+    return is_shown_as_it_is(s, true);
+}
+
 static char fold(char c) {
     return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }

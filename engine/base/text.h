@@ -15,6 +15,9 @@ size_t text_utf8_seq(const char *s, size_t n);
  * bidirectional overrides and ill-formed bytes become \xNN or \u{NNNN}; newline and tab stay when `multiline`. Returns
  * 0 / -1. */
 int text_sanitise(buf *out, const char *s, size_t n, size_t max, bool multiline);
+/* Is it well-formed, and nothing in it but what text_sanitise would leave as it is: on one line, or on several? */
+bool text_is_line(const char *s);
+bool text_is_block(const char *s);
 /* The candidate nearest to word by edit distance (Damerau-Levenshtein, optimal string alignment), if near enough to be
  * a misspelling, else NULL. `names` ends with NULL. */
 const char *text_suggest(const char *word, const char *const *names);

@@ -47,7 +47,7 @@ static void drop(db_handle *h) {
 /* An error raised between two waits (out of memory) left an operation of this very coroutine behind: end it. */
 static void clear_abandoned(db_handle *h) {
     err e;
-    db_cancel(h->conn);
+    db_abandon(h->conn);
     while (db_step(h->conn, &e) == DB_WAIT) {
         gate_poll(db_fd(h->conn), db_events(h->conn), db_timeout_ms(h->conn));
     }

@@ -315,13 +315,22 @@ static int hex_digit(char c) {
                                   : -1;
 }
 
+static bool is_octal(char c) {
+    return c >= '0' && c <= '7';
+}
+
 /* bytea_output hex or escape (PostgreSQL manual, 8.4). */
 static void push_bytea(lua_State *L, const char *s, size_t n) {
     luaL_Buffer b;
     luaL_buffinit(L, &b);
     if (n >= 2 && s[0] == '\\' && s[1] == 'x') {
         for (size_t i = 2; i + 1 < n; i += 2) {
-            luaL_addchar(&b, (char)(hex_digit(s[i]) << 4 | hex_digit(s[i + 1])));
+            int high = hex_digit(s[i]);
+            int low = hex_digit(s[i + 1]);
+            if (high < 0 || low < 0) {
+                bad_value(L, "ask another server: this one sends what is no bytea", "bytea");
+            }
+            luaL_addchar(&b, (char)(high * 16 + low));
         }
     } else {
         for (size_t i = 0; i < n; i++) {
@@ -329,9 +338,11 @@ static void push_bytea(lua_State *L, const char *s, size_t n) {
                 luaL_addchar(&b, s[i]);
             } else if (i + 1 < n && s[i + 1] == '\\') {
                 luaL_addchar(&b, s[++i]);
-            } else if (i + 3 < n) {
-                luaL_addchar(&b, (char)((s[i + 1] - '0') << 6 | (s[i + 2] - '0') << 3 | (s[i + 3] - '0')));
+            } else if (i + 3 < n && is_octal(s[i + 1]) && is_octal(s[i + 2]) && is_octal(s[i + 3])) {
+                luaL_addchar(&b, (char)((s[i + 1] - '0') * 64 + (s[i + 2] - '0') * 8 + (s[i + 3] - '0')));
                 i += 3;
+            } else {
+                bad_value(L, "ask another server: this one sends what is no bytea", "bytea");
             }
         }
     }

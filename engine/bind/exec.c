@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/frame.h"
 #include "bind/wait.h"
 #include "prim/exec_channel.h"
 #include "vm/conv.h"
@@ -264,7 +265,9 @@ static json_t *message_arg(lua_State *L, const char *fn, err *e) { /* [-0, +0, -
         err_set(e, "bad_argument", "%s: expected a table to send, got %s", fn, luaL_typename(L, 2));
         return NULL;
     }
-    json_t *message = conv_to_json(L, 2, &CONV_DEFAULT, e);
+    /* What the other side would not take is refused here, where the script sees which value it was. */
+    const conv_limits limits = {.depth = 64, .nodes = FRAME_VALUES_MAX / 2, .bytes = FRAME_JSON_MAX};
+    json_t *message = conv_to_json(L, 2, &limits, e);
     if (message != NULL && !json_is_object(message)) {
         json_decref(message);
         err_set(e, "bad_argument", "%s: expected a table with named fields, got a list", fn);

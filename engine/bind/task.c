@@ -32,7 +32,7 @@ typedef struct slot {
     short events;     /* poll bits */
     int revents;      /* what has happened */
     int64_t until;    /* monotonic ms, -1 = no limit */
-    const sched *map; /* it waits inside a map of its own; anchored by its coroutine */
+    const sched *map; /* it waits inside a map of its own; anchored in THREADS at n + the slot's number */
     bool ready;
     bool cancelled; /* has been told so */
 } slot;
@@ -93,7 +93,8 @@ static bool distribute(sched *s, const struct pollfd *polls, int64_t now, int *u
         }
         if (t->map != NULL) {
             int inner = 0;
-            t->ready = distribute((sched *)t->map, polls + n, now, &inner);
+            /* One that is through already was resumed by somebody else: to be told so, its task goes on. */
+            t->ready = distribute((sched *)t->map, polls + n, now, &inner) || t->map->live == 0;
             n += inner;
         } else {
             t->revents = polls[n++].revents;
@@ -192,8 +193,10 @@ static void keep_own_error(lua_State *L, sched *s, const char *code, const char 
     keep_error(L, s);
 }
 
-/* Looks at what a coroutine yielded: a wait, or false. */
-static bool read_wait(lua_State *co, int n, slot *t) {
+/* Looks at what a coroutine yielded: a wait, or false. A map it waits in is anchored here, not only on its own stack:
+ * who gets hold of the coroutine may end it. [-0, +0, -] */
+static bool read_wait(lua_State *L, sched *s, slot *t, int n) {
+    lua_State *co = t->co;
     if (n != 2 && n != 4) {
         return false;
     }
@@ -206,6 +209,9 @@ static bool read_wait(lua_State *co, int n, slot *t) {
     t->until = -1;
     if (n == 2) {
         t->map = lua_touserdata(co, first + 1);
+        lua_pushvalue(co, first + 1);
+        lua_xmove(co, L, 1);
+        lua_rawseti(L, THREADS, s->n + (lua_Integer)(t - s->slots) + 1); /* there is room: it allocates nothing */
     } else {
         t->fd = (int)lua_tointeger(co, first + 1);
         t->events = (short)lua_tointeger(co, first + 2);
@@ -226,7 +232,7 @@ static void resume(lua_State *L, sched *s, slot *t, int n) {
     int n_results = 0;
     int status = lua_resume(co, L, n, &n_results);
     lua_setfield(L, LUA_REGISTRYINDEX, GATE_TASK_RUNNING);
-    if (status == LUA_YIELD && read_wait(co, n_results, t)) {
+    if (status == LUA_YIELD && read_wait(L, s, t, n_results)) {
         return;
     }
     if (status == LUA_OK) {
@@ -241,6 +247,9 @@ static void resume(lua_State *L, sched *s, slot *t, int n) {
                        "do not call coroutine.yield in a task outside a coroutine of its own");
     } else {
         lua_resetthread(co); /* runs pending __close; the error is on top afterwards */
+        if (lua_gettop(co) == 0) {
+            lua_pushliteral(co, "a task was ended by somebody else"); /* as a constant it needs no memory twice */
+        }
         lua_xmove(co, L, 1);
         keep_error(L, s);
     }
@@ -251,6 +260,11 @@ static void resume(lua_State *L, sched *s, slot *t, int n) {
 static int make_thread(lua_State *L) {
     lua_State *co = lua_newthread(L);
     luaL_checkstack(co, 8, MAP);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAX_TASKS);
+    lua_pushvalue(L, -2);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
     lua_rawseti(L, 1, lua_tointeger(L, 2));
     return 0;
 }
@@ -321,7 +335,7 @@ static int step(lua_State *L) {
         }
         if (gate_can_yield(L)) {
             lua_pushlightuserdata(L, &sentinel);
-            lua_pushlightuserdata(L, s);
+            lua_pushvalue(L, STATE);
             return lua_yieldk(L, 2, 0, run_map);
         }
         wait_for_any(s);
@@ -373,8 +387,8 @@ static int task_map(lua_State *L) {
     lua_createtable(L, (int)count, 1); /* RESULTS: with room for all, so that filling it cannot fail */
     lua_pushinteger(L, count);
     lua_setfield(L, RESULTS, "n");
-    lua_createtable(L, (int)n, 0); /* THREADS */
-    lua_pushnil(L);                /* ERROR */
+    lua_createtable(L, 2 * (int)n, 0); /* THREADS, and the maps they wait in */
+    lua_pushnil(L);                    /* ERROR */
     return step(L);
 }
 
@@ -414,6 +428,12 @@ LUAX_EXPORT int luaopen_engine_task(lua_State *L) {
     static const luaL_Reg none[] = {{NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", sched_gc}, {NULL, NULL}};
     luax_class(L, SCHED, none, meta);
+    lua_newtable(L);
+    lua_newtable(L);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAX_TASKS);
     /* Not nil: the key must stay alive, so that looking it up allocates nothing. */
     lua_pushboolean(L, 0);
     lua_setfield(L, LUA_REGISTRYINDEX, GATE_TASK_RUNNING);

@@ -107,6 +107,10 @@ bool db_copy_misplaced(const db_conn *c);
  * over. 0, or -1 when the request could not be sent. */
 int db_cancel(db_conn *c);
 
+/* Nobody will finish what is under way, and data of a COPY may be gone: nothing of it is read any more. Asks the server
+ * to stop; step on until the activity is over. */
+void db_abandon(db_conn *c);
+
 PGTransactionStatusType db_tx_status(const db_conn *c);
 const char *db_parameter(const db_conn *c, const char *name); /* reported by the server, or NULL */
 int db_backend_pid(const db_conn *c);

@@ -29,6 +29,7 @@ struct db_conn {
     size_t n_results, cap_results;
     PGresult *guard_error; /* the first one */
     bool tx_end;
+    bool answered; /* the statement at `at` has a result */
 
     plain_kind plain;
     copy_phase copying;

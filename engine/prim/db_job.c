@@ -36,7 +36,7 @@ int db_ready(db_conn *c, err *e) {
     }
     db_clear(c);
     c->n_steps = c->at = c->own_sent = 0;
-    c->tx_end = c->copy_misplaced = false;
+    c->tx_end = c->copy_misplaced = c->answered = false;
     c->copying = COPY_NONE;
     c->events = POLLIN | POLLOUT;
     return 0;
@@ -158,9 +158,22 @@ static void pump(db_conn *c) {
     }
 }
 
+/* libpq's own line, at the start of one; the server's begin with a severity. */
+static bool libpq_out_of_memory(const db_conn *c) {
+    static const char LINE[] = "out of memory";
+    const char *said = PQerrorMessage(c->pg);
+    const char *at = strstr(said, LINE);
+    return at != NULL && (at == said || at[-1] == '\n');
+}
+
 static db_progress wait_more(db_conn *c, err *e) {
     if (PQstatus(c->pg) != CONNECTION_OK) {
         return db_set_lost(c, e);
+    }
+    if (libpq_out_of_memory(c)) {
+        /* What it had no memory for it has dropped (a sync, fe-protocol3.c): it may never come. */
+        out_of_memory(c, e);
+        return DB_FAILED;
     }
     if (c->deadline >= 0 && clock_ms() >= c->deadline) {
         db_set_lost(c, e);
@@ -198,12 +211,20 @@ db_progress db_step_pipeline(db_conn *c, err *e) {
             if (PQstatus(c->pg) != CONNECTION_OK) {
                 return db_set_lost(c, e);
             }
+            if (!c->answered) {
+                /* Each statement has a result. One that libpq had no memory for would be the next one's. */
+                out_of_memory(c, e);
+                return DB_FAILED;
+            }
             c->at++; /* NULL ends the results of one statement */
+            c->answered = false;
             continue;
         }
+        c->answered = true;
         if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
             PQclear(res);
             c->at++;
+            c->answered = false;
         } else if (place(c, res, e) != 0) {
             return DB_FAILED;
         }
@@ -347,6 +368,10 @@ db_progress db_step_plain(db_conn *c, err *e) {
         return db_set_lost(c, e);
     }
     c->act = ACT_NONE;
+    if (c->n_results == 0) {
+        out_of_memory(c, e);
+        return DB_FAILED;
+    }
     return DB_DONE;
 }
 
@@ -359,6 +384,19 @@ int db_cancel(db_conn *c) {
     int sent = PQcancel(cancel, why, sizeof why);
     PQfreeCancel(cancel);
     return sent == 1 ? 0 : -1;
+}
+
+void db_abandon(db_conn *c) {
+    if (c->act == ACT_PLAIN && c->plain == PLAIN_COPY_IN) {
+        c->plain = PLAIN_SCRIPT; /* a COPY that begins only now is ended at once, see enter_copy */
+        c->copy_data = NULL;
+        c->copy_len = c->copy_sent = 0;
+        if (c->copying == COPY_WRITING) {
+            c->copying = COPY_NONE;
+            PQputCopyEnd(c->pg, "abandoned");
+        }
+    }
+    (void)db_cancel(c); /* where it cannot be sent, the statement comes to its own end */
 }
 
 size_t db_n_results(const db_conn *c) {

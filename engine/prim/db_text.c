@@ -120,15 +120,20 @@ static void civil_from_days(int64_t z, int64_t *y, int *m, int *d) {
     *y = yoe + era * 400 + (*m <= 2);
 }
 
-/* Reads `digits` digits or more (up to 9) into *out; NULL when there are fewer. */
-static const char *number(const char *s, int digits, int *out) {
+/* Reads `digits` digits or more (up to `most`, at most 9) into *out; NULL when there are fewer. */
+static const char *digits_of(const char *s, int digits, int most, int *out) {
     int n = 0;
     int v = 0;
-    while (s[n] >= '0' && s[n] <= '9' && n < 9) {
+    while (s[n] >= '0' && s[n] <= '9' && n < most) {
         v = v * 10 + (s[n++] - '0');
     }
     *out = v;
     return n >= digits ? s + n : NULL;
+}
+
+/* Two digits, as all parts of a time but the year have. */
+static const char *number(const char *s, int *out) {
+    return digits_of(s, 2, 2, out);
 }
 
 static const char *expect(const char *s, char c) {
@@ -139,11 +144,11 @@ static const char *expect(const char *s, char c) {
 static const char *zone(const char *s, int *seconds) {
     int sign = *s == '+' ? 1 : *s == '-' ? -1 : 0;
     int part[3] = {0, 0, 0};
-    if (sign == 0 || (s = number(s + 1, 2, &part[0])) == NULL) {
+    if (sign == 0 || (s = number(s + 1, &part[0])) == NULL) {
         return NULL;
     }
     for (int i = 1; i < 3 && *s == ':'; i++) {
-        if ((s = number(s + 1, 2, &part[i])) == NULL) {
+        if ((s = number(s + 1, &part[i])) == NULL) {
             return NULL;
         }
     }
@@ -156,12 +161,12 @@ int db_rfc3339(const char *pg, char out[DB_RFC3339_MAX]) {
         return 1;
     }
     int year, month, day, hour, minute, second, offset;
-    const char *s = number(pg, 4, &year);
-    s = expect(s, '-') != NULL ? number(s + 1, 2, &month) : NULL;
-    s = expect(s, '-') != NULL ? number(s + 1, 2, &day) : NULL;
-    s = expect(s, ' ') != NULL ? number(s + 1, 2, &hour) : NULL;
-    s = expect(s, ':') != NULL ? number(s + 1, 2, &minute) : NULL;
-    s = expect(s, ':') != NULL ? number(s + 1, 2, &second) : NULL;
+    const char *s = digits_of(pg, 4, 9, &year);
+    s = expect(s, '-') != NULL ? number(s + 1, &month) : NULL;
+    s = expect(s, '-') != NULL ? number(s + 1, &day) : NULL;
+    s = expect(s, ' ') != NULL ? number(s + 1, &hour) : NULL;
+    s = expect(s, ':') != NULL ? number(s + 1, &minute) : NULL;
+    s = expect(s, ':') != NULL ? number(s + 1, &second) : NULL;
     if (s == NULL) {
         return -1;
     }

@@ -218,7 +218,7 @@ static int protocol_error(exec_channel *c, err *e, const char *what) {
 
 static void copy_text(const json_t *from, const char *key, char *to, size_t cap) {
     const char *s = json_string_value(json_object_get(from, key));
-    if (s != NULL) {
+    if (s != NULL && s[0] != '\0') { /* an empty code would say that nothing failed */
         size_t n = strlen(s);
         n = n < cap - 1 ? n : cap - 1;
         while (n > 0 && s[n] != '\0' && ((unsigned char)s[n] & 0xC0) == 0x80) {

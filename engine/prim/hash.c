@@ -15,7 +15,9 @@ struct hash_stream {
 static int failed(err *e, const char *what) {
     unsigned long code = ERR_get_error();
     const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
-    err_set(e, "hash_failed", "%s: %s", what, reason != NULL ? reason : "OpenSSL gives no reason");
+    /* On bytes in memory hardly anything can fail but an allocation, which OpenSSL calls by many names. */
+    err_set(e, "hash_failed", "%s: %s (is there enough memory?)", what,
+            reason != NULL ? reason : "OpenSSL gives no reason");
     ERR_clear_error();
     return -1;
 }

@@ -6,7 +6,8 @@
 
 #define BODY_MAX (256u << 20)
 
-static const char *const METHODS[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "POST", "PATCH", NULL};
+/* Without TRACE: it asks for the request itself in answer, and with it for the credential that no script sees. */
+static const char *const METHODS[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH", NULL};
 
 static http_endpoint *find_endpoint(http_client *c, const char *name, err *e) {
     buf known = BUF_INIT;
@@ -75,7 +76,7 @@ static int fill(http_request *r, const http_request_spec *s, err *e) {
     }
     if (METHODS[known] == NULL) {
         return err_set(e, "bad_argument",
-                       "http.request: option \"method\": expected GET, HEAD, OPTIONS, TRACE, PUT, "
+                       "http.request: option \"method\": expected GET, HEAD, OPTIONS, PUT, "
                        "DELETE, POST or PATCH");
     }
     memcpy(r->method, s->method, strlen(s->method) + 1);

@@ -361,14 +361,19 @@ int pg_template_make(pg_env *env, err *e) {
 
 /* --- sweeping --------------------------------------------------------------------------------------------------- */
 
+/* Allocates nothing: after a run for which there was no memory its server's things go too. */
 void pg_remove_dir(const pg_env *env, const char *dir) {
-    char path[PATH_MAX];
+    char path[PATH_MAX], text[PG_SOCKET_DIR_MAX + 1];
     err ignored;
-    buf text = BUF_INIT;
     pg_serve_clear(dir);
-    if (pg_path(path, &ignored, "%s/socket", dir) == 0 && fs_read(path, PG_SOCKET_DIR_MAX, &text, &ignored) == 0)
-        pg_socket_remove(env, buf_str(&text));
-    buf_free(&text);
+    int fd = pg_path(path, &ignored, "%s/socket", dir) == 0 ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+                                                            : -1;
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (n > 0) {
+        text[n] = '\0';
+        pg_socket_remove(env, text);
+    }
+    fs_close(&fd);
     fs_remove_tree(dir, &ignored);
 }
 

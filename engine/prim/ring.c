@@ -3,17 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
-#include <seccomp.h>
+#include <linux/seccomp.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "prim/ring_lists.h"
+#include "gen/ring_filters.h"
 
 /* Of newer headers than Debian 12's (include/uapi/linux/landlock.h). */
 #define FS_REFER (1ULL << 13)     /* ABI 2 */
@@ -62,6 +59,25 @@ void ring_probe(ring_status *s) {
                        .landlock_net = abi >= 4,
                        .seccomp = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0,
                        .sanitizer = SANITIZED};
+}
+
+const char *ring_missing(void) {
+    ring_status has;
+    ring_probe(&has);
+    return has.sanitizer                   ? "this build lacks the kernel's rings: it is a sanitizer build"
+           : !has.landlock && !has.seccomp ? "this kernel lacks Landlock and seccomp filters"
+           : !has.landlock                 ? "this kernel lacks Landlock"
+           : !has.seccomp                  ? "this kernel lacks seccomp filters"
+                                           : NULL;
+}
+
+int ring_require(err *e) {
+    const char *missing = ring_missing();
+    if (missing == NULL) {
+        return 0;
+    }
+    err_set(e, "sandbox_missing", "--require-sandbox: %s", missing);
+    return err_fix(e, "run on a kernel with Landlock (Linux 5.13) and seccomp; gate-engine version says what there is");
 }
 
 static uint64_t handled_fs(int abi) {
@@ -133,91 +149,42 @@ static int enter_landlock(const ring_options *o, ring_status *s, err *e) {
 
 /* --- seccomp --- */
 
-static int add(scmp_filter_ctx f, const char *const *names) {
-    for (; *names != NULL; names++) {
-        int number = seccomp_syscall_resolve_name(*names);
-        /* A name that this architecture or library does not know is not needed there. */
-        if (number != __NR_SCMP_ERROR && seccomp_rule_add(f, SCMP_ACT_ALLOW, number, 0) != 0 && errno != 0) {
-            return -1;
-        }
+/* The filter of a profile, from the build (prim/filters/filters.c). */
+static const struct sock_filter *filter_of(ring_profile profile, size_t *n) {
+    switch (profile) {
+    case RING_LOADER:
+        *n = sizeof RING_FILTER_LOADER / sizeof RING_FILTER_LOADER[0];
+        return RING_FILTER_LOADER;
+    case RING_GATE:
+        *n = sizeof RING_FILTER_GATE / sizeof RING_FILTER_GATE[0];
+        return RING_FILTER_GATE;
+    case RING_RELAY:
+        *n = sizeof RING_FILTER_RELAY / sizeof RING_FILTER_RELAY[0];
+        return RING_FILTER_RELAY;
+    default:
+        *n = sizeof RING_FILTER_AUDIT / sizeof RING_FILTER_AUDIT[0];
+        return RING_FILTER_AUDIT;
     }
-    return 0;
-}
-
-static int add_sockets(scmp_filter_ctx f) {
-    static const int FAMILIES[] = {AF_UNIX, AF_INET, AF_INET6};
-    for (size_t i = 0; i < sizeof FAMILIES / sizeof FAMILIES[0]; i++) {
-        if (seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)FAMILIES[i])) !=
-            0) {
-            return -1;
-        }
-    }
-    return add(f, RING_SOCKET_CALLS);
-}
-
-static int add_narrow(scmp_filter_ctx f) {
-    static const unsigned long IOCTLS[] = {FIONBIO, FIONREAD};
-    for (size_t i = 0; i < sizeof IOCTLS / sizeof IOCTLS[0]; i++) {
-        if (seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, IOCTLS[i])) != 0) {
-            return -1;
-        }
-    }
-    /* Its own limits may be read or lowered; as root those of any process could be. */
-    if (seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0)) != 0) {
-        return -1;
-    }
-    /* abort() signals its own thread; no other process may be reached. */
-    return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-}
-
-/* Memory that is written and memory that is run stay apart for good: no code comes into being in an audit. */
-static int add_data_memory(scmp_filter_ctx f) {
-    const struct scmp_arg_cmp not_executable = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
-    return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, not_executable) != 0 ||
-                   seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, not_executable) != 0
-               ? -1
-               : 0;
-}
-
-/* libc falls back from clone3 and such only where the kernel seems too old to know them. */
-static int add_unknown(scmp_filter_ctx f) {
-    static const char *const NEWER[] = {"clone3", "io_uring_setup", "faccessat2", NULL};
-    for (size_t i = 0; NEWER[i] != NULL; i++) {
-        int number = seccomp_syscall_resolve_name(NEWER[i]);
-        if (number != __NR_SCMP_ERROR && strcmp(NEWER[i], "faccessat2") != 0 &&
-            seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), number, 0) != 0) {
-            return -1;
-        }
-    }
-    return 0;
 }
 
 static int enter_seccomp(const ring_options *o, err *e) {
-    scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    if (f == NULL) {
-        return err_set(e, "ring_seccomp", "cannot make a seccomp filter");
+    struct sock_filter filter[RING_FILTER_MAX];
+    size_t n = 0, own = 0;
+    const struct sock_filter *built = filter_of(o->profile, &n);
+    memcpy(filter, built, n * sizeof *filter);
+    for (size_t i = 0; i < n; i++) {
+        if (BPF_CLASS(filter[i].code) == BPF_JMP && filter[i].k == RING_FILTER_OWN_PID) {
+            filter[i].k = (uint32_t)getpid();
+            own++;
+        }
     }
-    /* A tree instead of a list: each call is looked up in a few steps. */
-    (void)seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    int rc = add(f, RING_BASE_CALLS);
-    if (rc == 0 && o->profile == RING_AUDIT) {
-        rc = add_data_memory(f);
-    } else if (rc == 0) {
-        rc = add(f, RING_CODE_CALLS) | add(f, RING_READ_CALLS) | add_unknown(f);
+    if (own != 1) {
+        return err_set(e, "ring_seccomp", "the seccomp filter is not as it was built");
     }
-    if (rc == 0 && o->profile == RING_GATE) {
-        rc = add(f, RING_WRITE_CALLS) | add_sockets(f);
-    }
-    rc = rc == 0 ? add_narrow(f) : rc;
-    if (rc == 0) {
-        rc = seccomp_load(f);
-    }
-    seccomp_release(f);
-    if (rc != 0) {
-        errno = rc < -1 ? -rc : errno;
-        return err_errno(e, "ring_seccomp", "cannot enter the seccomp filter");
-    }
-    return 0;
+    struct sock_fprog program = {.len = (unsigned short)n, .filter = filter};
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0
+               ? 0
+               : err_errno(e, "ring_seccomp", "cannot enter the seccomp filter");
 }
 
 int ring_enter(const ring_options *o, ring_status *s, err *e) {

@@ -1,4 +1,5 @@
-/* ring_lists.h: the system calls a contained process may make; all others fail with EPERM. Used by ring.c alone.
+/* ring_lists.h: the system calls a contained process may make; all others fail with EPERM. Used by filters/filters.c
+ * alone.
  *
  * Not among them, on purpose: execve, fork, clone, ptrace, process_vm_*, kill, setuid and its like, mount, unshare,
  * setns, bpf, perf_event_open, keyctl, userfaultfd, io_uring, open_by_handle_at, memfd_create, prctl, chmod, chown,
@@ -52,17 +53,18 @@ static const char *const RING_CODE_CALLS[] = {"mmap", "mprotect", NULL};
 
 /* Looking up files beneath what Landlock allows, loading modules. */
 static const char *const RING_READ_CALLS[] = {
-    "open",      "openat",    "openat2",    "newfstatat", "stat",       "lstat",   "statx",
-    "access",    "faccessat", "faccessat2", "readlink",   "readlinkat", "getcwd",  "getdents64",
-    "pread64",   "preadv",    "fcntl",      "dup",        "dup2",       "dup3",    "getuid",
-    "geteuid",   "getgid",    "getegid",    "getppid",    "uname",      "sysinfo", "sched_getaffinity",
-    "getrlimit", "statfs",    "fstatfs",    "fadvise64",  NULL};
+    "open",      "openat",     "openat2",           "newfstatat", "stat",     "lstat",
+    "statx",     "access",     "faccessat",         "faccessat2", "readlink", "readlinkat",
+    "getcwd",    "getdents64", "pread64",           "preadv",     "dup",      "dup2",
+    "dup3",      "getuid",     "geteuid",           "getgid",     "getegid",  "getppid",
+    "uname",     "sysinfo",    "sched_getaffinity", "getrlimit",  "statfs",   "fstatfs",
+    "fadvise64", NULL};
 
 /* Writing files beneath what Landlock allows. */
 static const char *const RING_WRITE_CALLS[] = {"pwrite64",  "pwritev",   "mkdir",    "mkdirat", "rename",    "renameat",
                                                "renameat2", "unlink",    "unlinkat", "rmdir",   "ftruncate", "fsync",
                                                "fdatasync", "fallocate", "flock",    "umask",   "link",      "linkat",
-                                               "utimensat", "pipe2",     NULL};
+                                               "utimensat", "pipe2",     "pipe",     NULL};
 
 /* Sockets; socket itself only for the families that are rules of their own. */
 static const char *const RING_SOCKET_CALLS[] = {
@@ -70,5 +72,8 @@ static const char *const RING_SOCKET_CALLS[] = {
     "shutdown",    "socketpair",   "select",     "pselect6",       "epoll_create1",   "epoll_ctl", "epoll_wait",
     "epoll_pwait", "epoll_pwait2", "eventfd2",   "timerfd_create", "timerfd_settime", "nanosleep", "clock_nanosleep",
     NULL};
+
+/* Beside the sockets: clients that come in, and a file that is open already. */
+static const char *const RING_RELAY_CALLS[] = {"accept4", "fsync", NULL};
 
 #endif

@@ -1,5 +1,6 @@
 #include "run/book_parts.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,17 +8,11 @@
 #include "base/clock.h"
 #include "base/err_json.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "run/config.h"
 
-enum {
-    CHECKS_MAX = 20000,
-    FINDINGS_MAX = 100000,
-    FACTS_MAX = 500,
-    NAME_MAX_ = 200,
-    TEXT_MAX_ = 4000,
-    REPRODUCE_MAX = 20000
-};
+enum { CHECKS_MAX = 20000, FINDINGS_MAX = 100000, FACTS_MAX = 500, FACT_VALUES_MAX = 100000 };
 
 book *book_new(const book_options *o) {
     book *b = calloc(1, sizeof *b);
@@ -26,10 +21,11 @@ book *book_new(const book_options *o) {
     }
     b->o = *o;
     b->facts = json_object();
+    b->index = json_object();
     b->unselected = json_array();
     b->selected = json_object();
     b->proposals = json_array();
-    if (b->facts == NULL || b->unselected == NULL || b->selected == NULL || b->proposals == NULL) {
+    if (b->facts == NULL || b->index == NULL || b->unselected == NULL || b->selected == NULL || b->proposals == NULL) {
         book_free(b);
         return NULL;
     }
@@ -48,12 +44,15 @@ void book_free(book *b) {
     }
     free(b->checks);
     json_decref(b->facts);
+    json_decref(b->index);
     json_decref(b->summary);
     json_decref(b->unselected);
     json_decref(b->selected);
     json_decref(b->proposals);
     json_decref(b->result);
     json_decref(b->crash);
+    json_decref(b->unchanged);
+    json_decref(b->refusal);
     free(b);
 }
 
@@ -61,7 +60,8 @@ json_t *book_text(const char *s, size_t n, size_t max, bool multiline) {
     buf masked = BUF_INIT;
     buf clean = BUF_INIT;
     json_t *out = NULL;
-    if (log_mask(&masked, s, n) == 0 && text_sanitise(&clean, buf_str(&masked), masked.len, max, multiline) == 0) {
+    if (log_mask_some(&masked, s, n, max > 0 ? max + 1 : SIZE_MAX) == 0 &&
+        text_sanitise(&clean, buf_str(&masked), masked.len, max, multiline) == 0) {
         out = json_stringn(buf_str(&clean), clean.len);
     }
     buf_free(&masked);
@@ -69,32 +69,27 @@ json_t *book_text(const char *s, size_t n, size_t max, bool multiline) {
     return out != NULL ? out : json_string("(text lost: out of memory)");
 }
 
-/* A string member of an event as clean text, or JSON null where it is absent. A name is one line: what stands in the
- * middle of a line of the report must not begin another one. */
-static json_t *clean_member(const json_t *event, const char *key, size_t max) {
+/* A name is one line: what stands in the middle of a line of the report must not begin another one. */
+json_t *book_member(const json_t *event, const char *key, size_t max) {
     const json_t *v = json_object_get(event, key);
-    bool lines = max > NAME_MAX_;
+    bool lines = max > BOOK_NAME_MAX;
     return json_is_string(v) ? book_text(json_string_value(v), json_string_length(v), max, lines) : json_null();
 }
 
 /* As clean_member, and null where there is nothing in it. */
 static json_t *said_member(const json_t *event, const char *key) {
-    return json_string_length(json_object_get(event, key)) > 0 ? clean_member(event, key, TEXT_MAX_) : json_null();
+    return json_string_length(json_object_get(event, key)) > 0 ? book_member(event, key, BOOK_TEXT_MAX) : json_null();
 }
 
-static check *find_check(book *b, const char *name) {
-    for (size_t i = b->n; i > 0; i--) {
-        if (strcmp(json_string_value(b->checks[i - 1].name), name) == 0) {
-            return &b->checks[i - 1];
-        }
-    }
-    return NULL;
+check *book_find(const book *b, const char *name) {
+    const json_t *at = json_object_get(b->index, name);
+    return at != NULL ? &b->checks[json_integer_value(at)] : NULL;
 }
 
 /* The open check which the event names; NULL with *e set where there is none. */
 static check *event_check(book *b, const json_t *event, err *e) {
-    json_t *name = clean_member(event, "check", NAME_MAX_);
-    check *c = json_is_string(name) ? find_check(b, json_string_value(name)) : NULL;
+    json_t *name = book_member(event, "check", BOOK_NAME_MAX);
+    check *c = json_is_string(name) ? book_find(b, json_string_value(name)) : NULL;
     json_decref(name);
     if (c == NULL || !c->open) {
         err_set(e, "event_order", "an event came for a check that is not running");
@@ -103,15 +98,17 @@ static check *event_check(book *b, const json_t *event, err *e) {
     return c;
 }
 
-static int on_check(book *b, const json_t *event, err *e) {
+int book_add(book *b, const json_t *event, bool step, err *e) {
     if (b->n >= CHECKS_MAX) {
         return err_set(e, "event_flood", "more than %d checks in one gate", CHECKS_MAX);
     }
-    json_t *name = clean_member(event, "name", NAME_MAX_);
-    if (!json_is_string(name) || json_string_length(name) == 0 || find_check(b, json_string_value(name)) != NULL) {
+    json_t *name = book_member(event, "name", BOOK_NAME_MAX);
+    if (!json_is_string(name) || json_string_length(name) == 0 || book_find(b, json_string_value(name)) != NULL) {
         json_decref(name);
-        err_set(e, "check_name", "a check needs a name of its own in its gate");
-        return err_fix(e, "give each ctx:check of the gate another name");
+        err_set(e, "check_name",
+                step ? "a step needs a title of its own" : "a check needs a name of its own in its gate");
+        return err_fix(e, step ? "name in it what it changes, so that each ctx:step has another one"
+                               : "give each ctx:check of the gate another name");
     }
     if (b->n == b->cap) {
         size_t cap = b->cap == 0 ? 16 : b->cap * 2;
@@ -123,7 +120,12 @@ static int on_check(book *b, const json_t *event, err *e) {
         b->checks = grown;
         b->cap = cap;
     }
-    b->checks[b->n++] = (check){.name = name, .findings = json_array(), .open = true, .started = clock_ms_exact()};
+    if (json_object_set_new(b->index, json_string_value(name), json_integer((json_int_t)b->n)) != 0) {
+        json_decref(name);
+        return err_set(e, "out_of_memory", "out of memory");
+    }
+    b->checks[b->n++] =
+        (check){.name = name, .findings = json_array(), .open = true, .step = step, .started = clock_ms_exact()};
     return 0;
 }
 
@@ -147,7 +149,7 @@ static json_t *failure_text(const json_t *failure, const json_t *event, const js
             buf_putc(&out, *p);
         }
     }
-    json_t *text = book_text(buf_str(&out), out.len, TEXT_MAX_, false);
+    json_t *text = book_text(buf_str(&out), out.len, BOOK_TEXT_MAX, false);
     buf_free(&out);
     return text;
 }
@@ -161,41 +163,50 @@ static bool is_one_of(const char *s, const char *const *names) {
     return false;
 }
 
-static int on_finding(book *b, const json_t *event, err *e) {
+json_t *book_finding_entry(book *b, const json_t *event, bool refuses, err *e) {
     static const char *const SEVERITIES[] = {"leak", "advisory", "note", NULL};
-    check *c = event_check(b, event, e);
-    if (c == NULL) {
-        return -1;
-    }
     if (++b->findings > FINDINGS_MAX) {
-        return err_set(e, "event_flood", "more than %d findings in one gate", FINDINGS_MAX);
+        err_set(e, "event_flood", "more than %d findings in one gate", FINDINGS_MAX);
+        return NULL;
     }
     const char *class = json_string_value(json_object_get(event, "class"));
     const json_t *failure = class != NULL ? json_object_get(json_object_get(b->o.head, "failures"), class) : NULL;
     if (failure == NULL) {
-        return err_set(e, "failure_unknown", "a finding of a class that the script's failures do not declare");
+        err_set(e, "failure_unknown", "a finding of a class that the script's failures do not declare");
+        return NULL;
     }
     const char *severity = json_string_value(json_object_get(event, "severity"));
     if (!is_one_of(severity, SEVERITIES)) {
         severity = json_string_value(json_object_get(failure, "severity"));
     }
-    severity = is_one_of(severity, SEVERITIES) ? severity : "leak";
+    severity = !refuses && is_one_of(severity, SEVERITIES) ? severity : "leak";
     bool fails = strcmp(severity, "leak") == 0 || (b->o.strict && strcmp(severity, "advisory") == 0);
+    b->stopped = b->stopped || fails;
     json_t *object = json_object_get(event, "object");
-    object = json_is_string(object) ? book_text(json_string_value(object), json_string_length(object), TEXT_MAX_, false)
-                                    : json_null();
-    json_t *fix = clean_member(event, "fix", TEXT_MAX_);
+    object = json_is_string(object)
+                 ? book_text(json_string_value(object), json_string_length(object), BOOK_TEXT_MAX, false)
+                 : json_null();
+    json_t *fix = book_member(event, "fix", BOOK_TEXT_MAX);
     if (json_is_null(fix) && json_is_string(json_object_get(failure, "fix"))) {
         fix = json_incref(json_object_get(failure, "fix"));
     }
     json_t *entry = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "status", fails ? "FAIL" : "PASS", "severity",
                               severity, "class", class, "failure", failure_text(failure, event, object), "object",
-                              object, "detail", clean_member(event, "detail", TEXT_MAX_), "fix", fix, "reproduce",
-                              clean_member(event, "reproduce", REPRODUCE_MAX));
-    if (entry == NULL || json_array_append_new(c->findings, entry) != 0) {
-        return err_set(e, "out_of_memory", "out of memory");
+                              object, "detail", book_member(event, "detail", BOOK_TEXT_MAX), "fix", fix, "reproduce",
+                              book_member(event, "reproduce", BOOK_REPRODUCE_MAX));
+    if (entry == NULL) {
+        err_set(e, "out_of_memory", "out of memory");
     }
-    return 0;
+    return entry;
+}
+
+static int on_finding(book *b, const json_t *event, err *e) {
+    check *c = event_check(b, event, e);
+    json_t *entry = c != NULL ? book_finding_entry(b, event, false, e) : NULL;
+    if (entry == NULL) {
+        return -1;
+    }
+    return json_array_append_new(c->findings, entry) == 0 ? 0 : err_set(e, "out_of_memory", "out of memory");
 }
 
 /* Can a configuration have the key "packs.routing" at all? What is below a free key or a variant is taken as it is. */
@@ -240,7 +251,8 @@ static int on_skip(book *b, const json_t *event, err *e) {
     }
     const char *absent = json_string_value(json_object_get(event, "absent"));
     if (absent == NULL || *absent == '\0' || !knows_key(absent) || configured(b->o.config, absent)) {
-        json_t *detail = clean_member(event, "reason", TEXT_MAX_);
+        json_t *detail = book_member(event, "reason", BOOK_TEXT_MAX);
+        b->stopped = true; /* what is not proven must not be built upon */
         json_decref(c->error);
         c->error = json_pack(
             "{s:s, s:n, s:s, s:s, s:n, s:o, s:s, s:n}", "status", "ERROR", "severity", "class", "skip_not_proven",
@@ -249,15 +261,15 @@ static int on_skip(book *b, const json_t *event, err *e) {
         return c->error != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
     }
     json_decref(c->skip);
-    c->skip = clean_member(event, "reason", TEXT_MAX_);
+    c->skip = book_member(event, "reason", BOOK_TEXT_MAX);
     return 0;
 }
 
 /* "FILE:12: `local n = plan.n + 1` (plan.n: nil)" of where, line and types; JSON null without a place. */
 static json_t *error_place(const json_t *error) {
-    json_t *where = clean_member(error, "where", NAME_MAX_);
-    json_t *line = clean_member(error, "line", NAME_MAX_);
-    json_t *types = clean_member(error, "types", NAME_MAX_);
+    json_t *where = book_member(error, "where", BOOK_NAME_MAX);
+    json_t *line = book_member(error, "line", BOOK_NAME_MAX);
+    json_t *types = book_member(error, "types", BOOK_NAME_MAX);
     const char *t = json_string_value(types);
     if (json_is_string(where) && json_is_string(line)) {
         json_t *whole = json_sprintf("%s: `%s`%s%s%s", json_string_value(where), json_string_value(line),
@@ -284,8 +296,8 @@ static json_t *error_entry(const json_t *error) {
         detail = both != NULL ? both : json_null();
     }
     json_decref(where);
-    json_t *code = clean_member(error, "code", NAME_MAX_);
-    json_t *message = clean_member(error, "message", TEXT_MAX_);
+    json_t *code = book_member(error, "code", BOOK_NAME_MAX);
+    json_t *message = book_member(error, "message", BOOK_TEXT_MAX);
     if (!json_is_string(message)) {
         json_decref(message);
         message = json_string("an error without a message");
@@ -300,6 +312,7 @@ static int on_check_error(book *b, const json_t *event, err *e) {
         return -1;
     }
     json_decref(c->error);
+    b->stopped = true;
     c->error = error_entry(json_object_get(event, "error"));
     return c->error != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
 }
@@ -317,7 +330,7 @@ static int on_check_end(book *b, const json_t *event, err *e) {
 /* A copy with every string of it clean and masked, keys too. The worker sends no value deeper than it can read back. */
 static json_t *clean_value(const json_t *value) {
     if (json_is_string(value)) {
-        return book_text(json_string_value(value), json_string_length(value), TEXT_MAX_, true);
+        return book_text(json_string_value(value), json_string_length(value), BOOK_TEXT_MAX, true);
     }
     json_t *out = json_is_array(value) ? json_array() : json_is_object(value) ? json_object() : json_deep_copy(value);
     size_t i;
@@ -327,11 +340,26 @@ static json_t *clean_value(const json_t *value) {
         json_array_append_new(out, clean_value(one));
     }
     json_object_foreach((json_t *)value, key, one) {
-        json_t *name = book_text(key, strlen(key), NAME_MAX_, false);
+        json_t *name = book_text(key, strlen(key), BOOK_NAME_MAX, false);
         json_object_set_new(out, json_string_value(name), clean_value(one));
         json_decref(name);
     }
     return out != NULL ? out : json_null();
+}
+
+/* How many values it is made of, itself included. */
+static size_t count_values(const json_t *value) {
+    size_t n = 1;
+    size_t i;
+    const char *key;
+    json_t *one;
+    json_array_foreach((json_t *)value, i, one) {
+        n += count_values(one);
+    }
+    json_object_foreach((json_t *)value, key, one) {
+        n += count_values(one);
+    }
+    return n;
 }
 
 static int on_fact(book *b, const json_t *event, err *e) {
@@ -340,8 +368,13 @@ static int on_fact(book *b, const json_t *event, err *e) {
     if (!json_is_string(name) || json_object_size(b->facts) >= FACTS_MAX) {
         return err_set(e, "event_flood", "a fact needs a name, and a gate has at most %d", FACTS_MAX);
     }
+    b->fact_values += count_values(value);
+    if (b->fact_values > FACT_VALUES_MAX) {
+        err_set(e, "event_flood", "the facts of a gate have more than %d values", FACT_VALUES_MAX);
+        return err_fix(e, "write what is large into a store, and its key and hash into a fact");
+    }
     json_t *clean = clean_value(value);
-    json_t *key = book_text(json_string_value(name), json_string_length(name), NAME_MAX_, false);
+    json_t *key = book_text(json_string_value(name), json_string_length(name), BOOK_NAME_MAX, false);
     int rc = json_object_set_new(b->facts, json_string_value(key), clean);
     json_decref(key);
     return rc == 0 ? 0 : err_set(e, "out_of_memory", "out of memory");
@@ -366,10 +399,10 @@ static int on_trace(const book *b, const json_t *event) {
 }
 
 static int on_proposal(book *b, const json_t *event, err *e) {
-    json_t *entry = json_pack("{s:o, s:o, s:o, s:o, s:b}", "title", clean_member(event, "title", TEXT_MAX_), "sql",
-                              clean_member(event, "sql", REPRODUCE_MAX), "run", clean_member(event, "run", NAME_MAX_),
-                              "note", clean_member(event, "note", REPRODUCE_MAX), "applied",
-                              json_is_true(json_object_get(event, "applied")));
+    json_t *entry = json_pack(
+        "{s:o, s:o, s:o, s:o, s:b}", "title", book_member(event, "title", BOOK_NAME_MAX), "sql",
+        book_member(event, "sql", BOOK_REPRODUCE_MAX), "run", book_member(event, "run", BOOK_NAME_MAX), "note",
+        book_member(event, "note", BOOK_REPRODUCE_MAX), "applied", json_is_true(json_object_get(event, "applied")));
     if (json_array_size(b->proposals) >= FACTS_MAX * 20 || entry == NULL ||
         json_array_append_new(b->proposals, entry) != 0) {
         return err_set(e, "event_flood", "too many proposals");
@@ -377,13 +410,13 @@ static int on_proposal(book *b, const json_t *event, err *e) {
     return 0;
 }
 
-int book_event(book *b, const json_t *event, err *e) {
+static int take(book *b, const json_t *event, err *e) {
     const char *t = json_string_value(json_object_get(event, "t"));
     if (t == NULL || b->done) {
         return err_set(e, "event_order", b->done ? "an event came after the end" : "an event without a type");
     }
     if (strcmp(t, "check") == 0) {
-        return on_check(b, event, e);
+        return book_add(b, event, false, e);
     }
     if (strcmp(t, "finding") == 0) {
         return on_finding(b, event, e);
@@ -411,11 +444,11 @@ int book_event(book *b, const json_t *event, err *e) {
     }
     if (strcmp(t, "summary") == 0) {
         json_decref(b->summary);
-        b->summary = clean_member(event, "text", NAME_MAX_);
+        b->summary = book_member(event, "text", BOOK_NAME_MAX);
         return 0;
     }
     if (strcmp(t, "unselected") == 0) {
-        int rc = json_array_append_new(b->unselected, clean_member(event, "name", NAME_MAX_));
+        int rc = json_array_append_new(b->unselected, book_member(event, "name", BOOK_NAME_MAX));
         return rc == 0 ? 0 : err_set(e, "out_of_memory", "out of memory");
     }
     if (strcmp(t, "selected") == 0) {
@@ -433,10 +466,19 @@ int book_event(book *b, const json_t *event, err *e) {
         b->done = true;
         return 0;
     }
-    return err_set(e, "event_type", "an event of an unknown type");
+    int rc = b->o.operation ? book_operation_event(b, t, event, e) : 1;
+    return rc <= 0 ? rc : err_set(e, "event_type", "an event of an unknown type");
+}
+
+/* What was kept of an event while memory ran out may be less than it said. */
+int book_event(book *b, const json_t *event, err *e) {
+    size_t lost = mem_lost();
+    int rc = take(b, event, e);
+    return rc == 0 && mem_lost() != lost ? err_set(e, "out_of_memory", "out of memory for what the gate found") : rc;
 }
 
 void book_raised(book *b, const json_t *error) {
+    b->stopped = true;
     if (b->crash == NULL) { /* the first reason is the cause, what follows are its effects */
         b->crash = error_entry(error);
     }

@@ -18,6 +18,8 @@ typedef struct book_options {
     const json_t *config; /* the configuration's document: it must prove a SKIP */
     bool strict;          /* advisories fail */
     bool trace;           /* lines of a trace are logged; else they are dropped */
+    bool operation;       /* an operation: its steps are checks too, and saying nothing is no pass */
+    bool dry_run;         /* its steps are told and not taken */
 } book_options;
 
 book *book_new(const book_options *o);
@@ -26,6 +28,9 @@ void book_free(book *b);
 /* Takes one event. -1 with *e set where the worker broke the protocol or its bounds: the caller ends the worker and
  * calls book_crash. */
 int book_event(book *b, const json_t *event, err *e);
+/* An operation asks whether it may take a step. 0: the step is on record, and its worker may be told to begin. -1 with
+ * *e: it must not begin (code step_stopped: what keeps it from that is on record already). */
+int book_step(book *b, const json_t *request, err *e);
 /* The gate could not be evaluated to its end: becomes an ERROR beside what was found. The open check, if any, is named.
  */
 void book_crash(book *b, const err *why);

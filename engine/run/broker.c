@@ -22,12 +22,18 @@ struct broker {
     broker_options o;
     job *jobs; /* list */
     size_t n;
+    json_t *budgets; /* owned */
 };
 
 broker *broker_new(const broker_options *o) {
     broker *b = calloc(1, sizeof *b);
     if (b != NULL) {
         b->o = *o;
+        b->budgets = json_object();
+    }
+    if (b != NULL && b->budgets == NULL) {
+        free(b);
+        return NULL;
     }
     return b;
 }
@@ -41,12 +47,42 @@ void broker_free(broker *b) {
         b->jobs = j->next;
         job_free(j);
     }
+    json_decref(b->budgets);
     free(b);
 }
 
-static void reply_error(buf *out, json_int_t id, const err *why) {
+json_t *broker_budgets(const broker *b) {
+    return json_incref(b->budgets);
+}
+
+/* Of an audit that ran several times the most of each is kept. */
+static void note_budget(broker *b, const char *name, const char *what, double peak, double limit) {
+    buf key = BUF_INIT;
+    buf_printf(&key, "%s %s", name, what);
+    const json_t *before = json_object_get(json_object_get(b->budgets, buf_str(&key)), "peak");
+    if (before == NULL || json_number_value(before) < peak) {
+        (void)json_object_set_new(b->budgets, buf_str(&key), json_pack("{s:f, s:f}", "peak", peak, "limit", limit));
+    }
+    buf_free(&key);
+}
+
+static void note_audit(broker *b, const job *j, const json_t *verdict) {
+    if (j->kind != JOB_AUDIT) {
+        return;
+    }
+    double cpu = (double)(j->usage.ru_utime.tv_sec + j->usage.ru_stime.tv_sec) * 1e3 +
+                 (double)(j->usage.ru_utime.tv_usec + j->usage.ru_stime.tv_usec) / 1e3;
+    const char *slash = strrchr(j->name, '/');
+    const char *name = slash != NULL ? slash + 1 : j->name;
+    note_budget(b, name, "memory_bytes", json_number_value(json_object_get(verdict, "memory_peak")), (double)j->memory);
+    note_budget(b, name, "wall_ms", (double)(clock_ms() - j->started), j->wall_s * 1e3);
+    note_budget(b, name, "cpu_ms", cpu, (double)j->cpu_s * 1e3);
+}
+
+void broker_answer(buf *out, json_int_t id, const err *why) {
     err ignored;
-    json_t *m = json_pack("{s:I, s:b, s:o}", "id", id, "ok", 0, "error", err_to_json(why));
+    json_t *m = why == NULL ? json_pack("{s:I, s:b}", "id", id, "ok", 1)
+                            : json_pack("{s:I, s:b, s:o}", "id", id, "ok", 0, "error", err_to_json(why));
     if (m == NULL || frame_put(out, m, NULL, 0, &ignored) != 0) {
         out->failed = true;
     }
@@ -98,11 +134,21 @@ static job *start_audit(broker *b, size_t index, const buf *plan, err *e) {
         err_from_json(e, broken, "audit_unreadable", "the audit could not be read");
         return NULL;
     }
+    const json_t *memory = json_object_get(audit, "memory_bytes");
+    const json_t *wall = json_object_get(audit, "wall_s");
     job_audit_options o = {.program = b->o.audit_program,
                            .helpers = b->o.audit_helpers,
-                           .memory = b->o.audit_memory,
-                           .wall_s = b->o.audit_wall_s};
+                           .memory = memory != NULL ? (uint64_t)json_integer_value(memory) : b->o.audit_memory,
+                           .wall_s = wall != NULL ? json_number_value(wall) : b->o.audit_wall_s};
     return job_audit(audit, &o, plan, e);
+}
+
+static size_t held(const broker *b, const buf *out) {
+    size_t n = out->len;
+    for (const job *j = b->jobs; j != NULL; j = j->next) {
+        n += job_bytes(j);
+    }
+    return n;
 }
 
 int broker_request(broker *b, const json_t *request, const buf *payload, buf *out, err *e) {
@@ -116,6 +162,9 @@ int broker_request(broker *b, const json_t *request, const buf *payload, buf *ou
     job *j = NULL;
     if (b->n >= BROKER_JOBS_MAX) {
         err_set(&why, "broker_busy", "more than %d requests at once", BROKER_JOBS_MAX);
+    } else if (payload != NULL && held(b, out) + payload->len > BROKER_BYTES_MAX) {
+        err_set(&why, "broker_busy", "the gate's requests hold more than %u MB at once", BROKER_BYTES_MAX >> 20);
+        err_fix(&why, "run fewer of them at once, or give them less to read");
     } else if (strcmp(op, "exec") == 0) {
         j = start_exec(b, request, payload, &why);
     } else if (strcmp(op, "resolve") == 0) {
@@ -126,7 +175,7 @@ int broker_request(broker *b, const json_t *request, const buf *payload, buf *ou
         err_set(&why, "broker_op", "unknown request %.40s", op);
     }
     if (j == NULL) {
-        reply_error(out, json_integer_value(id), &why);
+        broker_answer(out, json_integer_value(id), &why);
         return 0;
     }
     j->id = json_integer_value(id);
@@ -165,20 +214,22 @@ void broker_step(broker *b, buf *out) {
     job **at = &b->jobs;
     while (*at != NULL) {
         job *j = *at;
-        if (!job_step(j)) {
+        size_t now = held(b, out);
+        if (!job_step(j, now < BROKER_BYTES_MAX ? BROKER_BYTES_MAX - now : 0)) {
             at = &j->next;
             continue;
         }
         err why;
         buf payload = BUF_INIT;
         json_t *answer = job_answer(j, &payload, &why);
+        note_audit(b, j, answer);
         if (answer == NULL) {
-            reply_error(out, j->id, &why);
+            broker_answer(out, j->id, &why);
         } else if (json_object_set_new(answer, "id", json_integer(j->id)) != 0 ||
                    json_object_set_new(answer, "ok", json_true()) != 0) {
             out->failed = true; /* without its number the answer reaches nobody */
         } else if (frame_put(out, answer, buf_str(&payload), payload.len, &why) != 0) {
-            reply_error(out, j->id, &why);
+            broker_answer(out, j->id, &why);
         }
         json_decref(answer);
         buf_free(&payload);
@@ -196,7 +247,7 @@ json_t *broker_audit_now(broker *b, size_t index, const buf *plan, err *e) {
     j->next = b->jobs;
     b->jobs = j;
     b->n++;
-    while (!job_step(j)) {
+    while (!job_step(j, BROKER_BYTES_MAX)) {
         struct pollfd p[8];
         size_t n = broker_poll(b, p, 7);
         p[n++] = (struct pollfd){.fd = signals_fd(), .events = POLLIN};
@@ -209,6 +260,7 @@ json_t *broker_audit_now(broker *b, size_t index, const buf *plan, err *e) {
     }
     buf payload = BUF_INIT;
     json_t *answer = job_answer(j, &payload, e);
+    note_audit(b, j, answer);
     buf_free(&payload);
     return answer;
 }

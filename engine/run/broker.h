@@ -17,6 +17,8 @@
 /* Requests that may run at once, and the descriptors they may be waited for by. */
 #define BROKER_JOBS_MAX 128
 #define BROKER_POLL_MAX (4 * BROKER_JOBS_MAX)
+/* Bytes that one gate's requests may hold here: input not yet taken, output not yet answered, answers not yet read. */
+#define BROKER_BYTES_MAX (256u << 20)
 
 typedef struct broker broker;
 
@@ -27,7 +29,7 @@ typedef struct broker_options {
     const json_t *hosts;  /* [names] that may be resolved */
     const char *audit_program;
     const json_t *audit_helpers; /* {"roster": source} */
-    uint64_t audit_memory;       /* bytes */
+    uint64_t audit_memory;       /* bytes; an audit's own "memory_bytes" and "wall_s" are stronger */
     double audit_wall_s;
 } broker_options;
 
@@ -39,10 +41,15 @@ void broker_free(broker *b);
  * frame to `out`. -1 only where the request is malformed; what cannot be done is a reply. */
 int broker_request(broker *b, const json_t *request, const buf *payload, buf *out, err *e);
 
+/* Appends an answer without a result: yes, or where `why` is given that. */
+void broker_answer(buf *out, json_int_t id, const err *why);
+
 /* The descriptors to wait for, appended to p (at most max); returns how many. */
 size_t broker_poll(broker *b, struct pollfd *p, size_t max);
 /* Monotonic ms of the next deadline, or INT64_MAX. */
 int64_t broker_deadline(const broker *b);
+/* What the audits that ran used of what they had: {"FILE.lua memory_bytes": {"peak", "limit"}, …}, a new reference. */
+json_t *broker_budgets(const broker *b);
 /* Does what can be done now; replies are appended to `out`. */
 void broker_step(broker *b, buf *out);
 /* Runs one audit outside of any gate and waits for it (for `run AUDIT --plan`). The verdict is a new reference; NULL

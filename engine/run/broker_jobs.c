@@ -15,6 +15,8 @@
 #include "base/clock.h"
 #include "base/frame.h"
 #include "base/fs.h"
+#include "base/mem.h"
+#include "run/broker.h"
 #include "run/broker_perturb.h"
 #include "run/script.h"
 
@@ -24,6 +26,7 @@
 #define COMMAND_WALL_S 60
 #define COMMAND_MEMORY_MB 2048
 #define RESOLVE_WALL_S 10
+#define ADDRESSES_MAX 32 /* as many as the http module pins */
 
 typedef struct pipes {
     int in[2], out[2], er[2];
@@ -159,7 +162,7 @@ job *job_command(const char *name, const json_t *command, const json_t *request,
 
 /* --- names --- */
 
-/* In the child: prints one address a line, each once. */
+/* In the child: prints one address a line. */
 static void resolve_and_print(const char *host) {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
@@ -208,25 +211,26 @@ job *job_audit(const json_t *audit, const job_audit_options *o, const buf *plan,
         job_free(j);
         return NULL;
     }
+    j->memory = o->memory;
+    j->cpu_s = (uint64_t)o->wall_s + 2;
     char *argv[] = {(char *)o->program, NULL};
     char *env[] = {"LANG=C.UTF-8", NULL};
     /* Twice the Lua cap: the plan is there as text and as tables, and the program itself needs some. */
-    child_spec spec = {.stdin_fd = p.in[0],
-                       .stdout_fd = p.out[1],
-                       .stderr_fd = p.er[1],
-                       .keep_fd = -1,
-                       .limits = {.address_space = 2 * o->memory + (128u << 20),
-                                  .cpu_s = (uint64_t)o->wall_s + 2,
-                                  .file_size = 0,
-                                  .files = 16}};
+    child_spec spec = {
+        .stdin_fd = p.in[0],
+        .stdout_fd = p.out[1],
+        .stderr_fd = p.er[1],
+        .keep_fd = -1,
+        .limits = {.address_space = 2 * o->memory + (128u << 20), .cpu_s = j->cpu_s, .file_size = 0, .files = 16}};
     /* Without address randomisation (where the kernel lets us) the same audit has the same addresses, by which tables
      * lay out keys that are tables. What an audit can do with a known address is to forge its own verdict. */
     const child_perturb same_addresses = {.no_aslr = true, .cpu = -1};
     int rc = child_spawn(&spec, argv, env, &same_addresses, &j->c, e);
     adopt(j, &p);
     char *label = script_label(j->name);
-    json_t *job_text = json_pack("{s:O, s:O?, s:s, s:I}", "source", json_object_get(audit, "source"), "helpers",
-                                 o->helpers, "path", label != NULL ? label : j->name, "memory", (json_int_t)o->memory);
+    json_t *job_text = json_pack("{s:O, s:O?, s:s, s:I, s:O?}", "source", json_object_get(audit, "source"), "helpers",
+                                 o->helpers, "path", label != NULL ? label : j->name, "memory", (json_int_t)o->memory,
+                                 "pack", json_object_get(audit, "pack"));
     free(label);
     if (rc == 0) {
         rc = job_text == NULL ? err_set(e, "audit_unreadable", "%s: its source was not read", j->name)
@@ -294,10 +298,15 @@ static void read_errors(job *j) {
     }
 }
 
-bool job_step(job *j) {
+size_t job_bytes(const job *j) {
+    return j->input.len + j->output.len + j->errors.len;
+}
+
+bool job_step(job *j, size_t room) {
     if (j->ended) {
         return true;
     }
+    j->output.limit = room < OUTPUT_MAX - j->output.len ? j->output.len + room : OUTPUT_MAX;
     write_some(j);
     if (!read_some(&j->out, &j->output)) {
         j->too_large = true;
@@ -317,7 +326,7 @@ bool job_step(job *j) {
             return false;
         }
     }
-    j->status = child_reap(&j->c, NULL);
+    j->status = child_reap(&j->c, &j->usage);
     j->too_large = !read_some(&j->out, &j->output) || j->too_large;
     read_errors(j);
     fs_close(&j->in);
@@ -336,7 +345,9 @@ static json_t *answer_command(job *j, buf *payload, err *e) {
         return NULL;
     }
     if (j->too_large) {
-        err_set(e, "exec_limit", "%s wrote more than %u MB", j->name, OUTPUT_MAX >> 20);
+        err_set(e, "exec_limit",
+                "%s wrote more than %u MB, or all commands of the gate that run at once more than %u MB", j->name,
+                OUTPUT_MAX >> 20, BROKER_BYTES_MAX >> 20);
         return NULL;
     }
     if (buf_append(payload, buf_str(&j->output), j->output.len) != 0 ||
@@ -344,14 +355,29 @@ static json_t *answer_command(job *j, buf *payload, err *e) {
         err_set(e, "out_of_memory", "out of memory");
         return NULL;
     }
-    err_set(e, "out_of_memory", "out of memory for the answer of %s", j->name); /* where the next lines give NULL */
     json_t *signal = WIFSIGNALED(j->status) ? json_integer(WTERMSIG(j->status)) : json_null();
     json_t *exit_code = WIFEXITED(j->status) ? json_integer(WEXITSTATUS(j->status)) : json_null();
-    return json_pack("{s:o, s:o, s:I, s:I, s:f, s:O}", "exit", exit_code, "signal", signal, "stdout_len",
-                     (json_int_t)j->output.len, "stderr_len", (json_int_t)j->errors.len, "duration_ms",
-                     (double)(clock_ms() - j->started), "perturb", j->applied);
+    json_t *answer = json_pack("{s:o, s:o, s:I, s:I, s:f, s:O}", "exit", exit_code, "signal", signal, "stdout_len",
+                               (json_int_t)j->output.len, "stderr_len", (json_int_t)j->errors.len, "duration_ms",
+                               (double)(clock_ms() - j->started), "perturb", j->applied);
+    if (answer == NULL) {
+        err_set(e, "out_of_memory", "out of memory for the answer of %s", j->name);
+    }
+    return answer;
 }
 
+static bool is_in(const json_t *list, const char *text) {
+    size_t i;
+    const json_t *one;
+    json_array_foreach(list, i, one) {
+        if (strcmp(json_string_value(one), text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A name may have thousands of addresses; the first of them, in the resolver's order (RFC 6724), are enough. */
 static json_t *answer_resolve(job *j, err *e) {
     if (j->timed_out || !WIFEXITED(j->status) || WEXITSTATUS(j->status) != 0) {
         err_set(e, "resolve_failed", "the name %s cannot be resolved: %s", j->name,
@@ -362,8 +388,9 @@ static json_t *answer_resolve(job *j, err *e) {
     err_set(e, "resolve_failed", "the name %s has no address", j->name);
     json_t *list = json_array();
     char *rest = j->output.data;
-    for (char *line = rest != NULL ? strsep(&rest, "\n") : NULL; line != NULL; line = strsep(&rest, "\n")) {
-        if (line[0] != '\0' && json_array_append_new(list, json_string(line)) != 0) {
+    for (char *line = rest != NULL ? strsep(&rest, "\n") : NULL; line != NULL && json_array_size(list) < ADDRESSES_MAX;
+         line = strsep(&rest, "\n")) {
+        if (line[0] != '\0' && !is_in(list, line) && json_array_append_new(list, json_string(line)) != 0) {
             err_set(e, "out_of_memory", "out of memory");
             json_decref(list);
             return NULL;
@@ -407,6 +434,8 @@ static json_t *answer_audit(job *j, err *e) {
         err_set(e, "audit_timeout", "the audit used more than its processor time");
     } else if (WIFSIGNALED(j->status)) {
         err_set(e, "audit_crash", "the audit's process ended by signal %d", WTERMSIG(j->status));
+    } else if (WEXITSTATUS(j->status) == MEM_EXIT) {
+        err_set(e, "audit_memory", "the audit's process ran out of memory");
     } else {
         err_set(e, "audit_crash", "the audit's process gave no verdict (exit %d)", WEXITSTATUS(j->status));
     }

@@ -24,8 +24,10 @@ typedef struct job {
     double wall_s;
     bool timed_out, too_large, ended;
     int status;
-    char *name;      /* of the command or host, for messages */
-    json_t *applied; /* perturbations: {"applied": {}, "not_applied": {}} */
+    struct rusage usage;
+    uint64_t memory, cpu_s; /* of an audit: its limits */
+    char *name;             /* of the command or host, for messages */
+    json_t *applied;        /* perturbations: {"applied": {}, "not_applied": {}} */
 } job;
 
 typedef struct job_audit_options {
@@ -40,8 +42,11 @@ job *job_command(const char *name, const json_t *command, const json_t *request,
 job *job_resolve(const char *host, err *e);
 job *job_audit(const json_t *audit, const job_audit_options *o, const buf *plan, err *e);
 
-/* Moves bytes and looks at the deadline; true once the child has ended and all is read. */
-bool job_step(job *j);
+/* Moves bytes and looks at the deadline; true once the child has ended and all is read. Of its output it keeps at most
+ * `room` bytes more. */
+bool job_step(job *j, size_t room);
+/* Bytes it holds. */
+size_t job_bytes(const job *j);
 /* The answer of an ended job, a new reference, its payload appended; NULL with *e set where it failed. */
 json_t *job_answer(job *j, buf *payload, err *e);
 void job_free(job *j);

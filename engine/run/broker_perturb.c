@@ -126,12 +126,32 @@ static bool may_vary(const char *name) {
     return strncmp(name, "LC_", 3) == 0;
 }
 
+/* A value that is a name and leads to no file: libc and gettext read time zones, locales and translations from a path
+ * if they are given one, and translations hold formats. */
+static bool may_be(const char *name, const char *value) {
+    bool zone = strcmp(name, "TZ") == 0;
+    static const char NAME[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.@+-:=,<>";
+    size_t n = strspn(value, NAME);
+    if (!zone) {
+        return value[n] == '\0';
+    }
+    for (const char *p = value + n; *p != '\0'; p += 1 + strspn(p + 1, NAME)) {
+        if (*p != '/') {
+            return false;
+        }
+    }
+    return value[0] != '/' && value[0] != ':' && strstr(value, "..") == NULL;
+}
+
 static void perturb_env(const json_t *vars, env_list *env, json_t *done, json_t *not_done) {
     json_t *put = json_object();
     for (void *it = json_object_iter((json_t *)vars); it != NULL; it = json_object_iter_next((json_t *)vars, it)) {
         const char *name = json_object_iter_key(it);
-        if (!json_is_string(json_object_iter_value(it)) || !may_vary(name)) {
+        const char *value = json_string_value(json_object_iter_value(it));
+        if (value == NULL || !may_vary(name)) {
             note(not_done, name, json_string("this variable is not one that a run may vary"));
+        } else if (!may_be(name, value)) {
+            note(not_done, name, json_string("this value is not a plain name"));
         } else if (json_object_set(put, name, json_object_iter_value(it)) != 0) {
             env->failed = true;
         }
@@ -174,7 +194,9 @@ json_t *perturb_command(const json_t *wish, env_list *env, child_perturb *p) {
     perturb_process(wish, done, not_done, p);
     char faketime[PATH_MAX];
     const char *shift = json_string_value(json_object_get(wish, "faketime"));
-    if (shift != NULL && find_faketime(faketime, sizeof faketime)) {
+    if (shift != NULL && strspn(shift, "0123456789abcdefghijklmnopqrstuvwxyz@+-:., ") != strlen(shift)) {
+        note(not_done, "faketime", json_string("this is not a time or a shift"));
+    } else if (shift != NULL && find_faketime(faketime, sizeof faketime)) {
         env_put(env, "LD_PRELOAD", faketime);
         env_put(env, "FAKETIME", shift);
         env_put(env, "FAKETIME_DONT_FAKE_MONOTONIC", "1");

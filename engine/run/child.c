@@ -48,6 +48,35 @@ static int set_cpu_limit(uint64_t seconds) {
     return setrlimit(RLIMIT_CPU, &r);
 }
 
+#define FILES_MOST 65536
+
+static rlim_t files_before; /* the soft limit this process came with; 0 = as it is */
+
+void child_raise_files(void) {
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= FILES_MOST) {
+        return;
+    }
+    rlim_t before = r.rlim_cur;
+    r.rlim_cur = r.rlim_max < FILES_MOST ? r.rlim_max : FILES_MOST;
+    if (setrlimit(RLIMIT_NOFILE, &r) == 0) {
+        files_before = before;
+    }
+}
+
+/* A program may take a high limit for a promise (select(2) has 1,024). */
+static int restore_files(void) {
+    struct rlimit r;
+    if (files_before == 0) {
+        return 0;
+    }
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0) {
+        return -1;
+    }
+    r.rlim_cur = files_before < r.rlim_max ? files_before : r.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &r);
+}
+
 static int apply_limits(const child_limits *l) {
     struct rlimit none = {0, 0};
     if (setrlimit(RLIMIT_CORE, &none) != 0) {
@@ -59,7 +88,7 @@ static int apply_limits(const child_limits *l) {
 #else
     uint64_t address_space = l->address_space;
 #endif
-    return set_limit(RLIMIT_AS, address_space) != 0 || set_cpu_limit(l->cpu_s) != 0 ||
+    return restore_files() != 0 || set_limit(RLIMIT_AS, address_space) != 0 || set_cpu_limit(l->cpu_s) != 0 ||
                    set_limit(RLIMIT_FSIZE, l->file_size) != 0 || set_limit(RLIMIT_NOFILE, l->files) != 0
                ? -1
                : 0;

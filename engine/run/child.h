@@ -31,6 +31,10 @@ typedef struct child_spec {
     child_limits limits;
 } child_spec;
 
+/* Lets this process have as many descriptors as it may: each request of each gate takes four. Children keep the limit
+ * this process came with, or get one of their own. */
+void child_raise_files(void);
+
 /* Forks. Returns 1 in the hardened child, 0 in the parent with *c set, -1 with *e set. */
 int child_fork(const child_spec *spec, child *c, err *e);
 

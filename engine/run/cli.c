@@ -4,10 +4,12 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "run/cli_parts.h"
 #include "run/config.h"
 #include "run/platform.h"
@@ -19,7 +21,7 @@ const cli_verb CLI_VERBS[] = {
      cli_run_main},
     {VERB_RECOVER, "recover", "GATE [OPTIONS]", "Show a gate's way out of what it found; carry it out with --apply",
      "The gate is run first. Without --apply nothing is changed.\n", cli_run_main},
-    {VERB_NEW, "new", "gate|audit NAME", "Write a commented starting point and its spec into this directory",
+    {VERB_NEW, "new", "gate|operation|audit NAME", "Write a commented starting point and its spec into this directory",
      "NAME is the script's id and its file's name. Nothing is overwritten.\n", cli_new_main},
     {VERB_CHECK, "check", "SCRIPT...", "Load scripts and show every problem with file and line; nothing is run",
      "Looks at the head (fields by name and type) and at the source: capabilities that are used and not declared, "
@@ -28,6 +30,9 @@ const cli_verb CLI_VERBS[] = {
      cli_check_main},
     {VERB_DOC, "doc", "[TOPIC]", "Show the reference of what scripts and the configuration can use",
      "Without a TOPIC: what topics there are.\n", cli_doc_main},
+    {VERB_EXPLAIN, "explain", "[CLASS]", "Show what a class of findings means, how it is exploited, how it is closed",
+     "Without a CLASS: all classes of the installed gates. A report's findings have theirs as \"class\".\n",
+     cli_explain_main},
     {VERB_LIST, "list", "", "List the installed gates and scripts", "", cli_list_main},
     {VERB_PLATFORM, "platform", "start|stop|status|psql|reset", "Keep an embedded platform between runs",
      "While one is kept every run uses it. psql [ARGS] connects to it as its superuser.\n", cli_platform_main},
@@ -78,7 +83,19 @@ static int dispatch(int argc, char **argv) {
     return verb->main(verb, argc - 1, argv + 1);
 }
 
+/* Libraries would write the keys of TLS connections to a file, load code of somebody's choice, or take one host for
+ * another. Nothing of that is part of a run's configuration. */
+static void forget_variables(void) {
+    static const char *const NAMES[] = {"SSLKEYLOGFILE", "OPENSSL_ENGINES", "OPENSSL_MODULES", "GCONV_PATH",
+                                        "LOCPATH",       "NLSPATH",         "HOSTALIASES",     NULL};
+    for (size_t i = 0; NAMES[i] != NULL; i++) {
+        unsetenv(NAMES[i]);
+    }
+}
+
 int cli_main(int argc, char **argv) {
+    forget_variables();
+    mem_watch();
     /* A reader that went away is an error of a write, told by its exit code, and no silent death. */
     signal(SIGPIPE, SIG_IGN);
     config_secrets_env();
@@ -91,6 +108,11 @@ int cli_main(int argc, char **argv) {
         err_errno(&e, "report_write", "cannot write standard output");
         cli_say_error(&e);
         code = code == EXIT_PASS ? EXIT_BROKEN : code;
+    }
+    /* Whatever was said: after a failed allocation something may be missing from it. */
+    if (mem_lost() > 0) {
+        log_line(LOG_ERROR, "out of memory: what was said may not be complete");
+        code = code == EXIT_PASS || code == EXIT_FAIL ? EXIT_BROKEN : code;
     }
     return code;
 }

@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "run/cli.h"
 #include "run/cli_parts.h"
@@ -180,7 +181,7 @@ static int check_one(const char *name) {
         }
     } else {
         count = check_gates(path, label, head) + check_source(path, label, raw, head);
-        if (count == 0) {
+        if (count == 0 && mem_lost() == 0) {
             const char *named = json_object_get(head, "id") != NULL ? "id" : "name";
             buf line = BUF_INIT;
             buf_printf(&line, "%s: ok (%s %s)", label, json_string_value(json_object_get(head, "kind")),
@@ -243,15 +244,17 @@ static int list_one(const char *label) {
     err e;
     err_clear(&e);
     if (script_load(label, NULL, NULL, &s, &e) != 0) {
-        printf("  %-24s%s\n", label, "does not load:");
+        printf("  %-24s%s\n", label, " does not load:");
         print_line("    ", e.message);
         return 1;
     }
     const char *id = json_string_value(json_object_get(s.head, "id"));
     const char *purpose = json_string_value(json_object_get(s.head, "purpose"));
     buf text = BUF_INIT;
-    buf_printf(&text, "%-24s%s%s%s", id != NULL ? id : label, json_string_value(json_object_get(s.head, "name")),
-               purpose != NULL && *purpose != '\0' ? ": " : "", purpose != NULL ? purpose : "");
+    const char *kind = json_string_value(json_object_get(s.head, "kind"));
+    buf_printf(&text, "%-24s%s%s%s%s", id != NULL ? id : label, json_string_value(json_object_get(s.head, "name")),
+               purpose != NULL && *purpose != '\0' ? ": " : "", purpose != NULL ? purpose : "",
+               kind != NULL && strcmp(kind, "operation") == 0 ? " (operation: it changes something)" : "");
     print_line("  ", buf_str(&text));
     buf_free(&text);
     script_free(&s);

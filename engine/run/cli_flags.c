@@ -27,12 +27,19 @@ const cli_flag CLI_FLAGS[] = {
     {"verbose", NULL, false, RUNS, "show every check"},
     {"trace", NULL, false, RUNS, "show each query, request, store call and command, with its time"},
     {"report", "FORMAT=FILE", true, RUNS, "write a report: json or junit; \"-\" is standard output"},
+    {"baseline", "FILE", false, VERB_RUN,
+     "an earlier JSON report: only findings that are not in it fail; never approves"},
     {"strict", NULL, false, RUNS, "advisories fail the run"},
     {"jobs", "N", false, RUNS, "gates that run side by side; default: one per processor"},
     {"timeout", "SECONDS", false, RUNS, "most a gate may take; default: limits.wall_s of the configuration, 300"},
+    {"require-sandbox", NULL, false, RUNS, "refuse to run where the kernel cannot contain scripts"},
     {"stdlib", "DIR", false, RUNS, "another standard library; never approves"},
     {"dry-run", NULL, false, RUNS, "operations and recover: show what would be done"},
     {"apply", NULL, false, VERB_RECOVER, "do what was proposed, then run the gate again"},
+    {"record", "FILE", false, VERB_RUN,
+     "record the statements that come through a proxy, of the command after -- or until Ctrl-C; then look at them"},
+    {"listen", "HOST:PORT|PATH", false, VERB_RUN,
+     "where --record waits for clients; default: a free port of 127.0.0.1"},
     {"plan", "FILE|DIR", false, VERB_RUN, "audits: the saved plan that is looked at"},
     {"help", NULL, false, ALL, "this text; after a script also its options"},
     {NULL, NULL, false, 0, NULL}};
@@ -168,8 +175,8 @@ static int take(const known *k, size_t i, cli_words *out, err *e) {
     return text == NULL || json_array_append_new(list, json_string(text)) == 0 ? 0 : not_text(k->list[i].name, e);
 }
 
-static int operand(const char *text, cli_words *out, err *e) {
-    if (json_array_append_new(out->operands, json_string(text)) != 0) {
+static int operand(const char *text, json_t *into, err *e) {
+    if (json_array_append_new(into, json_string(text)) != 0) {
         err_set(e, "usage_operand", "an argument is not UTF-8 text");
         return err_fix(e, "give it in UTF-8");
     }
@@ -205,7 +212,7 @@ static int parse(const known *k, const cli_verb *verb, int argc, char **argv, cl
         }
         int rc;
         if (c == 1) {
-            rc = operand(optarg, out, e);
+            rc = operand(optarg, out->operands, e);
         } else if (c == 'h') {
             rc = json_object_set_new(out->flags, "help", json_array());
         } else {
@@ -217,8 +224,9 @@ static int parse(const known *k, const cli_verb *verb, int argc, char **argv, cl
             return rc;
         }
     }
+    bool command = verb->id == VERB_RUN && json_array_size(out->operands) > 0; /* what follows "--" */
     for (; optind < argc; optind++) {
-        if (operand(argv[optind], out, e) != 0) {
+        if (operand(argv[optind], command ? out->command : out->operands, e) != 0) {
             return -1;
         }
     }
@@ -226,12 +234,11 @@ static int parse(const known *k, const cli_verb *verb, int argc, char **argv, cl
 }
 
 int cli_parse(const cli_verb *verb, int argc, char **argv, const json_t *options, cli_words *out, err *e) {
-    *out = (cli_words){json_object(), json_object(), json_array()};
+    *out = (cli_words){json_object(), json_object(), json_array(), json_array()};
     known k;
-    int rc = out->flags != NULL && out->options != NULL && out->operands != NULL
-                 ? known_fill(&k, verb, options, e)
-                 : err_set(e, "out_of_memory", "out of memory");
-    if (out->flags != NULL && out->options != NULL && out->operands != NULL) {
+    bool made = out->flags != NULL && out->options != NULL && out->operands != NULL && out->command != NULL;
+    int rc = made ? known_fill(&k, verb, options, e) : err_set(e, "out_of_memory", "out of memory");
+    if (made) {
         rc = rc == 0 ? parse(&k, verb, argc, argv, out, e) : rc;
         known_free(&k);
     }
@@ -245,6 +252,7 @@ void cli_words_free(cli_words *w) {
     json_decref(w->flags);
     json_decref(w->options);
     json_decref(w->operands);
+    json_decref(w->command);
     *w = (cli_words){0};
 }
 

@@ -114,18 +114,27 @@ static int write_both(const char *kind, const char *id, err *e) {
     return rc;
 }
 
+static bool is_kind(const char *kind, const char *const *kinds) {
+    for (; *kinds != NULL; kinds++) {
+        if (strcmp(kind, *kinds) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int make(const json_t *operands, err *e) {
-    static const char *const KINDS[] = {"gate", "audit", NULL};
+    static const char *const KINDS[] = {"gate", "operation", "audit", NULL};
     if (json_array_size(operands) != 2) {
         err_set(e, "usage_operand", "new: expected a kind and a name, found %zu words", json_array_size(operands));
-        return err_fix(e, "gate-engine new gate backup_fresh, or gate-engine new audit night_shifts");
+        return err_fix(e, "gate-engine new gate backup_fresh, new operation rename_tenant, or new audit night_shifts");
     }
     const char *kind = json_string_value(json_array_get(operands, 0));
     const char *name = json_string_value(json_array_get(operands, 1));
     buf shown = BUF_INIT;
-    if (strcmp(kind, "gate") != 0 && strcmp(kind, "audit") != 0) {
+    if (!is_kind(kind, KINDS)) {
         text_sanitise(&shown, kind, strlen(kind), 80, false);
-        err_set(e, "usage_operand", "new: expected gate or audit, found \"%s\"", buf_str(&shown));
+        err_set(e, "usage_operand", "new: expected gate, operation or audit, found \"%s\"", buf_str(&shown));
         const char *near = text_suggest(kind, KINDS);
         err_fix(e, near != NULL ? "did you mean \"%s\"?" : "gate-engine new gate NAME%s", near != NULL ? near : "");
     } else if (!text_is_id(name)) {

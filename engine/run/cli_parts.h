@@ -17,7 +17,8 @@ typedef enum {
     VERB_VERSION = 32,
     VERB_HELP = 64,
     VERB_NEW = 128,
-    VERB_DOC = 256
+    VERB_DOC = 256,
+    VERB_EXPLAIN = 512
 } cli_verb_id;
 
 typedef struct cli_verb {
@@ -46,6 +47,7 @@ typedef struct cli_words {
     json_t *flags;    /* engine flag → [texts]; [] for one without value */
     json_t *options;  /* script option (as in the head) → [texts] */
     json_t *operands; /* in order */
+    json_t *command;  /* run: the words after "--", where the script stands before it */
 } cli_words;
 
 /* Parses argv (argv[0] is the verb) against the verb's flags and a script's options (as in a head; may be NULL).
@@ -73,6 +75,7 @@ void cli_say_error(const err *e);
 int cli_run_main(const cli_verb *verb, int argc, char **argv);
 int cli_check_main(const cli_verb *verb, int argc, char **argv);
 int cli_list_main(const cli_verb *verb, int argc, char **argv);
+int cli_explain_main(const cli_verb *verb, int argc, char **argv);
 int cli_platform_main(const cli_verb *verb, int argc, char **argv);
 int cli_version_main(const cli_verb *verb, int argc, char **argv);
 int cli_new_main(const cli_verb *verb, int argc, char **argv);

@@ -8,11 +8,16 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/text.h"
+#include "prim/ring.h"
+#include "run/baseline.h"
+#include "run/child.h"
 #include "run/cli.h"
 #include "run/cli_parts.h"
 #include "run/config.h"
 #include "run/engine.h"
+#include "run/integrity.h"
 #include "run/options.h"
 #include "run/report.h"
 #include "run/script.h"
@@ -47,6 +52,9 @@ static void job_free(job *j) {
     free(j->r.tenant);
     free(j->r.stdlib_dir);
     free(j->r.plan_path);
+    json_decref(j->r.baseline);
+    free(j->r.stamp);
+    json_decref(j->r.record);
     json_decref(j->r.only);
     json_decref(j->r.gates);
     json_decref(j->r.reports);
@@ -301,6 +309,74 @@ static int set_plan(job *j, err *e) {
     return 0;
 }
 
+static int set_baseline(job *j, err *e) {
+    const char *path = cli_text(&j->words, "baseline");
+    if (path == NULL) {
+        return 0;
+    }
+    j->r.baseline = baseline_read(path, e);
+    return j->r.baseline != NULL ? 0 : -1;
+}
+
+static bool declares_recording(const json_t *head) {
+    return json_object_get(json_object_get(head, "options"), "recording") != NULL;
+}
+
+/* The file need not be there yet; its directory must. New memory, or NULL. */
+static char *absolute(const char *file) {
+    char *dir = fs_dirname(file);
+    char *real = dir != NULL ? realpath(dir, NULL) : NULL;
+    const char *slash = strrchr(file, '/');
+    const char *name = slash != NULL ? slash + 1 : file;
+    char *path = real != NULL && *name != '\0' && !fs_is_dir(file) ? fs_join(real, name) : NULL;
+    free(dir);
+    free(real);
+    return path;
+}
+
+static int set_record(job *j, err *e) {
+    const char *file = cli_text(&j->words, "record");
+    if (file == NULL) {
+        return cli_given(&j->words, "listen") ? usage(e, "add --record FILE", "--listen belongs to --record")
+               : json_array_size(j->words.command) == 0
+                   ? 0
+                   : usage(e, "add --record FILE, or leave the words after -- away",
+                           "%s: expected one script, found a command after -- that nothing records", j->verb->name);
+    }
+    if (json_object_get(j->union_, "recording") == NULL) {
+        return usage(e, "record for gates/rls_harness.lua", "--record: %s looks at no recording", j->main.label);
+    }
+    if (json_object_get(j->words.options, "recording") != NULL) {
+        return usage(e, "give one of them", "--record and --recording contradict each other");
+    }
+    char *path = absolute(file);
+    if (path == NULL) {
+        buf shown = BUF_INIT;
+        text_sanitise(&shown, file, strlen(file), 200, false);
+        usage(e, "name a file in a directory that is there", "--record: \"%s\" cannot be written", buf_str(&shown));
+        buf_free(&shown);
+        return -1;
+    }
+    j->r.record = json_pack("{s:s, s:s?, s:O}", "file", path, "listen", cli_text(&j->words, "listen"), "command",
+                            j->words.command);
+    free(path);
+    return j->r.record != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
+}
+
+/* The configuration's recording, for gates that look at one and were given none. */
+static void default_recording(const job *j) {
+    const char *path = json_string_value(json_object_get(j->cfg->doc, "recording"));
+    size_t i;
+    json_t *gate;
+    json_array_foreach(j->r.gates, i, gate) {
+        json_t *options = json_object_get(gate, "options");
+        if (path != NULL && j->r.record == NULL && declares_recording(json_object_get(gate, "head")) &&
+            json_object_get(options, "recording") == NULL) {
+            json_object_set_new(options, "recording", json_pack("{s:s, s:s}", "path", path, "access", "read"));
+        }
+    }
+}
+
 /* Flags that have no meaning for this kind of script would be ignored silently: they are refused. */
 static int check_kind(const job *j, err *e) {
     bool audit = is_kind(&j->main, "audit"), operation = is_kind(&j->main, "operation");
@@ -324,8 +400,11 @@ static int check_kind(const job *j, err *e) {
         return usage(e, "leave it away: gates change nothing", "--dry-run belongs to operations, and %s is none",
                      label);
     }
-    if ((operation || audit) && cli_given(&j->words, "only")) {
-        return usage(e, "leave it away", "--only belongs to gates, and %s is none", label);
+    static const char *const OF_GATES[] = {"only", "baseline"};
+    for (size_t i = 0; i < 2 && (operation || audit); i++) {
+        if (cli_given(&j->words, OF_GATES[i])) {
+            return usage(e, "leave it away", "--%s belongs to gates, and %s is none", OF_GATES[i], label);
+        }
     }
     if (cli_given(&j->words, "apply") && cli_given(&j->words, "dry-run")) {
         return usage(e, "give one of them", "--apply and --dry-run contradict each other");
@@ -353,7 +432,7 @@ static int read_flags(job *j, int argc, char **argv, err *e) {
     j->r.apply = cli_given(&j->words, "apply");
     j->r.repeat = 1;
     if (set_reports(j, e) != 0 || set_tenant(j, e) != 0 || set_numbers(j, e) != 0 || set_only(j, e) != 0 ||
-        set_plan(j, e) != 0) {
+        set_plan(j, e) != 0 || set_baseline(j, e) != 0 || set_record(j, e) != 0) {
         return -1;
     }
     return check_kind(j, e);
@@ -435,12 +514,14 @@ static int prepare(job *j, int argc, char **argv, err *e) {
         return -1;
     }
     j->r.cfg = j->cfg;
+    default_recording(j);
     return default_tenant(j, e);
 }
 
 /* Whoever asked for a report finds one that is not green, whatever went wrong. Returns the exit code. */
-static int fail(const job *j, int argc, char **argv, const err *e) {
-    int code = signals_flag != 0 ? signals_exit_code() : EXIT_USAGE;
+static int fail(const job *j, int argc, char **argv, err *e) {
+    mem_explain(e);
+    int code = signals_flag != 0 ? signals_exit_code() : mem_lost() > 0 ? EXIT_BROKEN : EXIT_USAGE;
     cli_say_error(e);
     json_t *targets = cli_peek_reports(argc, argv);
     if (json_array_size(targets) > 0) {
@@ -460,6 +541,21 @@ static int fail(const job *j, int argc, char **argv, const err *e) {
     return code;
 }
 
+/* What has to be known before anything foreign is loaded. */
+static int look_around(job *j, int argc, char **argv, err *e) {
+    if (cli_peek(argc, argv, "require-sandbox") && ring_require(e) != 0) {
+        return -1;
+    }
+    const paths *tree = script_tree(e);
+    buf stamp = BUF_INIT;
+    if (tree == NULL || integrity_stamp(tree, &stamp, e) != 0) {
+        buf_free(&stamp);
+        return -1;
+    }
+    j->r.stamp = buf_steal(&stamp);
+    return j->r.stamp != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
+}
+
 int cli_run_main(const cli_verb *verb, int argc, char **argv) {
     bool help = cli_peek(argc, argv, "help");
     if (help && cli_peek_script(verb, argc, argv) == NULL) {
@@ -471,7 +567,8 @@ int cli_run_main(const cli_verb *verb, int argc, char **argv) {
     err_clear(&e);
     int code;
     /* From here on an interruption is an error like others: it ends what waits, and is reported. */
-    if (signals_install(&e) != 0 || load_script(&j, argc, argv, &e) != 0) {
+    child_raise_files();
+    if (signals_install(&e) != 0 || look_around(&j, argc, argv, &e) != 0 || load_script(&j, argc, argv, &e) != 0) {
         code = fail(&j, argc, argv, &e);
     } else if (help) {
         cli_help_script(verb, j.main.label, j.main.head, j.union_);

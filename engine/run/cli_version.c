@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/landlock.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
@@ -10,60 +11,96 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "run/child.h"
 #include "run/cli.h"
 #include "run/cli_parts.h"
 #include "run/script.h"
 #include "vm/release.h"
 
-/* Opens a module of the engine, which brings its library along, until the process ends: libraries do not unload
- * cleanly. NULL when it is not installed. */
-static void *open_module(const char *noun) {
-    err e;
-    const paths *tree = script_tree(&e);
-    buf path = BUF_INIT;
-    void *module = NULL;
-    if (tree != NULL && buf_printf(&path, "%s/engine/%s.so", tree->modules, noun) == 0) {
-        module = dlopen(buf_str(&path), RTLD_LAZY | RTLD_LOCAL);
+/* The address of a function in the library that a module of the engine brings along; it stays until the process ends,
+ * for libraries do not unload cleanly. false when the module is not installed or not to be loaded: says so.
+ * As data: ISO C has no cast between the two kinds of pointers. */
+static bool find_function(const paths *tree, const char *library, const char *noun, const char *name, void *out,
+                          size_t n) {
+    char path[PATH_MAX];
+    void *at = NULL;
+    if (snprintf(path, sizeof path, "%s/engine/%s.so", tree->modules, noun) < (int)sizeof path) {
+        void *module = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
+        at = module != NULL ? dlsym(module, name) : NULL;
     }
-    buf_free(&path);
-    return module;
-}
-
-/* The address of a library's function, as data first: ISO C has no cast between the two kinds of pointers. */
-static bool find_function(void *module, const char *name, void *out, size_t n) {
-    void *at = module != NULL ? dlsym(module, name) : NULL;
     memcpy(out, &at, n < sizeof at ? n : sizeof at);
+    if (at == NULL) {
+        const char *why = dlerror();
+        printf("  %-12snot available: %s\n", library, why != NULL ? why : "no reason was given");
+    }
     return at != NULL;
 }
 
-static void print_libraries(void) {
+/* In a process of its own: returns its exit code. */
+static int print_libraries(const paths *tree) {
+    int missing = 0;
     printf("  %-12s%s\n", "Lua", vm_lua_release());
     printf("  %-12s%s\n", "jansson", jansson_version_str());
     int (*libpq)(void);
-    void *db = open_module("db");
-    if (find_function(db, "PQlibVersion", &libpq, sizeof libpq)) {
+    if (find_function(tree, "libpq", "db", "PQlibVersion", &libpq, sizeof libpq)) {
         int v = libpq();
         printf("  %-12s%d.%d\n", "libpq", v / 10000, v % 10000);
     } else {
-        printf("  %-12s%s\n", "libpq", "not available: the module engine.db is not installed");
+        missing = 1;
     }
     char *(*curl)(void);
-    void *http = open_module("http");
-    if (find_function(http, "curl_version", &curl, sizeof curl)) {
+    if (find_function(tree, "libcurl", "http", "curl_version", &curl, sizeof curl)) {
         printf("  %-12s%s\n", "libcurl", curl());
     } else {
-        printf("  %-12s%s\n", "libcurl", "not available: the module engine.http is not installed");
+        missing = 1;
     }
     const char *(*openssl)(int);
-    void *hash = open_module("hash");
-    if (find_function(hash, "OpenSSL_version", &openssl, sizeof openssl)) {
+    if (find_function(tree, "libcrypto", "hash", "OpenSSL_version", &openssl, sizeof openssl)) {
         printf("  %-12s%s\n", "libcrypto", openssl(0));
     } else {
-        printf("  %-12s%s\n", "libcrypto", "not available: the module engine.hash is not installed");
+        missing = 1;
     }
+    return fflush(stdout) == 0 ? missing : 1;
+}
+
+/* Client libraries do a lot when they are loaded, and not all of them bear that it fails: not in this process. */
+static int ask_libraries(err *e) {
+    const paths *tree = script_tree(e);
+    int pipes[2];
+    if (tree == NULL) {
+        return -1;
+    }
+    if (pipe2(pipes, O_CLOEXEC) != 0) {
+        return err_errno(e, "system", "cannot make a pipe");
+    }
+    child_spec spec = {.stdin_fd = -1, .stdout_fd = pipes[1], .stderr_fd = -1, .keep_fd = -1};
+    child c = {.pidfd = -1};
+    int side = child_fork(&spec, &c, e);
+    if (side == 1) {
+        _exit(print_libraries(tree));
+    }
+    close(pipes[1]);
+    char text[4096];
+    ssize_t n = 0;
+    while (side == 0 && ((n = read(pipes[0], text, sizeof text)) > 0 || (n < 0 && errno == EINTR))) {
+        if (n > 0) {
+            fwrite(text, 1, (size_t)n, stdout);
+        }
+    }
+    close(pipes[0]);
+    int status = child_reap(&c, NULL);
+    if (side != 0) {
+        return -1;
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        err_set(e, "install_broken", "not all libraries of the engine can be loaded");
+        return err_fix(e, "run make install again, or give the machine more memory");
+    }
+    return 0;
 }
 
 static void print_feature(const char *name, bool there, const char *extra) {
@@ -113,8 +150,11 @@ int cli_version_main(const cli_verb *verb, int argc, char **argv) {
         return EXIT_USAGE;
     }
     printf("gate-engine %s\n\nLibraries:\n", GE_VERSION);
-    print_libraries();
+    int rc = ask_libraries(&e);
     printf("\n");
     print_kernel();
-    return EXIT_PASS;
+    if (rc != 0) {
+        cli_say_error(&e);
+    }
+    return rc == 0 ? EXIT_PASS : EXIT_BROKEN;
 }

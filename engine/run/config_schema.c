@@ -412,6 +412,17 @@ static const schema_spec webhook[] = {
     END};
 static const schema_spec webhook_item[] = {{.key = "webhook", .type = SCHEMA_TABLE, .children = webhook}, END};
 
+/* No defaults: what a script's entry leaves out is as for all. */
+static const schema_spec own_limits[] = {
+    {.key = "memory_mb", .type = SCHEMA_INTEGER, RANGE(8, 65536), .doc = "megabytes of memory"},
+    {.key = "cpu_s",
+     .type = SCHEMA_INTEGER,
+     RANGE(1, 86400),
+     .doc = "seconds of processor time; of an audit, of any time"},
+    {.key = "wall_s", .type = SCHEMA_NUMBER, RANGE(0.1, 86400), .doc = "seconds a gate may take"},
+    END};
+static const schema_spec limits_item[] = {{.key = "script", .type = SCHEMA_TABLE, .children = own_limits}, END};
+
 static const schema_spec limits[] = {
     {.key = "memory_mb", .type = SCHEMA_INTEGER, RANGE(8, 65536), .def = "256", .doc = "megabytes of memory of a gate"},
     {.key = "cpu_s",
@@ -420,6 +431,13 @@ static const schema_spec limits[] = {
      .def = "60",
      .doc = "seconds of processor time of a gate"},
     {.key = "wall_s", .type = SCHEMA_NUMBER, RANGE(0.1, 86400), .def = "300", .doc = "seconds a gate may take"},
+    {.key = "scripts",
+     .type = SCHEMA_MAP,
+     .def = "{}",
+     .key_is = text_is_id,
+     .key_what = "the id of a gate, or the file name of an audit without .lua",
+     .children = limits_item,
+     .doc = "limits of single gates and audits, by id"},
     END};
 
 static const char *const platforms[] = {"embedded", "external", NULL};

@@ -8,19 +8,38 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/paths.h"
 #include "base/text.h"
+#include "run/baseline.h"
 #include "run/cli.h"
 #include "run/engine_parts.h"
+#include "run/integrity.h"
 #include "run/loader.h"
 #include "run/report.h"
 #include "run/signals.h"
 
 /* --- one worker per gate --- */
 
-double engine_limit(const run_request *r, const char *key, double fallback) {
-    const json_t *v = json_object_get(json_object_get(r->cfg->doc, "limits"), key);
+double engine_limit(const run_request *r, const char *id, const char *key, double fallback) {
+    const json_t *all = json_object_get(r->cfg->doc, "limits");
+    const json_t *own = id != NULL ? json_object_get(json_object_get(json_object_get(all, "scripts"), id), key) : NULL;
+    const json_t *v = own != NULL ? own : json_object_get(all, key);
     return json_is_number(v) && json_number_value(v) > 0 ? json_number_value(v) : fallback;
+}
+
+int engine_limit_audits(const run_request *r, json_t *audits, err *e) {
+    size_t i;
+    json_t *audit;
+    json_array_foreach(audits, i, audit) {
+        const char *id = json_string_value(json_object_get(audit, "script"));
+        double memory = engine_limit(r, id, "memory_mb", 256);
+        if (json_object_set_new(audit, "memory_bytes", json_integer((json_int_t)memory << 20)) != 0 ||
+            json_object_set_new(audit, "wall_s", json_real(engine_limit(r, id, "cpu_s", 60))) != 0) {
+            return err_set(e, "out_of_memory", "out of memory");
+        }
+    }
+    return 0;
 }
 
 void engine_task_free(engine_task *t) {
@@ -39,8 +58,14 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
     const run_request *r = s->r;
     *t = (engine_task){.head = json_incref(json_object_get(gate, "head"))};
     t->job = target_job(&s->target, r, gate, mode);
-    t->commands = target_commands(r, t->head, &s->tree);
-    book_options bo = {.head = t->head, .config = r->cfg->doc, .strict = r->strict, .trace = r->trace};
+    bool dry = target_is_dry(r, mode);
+    t->commands = dry ? json_object() : target_commands(r, t->head, &s->tree); /* in a dry run nothing is started */
+    book_options bo = {.head = t->head,
+                       .config = r->cfg->doc,
+                       .strict = r->strict,
+                       .trace = r->trace,
+                       .operation = strcmp(mode, "operation") == 0,
+                       .dry_run = dry};
     t->pool.book = book_new(&bo);
     size_t npaths = 0;
     t->script_dir = script != NULL ? fs_dirname(script) : strdup("/nonexistent");
@@ -49,14 +74,16 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
         engine_task_free(t);
         return err_set(e, "out_of_memory", "out of memory");
     }
-    size_t memory = (size_t)engine_limit(r, "memory_mb", 256) << 20;
+    const char *id = json_string_value(json_object_get(t->head, "id"));
+    size_t memory = (size_t)engine_limit(r, id, "memory_mb", 256) << 20;
     bool audits = json_is_true(json_object_get(json_object_get(t->head, "needs"), "audits"));
-    t->pool.id = json_string_value(json_object_get(t->head, "id"));
-    t->pool.wall_s = r->timeout_s > 0 ? r->timeout_s : engine_limit(r, "wall_s", 300);
-    t->pool.cpu_s = (uint64_t)engine_limit(r, "cpu_s", 60);
+    t->pool.id = id;
+    t->pool.wall_s = r->timeout_s > 0 ? r->timeout_s : engine_limit(r, id, "wall_s", 300);
+    t->pool.cpu_s = (uint64_t)engine_limit(r, id, "cpu_s", 60);
     t->pool.alone = json_is_false(json_object_get(t->head, "parallel"));
     t->pool.worker = (worker_setup){.job = t->job,
                                     .script = script,
+                                    .source = json_object_get(json_object_get(gate, "raw"), "source"),
                                     .stdlib_dir = s->stdlib_dir,
                                     .modules_dir = s->tree.modules,
                                     .memory_bytes = memory,
@@ -67,8 +94,8 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
                                       .hosts = s->target.hosts,
                                       .audit_program = s->audit_program,
                                       .audit_helpers = s->target.helpers,
-                                      .audit_memory = memory,
-                                      .audit_wall_s = engine_limit(r, "cpu_s", 60)};
+                                      .audit_memory = (uint64_t)engine_limit(r, NULL, "memory_mb", 256) << 20,
+                                      .audit_wall_s = engine_limit(r, NULL, "cpu_s", 60)};
     return 0;
 }
 
@@ -109,10 +136,9 @@ int engine_pool(engine_run_state *s, pool_task *tasks, size_t n, err *e) {
 
 /* --- before the gates: tenant and target --- */
 
-static json_t *prepare_gate(bool embedded) {
+static json_t *prepare_gate(const char *reader, const char *writer) {
     return json_pack("{s:{s:s, s:s, s:{s:[s, s], s:b, s:b}, s:{}}, s:{}}", "head", "id", "prepare", "name", "prepare",
-                     "needs", "db", "admin", embedded ? "operator" : "admin", "solver", 0, "audits", 0, "failures",
-                     "options");
+                     "needs", "db", reader, writer, "solver", 0, "audits", 0, "failures", "options");
 }
 
 /* A crash of the prepare worker, as an error. */
@@ -133,15 +159,22 @@ static void prepare_error(book *b, err *e) {
     json_decref(closed);
 }
 
-/* Finds (embedded: creates) the tenant and reads the schema's hash. *prepared is a new reference, or NULL where an
- * external database could not be asked: then each gate says so itself. */
-static int prepare(engine_run_state *s, json_t **prepared, err *e) {
+bool engine_is_operation(const run_request *r) {
+    const char *kind = json_string_value(json_object_get(r->head, "kind"));
+    return kind != NULL && strcmp(kind, "operation") == 0;
+}
+
+int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
     const json_t *database = json_object_get(s->r->cfg->doc, "database");
+    bool embedded = s->target.embedded, operation = engine_is_operation(s->r);
+    bool admin = embedded || json_object_get(database, "admin") != NULL;
     *prepared = NULL;
-    if (!s->target.embedded && json_object_get(database, "admin") == NULL) {
+    /* An operation may have no other connection than the one it changes things with. */
+    if (!admin && (!operation || json_object_get(database, "operator") == NULL)) {
         return 0;
     }
-    json_t *gate = prepare_gate(s->target.embedded);
+    const char *reader = admin ? "admin" : "operator";
+    json_t *gate = prepare_gate(reader, embedded ? "operator" : reader);
     engine_task t;
     int rc =
         gate != NULL ? engine_task_init(s, &t, gate, "prepare", NULL, e) : err_set(e, "out_of_memory", "out of memory");
@@ -149,6 +182,12 @@ static int prepare(engine_run_state *s, json_t **prepared, err *e) {
     if (rc != 0) {
         return -1;
     }
+    /* What a dry run of an operation must not leave behind: a tenant on a platform that outlives it. */
+    const char *tenant = json_string_value(json_object_get(s->r->head, "tenant"));
+    bool any = tenant != NULL && strcmp(tenant, "any") == 0;
+    bool lasts = operation && s->r->dry_run && embedded && pg_is_kept(s->target.server);
+    json_object_set_new(t.job, "any_tenant", json_boolean(any));
+    json_object_set_new(t.job, "create_tenant", json_boolean(embedded && !any && !lasts));
     t.pool.wall_s = 30;
     engine_task *gates = s->tasks;
     s->tasks = NULL; /* no progress for this one */
@@ -163,7 +202,8 @@ static int prepare(engine_run_state *s, json_t **prepared, err *e) {
     } else if (rc == 0) {
         prepare_error(t.pool.book, e);
         bool unknown = strcmp(e->code, "tenant_unknown") == 0;
-        rc = unknown || s->target.embedded ? -1 : 0;
+        rc =
+            unknown || embedded || operation ? -1 : 0; /* nothing is changed for a tenant that could not be looked up */
     }
     engine_task_free(&t);
     return rc;
@@ -186,7 +226,7 @@ static int add_option_audits(engine_run_state *s, const json_t *value, err *e) {
     return path != NULL ? target_add_audit(&s->target, path, e) : 0;
 }
 
-static int collect_audits(engine_run_state *s, err *e) {
+int engine_collect_audits(engine_run_state *s, err *e) {
     bool wanted = false;
     size_t g;
     json_t *gate;
@@ -214,12 +254,12 @@ static int collect_audits(engine_run_state *s, err *e) {
             }
         }
     }
-    return 0;
+    return engine_limit_audits(s->r, s->target.audits, e);
 }
 
 /* --- the gates --- */
 
-static int run_gates(engine_run_state *s, err *e) {
+int engine_tasks(engine_run_state *s, const char *mode, err *e) {
     size_t n = json_array_size(s->r->gates);
     s->tasks = calloc(n, sizeof *s->tasks);
     pool_task *pool = calloc(n, sizeof *pool);
@@ -227,7 +267,7 @@ static int run_gates(engine_run_state *s, err *e) {
     for (size_t i = 0; rc == 0 && i < n; i++) {
         const json_t *gate = json_array_get(s->r->gates, i);
         const char *path = json_string_value(json_object_get(json_object_get(gate, "raw"), "path"));
-        rc = engine_task_init(s, &s->tasks[i], gate, "run", path, e);
+        rc = engine_task_init(s, &s->tasks[i], gate, mode, path, e);
         if (rc == 0) {
             pool[i] = s->tasks[i].pool;
         }
@@ -238,6 +278,10 @@ static int run_gates(engine_run_state *s, err *e) {
         json_t *limits = pool[i].limits;
         s->tasks[i].pool.limits = NULL;
         json_t *closed = book_close(pool[i].book, pool[i].duration_ms, limits);
+        if (closed != NULL && s->r->baseline != NULL && baseline_apply(s->r->baseline, closed) != 0) {
+            json_decref(closed);
+            closed = NULL;
+        }
         rc = closed != NULL ? report_set_gate(s->report, i, closed) : err_set(e, "out_of_memory", "out of memory");
     }
     free(pool);
@@ -303,9 +347,44 @@ static void drop_left_out(engine_run_state *s) {
     }
 }
 
-/* Gates and stdlib are what this program was built with? Only such a run can approve. */
+/* The very text that each worker ran, which is what the loader read, is one of this program's gates. */
+static bool gates_are_built_in(const engine_run_state *s) {
+    size_t share = strlen(s->tree.share);
+    size_t i;
+    json_t *gate;
+    json_array_foreach(s->r->gates, i, gate) {
+        const json_t *raw = json_object_get(gate, "raw");
+        const char *path = json_string_value(json_object_get(raw, "path"));
+        const char *sha256 = json_string_value(json_object_get(raw, "sha256"));
+        if (path == NULL || strncmp(path, s->tree.share, share) != 0 || strncmp(path + share, "/gates/", 7) != 0 ||
+            !loader_is_built_in(path + share + 1, sha256)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Nothing of the installed tree was exchanged since before the first file of it was read? */
+static bool stayed_the_same(const engine_run_state *s) {
+    buf now = BUF_INIT;
+    err e;
+    bool same =
+        integrity_stamp(&s->tree, &now, &e) == 0 && s->r->stamp != NULL && strcmp(buf_str(&now), s->r->stamp) == 0;
+    buf_free(&now);
+    if (!same) {
+        log_line(LOG_WARN, "not approved: installed files were changed while the gates ran");
+    }
+    return same;
+}
+
+/* Gates, stdlib, modules and programs are what this program was built with? Only such a run can approve. */
 static bool is_trusted(engine_run_state *s) {
+    const char *preload = integrity_preload();
     if (s->r->stdlib_dir != NULL) {
+        return false;
+    }
+    if (preload != NULL) {
+        log_line(LOG_WARN, "not approved: %s is set, so that other code than was built may have run", preload);
         return false;
     }
     json_t *differing = NULL;
@@ -320,21 +399,7 @@ static bool is_trusted(engine_run_state *s) {
                  n, json_string_value(json_array_get(differing, 0)));
     }
     json_decref(differing);
-    return n == 0 && engine_gates_are_installed(s);
-}
-
-/* Each gate's file lies in the installed tree, whose hashes were just compared. */
-bool engine_gates_are_installed(const engine_run_state *s) {
-    size_t share = strlen(s->tree.share);
-    size_t i;
-    json_t *gate;
-    json_array_foreach(s->r->gates, i, gate) {
-        const char *path = json_string_value(json_object_get(json_object_get(gate, "raw"), "path"));
-        if (path == NULL || strncmp(path, s->tree.share, share) != 0 || strncmp(path + share, "/gates/", 7) != 0) {
-            return false;
-        }
-    }
-    return true;
+    return n == 0 && gates_are_built_in(s) && stayed_the_same(s);
 }
 
 static bool all_pass(const json_t *report) {
@@ -350,26 +415,12 @@ static bool all_pass(const json_t *report) {
 
 /* --- front --- */
 
-static void show_target(engine_run_state *s) {
+void engine_show_target(engine_run_state *s) {
     char *line = target_line(&s->target, s->r);
     if (line != NULL) {
         log_line(LOG_INFO, "%s", line);
     }
     free(line);
-}
-
-/* --require-sandbox: a run that could not be contained must not begin. */
-static int require_rings(err *e) {
-    ring_status has;
-    ring_probe(&has);
-    if (has.landlock && has.seccomp && !has.sanitizer) {
-        return 0;
-    }
-    err_set(e, "sandbox_missing", "--require-sandbox: this %s lacks %s", has.sanitizer ? "build" : "kernel",
-            has.sanitizer   ? "the kernel rings: it is a sanitizer build"
-            : !has.landlock ? "Landlock"
-                            : "seccomp filters");
-    return err_fix(e, "run on a kernel with Landlock (Linux 5.13) and seccomp; gate-engine version says what there is");
 }
 
 int engine_open_offline(engine_run_state *s, const run_request *r, err *e) {
@@ -378,7 +429,7 @@ int engine_open_offline(engine_run_state *s, const run_request *r, err *e) {
     if (s->report == NULL || s->said == NULL) {
         return err_set(e, "out_of_memory", "out of memory");
     }
-    if (signals_install(e) != 0 || paths_find(&s->tree, e) != 0 || (r->require_sandbox && require_rings(e) != 0)) {
+    if (signals_install(e) != 0 || paths_find(&s->tree, e) != 0) {
         return -1;
     }
     s->audit_program = fs_join(s->tree.libexec, "gate-audit");
@@ -387,6 +438,10 @@ int engine_open_offline(engine_run_state *s, const run_request *r, err *e) {
         return err_set(e, "out_of_memory", "out of memory");
     }
     const char *debug = getenv("DEBUG_DETERMINISM"); /* tenant-onboarding's switch; the gate logs stage hashes then */
+    const char *missing = ring_missing();
+    if (missing != NULL) {
+        log_line(LOG_WARN, "scripts are contained by fewer rings: %s", missing);
+    }
     log_set_level(r->verbose || (debug != NULL && strcmp(debug, "1") == 0) ? LOG_DEBUG : LOG_INFO);
     s->progress = progress_new(2, r->verbose, json_array_size(r->gates));
     return target_open_offline(&s->target, r, &s->tree, e);
@@ -396,7 +451,7 @@ int engine_open(engine_run_state *s, const run_request *r, err *e) {
     if (engine_open_offline(s, r, e) != 0 || target_open(&s->target, r, &s->tree, e) != 0) {
         return -1;
     }
-    show_target(s);
+    engine_show_target(s);
     return 0;
 }
 
@@ -413,7 +468,7 @@ void engine_close(engine_run_state *s) {
 
 /* Prints and writes the finished report; the exit code may get worse by what could not be written. */
 int engine_emit(engine_run_state *s, int code, bool no_text) {
-    report_opts o = {.verbose = s->r->verbose, .colour = report_colour(1), .no_text = no_text};
+    report_opts o = {.verbose = s->r->verbose, .colour = report_colour(1), .no_text = no_text, .said = s->said};
     err e;
     progress_hide(s->progress);
     if (report_emit(s->report, s->r->reports, &o, &e) != 0) {
@@ -427,7 +482,7 @@ static int exit_for(const err *e) {
     if (signals_flag != 0) {
         return signals_exit_code();
     }
-    static const char *const USAGE[] = {"tenant_unknown", "only_unknown", "sandbox_missing", NULL};
+    static const char *const USAGE[] = {"tenant_unknown", "only_unknown", NULL};
     for (size_t i = 0; USAGE[i] != NULL; i++) {
         if (strcmp(e->code, USAGE[i]) == 0) {
             return EXIT_USAGE;
@@ -438,13 +493,14 @@ static int exit_for(const err *e) {
 
 int engine_gates(engine_run_state *s, err *e) {
     json_t *prepared = NULL;
-    if (prepare(s, &prepared, e) != 0 || collect_audits(s, e) != 0) {
+    if (engine_prepare(s, &prepared, e) != 0 || engine_collect_audits(s, e) != 0) {
         json_decref(prepared);
         return -1;
     }
     report_set_target(s->report, target_report(&s->target, s->r, prepared));
+    int recorded = s->r->record != NULL ? engine_record(s, prepared, e) : 0;
     json_decref(prepared);
-    if (run_gates(s, e) != 0) {
+    if (recorded != 0 || engine_tasks(s, "run", e) != 0) {
         return -1;
     }
     if (s->r->only == NULL || signals_flag != 0) {
@@ -454,21 +510,46 @@ int engine_gates(engine_run_state *s, err *e) {
     return check_only(s, e);
 }
 
-int engine_finish(engine_run_state *s, int rc, const err *e) {
+static void say_failure(const err *e) {
+    log_line(LOG_ERROR, "%s%s%s%s", e->message, e->detail[0] != '\0' ? " (" : "", e->detail,
+             e->detail[0] != '\0' ? ")" : "");
+    if (e->fix[0] != '\0') {
+        log_line(LOG_ERROR, "fix: %s", e->fix);
+    }
+}
+
+static int close_report(engine_run_state *s, int rc, const err *e) {
     int code = -1;
     if (rc != 0) {
-        log_line(LOG_ERROR, "%s%s%s%s%s", e->message, e->detail[0] != '\0' ? " (" : "", e->detail,
-                 e->detail[0] != '\0' ? ")" : "", "");
-        if (e->fix[0] != '\0') {
-            log_line(LOG_ERROR, "fix: %s", e->fix);
-        }
         report_set_error(s->report, e);
         code = exit_for(e);
     } else if (signals_flag != 0) {
         code = signals_exit_code();
     }
-    bool trusted = rc == 0 && signals_flag == 0 && all_pass(s->report) && is_trusted(s);
+    bool trusted = rc == 0 && signals_flag == 0 && !engine_is_operation(s->r) && all_pass(s->report) && is_trusted(s);
     return report_finish(s->report, clock_ms_exact() - s->started, trusted, code);
+}
+
+/* Nothing that was found counts once memory ran out here: what is missing from it nobody knows. When that happens while
+ * the report is closed, it is closed again, now as an error. */
+int engine_finish(engine_run_state *s, int rc, const err *e) {
+    err why = *e;
+    if (mem_lost() > 0) {
+        rc = -1;
+        mem_explain(&why);
+        err_fix(&why, "give the machine more memory, or run fewer gates at once (--jobs)");
+    }
+    if (rc != 0) {
+        say_failure(&why);
+    }
+    size_t lost = mem_lost();
+    int code = close_report(s, rc, &why);
+    if (mem_lost() != lost) {
+        mem_explain(&why);
+        say_failure(&why);
+        code = close_report(s, -1, &why);
+    }
+    return code;
 }
 
 int engine_run(const run_request *r) {
@@ -479,14 +560,14 @@ int engine_run(const run_request *r) {
     if (kind != NULL && strcmp(kind, "audit") == 0) {
         return engine_audit(r);
     }
+    if (engine_is_operation(r)) {
+        return engine_operation(r);
+    }
     engine_run_state s;
     err e;
     err_clear(&e);
-    bool operation = kind != NULL && strcmp(kind, "operation") == 0;
-    int rc = operation ? engine_open_offline(&s, r, &e) : engine_open(&s, r, &e);
-    if (rc == 0) {
-        rc = operation ? engine_operation(&s, &e) : engine_gates(&s, &e);
-    }
+    int rc = engine_open(&s, r, &e);
+    rc = rc == 0 ? engine_gates(&s, &e) : rc;
     int code = engine_finish(&s, rc, &e);
     code = engine_emit(&s, code, false);
     engine_close(&s);

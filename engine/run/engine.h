@@ -18,13 +18,16 @@ typedef struct run_request {
                     * audit. options: every option of the head that has a value; a path or audit option is {"path":
                     * absolute, "access"}, or a list of those with multiple */
     char *tenant;
-    json_t *only;    /* names of checks and groups, or NULL */
-    json_t *reports; /* [{"format", "file"}]; never NULL */
-    bool verbose, trace, strict, dry_run, apply, require_sandbox;
+    json_t *only;     /* names of checks and groups, or NULL */
+    json_t *baseline; /* known findings (baseline.h), or NULL */
+    json_t *reports;  /* [{"format", "file"}]; never NULL */
+    bool verbose, trace, strict, dry_run, apply;
     int jobs;         /* gates side by side; 0 = as many as there are processors */
     double timeout_s; /* per gate; 0 = the configuration's */
     int repeat;       /* at least 1 */
     char *stdlib_dir; /* replaces the installed stdlib; NULL = the installed one */
+    char *stamp;      /* of the installed tree, before anything of it was loaded (integrity.h) */
+    json_t *record;   /* {"file": absolute, "listen": text or null, "command": [words]}, or NULL: nothing is recorded */
     char *plan_path;  /* a tenant audit's plan: file or directory, absolute; NULL = none */
 } run_request;
 

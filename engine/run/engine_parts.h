@@ -49,14 +49,33 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
                      err *e);
 void engine_task_free(engine_task *t);
 int engine_pool(engine_run_state *s, pool_task *tasks, size_t n, err *e);
-bool engine_gates_are_installed(const engine_run_state *s);
 
-/* Front doors. engine_recover and engine_audit return the exit code. */
+/* Finds the tenant and reads the schema's hash. *prepared is a new reference, or NULL where an external database could
+ * not be asked: then each gate says so itself. */
+int engine_prepare(engine_run_state *s, json_t **prepared, err *e);
+/* Reads the audits of the configuration and of options, where a script of the request runs audits. */
+int engine_collect_audits(engine_run_state *s, err *e);
+/* The first line of standard error: what this run is aimed at. */
+void engine_show_target(engine_run_state *s);
+/* Runs a worker for each script of the request, in this mode, into the report. */
+int engine_tasks(engine_run_state *s, const char *mode, err *e);
+/* The request's script is an operation? */
+bool engine_is_operation(const run_request *r);
+
+/* Records the statements that come through a proxy, into the file of the request, and names it to the gates that look
+ * at one. `prepared` says which database it is; NULL: it could not be asked. Errors: record_config, record_target,
+ * record_failed, interrupted, those of the recorder. */
+int engine_record(engine_run_state *s, const json_t *prepared, err *e);
+
+/* Front doors; they return the exit code. */
 int engine_recover(const run_request *r);
 int engine_audit(const run_request *r);
-int engine_operation(engine_run_state *s, err *e);
+int engine_operation(const run_request *r);
 
-/* limits.KEY of the configuration, else the fallback: the schema refuses 0 and less. */
-double engine_limit(const run_request *r, const char *key, double fallback);
+/* limits.scripts.ID.KEY of the configuration, else limits.KEY, else the fallback: the schema refuses 0 and less. `id`
+ * may be NULL. */
+double engine_limit(const run_request *r, const char *id, const char *key, double fallback);
+/* Gives each audit of the run its own limits, as the broker reads them. 0 / -1 with *e. */
+int engine_limit_audits(const run_request *r, json_t *audits, err *e);
 
 #endif

@@ -174,6 +174,53 @@ static bool check_failures(checker *c, const json_t *head) {
     return stop;
 }
 
+/* ---- texts ---- */
+
+/* What a script says of itself stands in the engine's own lines, on terminals too: no control characters, and nothing
+ * that begins a line of its own. */
+static bool check_shown(checker *c, const char *path, const json_t *value, bool lines) {
+    const char *s = json_string_value(value);
+    if (s == NULL || (strlen(s) == json_string_length(value) && (lines ? text_is_block(s) : text_is_line(s)))) {
+        return false;
+    }
+    buf text = BUF_INIT;
+    buf_printf(&text, "expected %s, found \"", lines ? "printable text" : "one line of printable text");
+    text_sanitise(&text, s, json_string_length(value), 100, false);
+    buf_putc(&text, '"');
+    bool stop =
+        report(c, path, "head_text", "leave out control characters and what looks like nothing", buf_str(&text));
+    buf_free(&text);
+    return stop;
+}
+
+static bool check_texts(checker *c, const json_t *head) {
+    static const char *const OWN[] = {"name", "purpose", "pass", "owner", "runbook", NULL};
+    bool stop = false;
+    for (size_t i = 0; OWN[i] != NULL && !stop; i++) {
+        stop = check_shown(c, OWN[i], json_object_get(head, OWN[i]), false);
+    }
+    const char *name_said = json_string_value(json_object_get(head, "name"));
+    if (!stop && name_said != NULL && strncmp(name_said, "OVERALL:", 8) == 0) {
+        stop = report(c, "name", "head_text", "choose another name",
+                      "expected a name that does not look like the report's last line, found one that does");
+    }
+    const struct {
+        const char *table, *key;
+        bool lines;
+    } inner[] = {{"options", "help", false}, {"failures", "text", false}, {"failures", "fix", true}};
+    buf path = BUF_INIT;
+    for (size_t i = 0; i < sizeof inner / sizeof *inner && !stop; i++) {
+        const char *name;
+        json_t *entry;
+        json_object_foreach(json_object_get(head, inner[i].table), name, entry) {
+            stop = stop || check_shown(c, path_of(&path, inner[i].table, name, inner[i].key),
+                                       json_object_get(entry, inner[i].key), inner[i].lines);
+        }
+    }
+    buf_free(&path);
+    return stop;
+}
+
 /* ---- suites ---- */
 
 static bool check_gates(checker *c, const json_t *head) {
@@ -344,7 +391,8 @@ static int check(checker *c, const json_t *raw, json_t **out) {
     }
     /* These read the script's own table and pass over what does not fit the schema, so that one look shows every
      * problem. */
-    bool stop = check_options(c, raw_head) || check_failures(c, raw_head) || check_gates(c, raw_head);
+    bool stop = check_options(c, raw_head) || check_failures(c, raw_head) || check_texts(c, raw_head) ||
+                check_gates(c, raw_head);
     if (rc != 0 || stop || c->found > 0) {
         json_decref(head);
         return -1;

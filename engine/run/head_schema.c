@@ -85,6 +85,9 @@ static const schema_spec failure[] = {
     {.key = "text", TEXT, .required = true, .doc = "what the finding says; %s stands for its arguments"},
     {.key = "fix", TEXT, .doc = "what to do about it"},
     {.key = "severity", .type = SCHEMA_ENUM, .choices = severities, .doc = "how much it matters"},
+    {.key = "explain",
+     TEXT,
+     .doc = "what it means, how it is exploited and how it is closed: gate-engine explain CLASS"},
     END};
 static const schema_spec failure_item[] = {{.key = "failure",
                                             .type = SCHEMA_TABLE,
@@ -144,8 +147,17 @@ static const schema_spec gate_keys[] = {
     {.key = "recover", .type = SCHEMA_FUNCTION, .doc = "recover = function(ctx, findings) … end"},
     END};
 
+static const char *const tenants[] = {"existing", "any", NULL};
 static const schema_spec operation_keys[] = {
-    NAMES, WORK, {.key = "pass", TEXT, .def = "\"Done\"", .doc = "what is printed when it is done"}, END};
+    NAMES,
+    WORK,
+    {.key = "pass", TEXT, .def = "\"Done\"", .doc = "what is printed when it is done"},
+    {.key = "tenant",
+     .type = SCHEMA_ENUM,
+     .choices = tenants,
+     .def = "\"existing\"",
+     .doc = "any: it runs also for a tenant that is not there yet"},
+    END};
 
 static const schema_spec suite_keys[] = {NAMES,
                                          {.key = "gates",

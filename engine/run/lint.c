@@ -106,6 +106,7 @@ static lint *lint_new(const char *source, const json_t *head, json_t *out) {
     l->out = out;
     const char *kind = json_string_value(json_object_get(head, "kind"));
     l->audit = kind != NULL && strcmp(kind, "audit") == 0;
+    l->operation = kind != NULL && strcmp(kind, "operation") == 0;
     l->skip = calloc(n, sizeof *l->skip);
     l->binding = malloc(n * sizeof *l->binding);
     l->function = malloc(n * sizeof *l->function);

@@ -391,8 +391,16 @@ static void call_method(lint_usage *u, size_t name, size_t next) {
     static const char *const FINDING[] = {"object", "args", "detail", "fix", "reproduce", "severity", NULL};
     static const char *const STEP[] = {"sql", "role", "run", "note", NULL};
     bool fail = lualex_is(at(u, name), "fail") || lualex_is(at(u, name), "advise");
+    bool operation =
+        lualex_is(at(u, name), "step") || lualex_is(at(u, name), "refuse") || lualex_is(at(u, name), "unchanged");
     size_t fields = at(u, next)->kind == '(' ? table_argument(u, next) : 0;
-    if (fail) {
+    if (operation && !u->l->operation) {
+        lint_say(u->l, at(u, name)->line, "lint_context", false, "gates have checks: ctx:check and ctx:fail",
+                 "ctx:%.*s belongs to operations", (int)at(u, name)->n, at(u, name)->s);
+    } else if (u->l->operation && lualex_is(at(u, name), "apply")) {
+        lint_say(u->l, at(u, name)->line, "lint_context", false, "do it inside ctx:step",
+                 "ctx:apply belongs to recover: an operation changes things itself");
+    } else if (fail || lualex_is(at(u, name), "refuse")) {
         call_fail(u, next);
         if (fields > 0) {
             check_keys(u, fields, FINDING, "a finding");
@@ -408,7 +416,9 @@ static void call_method(lint_usage *u, size_t name, size_t next) {
         check_place(u, name);
     }
     u->checks = u->checks || lualex_is(at(u, name), "check");
-    check_method(u, "ctx", true, name - 1, "ctx");
+    if (!operation) {
+        check_method(u, "ctx", true, name - 1, "ctx");
+    }
 }
 
 /* ctx.NAME: a field, or a method that is called with a dot. */

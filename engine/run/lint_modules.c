@@ -51,7 +51,13 @@ static const json_t *functions_of(lint_usage *u, const char *object) {
             continue;
         }
         if (json_object_get(u->methods, object) == NULL) {
-            json_object_set_new(u->methods, object, functions_in(OBJECTS[i].file, object));
+            json_t *functions = functions_in(OBJECTS[i].file, object);
+            if (u->l->operation && strcmp(object, "ctx") == 0) {
+                json_t *more = functions_in("stdlib/meta/operation.lua", object);
+                json_array_extend(functions, more);
+                json_decref(more);
+            }
+            json_object_set_new(u->methods, object, functions);
         }
         return json_object_get(u->methods, object);
     }

@@ -39,7 +39,7 @@ typedef struct lint {
     int *binding;  /* owned; per token that names a variable: the token that declares it, or -1 */
     int *function; /* owned; per token: the `function` it stands in, or -1 */
     lint_meaning *meaning; /* owned; per token that declares a local */
-    bool audit, failed;
+    bool audit, operation, failed;
 } lint;
 
 /* What is looked at together. */

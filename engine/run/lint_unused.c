@@ -142,6 +142,16 @@ static void note_twice(lint_usage *u) {
     }
 }
 
+/* Declared by another file that the head takes it from: what raises it may stand there too. */
+static bool declared_here(const lint_usage *u, const char *name) {
+    for (size_t i = 0; at(u, i)->kind != T_END; i++) {
+        if (at(u, i)->n == strlen(name) && memcmp(at(u, i)->s, name, at(u, i)->n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void lint_unused(lint_usage *u) {
     note_needs(u);
     const char *name;
@@ -152,11 +162,16 @@ void lint_unused(lint_usage *u) {
         }
     }
     json_object_foreach((json_t *)table(u, "failures"), name, value) {
-        if (!u->dynamic && !occurs(u, name)) {
+        if (!u->dynamic && declared_here(u, name) && !occurs(u, name)) {
             say_unused(u, "failures", name, "the failure");
         }
     }
     note_twice(u);
+    if (u->l->operation && !occurs(u, "step")) {
+        lint_say(u->l, 1, "lint_no_step", true,
+                 "ctx:step(title, function() … end) is what --dry-run names and leaves out",
+                 "the operation takes no step: it changes nothing, or does it where no dry run can stop it");
+    }
     const char *kind = json_string_value(json_object_get(u->l->head, "kind"));
     if (strcmp(kind, "gate") == 0 && !json_is_true(json_object_get(u->l->head, "has_recover"))) {
         missing_recover(u);

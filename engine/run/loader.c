@@ -17,11 +17,14 @@
 #include "base/err_json.h"
 #include "base/frame.h"
 #include "base/fs.h"
+#include "base/mem.h"
 #include "base/paths.h"
 #include "gen/builtin_hashes.h"
+#include "gen/builtin_programs.h"
 #include "prim/ring.h"
 #include "run/child.h"
 #include "run/keyline.h"
+#include "run/sha256.h"
 #include "run/signals.h"
 #include "vm/conv.h"
 #include "vm/data.h"
@@ -39,12 +42,19 @@ static const conv_limits HEAD_LIMITS = {.depth = 20, .nodes = 20000, .bytes = 1u
 
 /* --- in the child --- */
 
-static json_t *sha256_of_file(vm *v, const char *path, err *e) {
-    buf text = BUF_INIT;
-    json_t *hex = NULL;
-    if (fs_read(path, 16u << 20, &text, e) == 0) {
-        hex = vm_sha256(v, buf_str(&text), text.len, e);
+static json_t *sha256_of(const buf *bytes, err *e) {
+    char hex[SHA256_HEX_SIZE];
+    sha256_hex(buf_str(bytes), bytes->len, hex);
+    json_t *text = json_string(hex);
+    if (text == NULL) {
+        err_set(e, "out_of_memory", "out of memory");
     }
+    return text;
+}
+
+static json_t *sha256_of_file(const char *path, err *e) {
+    buf text = BUF_INIT;
+    json_t *hex = fs_read(path, 64u << 20, &text, e) == 0 ? sha256_of(&text, e) : NULL;
     buf_free(&text);
     return hex;
 }
@@ -56,7 +66,7 @@ static json_t *module_hashes(vm *v, err *e) {
     size_t i;
     json_t *file;
     json_array_foreach(files, i, file) {
-        json_t *hex = sha256_of_file(v, json_string_value(json_object_get(file, "path")), e);
+        json_t *hex = sha256_of_file(json_string_value(json_object_get(file, "path")), e);
         if (hex == NULL || json_object_set_new(file, "sha256", hex) != 0 || json_array_append(out, file) != 0) {
             json_decref(files);
             json_decref(out);
@@ -114,7 +124,7 @@ static json_t *head_in_vm(vm *v, const char *path, err *e) {
         err_fix(e, "a script only describes itself while it is loaded; do the work in run");
     } else if (head != NULL) {
         json_t *source = json_stringn(buf_str(&text), text.len);
-        json_t *hex = source != NULL ? vm_sha256(v, buf_str(&text), text.len, e) : NULL;
+        json_t *hex = source != NULL ? sha256_of(&text, e) : NULL;
         json_t *modules = hex != NULL ? module_hashes(v, e) : NULL;
         if (source == NULL) {
             err_set(e, "out_of_memory", "%s: out of memory", chunk + 1);
@@ -234,14 +244,35 @@ static const char *builtin_hash(const char *relative) {
     return NULL;
 }
 
+bool loader_is_built_in(const char *relative, const char *sha256) {
+    const char *expected = builtin_hash(relative);
+    return expected != NULL && sha256 != NULL && strcmp(expected, sha256) == 0;
+}
+
+/* Modules and programs: what was linked beside this program and is part of it as its own code is. */
+static int compare_programs(const paths *tree, json_t *differing, err *e) {
+    for (size_t i = 0; i < sizeof BUILTIN_PROGRAMS / sizeof BUILTIN_PROGRAMS[0] && BUILTIN_PROGRAMS[i].path != NULL;
+         i++) {
+        const char *name = BUILTIN_PROGRAMS[i].path;
+        bool module = strncmp(name, "modules/", 8) == 0;
+        char *full = module ? fs_join(tree->modules, name + 8) : fs_join(tree->libexec, name);
+        json_t *hex = full != NULL ? sha256_of_file(full, e) : NULL;
+        free(full);
+        bool equal = hex != NULL && strcmp(json_string_value(hex), BUILTIN_PROGRAMS[i].sha256) == 0;
+        json_decref(hex);
+        if (hex == NULL || (!equal && json_array_append_new(differing, json_string(name)) != 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static json_t *load_integrity(const char *path, const char *stdlib_dir, const paths *tree, err *e) {
     (void)path;
     (void)stdlib_dir;
-    vm_options o = {.profile = VM_SCRIPT, .memory_bytes = LOADER_MEMORY, .modules_dir = tree->modules};
-    vm *v = vm_new(&o, e);
     json_t *files = json_array();
     json_t *differing = json_array();
-    int rc = v == NULL ? -1 : 0;
+    int rc = files != NULL && differing != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
     static const char *const TREES[] = {"stdlib", "gates", "scripts"};
     for (size_t i = 0; rc == 0 && i < sizeof TREES / sizeof TREES[0]; i++) {
         rc = list_files(tree->share, TREES[i], files, e);
@@ -253,7 +284,7 @@ static json_t *load_integrity(const char *path, const char *stdlib_dir, const pa
         const char *relative = json_string_value(file);
         const char *expected = builtin_hash(relative);
         char *full = rc == 0 ? fs_join(tree->share, relative) : NULL;
-        json_t *hex = full != NULL ? sha256_of_file(v, full, e) : NULL;
+        json_t *hex = full != NULL ? sha256_of_file(full, e) : NULL;
         free(full);
         if (hex == NULL) {
             rc = -1;
@@ -264,11 +295,11 @@ static json_t *load_integrity(const char *path, const char *stdlib_dir, const pa
         rc = equal || json_array_append(differing, file) == 0 ? 0 : err_set(e, "out_of_memory", "out of memory");
         json_decref(hex);
     }
+    rc = rc == 0 ? compare_programs(tree, differing, e) : rc;
     /* A file that is missing shows in the count: every built-in one must have been seen. */
     if (rc == 0 && same < sizeof BUILTIN_HASHES / sizeof BUILTIN_HASHES[0] && json_array_size(differing) == 0) {
         rc = json_array_append_new(differing, json_string("(a file this program was built with is missing)"));
     }
-    vm_free(v);
     json_decref(files);
     if (rc != 0) {
         json_decref(differing);
@@ -277,13 +308,18 @@ static json_t *load_integrity(const char *path, const char *stdlib_dir, const pa
     return json_pack("{s:o}", "differing", differing);
 }
 
-static void reply(int fd, json_t *out, const err *e) {
-    json_t *message = out != NULL ? json_pack("{s:o}", "ok", out) : json_pack("{s:o}", "error", err_to_json(e));
+/* Ends the child. After a failed allocation what was read may be less than there is: then nothing of it counts. */
+static _Noreturn void reply(int fd, json_t *out, err *e) {
     err ignored;
-    if (message != NULL) {
-        (void)frame_write(fd, message, NULL, 0, &ignored);
+    if (mem_lost() > 0) {
+        json_decref(out);
+        out = NULL;
+        mem_explain(e);
     }
+    json_t *message = out != NULL ? json_pack("{s:o}", "ok", out) : json_pack("{s:o}", "error", err_to_json(e));
+    bool said = message != NULL && frame_write(fd, message, NULL, 0, &ignored) == 1;
     json_decref(message);
+    _exit(said ? 0 : mem_lost() > 0 ? MEM_EXIT : 1);
 }
 
 /* --- in the parent --- */
@@ -311,8 +347,10 @@ static int await_reply(int fd, json_t **message, const char *path, err *e) {
         }
         char chunk[65536];
         ssize_t n = read(fd, chunk, sizeof chunk);
+        size_t lost = mem_lost();
         if (n > 0 && buf_append(&in, chunk, (size_t)n) != 0) {
-            rc = err_set(e, "script_crash", "%s: what it says of itself is too large", path);
+            rc = mem_lost() != lost ? err_set(e, "out_of_memory", "%s: out of memory for what it says of itself", path)
+                                    : err_set(e, "script_crash", "%s: what it says of itself is too large", path);
             break;
         }
         if (n == 0 || (n < 0 && errno != EINTR)) {
@@ -322,6 +360,33 @@ static int await_reply(int fd, json_t **message, const char *path, err *e) {
     }
     buf_free(&in);
     return rc > 0 ? 0 : -1;
+}
+
+/* In the child. A script's head needs the library and its own directory; a configuration may name any file. */
+static int enter_rings(load_fn load, const char *path, const char *stdlib_dir, const paths *tree, err *e) {
+    ring_status active;
+    char *dir = load == load_head ? fs_dirname(path) : NULL;
+    const ring_path all[] = {{.path = "/"}};
+    const ring_path few[] = {{.path = dir},
+                             {.path = stdlib_dir != NULL ? stdlib_dir : tree->share},
+                             {.path = tree->modules},
+                             {.path = "/lib"},
+                             {.path = "/lib64"},
+                             {.path = "/usr/lib"},
+                             {.path = "/usr/lib64"},
+                             {.path = "/usr/local/lib"},
+                             {.path = "/etc/ld.so.cache"},
+                             {.path = "/etc/ssl"},
+                             {.path = "/dev/urandom"}};
+    ring_options o = {.profile = RING_LOADER, .paths = all, .npaths = 1};
+    if (load == load_head) {
+        o.paths = few;
+        o.npaths = sizeof few / sizeof few[0];
+    }
+    int rc =
+        load == load_head && dir == NULL ? err_set(e, "out_of_memory", "out of memory") : ring_enter(&o, &active, e);
+    free(dir);
+    return rc;
 }
 
 static int run_loader(load_fn load, const char *path, const char *stdlib_dir, json_t **out, err *e) {
@@ -344,11 +409,9 @@ static int run_loader(load_fn load, const char *path, const char *stdlib_dir, js
     if (side == 1) {
         err inner;
         err_clear(&inner);
-        ring_status active;
-        ring_options rings = {.profile = RING_LOADER, .paths = (ring_path[]){{.path = "/"}}, .npaths = 1};
-        json_t *loaded = ring_enter(&rings, &active, &inner) == 0 ? load(path, stdlib_dir, &tree, &inner) : NULL;
+        json_t *loaded =
+            enter_rings(load, path, stdlib_dir, &tree, &inner) == 0 ? load(path, stdlib_dir, &tree, &inner) : NULL;
         reply(LOADER_CHANNEL, loaded, &inner);
-        _exit(0);
     }
     close(pair[1]);
     paths_free(&tree);
@@ -356,7 +419,10 @@ static int run_loader(load_fn load, const char *path, const char *stdlib_dir, js
     int rc = side < 0 ? -1 : await_reply(pair[0], &message, path, e);
     close(pair[0]);
     child_kill(&c);
-    child_reap(&c, NULL);
+    int status = child_reap(&c, NULL);
+    if (rc != 0 && WIFEXITED(status) && WEXITSTATUS(status) == MEM_EXIT) {
+        err_set(e, "out_of_memory", "%s: out of memory while it was loaded", path);
+    }
     if (rc == 0) {
         *out = json_incref(json_object_get(message, "ok"));
         if (*out == NULL) {

@@ -4,6 +4,7 @@
 #define GE_RUN_LOADER_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "base/err.h"
 
@@ -17,8 +18,10 @@ int loader_head(const char *path, const char *stdlib_dir, json_t **raw, err *e);
  * config_missing, config_syntax, config_env (a variable is not set), config_file, config_error, config_timeout. */
 int loader_config(const char *path, json_t **raw, err *e);
 
-/* Are the installed stdlib, gates and scripts the ones this program was built with? *differing is a new array of
- * relative paths that are changed, missing or added; empty = all as built. */
+/* Are the installed stdlib, gates, scripts, modules and programs the ones this program was built with? *differing is a
+ * new array of relative paths that are changed, missing or added; empty = all as built. */
 int loader_integrity(json_t **differing, err *e);
+/* Is this the hash of that built-in file ("gates/rls_harness.lua")? */
+bool loader_is_built_in(const char *relative, const char *sha256);
 
 #endif

@@ -16,6 +16,7 @@
 #include "base/frame.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "run/child.h"
 #include "run/signals.h"
 
@@ -104,12 +105,37 @@ static int start(pool *p, slot *s, size_t index, err *e) {
 
 /* --- what a worker sends --- */
 
+static void show_open(pool *p, slot *s) {
+    const char *open = book_open_check(s->task->book);
+    if (p->hooks->changed != NULL && open != NULL) {
+        p->hooks->changed(p->hooks->ctx, s->index, open);
+    }
+}
+
+static bool asks_for_step(const json_t *event) {
+    const char *op = json_string_value(json_object_get(event, "op"));
+    return op != NULL && strcmp(op, "step") == 0 && json_is_integer(json_object_get(event, "id"));
+}
+
+/* A step begins when it is on record and its worker was told so, not before. */
+static void answer_step(pool *p, slot *s, const json_t *request) {
+    err why;
+    err_clear(&why);
+    bool granted = book_step(s->task->book, request, &why) == 0;
+    broker_answer(&s->out, json_integer_value(json_object_get(request, "id")), granted ? NULL : &why);
+    if (granted) {
+        show_open(p, s);
+    }
+}
+
 static void take_event(pool *p, slot *s, const json_t *event, const buf *payload) {
     const char *t = json_string_value(json_object_get(event, "t"));
     err e;
     err_clear(&e);
     int rc = 0;
-    if (t != NULL && strcmp(t, "req") == 0) {
+    if (t != NULL && strcmp(t, "req") == 0 && asks_for_step(event)) {
+        answer_step(p, s, event);
+    } else if (t != NULL && strcmp(t, "req") == 0) {
         rc = broker_request(s->broker, event, payload, &s->out, &e);
     } else if (t != NULL && strcmp(t, "crash") == 0) {
         book_raised(s->task->book, json_object_get(event, "error"));
@@ -123,8 +149,8 @@ static void take_event(pool *p, slot *s, const json_t *event, const buf *payload
         if (t != NULL && strcmp(t, "done") == 0) {
             s->memory_peak = json_integer_value(json_object_get(event, "memory_peak"));
             s->memory_limit = json_integer_value(json_object_get(event, "memory_limit"));
-        } else if (t != NULL && strcmp(t, "check") == 0 && rc == 0 && p->hooks->changed != NULL) {
-            p->hooks->changed(p->hooks->ctx, s->index, book_open_check(s->task->book));
+        } else if (t != NULL && strcmp(t, "check") == 0 && rc == 0) {
+            show_open(p, s);
         }
     }
     if (rc != 0) {
@@ -163,7 +189,10 @@ static void read_channel(pool *p, slot *s, int reads) {
             return;
         }
         err e;
-        int rc = buf_append(&s->in, chunk, (size_t)n) == 0 ? 1 : err_set(&e, "event_flood", "a message is too large");
+        size_t lost = mem_lost();
+        int rc = buf_append(&s->in, chunk, (size_t)n) == 0 ? 1
+                 : mem_lost() != lost                      ? err_set(&e, "out_of_memory", "out of memory for a message")
+                                                           : err_set(&e, "event_flood", "a message is too large");
         while (rc == 1 && !s->dead) {
             json_t *event = NULL;
             buf payload = BUF_INIT;
@@ -250,6 +279,8 @@ static void explain_end(slot *s, int status) {
     } else if (WIFSIGNALED(status)) {
         err_set(&e, "worker_crash", "the gate's process ended by signal %d (%s)", WTERMSIG(status),
                 strsignal(WTERMSIG(status)));
+    } else if (WEXITSTATUS(status) == MEM_EXIT) {
+        err_set(&e, "gate_memory", "the gate's process ran out of memory");
     } else if (!book_done(b) || WEXITSTATUS(status) != 0) {
         err_set(&e, "worker_crash", "the gate's process ended early (exit %d)", WEXITSTATUS(status));
     } else {
@@ -270,6 +301,9 @@ static void finish(pool *p, slot *s) {
     t->duration_ms = clock_ms_exact() - s->started;
     t->finished = !t->interrupted;
     t->limits = limits_of(s, &usage, t->duration_ms);
+    json_t *audits = broker_budgets(s->broker);
+    (void)json_object_update(t->limits, audits);
+    json_decref(audits);
     explain_end(s, status);
     fs_close(&s->channel);
     fs_close(&s->printed);

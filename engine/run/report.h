@@ -24,6 +24,9 @@ typedef struct report_opts {
     bool verbose; /* every check with status, duration and detail */
     bool colour;  /* see report_colour */
     bool no_text; /* the files only: the verb prints text of its own */
+    /* Lines of an operation, clean, not owned: for whoever runs it and for no report, since a key that is shown once
+     * may be among them. */
+    const json_t *said;
 } report_opts;
 
 /* The document of a run that is about to begin. New reference; NULL out of memory. */
@@ -56,8 +59,9 @@ int report_junit(buf *out, const json_t *report, err *e);
 /* Where text goes beside these targets: standard output, or standard error when one of them takes standard output. */
 FILE *report_stream(const json_t *targets);
 /* Prints the text to standard output, or to standard error when a target takes standard output ("-"), and writes every
- * target [{"format", "file"}], files atomically. All targets are tried; the first failure is in *e. Codes:
- * report_write, report_format, out_of_memory. A caller whose exit code is 0 exits 3 then. */
+ * target [{"format", "file"}], files atomically. All targets are tried, after all were rendered: where there is no
+ * memory for one of them, none is written. The first failure is in *e. Codes: report_write, report_format,
+ * out_of_memory. A caller whose exit code is 0 exits 3 then. */
 int report_emit(const json_t *report, const json_t *targets, const report_opts *o, err *e);
 
 #endif

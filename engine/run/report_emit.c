@@ -7,6 +7,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "run/report.h"
 
 const char *const REPORT_FORMATS[] = {"json", "junit", NULL};
@@ -43,23 +44,18 @@ static int write_out(int fd, const buf *text, const char *what, err *e) {
     return 0;
 }
 
-static int write_target(const json_t *report, const json_t *target, err *e) {
+static int write_target(const buf *text, const json_t *target, err *e) {
     const char *format = json_string_value(json_object_get(target, "format"));
     const char *file = json_string_value(json_object_get(target, "file"));
-    buf text = BUF_INIT;
-    int rc = render(&text, report, format, e);
-    if (rc == 0 && (file == NULL || strcmp(file, "-") == 0)) {
-        rc = write_out(STDOUT_FILENO, &text, "the report to standard output", e);
-    } else if (rc == 0) {
-        err why;
-        rc = fs_write_atomic(file, buf_str(&text), text.len, 0644, &why);
-        if (rc != 0) {
-            err_set(e, "report_write", "cannot write the %s report: %s", format, why.message);
-            err_fix(e, "name a file in a directory that exists, can be written to and has room");
-        }
+    if (file == NULL || strcmp(file, "-") == 0) {
+        return write_out(STDOUT_FILENO, text, "the report to standard output", e);
     }
-    buf_free(&text);
-    return rc;
+    err why;
+    if (fs_write_atomic(file, buf_str(text), text->len, 0644, &why) != 0) {
+        err_set(e, "report_write", "cannot write the %s report: %s", format, why.message);
+        return err_fix(e, "name a file in a directory that exists, can be written to and has room");
+    }
+    return 0;
 }
 
 static bool takes_stdout(const json_t *targets) {
@@ -101,30 +97,40 @@ static void mention_advisories(const json_t *report) {
     }
 }
 
-int report_emit(const json_t *report, const json_t *targets, const report_opts *o, err *e) {
-    int failed = 0;
-    err why;
+/* Renders everything: the text into out[0], each target into the one after. */
+static int render_all(buf *out, const json_t *report, const json_t *targets, const report_opts *o, err *e) {
+    size_t lost = mem_lost();
+    size_t i;
+    json_t *target;
     if (!o->no_text) {
-        buf text = BUF_INIT;
         int fd = takes_stdout(targets) ? STDERR_FILENO : STDOUT_FILENO;
         report_opts mine = *o;
         mine.colour = o->colour && report_colour(fd);
-        int rc = report_text(&text, report, &mine) != 0
-                     ? err_set(&why, "out_of_memory", "out of memory while writing the report")
-                     : write_out(fd, &text, "the report", &why);
-        if (rc != 0) {
-            *e = why;
-            failed = -1;
+        if (report_text(&out[0], report, &mine) != 0) {
+            return err_set(e, "out_of_memory", "out of memory while writing the report");
         }
-        buf_free(&text);
         if (!o->verbose) {
             mention_advisories(report);
         }
     }
+    json_array_foreach(targets, i, target) {
+        if (render(&out[1 + i], report, json_string_value(json_object_get(target, "format")), e) != 0) {
+            return -1;
+        }
+    }
+    return mem_lost() == lost ? 0 : err_set(e, "out_of_memory", "out of memory while writing the report");
+}
+
+static int write_all(const buf *out, const json_t *targets, const report_opts *o, err *e) {
+    int failed = 0;
+    err why;
+    if (!o->no_text) {
+        failed = write_out(takes_stdout(targets) ? STDERR_FILENO : STDOUT_FILENO, &out[0], "the report", e);
+    }
     size_t i;
     json_t *target;
     json_array_foreach(targets, i, target) {
-        if (write_target(report, target, &why) != 0) {
+        if (write_target(&out[1 + i], target, &why) != 0) {
             if (failed == 0) {
                 *e = why;
             } else {
@@ -134,4 +140,21 @@ int report_emit(const json_t *report, const json_t *targets, const report_opts *
         }
     }
     return failed;
+}
+
+/* All is rendered before anything is written: what one reader is told, the others are too. */
+int report_emit(const json_t *report, const json_t *targets, const report_opts *o, err *e) {
+    size_t n = 1 + json_array_size(targets);
+    buf *out = calloc(n, sizeof *out);
+    if (out == NULL) {
+        mem_note();
+        return err_set(e, "out_of_memory", "out of memory while writing the report");
+    }
+    int rc = render_all(out, report, targets, o, e);
+    rc = rc == 0 ? write_all(out, targets, o, e) : rc;
+    for (size_t i = 0; i < n; i++) {
+        buf_free(&out[i]);
+    }
+    free(out);
+    return rc;
 }

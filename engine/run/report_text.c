@@ -11,6 +11,7 @@ enum { OBJECTS_SHOWN = 10 };
 typedef struct page {
     buf *out;
     const report_opts *o;
+    bool operation;
 } page;
 
 static const char *member(const json_t *object, const char *key) {
@@ -30,10 +31,10 @@ bool report_colour(int fd) {
 
 /* ECMA-48 section 8.3.117 (SGR). */
 static const char *hue(const char *status) {
-    return same(status, "PASS")    ? "\033[32m"
-           : same(status, "SKIP")  ? "\033[2m"
-           : same(status, "ERROR") ? "\033[33m"
-                                   : "\033[31m";
+    return same(status, "PASS") || same(status, "DONE") || same(status, "OK") ? "\033[32m"
+           : same(status, "SKIP") || same(status, "WOULD")                    ? "\033[2m"
+           : same(status, "ERROR")                                            ? "\033[33m"
+                                                                              : "\033[31m";
 }
 
 static void put_status(page *p, const char *mark, const char *status) {
@@ -100,12 +101,17 @@ static void put_object(page *p, const json_t *entry) {
     buf_free(&both);
 }
 
+/* A rule that says no to an operation is no failed check. */
+static const char *shown_status(const page *p, const char *status) {
+    return p->operation && same(status, "FAIL") ? "REFUSED" : status;
+}
+
 static void put_block(page *p, const json_t *entries) {
     const json_t *head = json_array_get(entries, 0);
     const char *status = member(head, "status");
     const char *failure = member(head, "failure");
     buf_puts(p->out, "  ");
-    put_status(p, same(status, "FAIL") ? "❌" : "⚠️", status);
+    put_status(p, same(status, "FAIL") ? "❌" : "⚠️", shown_status(p, status));
     put_reason(p, failure != NULL ? failure : "no reason was given");
     size_t members = json_array_size(entries);
     for (size_t i = 0; i < members && i < OBJECTS_SHOWN; i++) {
@@ -204,6 +210,29 @@ static void put_facts(page *p, const json_t *facts) {
     }
 }
 
+/* What --baseline lets pass, and what of it is gone. */
+static void put_known(page *p, const json_t *gate) {
+    size_t i, shown = 0;
+    json_t *entry;
+    json_array_foreach(json_object_get(gate, "checks"), i, entry) {
+        const char *object = member(entry, "object");
+        if (same(member(entry, "baseline"), "known") && shown++ < OBJECTS_SHOWN) {
+            const char *failure = member(entry, "failure");
+            buf_printf(p->out, "     known: %s%s%s%s\n", failure != NULL ? failure : "?", object != NULL ? " [" : "",
+                       object != NULL ? object : "", object != NULL ? "]" : "");
+        }
+    }
+    if (shown > OBJECTS_SHOWN) {
+        buf_printf(p->out, "     and %zu more known in the report\n", shown - OBJECTS_SHOWN);
+    }
+    const json_t *gone = json_object_get(json_object_get(gate, "facts"), "baseline_gone");
+    json_array_foreach((json_t *)gone, i, entry) {
+        if (i < OBJECTS_SHOWN && json_is_string(entry)) {
+            buf_printf(p->out, "     gone since the baseline: %s\n", json_string_value(entry));
+        }
+    }
+}
+
 static void put_gate(page *p, const json_t *gate, bool alone) {
     const json_t *number = json_object_get(gate, "number");
     const json_t *checks = json_object_get(gate, "checks");
@@ -230,6 +259,7 @@ static void put_gate(page *p, const json_t *gate, bool alone) {
             put_field(p, "     ", "Recover", member(gate, "recover"));
         }
     }
+    put_known(p, gate);
     if (p->o->verbose) {
         size_t i;
         json_t *entry;
@@ -253,6 +283,70 @@ static void put_error(page *p, const json_t *error) {
     put_lines(p, "     ", member(error, "detail"));
     put_field(p, "     ", "Fix", member(error, "fix"));
     buf_putc(p->out, '\n');
+}
+
+static void put_step(page *p, const json_t *entry) {
+    const char *step = member(entry, "step");
+    bool failed = same(step, "failed"), would = same(step, "would");
+    buf_puts(p->out, "  ");
+    put_status(p, failed ? "❌" : would ? "➖" : "✅", failed ? "FAILED" : would ? "WOULD" : "DONE");
+    put_reason(p, member(entry, "name"));
+}
+
+/* Steps in their order, then what stopped them. */
+static void put_operation(page *p, const json_t *operation) {
+    const json_t *checks = json_object_get(operation, "checks");
+    const char *last = NULL;
+    size_t i;
+    json_t *entry;
+    json_array_foreach(checks, i, entry) {
+        /* What a step found are entries of its own, one after another; titles are unique. */
+        if (member(entry, "step") != NULL && !same(member(entry, "name"), last)) {
+            put_step(p, entry);
+            last = member(entry, "name");
+        }
+    }
+    if (!same(member(operation, "status"), "PASS")) {
+        if (!any_entry(checks, "FAIL") && !any_entry(checks, "ERROR")) {
+            put_verdict(p, operation, member(operation, "status"));
+        }
+        put_blocks(p, checks, "FAIL");
+        put_blocks(p, checks, "ERROR");
+        put_field(p, "     ", "Runbook", member(operation, "runbook"));
+        put_field(p, "     ", "Owner", member(operation, "owner"));
+    }
+    if (p->o->verbose) {
+        json_array_foreach(checks, i, entry) {
+            put_check(p, entry);
+        }
+        put_facts(p, json_object_get(operation, "facts"));
+    }
+}
+
+static int operation_text(page *p, const json_t *report, const char *tenant) {
+    const json_t *operation = json_array_get(json_object_get(report, "gates"), 0);
+    const char *status = member(report, "status");
+    const char *summary = member(operation, "summary");
+    const char *name = member(report, "name");
+    buf_printf(p->out, "=== %s ===\nTenant: %s\n\n", name != NULL ? name : "Operation", tenant);
+    size_t before = p->out->len;
+    put_operation(p, operation);
+    put_error(p, json_object_get(report, "error"));
+    size_t i;
+    json_t *line;
+    json_array_foreach((json_t *)p->o->said, i, line) {
+        put_lines(p, "  ", json_string_value(line)); /* indented: none of them can be taken for the verdict */
+    }
+    if (p->out->len > before && p->out->len >= 2 && strcmp(buf_str(p->out) + p->out->len - 2, "\n\n") != 0) {
+        buf_putc(p->out, '\n');
+    }
+    buf_puts(p->out, "=== ");
+    put_status(p, "", same(status, "PASS") ? "OK" : same(status, "FAIL") ? "REFUSED" : "ERROR");
+    if (same(status, "PASS") && summary != NULL) {
+        buf_printf(p->out, ": %s", summary);
+    }
+    buf_puts(p->out, " ===\n");
+    return p->out->failed ? -1 : 0;
 }
 
 static void put_approval(page *p, const json_t *report) {
@@ -286,6 +380,10 @@ int report_text(buf *out, const json_t *report, const report_opts *o) {
     bool suite = same(kind, "suite");
     const char *title = suite ? member(report, "name") : NULL;
     const char *tenant = member(report, "tenant");
+    if (same(kind, "operation")) {
+        p.operation = true;
+        return operation_text(&p, report, tenant != NULL ? tenant : "none");
+    }
     buf_printf(out, "=== %s ===\n", title != NULL ? title : "Tenant Onboarding Validation");
     buf_printf(out, "Tenant: %s\n\n", tenant != NULL ? tenant : "none");
     size_t passed = 0;

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/fs.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "run/head.h"
 #include "run/loader.h"
@@ -53,8 +54,12 @@ static bool is_file(const char *path) {
 
 /* dir/name as an absolute path when it is a file; dir NULL = the working directory. */
 static char *try_file(const char *dir, const char *name) {
+    errno = 0;
     char *joined = dir != NULL ? fs_join(dir, name) : strdup(name);
     char *found = joined != NULL && is_file(joined) ? realpath(joined, NULL) : NULL;
+    if (joined == NULL || (found == NULL && errno == ENOMEM)) {
+        mem_note(); /* it counts as not there, and another may be found in its place */
+    }
     free(joined);
     return found;
 }
@@ -66,9 +71,15 @@ static int compare_names(const void *a, const void *b) {
 /* Appends the Lua files of share/folder, sorted. */
 static int list_folder(const char *share, const char *folder, bool labels, json_t *out) {
     char *dir = fs_join(share, folder);
+    errno = 0;
     DIR *d = dir != NULL ? opendir(dir) : NULL;
+    int saved = errno;
     free(dir);
+    errno = saved;
     if (d == NULL) {
+        if (dir == NULL || errno == ENOMEM) {
+            mem_note();
+        }
         return 0;
     }
     char *names[NAMES_MAX];

@@ -46,6 +46,13 @@ int signals_fd(void) {
     return wake[0];
 }
 
+void signals_forget(void) {
+    char bytes[64];
+    while (read(wake[0], bytes, sizeof bytes) > 0) {
+    }
+    signals_flag = 0;
+}
+
 void signals_reset_in_child(void) {
     static const int ALL[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2};
     struct sigaction def = {.sa_handler = SIG_DFL};

@@ -13,6 +13,8 @@ extern volatile sig_atomic_t signals_flag;
 int signals_install(err *e);
 /* Readable from the moment a signal came; -1 before signals_install. */
 int signals_fd(void);
+/* Forgets the signal that came: it meant something else than the end of the run. */
+void signals_forget(void);
 /* In a fresh child: default actions, nothing blocked, the descriptor closed. */
 void signals_reset_in_child(void);
 /* The exit code for the signal that came: 130 for INT, 143 for TERM, 129 for HUP; 0 without one. */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "run/head.h"
 #include "run/loader.h"
+#include "run/record_place.h"
 #include "run/signals.h"
 
 static const json_t *doc(const run_request *r) {
@@ -66,15 +67,18 @@ static json_t *all_hosts(const json_t *settings) {
 }
 
 static json_t *read_helpers(const paths *tree) {
+    static const char *const PACKS[] = {"roster", "routing"};
     json_t *out = json_object();
-    char path[4200];
-    snprintf(path, sizeof path, "%s/stdlib/audit/roster.lua", tree->share);
-    buf text = BUF_INIT;
-    err ignored;
-    if (fs_read(path, 1u << 20, &text, &ignored) == 0) {
-        json_object_set_new(out, "roster", json_stringn(buf_str(&text), text.len));
+    for (size_t i = 0; i < sizeof PACKS / sizeof PACKS[0]; i++) {
+        char path[4200];
+        snprintf(path, sizeof path, "%s/stdlib/audit/%s.lua", tree->share, PACKS[i]);
+        buf text = BUF_INIT;
+        err ignored;
+        if (fs_read(path, 1u << 20, &text, &ignored) == 0) {
+            json_object_set_new(out, PACKS[i], json_stringn(buf_str(&text), text.len));
+        }
+        buf_free(&text);
     }
-    buf_free(&text);
     return out;
 }
 
@@ -145,6 +149,9 @@ static void external_place(const json_t *settings, char *host, size_t host_cap, 
 char *target_line(const target *t, const run_request *r) {
     char *line = NULL;
     const char *file = r->cfg->path != NULL ? r->cfg->path : "none";
+    if (t->embedded && t->server == NULL) {
+        return asprintf(&line, "target: embedded platform (not started), config %s", file) >= 0 ? line : NULL;
+    }
     if (t->embedded) {
         if (asprintf(&line, "target: embedded platform (%s), socket %s, database %s, config %s",
                      pg_is_kept(t->server) ? "kept" : "private", pg_socket_dir(t->server), pg_database(t->server),
@@ -192,16 +199,12 @@ static json_t *load_audit(const char *path, size_t id, err *why) {
     if (loader_head(path, NULL, &raw, why) == 0 && head_check(raw, &head, why) == 0) {
         if (str(head, "kind") == NULL || strcmp(str(head, "kind"), "audit") != 0) {
             err_set(why, "audit_shape", "%s: expected a tenant audit, found a %s", path, str(head, "kind"));
-        } else if (json_integer_value(json_object_get(json_object_get(head, "needs"), "history")) > 0) {
-            /* Without the weeks it asks for, an audit would find nothing and pass. */
-            err_set(why, "audit_history", "%s: it needs %lld earlier week(s), and none can be given to it", path,
-                    (long long)json_integer_value(json_object_get(json_object_get(head, "needs"), "history")));
-            err_fix(why,
-                    "plan.history is not available in this version; remove needs.history, or judge one week alone");
         } else {
-            entry = json_pack("{s:I, s:O, s:s, s:O, s:O?}", "id", (json_int_t)id, "name", json_object_get(head, "name"),
-                              "path", path, "source", json_object_get(raw, "source"), "pack",
-                              json_object_get(head, "pack"));
+            json_t *history = json_object_get(json_object_get(head, "needs"), "history");
+            entry = json_pack("{s:I, s:O, s:O, s:s, s:O, s:O?, s:I}", "id", (json_int_t)id, "script",
+                              json_object_get(head, "id"), "name", json_object_get(head, "name"), "path", path,
+                              "source", json_object_get(raw, "source"), "pack", json_object_get(head, "pack"),
+                              "history", json_integer_value(history));
         }
     }
     json_decref(head);
@@ -404,9 +407,10 @@ static json_t *job_audits(const target *t, const json_t *needs) {
     size_t i;
     json_t *audit;
     json_array_foreach(t->audits, i, audit) {
-        json_array_append_new(out, json_pack("{s:O, s:O, s:O, s:O?}", "id", json_object_get(audit, "id"), "name",
-                                             json_object_get(audit, "name"), "path", json_object_get(audit, "path"),
-                                             "pack", json_object_get(audit, "pack")));
+        json_array_append_new(out,
+                              json_pack("{s:O, s:O, s:O, s:O?, s:O?}", "id", json_object_get(audit, "id"), "name",
+                                        json_object_get(audit, "name"), "path", json_object_get(audit, "path"), "pack",
+                                        json_object_get(audit, "pack"), "history", json_object_get(audit, "history")));
     }
     return out;
 }
@@ -445,6 +449,22 @@ static void add_file_dirs(json_t *out, json_t *object) {
     }
 }
 
+/* Certificates that the connections' URLs name (libpq's sslrootcert): a contained worker reads nothing that it was not
+ * given. */
+static json_t *root_certificates(json_t *databases) {
+    json_t *out = json_array();
+    for (void *it = json_object_iter(databases); it != NULL; it = json_object_iter_next(databases, it)) {
+        err ignored;
+        json_t *place = record_upstream(json_object_iter_value(it), &ignored);
+        json_t *cert = json_object_get(place, "sslrootcert");
+        if (json_is_string(cert)) {
+            json_array_append(out, cert);
+        }
+        json_decref(place);
+    }
+    return out;
+}
+
 /* Declared commands which the configuration does not define, as its keys. */
 static json_t *job_missing(const run_request *r, json_t *declared) {
     json_t *out = json_array();
@@ -456,6 +476,21 @@ static json_t *job_missing(const run_request *r, json_t *declared) {
         }
     }
     return out;
+}
+
+bool target_is_dry(const run_request *r, const char *mode) {
+    return r->dry_run && strcmp(mode, "operation") == 0;
+}
+
+/* In a dry run nothing is written, and no directory is made for it. */
+static void make_readonly(json_t *stores) {
+    for (void *it = json_object_iter(stores); it != NULL; it = json_object_iter_next(stores, it)) {
+        json_t *spec = json_object_iter_value(it);
+        if (json_object_get(spec, "missing") == NULL) {
+            json_object_set_new(spec, "readonly", json_true());
+            json_object_del(spec, "create");
+        }
+    }
 }
 
 json_t *target_job(const target *t, const run_request *r, const json_t *gate, const char *mode) {
@@ -477,6 +512,7 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     add_file_dirs(dirs, json_object_get(job, "stores"));
     json_object_set_new(job, "file_dirs", dirs);
     json_object_set(job, "needs", (json_t *)needs);
+    json_object_set_new(job, "certificates", root_certificates(json_object_get(job, "db")));
     json_object_set_new(job, "failures", failures != NULL ? json_incref(failures) : json_object());
     json_object_set_new(job, "missing", job_missing(r, commands));
     json_object_set_new(job, "commands", commands != NULL ? json_incref(commands) : json_array());
@@ -484,6 +520,13 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     json_object_set_new(job, "verbose", json_boolean(r->verbose));
     json_object_set_new(job, "trace", json_boolean(r->trace));
     json_object_set_new(job, "apply", json_boolean(r->apply));
+    bool dry = target_is_dry(r, mode);
+    json_object_set_new(job, "dry_run", json_boolean(dry));
+    if (dry) {
+        make_readonly(json_object_get(job, "stores"));
+        make_readonly(json_object_get(job, "files"));
+    }
+    json_object_set_new(job, "strict", json_boolean(r->strict));
     json_t *audits = job_audits(t, needs);
     if (audits != NULL) {
         json_object_set_new(job, "audits", audits);

@@ -36,6 +36,8 @@ json_t *target_report(const target *t, const run_request *r, const json_t *prepa
  */
 int target_add_audit(target *t, const char *path, err *e);
 
+/* An operation in a dry run? Then its worker can change nothing. */
+bool target_is_dry(const run_request *r, const char *mode);
 /* A worker's job (stdlib/internal/runner.lua) for one gate of the request: its options, and of the configuration what
  * its head declares. New reference; NULL out of memory. */
 json_t *target_job(const target *t, const run_request *r, const json_t *gate, const char *mode);

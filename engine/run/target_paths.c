@@ -61,8 +61,9 @@ ring_path *target_paths(const json_t *job, const char *stdlib_dir, const char *s
     json_t *stores = json_object_get(job, "stores");
     json_t *files = json_object_get(job, "files");
     json_t *endpoints = json_object_get(job, "endpoints");
-    size_t most =
-        SYSTEM_N + 8 + 2 * json_object_size(stores) + 2 * json_object_size(files) + json_object_size(endpoints);
+    const json_t *certificates = json_object_get(job, "certificates");
+    size_t most = SYSTEM_N + 8 + json_array_size(certificates) + 2 * json_object_size(stores) +
+                  2 * json_object_size(files) + json_object_size(endpoints);
     ring_path *list = calloc(most, sizeof *list);
     if (list == NULL) {
         return NULL;
@@ -77,7 +78,10 @@ ring_path *target_paths(const json_t *job, const char *stdlib_dir, const char *s
     add_stores(list, n, stores);
     add_stores(list, n, files);
     size_t i;
-    json_t *dir;
+    json_t *dir, *certificate;
+    json_array_foreach(certificates, i, certificate) {
+        add(list, n, json_string_value(certificate), RING_READ);
+    }
     json_array_foreach(json_object_get(job, "file_dirs"), i, dir) {
         add(list, n, json_string_value(dir), RING_LIST);
     }

@@ -8,6 +8,7 @@
 #include "base/err_json.h"
 #include "base/frame.h"
 #include "base/fs.h"
+#include "base/mem.h"
 #include "vm/data.h"
 #include "vm/vm.h"
 
@@ -30,7 +31,7 @@ static void print_line(void *ctx, const char *text, size_t n) {
 static void send(json_t *event) {
     err ignored;
     if (event == NULL || frame_write(CHANNEL_FD, event, NULL, 0, &ignored) < 0) {
-        _exit(1);
+        _exit(mem_lost() > 0 ? MEM_EXIT : 1);
     }
     json_decref(event);
 }
@@ -38,7 +39,7 @@ static void send(json_t *event) {
 static int run(vm *v, const worker_setup *s, err *e) {
     /* The runner's arguments: the job, the script's chunk or nil, the message handler. */
     if (vm_load(v, "=runner", RUNNER, sizeof RUNNER - 1, true, e) != 0 || vm_push_json(v, s->job, e) != 0 ||
-        vm_push_script(v, s->script, e) != 0) {
+        vm_push_script(v, s->script, json_string_value(s->source), json_string_length(s->source), e) != 0) {
         return -1;
     }
     return vm_call(v, 3, 0, e);
@@ -69,7 +70,11 @@ _Noreturn void worker_main(const worker_setup *s) {
                      s->memory_bytes >> 20);
         err_fix(&e, "raise limits.memory_mb, or make the script use less; a swallowed limit is never a pass");
     }
+    if (rc == 0 && mem_lost() > 0) {
+        rc = err_set(&e, "out_of_memory", "out of memory while the gate ran: what it found may not be complete");
+    }
     if (rc != 0) {
+        mem_explain(&e);
         send(json_pack("{s:s, s:o}", "t", "crash", "error", err_to_json(&e)));
     }
     send(json_pack("{s:s, s:I, s:I}", "t", "done", "memory_peak", (json_int_t)(v != NULL ? vm_memory_peak(v) : 0),

@@ -10,6 +10,8 @@
 typedef struct worker_setup {
     const json_t
         *job; /* what runner.lua reads (its head describes it); holds credentials of declared capabilities only */
+    const json_t
+        *source; /* the script's text as its head was read from it: what lies in its file by now does not matter */
     const char *script; /* absolute path; NULL = an internal job without a script of its own */
     const char *stdlib_dir;
     const char *modules_dir;

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/mem.h"
+
 static void *refuse(alloc_cap *cap) {
     cap->hit = true;
     return NULL;
@@ -19,6 +21,7 @@ static void *take(alloc_cap *cap, size_t size) {
     void *p = malloc(size);
     if (__builtin_expect(p == NULL, 0)) {
         cap->used -= size;
+        mem_note(); /* not the script's limit: the system has none left */
         return refuse(cap);
     }
     return p;
@@ -40,6 +43,7 @@ void *alloc_capped(void *ud, void *ptr, size_t osize, size_t nsize) {
     void *p = realloc(ptr, nsize);
     if (p == NULL) {
         cap->hit = true;
+        mem_note(); /* not the script's limit: the system has none left */
         return nsize <= osize ? ptr : NULL;
     }
     cap->used = cap->used - osize + nsize;

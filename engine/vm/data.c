@@ -1,6 +1,7 @@
 #include "vm/data.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -20,47 +21,19 @@ int vm_push_json(vm *v, const json_t *value, err *e) {
     return vm_call(v, 1, 1, e);
 }
 
-int vm_push_script(vm *v, const char *path, err *e) {
+int vm_push_script(vm *v, const char *path, const char *text, size_t n, err *e) {
     lua_State *L = vm_lua(v);
+    char chunk[4200];
+    vm_chunk_name(v, path != NULL ? path : "", chunk, sizeof chunk);
     if (path == NULL) {
         lua_pushnil(L);
-    } else if (vm_load_file(v, path, false, e) != 0) {
+    } else if (text == NULL) {
+        return err_set(e, "script_missing", "%s: its text was not read", path);
+    } else if (vm_load(v, chunk, text, n, false, e) != 0) {
         return -1;
     }
     lua_pushcfunction(L, vm_message_handler);
     return 0;
-}
-
-typedef struct span {
-    const char *bytes;
-    size_t n;
-} span;
-
-/* lua_CFunction(span as light userdata) */
-static int push_span(lua_State *L) {
-    const span *s = lua_touserdata(L, 1);
-    lua_pushlstring(L, s->bytes, s->n);
-    return 1;
-}
-
-json_t *vm_sha256(vm *v, const char *bytes, size_t n, err *e) {
-    static const char CHUNK[] = "return require('engine.hash').sha256(...)";
-    lua_State *L = vm_lua(v);
-    span s = {bytes, n};
-    int top = lua_gettop(L);
-    json_t *hex = NULL;
-    if (vm_load(v, "=sha256", CHUNK, sizeof CHUNK - 1, true, e) == 0) {
-        lua_pushcfunction(L, push_span);
-        lua_pushlightuserdata(L, &s);
-        if (vm_call(v, 1, 1, e) == 0 && vm_call(v, 1, 1, e) == 0) {
-            hex = json_string(lua_tostring(L, -1));
-            if (hex == NULL) {
-                err_set(e, "out_of_memory", "out of memory");
-            }
-        }
-    }
-    lua_settop(L, top);
-    return hex;
 }
 
 /* A variable that is not set is an error, so that no password is empty by accident. [-2, +1, v] */

@@ -11,12 +11,9 @@
 
 /* Pushes a JSON value. 0 / -1 with *e set (script_memory). [-0, +1, -] */
 int vm_push_json(vm *v, const json_t *value, err *e);
-/* Pushes what vm_load_file compiles from the script, or nil where there is none, and the message handler.
- * [-0, +2, -] */
-int vm_push_script(vm *v, const char *path, err *e);
-/* SHA-256 of n bytes as a JSON string of 64 hexadecimal digits, by the engine's own hash module: the program that holds
- * the state need not link a crypto library. NULL with *e set. [-0, +0, -] */
-json_t *vm_sha256(vm *v, const char *bytes, size_t n, err *e);
+/* Pushes what vm_load compiles from the script's text (named by its path), or nil where the path is NULL, and the
+ * message handler. [-0, +2, -] */
+int vm_push_script(vm *v, const char *path, const char *text, size_t n, err *e);
 /* Gives the configuration's chunk on top of the stack its two functions: env "NAME" or env("NAME", default), and
  * file "PATH" relative to `dir`, at most `max` bytes. [-0, +0, -] */
 int vm_give_config_functions(vm *v, const char *dir, size_t max, err *e);

@@ -13,6 +13,9 @@
 #include "base/err.h"
 
 #define LUAX_ERROR "gate.error"
+/* registry[LUAX_TASKS] is {coroutine = true}, keys weak: those that engine.task resumes, and nobody else may. A C
+ * function that waits in one keeps pointers to its stack. */
+#define LUAX_TASKS "gate.task.threads"
 #define LUAX_EXPORT __attribute__((visibility("default")))
 
 /* Pushes {code=, message=, detail=, fix=} with the shared metatable "gate.error", whose __tostring joins them.

@@ -98,6 +98,35 @@ static int safe_load(lua_State *L) {
     return 1;
 }
 
+/* coroutine.resume and coroutine.close for all but the coroutines of task.map, which wait inside of C functions: those
+ * rely on what is on their stacks (upvalue 1: Lua's own function). */
+static int safe_coroutine(lua_State *L) {
+    if (lua_type(L, 1) == LUA_TTHREAD && lua_getfield(L, LUA_REGISTRYINDEX, LUAX_TASKS) == LUA_TTABLE) {
+        lua_pushvalue(L, 1);
+        if (lua_rawget(L, -2) != LUA_TNIL) {
+            return luax_fail_fix(L, "task_foreign",
+                                 "wait for it with task.map, or run the work in a coroutine of your own",
+                                 "coroutine: a task of task.map is resumed and closed by task.map alone");
+        }
+        lua_pop(L, 1);
+    }
+    if (lua_type(L, 1) == LUA_TTHREAD) {
+        lua_pop(L, 1);
+    }
+    /* In this same call frame: the function looks at its caller's coroutine and stack. */
+    return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
+/* Puts it before resume and close of the library at the top. [-0, +0, m] */
+static void guard_coroutines(lua_State *L) {
+    static const char *const NAMES[] = {"resume", "close", NULL};
+    for (size_t i = 0; NAMES[i] != NULL; i++) {
+        lua_getfield(L, -1, NAMES[i]);
+        lua_pushcclosure(L, safe_coroutine, 1);
+        lua_setfield(L, -2, NAMES[i]);
+    }
+}
+
 static int safe_print(lua_State *L) {
     vm *v = sandbox_vm(L);
     int n = lua_gettop(L);
@@ -193,6 +222,11 @@ static void push_env(lua_State *L, int libs, vm_profile profile, bool trusted) {
     lua_pushboolean(L, trusted);
     lua_pushcclosure(L, sandbox_require, 1);
     lua_setfield(L, env, "require");
+    if (profile == VM_SCRIPT) {
+        lua_getfield(L, env, "coroutine");
+        guard_coroutines(L);
+        lua_pop(L, 1);
+    }
     if (profile == VM_AUDIT) {
         sandbox_deterministic_base(L, env);
         lua_getfield(L, env, "string");

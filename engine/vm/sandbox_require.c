@@ -13,7 +13,7 @@
 #define NEAR_MAX 400
 
 /* C modules that are pure: no capability comes with them. All others reach a script only through ctx. */
-static const char *const PURE[] = {"engine.hash", "engine.json", "engine.task", NULL};
+static const char *const PURE[] = {"engine.hash", "engine.json", "engine.sql", "engine.statement", "engine.task", NULL};
 
 /* [a-z0-9_]+ parts joined by dots: a name cannot say "..", "/" or an absolute path. */
 static bool name_ok(const char *name, size_t n) {

@@ -10,6 +10,9 @@ return {
     -- How the application says which tenant it works for.
     tenant = { column = "tenant_id", setting = "app.current_tenant_id" },
   },
+  -- What the application's own test suite ran, for the check of its code paths; made with
+  --   gate-engine run gates/rls_harness.lua --tenant CODE --record artifacts/recording.jsonl -- COMMAND
+  -- recording = "artifacts/recording.jsonl",
   -- Where artifacts are kept.
   artifacts = { kind = "local", path = "artifacts" },
 }

@@ -60,6 +60,31 @@ function roster.night_minutes(assignment, from, to)
   return minutes
 end
 
+--- Days of 1 January 1970 to a date "YYYY-MM-DD" (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+local function days_of(date)
+  local y, m, d = date:match "^(%d%d%d%d)%-(%d%d)%-(%d%d)$"
+  y, m, d = math.tointeger(tonumber(y)), math.tointeger(tonumber(m)), math.tointeger(tonumber(d))
+  if not y then error("roster: expected a date such as 2024-01-01, got " .. tostring(date), 3) end
+  if m <= 2 then y = y - 1 end
+  local era = y // 400
+  local yoe = y - era * 400
+  local doy = (153 * (m + (m > 2 and -3 or 9)) + 2) // 5 + d - 1
+  return era * 146097 + yoe * 365 + yoe // 4 - yoe // 100 + doy - 719468
+end
+
+--- The plan of exactly n weeks before, out of plan.history (needs = { history = … }); nil where that week was not locked. The weeks
+--- in plan.history are the last locked ones, which need not follow each other.
+---@param plan table
+---@param n integer  1: last week
+---@return table|nil
+function roster.weeks_before(plan, n)
+  local monday = days_of(plan.week.days[1].date) - 7 * n
+  for _, week in ipairs(plan.history or {}) do
+    if days_of(week.week.days[1].date) == monday then return week end
+  end
+  return nil
+end
+
 --- Is it night work: more than two hours between 23:00 and 06:00 (German Working Hours Act, ArbZG § 2 (3) and (4))?
 ---@param assignment table
 ---@return boolean

@@ -1,9 +1,11 @@
 --- The engine's side of a worker: builds ctx from the job, runs the script's function, sends what happened as events.
 --- Loaded by the worker with an environment of its own; scripts cannot require it.
 ---
---- job = { mode = "run"|"recover"|"operation"|"prepare", tenant, options, config, platform, verbose, only, apply, findings, needs,
+--- job = { mode = "run"|"recover"|"operation"|"prepare", tenant, options, config, platform, verbose, only, apply, dry_run, findings,
+---         needs,
 ---         db = { role = spec }, endpoints, stores, files, commands, audits, auth, failures }
-local errors = require "errors"
+local errors = require "internal.raise"
+local steps = require "internal.steps"
 
 local runner = {}
 
@@ -26,6 +28,7 @@ local function error_of(raised)
   return { code = "script_error", message = type(raised) == "string" and raised or "a " .. type(raised) .. " was raised" }
 end
 
+local SEVERITIES = { leak = true, advisory = true, note = true }
 local SKIP = {} -- raised by ctx:skip; never leaves the check
 
 local Checks = {}
@@ -98,21 +101,25 @@ local function selected(state, name, group)
   return false
 end
 
-local function run_check(state, name, fn)
+--- Runs fn as a check, or as a step that is on record already. In an operation what fails ends it: no later step may begin.
+local function run_check(state, name, fn, is_step)
   local co, is_main = coroutine.running()
   if is_main then co = "main" end -- what task.map starts inside this check counts for it
   local outer = state.current[co]
-  state.send { t = "check", name = name }
+  if not is_step then state.send { t = "check", name = name } end
   state.current[co] = name
-  local ok, raised = xpcall(fn, function(e)
-    if e == SKIP then return SKIP end
+  local results = table.pack(xpcall(fn, function(e)
+    if e == SKIP or e == steps.END then return e end
     return state.handler(e)
-  end)
+  end))
+  local ok, raised = results[1], results[2]
   state.current[co] = outer
-  if not ok and raised ~= SKIP then
+  if not ok and raised ~= SKIP and raised ~= steps.END then
+    state.ended = true
     state.send { t = "check_error", check = name, error = error_of(raised) }
   end
   state.send { t = "check_end", check = name }
+  if ok then return table.unpack(results, 2, results.n) end
 end
 
 local function add_check_methods(ctx, state)
@@ -141,13 +148,16 @@ local function add_check_methods(ctx, state)
         fix = "declare it in failures = { … }" }
     end
     fields = fields or {}
-    local args
+    local args, severity
     if fields.args then
       args = {}
       for i, value in ipairs(fields.args) do args[i] = text_of(value) end
     end
+    severity = fields.severity
     send { t = "finding", check = check, class = class, object = text_of(fields.object), detail = text_of(fields.detail),
-      fix = text_of(fields.fix), reproduce = text_of(fields.reproduce), severity = fields.severity, args = args }
+      fix = text_of(fields.fix), reproduce = text_of(fields.reproduce), severity = severity, args = args }
+    if not SEVERITIES[severity or ""] then severity = state.job.failures[class].severity or "leak" end
+    if severity == "leak" or (severity == "advisory" and state.job.strict) then state.ended = true end
     check_fields(fields)
   end
 
@@ -247,12 +257,15 @@ local function add_databases(ctx, job, channel, tracer)
     refuse_missing(spec, "ctx.db." .. role)
     local options = { application_name = "gate-engine" }
     for k, v in pairs(spec) do options[k] = v end
+    -- Of an operation's connections only the operator's can change anything, and in a dry run none.
+    local readonly = job.dry_run or job.mode == "operation" and role ~= "operator"
     if type(extra) == "table" then
       local own = {} -- read once and raw: what is checked is what is used
       for k, v in next, extra do own[k] = v end
       check_open_options(own)
       for k, v in next, own do options[k] = v end
     end
+    if readonly then options.readonly = true end
     if not options.hostaddr then options.hostaddr = host_address(channel, spec) end
     if not tracer then return db.connect(options) end
     return tracer:connection(role, tracer:call("db." .. role .. " connects", function() return "done" end, nil, db.connect, options))
@@ -294,6 +307,11 @@ local function add_http(ctx, job, channel, tracer)
       errors.raise { code = "http_endpoint", message = ("ctx.http:request: there is no endpoint %s"):format(text_of(tostring(name))),
         fix = "name it in the head's needs.endpoints and in the configuration's endpoints" }
     end
+    local method = rawget(options, "method") or "GET"
+    if job.dry_run and method ~= "GET" and method ~= "HEAD" then
+      errors.raise { code = "dry_run", message = "ctx.http:request: a dry run sends nothing but GET and HEAD",
+        fix = "do what changes something inside ctx:step" }
+    end
     clients[name] = clients[name] or http_client(http, channel, name, spec)
     if tracer then return tracer:request(clients[name], options) end
     return clients[name]:request(options)
@@ -319,10 +337,16 @@ local function add_stores(ctx, job, tracer)
 end
 
 local function add_exec(ctx, job, channel)
+  local function start(what, name, options)
+    if job.dry_run then -- the broker has none either
+      errors.raise { code = "dry_run", message = what .. ": a dry run starts no command", fix = "start it inside ctx:step" }
+    end
+    return channel:run(name, options)
+  end
   if #job.commands > 0 then
     ctx.exec = { run = function(self, name, options)
       with_colon(self, "ctx.exec:run")
-      return channel:run(name, options)
+      return start("ctx.exec:run", name, options)
     end }
   end
   if not job.solver then return end
@@ -332,7 +356,7 @@ local function add_exec(ctx, job, channel)
   function ctx.solver.solve(self, pack, request, options)
     with_colon(self, "ctx.solver:solve")
     if type(job.solver) == "table" then refuse_missing(job.solver, "ctx.solver") end
-    local reply = channel:run("solver:" .. pack, { stdin = hash.canonical(request), perturb = options and options.perturb,
+    local reply = start("ctx.solver:solve", "solver:" .. pack, { stdin = hash.canonical(request), perturb = options and options.perturb,
       timeout = options and options.timeout })
     local ok, output = pcall(json.decode, reply.stdout)
     if ok and type(output) == "table" and type(output.error) == "table" then
@@ -408,14 +432,18 @@ local function build(job, channel, handler)
   add_exec(ctx, job, channel)
   add_audits(ctx, job, channel)
   add_apply(ctx, job, send, channel)
+  if job.mode == "operation" then steps.add(ctx, state, channel, run_check) end
   ctx.auth = job.auth
-  return ctx, send
+  return ctx, send, state
 end
 
 --- Calls a function of the script; what it raises outside of a check is the gate's error.
 local function protected(send, handler, fn, ...)
-  local ok, raised = xpcall(fn, handler, ...)
-  if not ok then send { t = "crash", error = error_of(raised) } end
+  local ok, raised = xpcall(fn, function(e)
+    if e == steps.END then return e end
+    return handler(e)
+  end, ...)
+  if not ok and raised ~= steps.END then send { t = "crash", error = error_of(raised) } end
   return ok
 end
 
@@ -431,7 +459,7 @@ end
 
 function runner.main(job, chunk, handler)
   local channel = require("engine.exec").attach(3)
-  local ctx, send = build(job, channel, handler)
+  local ctx, send, state = build(job, channel, handler)
   if job.mode == "prepare" then
     protected(send, handler, function() send { t = "result", value = require("internal.prepare")(ctx, job) } end)
   else
@@ -446,6 +474,7 @@ function runner.main(job, chunk, handler)
         protected(send, handler, script.recover, ctx, without_null(job.findings))
       else
         protected(send, handler, script.run, ctx)
+        if job.mode == "operation" and state.ended then send { t = "ended" } end -- the supervisor has to know why
       end
     end
   end

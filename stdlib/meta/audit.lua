@@ -1,16 +1,17 @@
 ---@meta
 
 --- A tenant audit: `return { name = "…", pack = "roster", audit = function(plan, report) … end }`. It sees the language, the plan and
---- pure helpers (`require "roster"`); it has no clock, no randomness, no file and no network, so that the same plan always gets the
---- same verdict. `needs = { history = 2 }` also gives it the two last locked weeks, as plan.history.
+--- pure helpers (`require "roster"`, `require "routing"`); it has no clock, no randomness, no file and no network, so that the same plan
+--- always gets the same verdict. `needs = { history = 2 }` also gives it the two last locked weeks as plan.history, newest first; where
+--- there are fewer the audit is an ERROR.
 ---
---- stdlib/schema/audit-plan-1.json describes the plan in full.
+--- stdlib/schema/audit-plan-1.json describes the plan of a roster in full, audit-plan-routing-1.json that of a routing scenario.
 ---@class audit.Plan
 ---@field pack "roster"|"routing"
 ---@field week {iso: string, days: table[]}  ISO 8601 week and its dates
 ---@field drivers {key: string, minutes: integer, days: integer[], tours: integer}[]
 ---@field assignments audit.Assignment[]     sorted by driver, then tour
----@field history audit.Plan[]?              where needs.history asks for it
+---@field history audit.Plan[]?              where needs.history asks for it: history[1] is the last locked week before this one
 
 ---@class audit.Assignment
 ---@field driver_id string           a driver's key, stable across weeks

@@ -12,7 +12,7 @@
 ---@field options table<string, any>  the script's options, by their names in the head, as values of their types
 ---@field config table               the configuration without its secrets
 ---@field platform {kind: "embedded"|"external"}
----@field mode "run"|"recover"
+---@field mode "run"|"recover"|"operation"
 ---@field verbose boolean
 ---@field db gate.Context.db         needs.db: connections, opened when they are first used
 ---@field http gate.Context.http     needs.endpoints
@@ -134,7 +134,7 @@ function ctx:summary(text) end
 ---@param ... any
 function ctx:log(format, ...) end
 
---- A line on standard output, of an operation.
+--- Lines for the operator, of an operation: indented before its verdict, and in no report.
 ---@param text string
 function ctx:say(text) end
 

@@ -35,7 +35,7 @@ local client = {}
 
 ---@class http.request
 ---@field endpoint string
----@field method? string          GET (default), HEAD, OPTIONS, TRACE, PUT, DELETE, POST, PATCH
+---@field method? string          GET (default), HEAD, OPTIONS, PUT, DELETE, POST, PATCH
 ---@field path? string            begins with "/" (not "//"), holds no "\", "#", "@", control character or dot component;
 ---                               spaces and non-ASCII bytes are percent-encoded, "%" must begin an encoded byte
 ---@field query? table<string, string|number|boolean|table>  encoded and sorted by name; a list repeats the name
@@ -45,7 +45,7 @@ local client = {}
 ---@field timeout? number         seconds for everything, repetitions included
 ---@field connect_timeout? number seconds for each connection (default 10)
 ---@field retries? integer        repetitions after a failed connect, a 5xx, or a 429 with Retry-After; GET, HEAD, OPTIONS,
----                               TRACE, PUT and DELETE only; default 0. No other 4xx is ever repeated
+---                               PUT and DELETE only; default 0. No other 4xx is ever repeated
 ---@field backoff? number         seconds before the first repetition, then doubled, at most 5 (default 0.2); Retry-After wins
 ---@field redirects? integer      most to follow (default 5); 0: a redirect is the answer, wherever it points
 ---@field max_body? integer       bytes of the answer's body; more is http_too_large

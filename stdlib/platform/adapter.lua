@@ -3,7 +3,7 @@
 -- An adapter is a table of the functions in M.FUNCTIONS. Each raises a structured error when the platform refuses or cannot
 -- be reached; a refusal carries the platform's own code in `sqlstate` (or `status` for HTTP). Ids are opaque strings.
 --
---   create_forecast{source, lines, templates, input_hash, parser_config_hash} → forecast id
+--   create_forecast{source, week, lines, templates, input_hash, parser_config_hash} → forecast id; week: "2026-W05"
 --   expand_forecast(forecast, instances) → number of instances the platform stored
 --   store_plan(forecast, {seed, solver_config_hash, output_hash, assignments}) → plan id
 --   record_audit(plan, audit id, "PASS"|"FAIL"|"ERROR", details) → id of the record
@@ -11,6 +11,7 @@
 --   race_lock(plan, names) → one {ok = boolean, answer = "LOCKED"|error} a name: lock_plan from as many sessions at once
 --   read_plan(plan) → {status, seed, output_hash, solver_config_hash, locked_at, locked_by, assignments}
 --   read_instances(forecast) → instances as the platform stored them, sorted by id
+--   locked_weeks(week, most) → {{week, plan, forecast}}: the tenant's last locked plans of weeks before this one, newest first, one a week
 --   lock_refused(err) → true when err says that the plan's state forbids the lock, not that something broke
 --   attacks() → {{id, title, …}}: changes a locked plan must refuse
 --   attack(plan, forecast, attack) → {done = boolean, affected, refused_by_lock = boolean, code, message, reproduce}: tried, and always
@@ -23,7 +24,7 @@ local M = {}
 --- What every adapter has.
 M.FUNCTIONS = {
   "create_forecast", "expand_forecast", "store_plan", "record_audit", "lock_plan", "race_lock", "read_plan",
-  "read_instances", "lock_refused", "attacks", "attack",
+  "read_instances", "locked_weeks", "lock_refused", "attacks", "attack",
 }
 
 local KINDS = {

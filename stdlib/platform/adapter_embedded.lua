@@ -69,8 +69,8 @@ local LOCK = "select platform.lock_plan($1::uuid, $2::uuid, $3)"
 local function code_paths(db, tenant)
   return {
     create_forecast = function(f)
-      return db:value("select platform.create_forecast($1::uuid, $2, $3::jsonb, $4::jsonb, $5, $6)::text", tenant, f.source,
-        jsonb(f.lines, LINE), jsonb(f.templates, TEMPLATE), f.input_hash, f.parser_config_hash)
+      return db:value("select platform.create_forecast($1::uuid, $2, $3::jsonb, $4::jsonb, $5, $6, $7)::text", tenant, f.source,
+        jsonb(f.lines, LINE), jsonb(f.templates, TEMPLATE), f.input_hash, f.parser_config_hash, f.week)
     end,
     expand_forecast = function(forecast, instances)
       return db:value("select platform.expand_forecast($1::uuid, $2::uuid, $3::jsonb)", tenant, forecast, jsonb(instances, INSTANCE))
@@ -151,6 +151,16 @@ function M.new(opts)
     return undone(db, tenant, function()
       return db:query("select id, day::integer, start_min, end_min, depot, skill, split_group from public.tour_instances "
         .. "where tenant_id = $1::uuid and forecast_version_id = $2::uuid order by id collate \"C\"", tenant, forecast)
+    end)
+  end
+
+  function adapter.locked_weeks(week, most)
+    return undone(db, tenant, function()
+      -- Of a week that was planned again the last lock counts.
+      return db:query("select distinct on (f.week) f.week, p.id::text as plan, f.id::text as forecast from public.plan_versions p "
+        .. "join public.forecast_versions f on f.tenant_id = p.tenant_id and f.id = p.forecast_version_id "
+        .. "where p.tenant_id = $1::uuid and p.status = 'LOCKED' and f.week collate \"C\" < $2 "
+        .. "order by f.week desc, p.locked_at desc, p.id limit $3", tenant, week, most)
     end)
   end
 

@@ -6,11 +6,6 @@ local arrays = require "rls.arrays"
 
 local reach = {}
 
---- Roles the application can become that row-level security does not bind.
-local UNBOUND_ROLES = [[
-  select r.rolname::text as name, r.rolsuper as super from pg_roles r
-   where r.rolname <> $1 and (r.rolsuper or r.rolbypassrls) and pg_has_role($1, r.oid, 'MEMBER') order by 1]]
-
 --- How a view says that it reads with its reader's rights.
 local INVOKER = "array['security_invoker=true', 'security_invoker=on', 'security_invoker=1', 'security_invoker=yes']"
 
@@ -40,7 +35,8 @@ local DEPENDENCIES = [[
 
 --- Functions that the application may call and that run with rights which row-level security does not bind.
 local DEFINERS = [[
-  select p.oid::regprocedure::text as name, pg_get_userbyid(p.proowner)::text as owner, l.lanname::text as language,
+  select format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) as name,
+         pg_get_userbyid(p.proowner)::text as owner, l.lanname::text as language,
          coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) as source, r.rolsuper or r.rolbypassrls as unbound,
          array(select c.oid::text from pg_class c where c.oid::text = any($2) and pg_has_role(p.proowner, c.relowner, 'USAGE')
                  and not c.relforcerowsecurity) as loose
@@ -53,14 +49,6 @@ local DEFINERS = [[
      and (r.rolsuper or r.rolbypassrls or exists (select from pg_class c where c.oid::text = any($2)
             and pg_has_role(p.proowner, c.relowner, 'USAGE') and not c.relforcerowsecurity))
    order by 1]]
-
---- Roles that the application may SET ROLE to and that see every row.
----@param conn table   the admin's
----@param role string  the application's
----@return {name: string, super: boolean}[]
-function reach.unbound_roles(conn, role)
-  return conn:query(UNBOUND_ROLES, role)
-end
 
 --- What each view reads: {[view oid] = {[relation oid] = {reader = role, bound = boolean}}}; bound is false where one way is not.
 ---@param conn table

@@ -1,8 +1,32 @@
---- The migration that closes what gate 1 found.
+--- The migration that closes what gate 1 found, tried before it is proposed.
+--
+-- What has a statement that closes it is carried out inside a transaction of the admin; there gate 1's checks run again, as they
+-- are. Only where the finding is gone and no positive control failed does the statement go into the migration; then the transaction is
+-- rolled back. What no statement closes safely is a decision, and is named as one.
 local catalogue = require "rls.catalogue"
+local errors = require "errors"
+local harness = require "rls.harness"
 local names = require "rls.names"
 
 local recovery = {}
+
+--- Findings of a table that its policies and their switches answer for.
+local function of_policies(class)
+  return class == "rls_missing" or class == "rls_not_forced" or class == "cross_tenant_leak" or class:find "^policy_" ~= nil
+end
+
+--- What a person must decide where no statement closes the finding.
+local DECISIONS = {
+  role_owns_table = "Which role is to own the tables? As a superuser: ALTER TABLE … OWNER TO <a role for migrations>, with grants for the "
+    .. "application's role.",
+  materialised_view = "Who needs it? REVOKE it from the application, or put a view over it that tests the tenant.",
+  foreign_table = "Who needs it? REVOKE it from the application, or guard the remote side.",
+  trigger_copies = "Whose are the copied rows? Give the target the tenant column and policies, or revoke it from the application.",
+  rule_rewrites = "What is the rule for? Replace it by a trigger that runs with the caller's rights.",
+  statistics_exposed = "Who granted the statistics, and why? REVOKE SELECT on them.",
+  role_bypasses_rls = "Which role is the application to connect as? It must neither be, nor be a member of, one that bypasses policies.",
+  set_config_missing = "The first statement of the code path must set the tenant for its transaction: set_config(…, true).",
+}
 
 local function policy(t, settings)
   local test = ("%s::text = current_setting(%s, true)"):format(names.ident(t.tenant), names.literal(settings.tenant.setting))
@@ -16,7 +40,7 @@ local function is_strict(p, forms)
   return using_ok and check_ok and not (p.using == nil and p.check == nil)
 end
 
---- Statements for one table, or nil where a person must decide.
+--- Statements that enable, force and bind one table, or nil where its policies are as they should be or it has no tenant column.
 ---@param t rls.Table
 ---@param settings table
 ---@return string|nil sql
@@ -43,6 +67,191 @@ function recovery.table_sql(t, settings)
     end
   end
   return #lines > 0 and table.concat(lines, "\n") or nil
+end
+
+--- A context for the gate's checks that keeps what they find instead of sending it.
+---@param ctx table    the engine's
+---@param conn table   what they read and probe with
+---@return table ctx, {findings: table[], errors: table<string, string>}
+local function collector(ctx, conn)
+  local seen = { findings = {}, errors = {} }
+  local guarded = setmetatable({ close = function() end }, { __index = function(_, method)
+    return function(_, ...) return conn[method](conn, ...) end
+  end })
+  local mine = { config = ctx.config, platform = ctx.platform, tenant = ctx.tenant, options = ctx.options,
+    db = { admin = guarded, app = ctx.db.app, open = function() return guarded end } }
+  function mine:check(name, fn) -- luacheck: no self
+    local ok, raised = pcall(fn)
+    if not ok then seen.errors[name] = errors.is(raised) and raised.message or tostring(raised) end
+  end
+  function mine:fail(class, fields) -- luacheck: no self
+    local copy = {}
+    for k, v in pairs(fields or {}) do copy[k] = v end
+    copy.class = class
+    seen.findings[#seen.findings + 1] = copy
+  end
+  function mine:advise() end -- luacheck: no self
+  function mine:fact() end -- luacheck: no self
+  return mine, seen
+end
+
+--- Runs the gate's checks on a connection.
+local function collect(ctx, conn)
+  local mine, found = collector(ctx, conn)
+  mine:check("coverage", function()
+    local seen = harness.look(mine)
+    found.seen = seen
+    mine:check("coverage", function() harness.coverage(mine, seen) end)
+    harness.isolation(mine, seen)
+  end)
+  return found
+end
+
+--- One step for each statement that may close something, in order of the findings; what has none becomes a decision.
+---@return {title: string, sql: string?, note: string?, findings: table[]}[]
+local function steps_for(found, wanted)
+  local steps, by_key, by_label = {}, {}, {}
+  for _, t in ipairs(found.seen and found.seen.tables or {}) do by_label[t.label] = t end
+  for _, f in ipairs(found.findings) do
+    if wanted[f.class .. "\0" .. tostring(f.object)] then
+      local t = by_label[f.object]
+      local sql = f.repair or (t and of_policies(f.class) and recovery.table_sql(t, found.seen.settings)) or nil
+      local key = sql or f.class .. "\0" .. tostring(f.object)
+      local step = by_key[key]
+      if not step then
+        step = { title = (sql and "Close the leak on " or "Decide on ") .. tostring(f.object), sql = sql, findings = {}, table = t }
+        by_key[key] = step
+        steps[#steps + 1] = step
+      end
+      step.findings[#step.findings + 1] = f
+      if not sql then
+        step.note = ("%s: %s\n%s"):format(f.class, f.detail or "", DECISIONS[f.class]
+          or "No statement of this gate closes it: look at the view, function or policy that the finding names.")
+      end
+    end
+  end
+  return steps
+end
+
+--- Why the step cannot be proposed after the trial; nil where it closes what it should.
+local function why_not(step, after)
+  if step.failed then return "it was refused: " .. step.failed end
+  for _, f in ipairs(step.findings) do
+    for _, g in ipairs(after.findings) do
+      if g.class == f.class and g.object == f.object then return "the finding is still there: " .. (g.detail or g.class) end
+    end
+    for name, message in pairs(after.errors) do
+      if name:find(tostring(f.object), 1, true) then return "the table cannot be used afterwards: " .. message end
+    end
+  end
+  return nil
+end
+
+--- Carries the steps out, runs the checks, and undoes all of it.
+local function try_steps(ctx, steps)
+  local conn = ctx.db:open "admin"
+  conn:transaction(function()
+    conn:script "set local lock_timeout = '5s'"
+    for _, step in ipairs(steps) do
+      local ok, raised = pcall(conn.transaction, conn, function() if step.sql then conn:script(step.sql) end end)
+      step.failed = not ok and (errors.is(raised) and raised.message or tostring(raised)) or nil
+    end
+    local after = collect(ctx, conn)
+    for _, step in ipairs(steps) do
+      step.unfit = why_not(step, after)
+    end
+  end, { rollback = true })
+  conn:close()
+end
+
+--- What the migration is for, in SQL: switches, policies and grants of the tables it touches, as one digest.
+local function state_sql(steps)
+  local labels = {}
+  for _, step in ipairs(steps) do
+    if step.table then labels[#labels + 1] = names.literal(step.table.sql) .. "::regclass" end
+  end
+  if #labels == 0 then return nil end
+  return ([[(select md5(string_agg(format('%%s %%s %%s %%s %%s', c.oid::regclass, c.relrowsecurity, c.relforcerowsecurity, c.relacl,
+      (select string_agg(p::text, ',' order by p.polname) from pg_catalog.pg_policy p where p.polrelid = c.oid)), ';' order by c.oid))
+    from pg_catalog.pg_class c where c.oid in (%s))]]):format(table.concat(labels, ", "))
+end
+
+--- The migration of the steps, which refuses a schema that is no longer the one it was tried on.
+local function migration(conn, steps, setting)
+  local lines = { "-- Closes cross-tenant leaks found by gate-engine (gates/rls_harness.lua), tenant setting " .. setting .. ".", "BEGIN;",
+    "SET LOCAL lock_timeout = '5s';" }
+  local state = state_sql(steps)
+  if state then
+    lines[#lines + 1] = ("DO $gate$ BEGIN\n  IF %s IS DISTINCT FROM %s THEN\n"
+      .. "    RAISE EXCEPTION 'the schema is no longer the one this migration was tried on: run gate-engine recover again';\n"
+      .. "  END IF;\nEND $gate$;"):format(state, names.literal(conn:value("select " .. state)))
+  end
+  for _, step in ipairs(steps) do
+    local closed = {}
+    for i, f in ipairs(step.findings) do closed[i] = f.class end
+    lines[#lines + 1] = ("\n-- %s (%s)\n%s"):format(step.title, table.concat(closed, ", "), step.sql)
+  end
+  lines[#lines + 1] = "\nCOMMIT;\n"
+  return table.concat(lines, "\n")
+end
+
+--- The migration as a file of its own, numbered after what is there.
+local function write_file(ctx, sql)
+  if not ctx.options.artifacts then return end
+  local last = 0
+  for _, info in ipairs(ctx.files.artifacts:list()) do
+    last = math.max(last, tonumber(info.key:match "^(%d+)[^/]*%.sql$") or 0)
+  end
+  ctx:artifact("artifacts", ("%03d_tenant_isolation.sql"):format(last + 1), sql)
+end
+
+--- Proposes, or applies as the operator, who may be somebody else than the admin it was tried as.
+local function apply(ctx, title, sql)
+  local ok, raised = pcall(ctx.apply, ctx, title, { sql = sql })
+  if ok then return end
+  if errors.is(raised) and raised.sqlstate == "42501" then
+    errors.raise { code = "operator_right_missing", message = "database.operator may not apply the migration: " .. raised.message,
+      fix = "write it with --artifacts DIR and apply it as a role that may, or give database.operator the right; nothing was changed" }
+  end
+  error(raised, 0)
+end
+
+--- The recovery of gate 1.
+---@param ctx gate.Context
+---@param findings gate.Finding[]
+function recovery.run(ctx, findings)
+  local wanted = {}
+  for _, f in ipairs(findings) do
+    if f.class == "set_config_missing" then
+      local path = tostring(f.object):find "^platform%.[%w_]+$"
+      ctx:apply("Set the tenant context " .. (path and "in " or "before: ") .. tostring(f.object), {
+        note = (path and "The first statement of %s must be:\n    perform set_config(%s, p_tenant::text, true);\n%s"
+          or "Before this statement, in its transaction:\n    %.0sselect set_config(%s, $1, true);\n%s")
+        :format(tostring(f.object), names.literal(ctx.config.database.tenant.setting), f.detail or "") })
+    else
+      wanted[f.class .. "\0" .. tostring(f.object)] = true
+    end
+  end
+  if not next(wanted) then return end
+  local admin = ctx.db:open "admin"
+  local steps = steps_for(collect(ctx, admin), wanted)
+  try_steps(ctx, steps)
+  local good = {}
+  for _, step in ipairs(steps) do
+    if step.sql and not step.unfit then
+      good[#good + 1] = step
+    elseif step.unfit then -- what another step closes on its way needs no word
+      ctx:apply("Decide on " .. tostring(step.findings[1].object), { note = step.sql
+        and ("%s\nwas tried, and does not close it: %s"):format(step.sql, step.unfit) or step.note })
+    end
+  end
+  if #good > 0 then
+    local sql = migration(admin, good, ctx.config.database.tenant.setting)
+    write_file(ctx, sql)
+    apply(ctx, ("Close the leak on %s%s"):format(tostring(good[1].findings[1].object),
+      #good > 1 and (" and %d more"):format(#good - 1) or ""), sql)
+  end
+  admin:close()
 end
 
 return recovery

@@ -371,6 +371,31 @@ static void nothing_stays_open_even_of_what_still_runs(void **state) {
     assert_int_equal(open_descriptors(), before);
 }
 
+static void requests_hold_no_more_bytes_than_their_bound(void **state) {
+    (void)state;
+    broker *b = with_program(audit_program, 5);
+    json_t *request = json_pack("{s:s, s:s, s:i}", "op", "exec", "command", "slow", "id", 1);
+    buf payload = BUF_INIT;
+    buf out = BUF_INIT;
+    err e;
+    enum { EACH = 60 << 20 };
+    assert_non_null(buf_reserve(&payload, EACH));
+    memset(payload.data, 'x', EACH);
+    payload.len = EACH;
+    for (size_t n = 0; n + EACH <= BROKER_BYTES_MAX; n += EACH) {
+        assert_int_equal(broker_request(b, request, &payload, &out, &e), 0);
+        assert_int_equal(out.len, 0);
+    }
+    assert_int_equal(broker_request(b, request, &payload, &out, &e), 0);
+    json_t *reply = NULL;
+    assert_int_equal(frame_take(&out, &reply, NULL, &e), 1);
+    refused(reply, "broker_busy");
+    json_decref(request);
+    buf_free(&payload);
+    buf_free(&out);
+    broker_free(b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_gets_its_input_and_gives_its_output),
@@ -394,6 +419,7 @@ int main(void) {
         cmocka_unit_test(an_audit_over_its_time_is_an_error),
         cmocka_unit_test(an_audit_program_without_a_verdict_is_an_error),
         cmocka_unit_test(nothing_stays_open_even_of_what_still_runs),
+        cmocka_unit_test(requests_hold_no_more_bytes_than_their_bound),
     };
     return cmocka_run_group_tests_name("broker", tests, setup, teardown);
 }

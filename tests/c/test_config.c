@@ -82,6 +82,13 @@ static const struct {
      ":4: database.admin.password: expected no password beside url, found one"},
     {"database = {\n app = { role = 'app_user' } },\n",
      ":3: database.app: expected no connection on the embedded platform, found one"},
+    {"limits = { scripts = { a1 = {\n memory_mb = 0,\n} } },\n",
+     ":3: limits.scripts.a1.memory_mb: expected a whole number from 8 to 65536, found 0"},
+    {"limits = { scripts = { a1 = {\n wall = 1,\n} } },\n",
+     ":3: limits.scripts.a1.wall: expected a key that is known here, found \"wall\""},
+    {"limits = { scripts = {\n [\"A-1\"] = {},\n} },\n",
+     ":3: limits.scripts[\"A-1\"]: expected the id of a gate, or "
+     "the file name of an audit without .lua for a key, found \"A-1\""},
     {"limits = {\n memory_mb = 0,\n},\n", ":3: limits.memory_mb: expected a whole number from 8 to 65536, found 0"},
     {"endpoints = {\n osrm = { url = 'ftp://x' } },\n",
      ":3: endpoints.osrm.url: expected a URL that starts with http:// or https://, found a string (not shown, it is "

@@ -1,6 +1,7 @@
 /* Every allocation of Lua's fails once, while engine.db and engine.task work against a real server: nothing may crash,
  * leak (under AddressSanitizer) or pass for a success, and the connection must be usable afterwards. */
 #include "pg_support.h"
+#include "prim/db.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -162,12 +163,60 @@ static void tasks_survive_every_failed_allocation(void **state) {
                          "if a and b then assert(a:value 'select 1' == 1 and b:value 'select 1' == 1) end");
 }
 
+static void finish(db_conn *c) {
+    err e;
+    db_progress p;
+    while ((p = db_step(c, &e)) == DB_WAIT) {
+        struct pollfd fd = {.fd = db_fd(c), .events = db_events(c)};
+        assert_true(poll(&fd, 1, 60000) > 0);
+    }
+    if (p != DB_DONE)
+        fail_msg("%s: %s", e.code, e.message);
+}
+
+static void an_abandoned_copy_reads_its_data_no_more(void **state) {
+    (void)state;
+    enum { SIZE = 32 << 20 };
+    char port[8];
+    err e;
+    snprintf(port, sizeof port, "%d", pg_port(server));
+    const db_params p = {.host = pg_socket_dir(server),
+                         .port = port,
+                         .dbname = pg_database(server),
+                         .user = "postgres",
+                         .connect_timeout_ms = 10000};
+    db_conn *c = db_connect(&p, &e);
+    assert_non_null(c);
+    finish(c);
+    assert_int_equal(db_script(c, "create temporary table t (a text)", &e), 0);
+    finish(c);
+    for (int steps = 0; steps < 3; steps++) { /* before the COPY has begun, and amid of it */
+        char *data = malloc(SIZE);
+        assert_non_null(data);
+        memset(data, 'y', SIZE);
+        assert_int_equal(db_copy_in(c, "copy t from stdin", data, SIZE, &e), 0);
+        for (int i = 0; i < steps && db_step(c, &e) == DB_WAIT; i++) {
+            struct pollfd fd = {.fd = db_fd(c), .events = db_events(c)};
+            assert_true(poll(&fd, 1, 60000) > 0);
+        }
+        assert_true(db_active(c));
+        db_abandon(c);
+        free(data);
+        finish(c);
+        assert_int_equal(db_script(c, "select count(*) from t", &e), 0);
+        finish(c);
+        assert_string_equal(PQgetvalue(db_result(c, 0), 0, 0), "0");
+    }
+    db_close(c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connecting_survives_every_failed_allocation),
         cmocka_unit_test(statements_survive_every_failed_allocation),
         cmocka_unit_test(transactions_survive_every_failed_allocation),
         cmocka_unit_test(tasks_survive_every_failed_allocation),
+        cmocka_unit_test(an_abandoned_copy_reads_its_data_no_more),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

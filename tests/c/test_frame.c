@@ -264,6 +264,57 @@ static void damaged_streams(void **state) {
     json_decref(m);
 }
 
+/* A message of n empty lists, as bytes on the wire. */
+static void put_lists(buf *wire, size_t n, const char *between) {
+    buf text = BUF_INIT;
+    buf_puts(&text, "{\"a\":[");
+    for (size_t i = 0; i < n; i++) {
+        buf_puts(&text, i > 0 ? between : "");
+        buf_puts(&text, "[]");
+    }
+    buf_puts(&text, "]}");
+    unsigned char head[8] = {(unsigned char)(text.len >> 24), (unsigned char)(text.len >> 16),
+                             (unsigned char)(text.len >> 8), (unsigned char)text.len};
+    assert_int_equal(buf_append(wire, (char *)head, sizeof head), 0);
+    assert_int_equal(buf_append(wire, text.data, text.len), 0);
+    buf_free(&text);
+}
+
+static void too_many_values(void **state) {
+    (void)state;
+    buf wire = BUF_INIT;
+    json_t *got = NULL;
+    err e;
+    put_lists(&wire, FRAME_VALUES_MAX, ",");
+    assert_int_equal(frame_take(&wire, &got, NULL, &e), -1);
+    assert_string_equal(e.code, "frame_too_large");
+    buf_free(&wire);
+    put_lists(&wire, FRAME_VALUES_MAX / 2 - 2, ",");
+    assert_int_equal(frame_take(&wire, &got, NULL, &e), 1);
+    json_decref(got);
+    buf_free(&wire);
+}
+
+static void commas_in_texts_are_no_values(void **state) {
+    (void)state;
+    buf wire = BUF_INIT;
+    buf text = BUF_INIT;
+    json_t *got = NULL;
+    err e;
+    for (size_t i = 0; i < 2 * FRAME_VALUES_MAX; i++) {
+        assert_int_equal(buf_puts(&text, ",\"\\["), 0);
+    }
+    json_t *m = json_pack("{s:s}", "text", buf_str(&text));
+    assert_non_null(m);
+    assert_int_equal(frame_put(&wire, m, NULL, 0, &e), 0);
+    assert_int_equal(frame_take(&wire, &got, NULL, &e), 1);
+    assert_int_equal(json_equal(m, got), 1);
+    json_decref(m);
+    json_decref(got);
+    buf_free(&text);
+    buf_free(&wire);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         TEST("a frame is taken when its last byte is there, with its payload", put_and_take),
@@ -276,6 +327,8 @@ int main(void) {
         TEST("an end of file inside a frame is an error", cut_short),
         TEST("a peer that went away is an error and no signal", no_reader),
         TEST("flipped bits give frames, an error or a wait for more", damaged_streams),
+        TEST("a message of too many values is refused before they are read", too_many_values),
+        TEST("commas and brackets inside of texts are no values", commas_in_texts_are_no_values),
     };
     return cmocka_run_group_tests_name("frame", tests, NULL, NULL);
 }

@@ -71,6 +71,17 @@ static const struct {
      "failures.f.text: expected no directive but %s and %%, found \"%\""},
     {"\"failures\": {\"f\": {\"text\": \"%s%s%s%s%s%s%s%s%s\"}}",
      "failures.f.text: expected at most 8 times %s, found more"},
+    {"\"purpose\": \"a\\n=== OVERALL: 4/4\"",
+     "purpose: expected one line of printable text, found \"a\\x0a=== OVERALL: 4/4\""},
+    {"\"pass\": \"\\u001b[2J\"", "pass: expected one line of printable text, found \"\\x1b[2J\""},
+    {"\"owner\": \"\\u202e\"", "owner: expected one line of printable text, found \"\\u{202e}\""},
+    {"\"runbook\": \"a\\tb\"", "runbook: expected one line of printable text, found \"a\\x09b\""},
+    {"\"options\": {\"n\": {\"type\": \"string\", \"help\": \"\\r\"}}",
+     "options.n.help: expected one line of printable text, found \"\\x0d\""},
+    {"\"failures\": {\"f\": {\"text\": \"a\\nb\"}}",
+     "failures.f.text: expected one line of printable text, found \"a\\x0ab\""},
+    {"\"failures\": {\"f\": {\"text\": \"a\", \"fix\": \"b\\nc\\u0007\"}}",
+     "failures.f.fix: expected printable text, found \"b\\x0ac\\x07\""},
 };
 
 static void each_mistake_in_a_head_has_its_own_message(void **state) {
@@ -105,6 +116,9 @@ static void what_is_no_script_says_what_a_script_is(void **state) {
            "/scripts/g.lua: gates[3]: expected a gate that is not in the list yet, found one twice");
     refuse("{\"kind\": \"suite\", \"api\": 1, \"id\": \"s\", \"name\": \"S\", \"gates\": {}}",
            "/scripts/g.lua: gates: expected a list of ids or paths of gates, found an empty table");
+    refuse(
+        "{\"kind\": \"suite\", \"api\": 1, \"id\": \"s\", \"name\": \"OVERALL: 4/4 GATES PASS\", \"gates\": [\"a\"]}",
+        "/scripts/g.lua: name: expected a name that does not look like the report's last line, found one that does");
     refuse("{\"name\": \"A\", \"pack\": \"rooster\", \"audit\": {\"$function\": 2}}",
            "/scripts/g.lua: pack: expected \"roster\" or \"routing\", found \"rooster\"");
     refuse("{\"name\": \"A\", \"pack\": \"roster\", \"audit\": true}",

@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#include <seccomp.h>
+
 #include "prim/ring.h"
 
 static char place[64];   /* a directory which the gate may write */
@@ -63,6 +65,15 @@ static bool try_kill_parent(void) {
 }
 static bool try_tgkill_other(void) {
     return done(syscall(SYS_tgkill, 1, 1, 0));
+}
+static bool try_signal_by_file(void) {
+    int fd = open(place, O_RDONLY | O_DIRECTORY);
+    bool gained =
+        done(fcntl(fd >= 0 ? fd : 0, F_SETOWN, getppid())) || done(fcntl(fd >= 0 ? fd : 0, F_SETSIG, SIGKILL));
+    if (fd >= 0) {
+        close(fd);
+    }
+    return gained;
 }
 static bool try_ptrace(void) {
     return done(syscall(SYS_ptrace, 0x4206 /* PTRACE_SEIZE */, getppid(), 0, 0));
@@ -185,6 +196,17 @@ static bool try_open_anything(void) {
     return done(open("/", O_RDONLY | O_DIRECTORY));
 }
 
+/* Refused by Landlock before anybody is asked whether somebody listens there. */
+static bool try_another_port(void) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    bool refused = connect(fd, (struct sockaddr *)&at, sizeof at) != 0 && errno == EACCES;
+    close(fd);
+    ring_status s;
+    ring_probe(&s);
+    return s.landlock_net && !refused;
+}
+
 /* No profile allows these. */
 static const attempt NOBODY[] = {{"execve", try_execve},
                                  {"fork", try_fork},
@@ -192,6 +214,7 @@ static const attempt NOBODY[] = {{"execve", try_execve},
                                  {"clone", try_vfork_by_number},
                                  {"kill of the parent", try_kill_parent},
                                  {"tgkill of another", try_tgkill_other},
+                                 {"signal by a file", try_signal_by_file},
                                  {"ptrace", try_ptrace},
                                  {"process_vm_readv", try_read_memory},
                                  {"socket(AF_NETLINK)", try_netlink},
@@ -230,6 +253,11 @@ static const attempt NOT_AN_AUDIT[] = {{"open of anything", try_open_anything},
                                        {"executable memory", try_executable_memory},
                                        {"memory made executable", try_make_executable},
                                        {NULL, NULL}};
+static const attempt NOT_A_RELAY[] = {{"open of anything", try_open_anything},
+                                      {"executable memory", try_executable_memory},
+                                      {"memory made executable", try_make_executable},
+                                      {"another port", try_another_port},
+                                      {NULL, NULL}};
 static const attempt NOT_A_LOADER[] = {{"socket(AF_INET)", try_inet}, {"socket(AF_UNIX)", try_unix}, {NULL, NULL}};
 
 /* Enters the profile in a child, runs the attempts there; returns the name of the first that gained something, a copy.
@@ -244,9 +272,12 @@ static char *first_gain(ring_profile profile, const attempt *const *lists, char 
         ring_status active;
         ring_path writable = {.path = place, .access = RING_WRITE};
         ring_path all = {.path = "/", .access = RING_READ};
+        const uint16_t port = 5432;
         ring_options o = {.profile = profile,
                           .paths = profile == RING_GATE ? &writable : &all,
-                          .npaths = profile == RING_AUDIT ? 0 : 1};
+                          .tcp_ports = profile == RING_RELAY ? &port : NULL,
+                          .nports = profile == RING_RELAY,
+                          .npaths = profile == RING_AUDIT || profile == RING_RELAY ? 0 : 1};
         const char *gain = ring_enter(&o, &active, &e) == 0 ? "" : "the ring could not be entered";
         for (; gain[0] == '\0' && *lists != NULL; lists++) {
             for (const attempt *a = *lists; a->name != NULL && gain[0] == '\0'; a++) {
@@ -292,6 +323,12 @@ static void an_audit_gains_nothing(void **state) {
     (void)state;
     const attempt *const lists[] = {NOBODY, NOT_A_GATE, NOT_AN_AUDIT, NULL};
     expect_nothing_gained(RING_AUDIT, lists);
+}
+
+static void a_relay_gains_nothing(void **state) {
+    (void)state;
+    const attempt *const lists[] = {NOBODY, NOT_A_GATE, NOT_A_RELAY, NULL};
+    expect_nothing_gained(RING_RELAY, lists);
 }
 
 static void a_loader_gains_nothing(void **state) {
@@ -377,6 +414,13 @@ static void an_audit_has_what_it_needs(void **state) {
     expect_nothing_gained(RING_AUDIT, lists);
 }
 
+static void a_relay_has_what_it_needs(void **state) {
+    (void)state;
+    static const attempt NEEDS[] = {{"memory", lacks_memory}, {"sockets", lacks_sockets}, {NULL, NULL}};
+    const attempt *const lists[] = {NEEDS, NULL};
+    expect_nothing_gained(RING_RELAY, lists);
+}
+
 static void a_loader_has_what_it_needs(void **state) {
     (void)state;
     static const attempt NEEDS[] = {{"memory", lacks_memory}, {"scripts", lacks_reading}, {NULL, NULL}};
@@ -413,14 +457,46 @@ static int remove_places(void **state) {
     return 0;
 }
 
+/* In a process whose kernel seems to lack the call. */
+static int without(int number) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        err e;
+        scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+        bool entered = f != NULL && seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), number, 0) == 0 && seccomp_load(f) == 0;
+        int rc = ring_require(&e);
+        _exit(!entered ? 3 : rc == 0 ? 0 : strcmp(e.code, "sandbox_missing") == 0 ? 1 : 2);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void rings_that_are_missing_are_refused_where_they_are_required(void **state) {
+    (void)state;
+    err e;
+    ring_status has;
+    ring_probe(&has);
+    bool all = has.landlock && has.seccomp && !has.sanitizer;
+    assert_int_equal(ring_require(&e), all ? 0 : -1);
+    if (!has.sanitizer) {
+        assert_int_equal(without(SCMP_SYS(landlock_create_ruleset)), 1);
+        assert_int_equal(without(SCMP_SYS(getppid)), all ? 0 : 1);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_gate_gains_nothing, make_places, remove_places),
         cmocka_unit_test_setup_teardown(an_audit_gains_nothing, make_places, remove_places),
         cmocka_unit_test_setup_teardown(a_loader_gains_nothing, make_places, remove_places),
+        cmocka_unit_test_setup_teardown(a_relay_gains_nothing, make_places, remove_places),
         cmocka_unit_test_setup_teardown(the_attempts_can_succeed, make_places, remove_places),
         cmocka_unit_test_setup_teardown(a_gate_has_what_it_needs, make_places, remove_places),
         cmocka_unit_test_setup_teardown(an_audit_has_what_it_needs, make_places, remove_places),
-        cmocka_unit_test_setup_teardown(a_loader_has_what_it_needs, make_places, remove_places)};
+        cmocka_unit_test_setup_teardown(a_relay_has_what_it_needs, make_places, remove_places),
+        cmocka_unit_test_setup_teardown(a_loader_has_what_it_needs, make_places, remove_places),
+        cmocka_unit_test(rings_that_are_missing_are_refused_where_they_are_required)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,6 +165,19 @@ static void names(void **state) {
     assert_true(text_is_id(code + 1));
 }
 
+static void shown_as_they_are(void **state) {
+    (void)state;
+    static const char *const LINES[] = {"", "a b", "Größe 5 → 6 ✅", "👩‍👩‍👧"};
+    static const char *const NOT_LINES[] = {"\x1b[2J", "a\rb", "\xff", "\xc3", "\u202e", "\u2028", "\x7f"};
+    for (size_t i = 0; i < sizeof LINES / sizeof LINES[0]; i++) {
+        assert_true(text_is_line(LINES[i]) && text_is_block(LINES[i]));
+    }
+    for (size_t i = 0; i < sizeof NOT_LINES / sizeof NOT_LINES[0]; i++) {
+        assert_false(text_is_line(NOT_LINES[i]) || text_is_block(NOT_LINES[i]));
+    }
+    assert_true(text_is_block("a\n\tb") && !text_is_line("a\nb") && !text_is_line("a\tb"));
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         TEST("every start of a sequence is judged as RFC 3629 defines it", all_sequences),
@@ -173,6 +186,7 @@ int main(void) {
         TEST("a cut keeps whole characters and ends in an ellipsis inside the bound", cuts),
         TEST("random bytes become printable UTF-8 within the bound", random_bytes),
         TEST("a full buffer is an error", no_room),
+        TEST("a text is told to be printable by whether it is shown as it is", shown_as_they_are),
         TEST("a misspelling is answered with the nearest name, another word is not", suggestions),
         TEST("codes and ids are told by letters, digits and length", names),
     };

@@ -128,6 +128,38 @@ end }
     has(r.stdout, 's.lua:2: audits have no global "os"', "s.lua:2: audits have no math.random")
   end)
 
+  it("knows what operations have that gates have not, and the other way round", function()
+    local function operation(body)
+      return check(([[
+return require("operation").define {
+  api = 1, id = "s", name = "S", failures = { rule = { text = "no" } },
+  run = function(ctx)
+    %s
+  end,
+}
+]]):format(body))
+    end
+    local r = operation [[ctx:step("a", function() ctx.db.operator:exec("x") end)
+    ctx:refuse("rlue")
+    ctx:refuze("rule")
+    ctx:apply("t", { run = "x" })]]
+    assert.are.equal(2, r.code)
+    has(r.stdout, 's.lua:4: ctx.db.operator is used, and needs does not declare it\n  fix: add "operator" to needs.db',
+      's.lua:5: the failure "rlue" is not declared\n  fix: did you mean "rule"?',
+      's.lua:6: ctx has no method "refuze"\n  fix: did you mean "refuse"?',
+      "s.lua:7: ctx:apply belongs to recover: an operation changes things itself\n  fix: do it inside ctx:step")
+    lacks(r.stdout, "takes no step", "ctx:step belongs", "the gate has no recover")
+    r = operation [[if ctx.options then ctx:refuse("rule") end ctx:unchanged("so")]]
+    assert.are.equal(0, r.code, r.stdout)
+    has(r.stdout, "note: the operation takes no step", "s.lua: ok (operation s)")
+    r = check(gate("", "      ctx:step('a', print) ctx:refuse('x') ctx:unchanged('y')"))
+    assert.are.equal(2, r.code)
+    has(r.stdout, "s.lua:7: ctx:step belongs to operations", "ctx:refuse belongs to operations", "ctx:unchanged belongs to operations")
+    r = check('return require("operation").define { api = 1, id = "s", name = 7, recover = print, tenant = "some" }\n')
+    assert.are.equal(2, r.code)
+    has(r.stdout, "s.lua:1: name: expected", "s.lua:1: recover: ", "tenant: expected", "run: expected")
+  end)
+
   it("notes what is declared and not used and a gate without recover, and does not fail for it", function()
     local r = check('local gate = require "gate"\nreturn gate.define { api = 1, id = "s", name = "S",\n' .. ALL .. '\n'
       .. 'options = { idle = { type = "string", help = "i" } }, failures = { never = { text = "x" } },\n'
@@ -161,7 +193,7 @@ return gate.define { api = 1, id = "s", name = "S",
 
   it("has nothing to say of what is installed, nor of the examples", function()
     local scripts = { "check" }
-    for path in io.popen("ls gates/*.lua scripts/*.lua examples/gates/*.lua"):lines() do
+    for path in io.popen("ls gates/*.lua scripts/*.lua examples/gates/*.lua examples/operations/*.lua"):lines() do
       scripts[#scripts + 1] = support.root .. "/" .. path
     end
     local r = run { argv = scripts, env = { PATH = bare } }

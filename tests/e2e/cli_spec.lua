@@ -396,6 +396,18 @@ return { platform = "external",
   end)
 end)
 
+describe("the environment", function()
+  it("has nothing by which libraries would write keys, load code or exchange hosts", function()
+    for _, name in ipairs { "SSLKEYLOGFILE", "OPENSSL_ENGINES", "OPENSSL_MODULES", "GCONV_PATH", "LOCPATH", "NLSPATH", "HOSTALIASES" } do
+      local dir = support.tmpdir()
+      support.write(dir .. "/gate-engine.conf.lua", ('return { platform = "embedded", recording = env "%s" }\n'):format(name))
+      local r = run { cwd = dir, argv = { "run", "scripts/all.lua" }, env = { [name] = "/tmp/x" } }
+      assert.are.equal(2, r.code)
+      assert.is_truthy(r.stderr:find("the environment variable " .. name .. " is not set", 1, true), r.stderr)
+    end
+  end)
+end)
+
 describe("reports", function()
   it("are written on exit 2 too, and are not green", function()
     for _, argv in ipairs {

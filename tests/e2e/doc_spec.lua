@@ -29,6 +29,22 @@ local function examples()
   return out
 end
 
+--- Runs an example of operations as the body of one.
+local function run_operation(code)
+  local dir = support.tmpdir()
+  support.write(dir .. "/example.lua", ([[
+return require("operation").define {
+  api = 1, id = "example", name = "Example", needs = { db = { "operator" } },
+  failures = { tenant_unknown = { text = "There is no tenant %%s" } },
+  run = function(ctx)
+%s
+  end,
+}]]):format(code))
+  local r = run { cwd = dir, "run", "example.lua" }
+  assert.are.equal(0, r.code, r.stdout .. r.stderr)
+  has(r.stdout, "DONE - Rename demo")
+end
+
 describe("doc", function()
   it("lists its topics, shows each of them, and exits 0", function()
     local list = run { "doc" }
@@ -79,8 +95,8 @@ describe("doc", function()
     local dir = support.tmpdir()
     local parts = { [[
 local gate = require "gate"
-local json, hash, task = require "json", require "hash", require "task"
-local _ = { json, hash, task }
+local json, hash, sql, task = require "json", require "hash", require "sql", require "task"
+local _ = { json, hash, sql, task }
 return gate.define {
   api = 1, id = "examples", name = "Examples", needs = { db = { "admin" }, stores = { "artifacts" } },
   run = function(ctx)
@@ -89,7 +105,9 @@ return gate.define {
     assert.is_true(#found >= 8)
     for _, example in ipairs(found) do
       local place, code = example[1], example[2]
-      if code:find("ctx:check", 1, true) then
+      if place:find("operation", 1, true) then
+        run_operation(code)
+      elseif code:find("ctx:check", 1, true) then
         parts[#parts + 1] = code
       else
         parts[#parts + 1] = ("    ctx:check(%q, function()\n%s\n    end)"):format(place, code)
@@ -100,5 +118,33 @@ return gate.define {
     local r = run { cwd = dir, "run", "examples.lua", "--verbose" }
     assert.are.equal(0, r.code, r.stdout .. r.stderr)
     has(r.stdout, "1/1 GATES PASS")
+  end)
+end)
+
+describe("explain", function()
+  it("lists every class that an installed gate may find, by gate and name", function()
+    local r = run { "explain" }
+    assert.are.equal(0, r.code, r.stderr)
+    has(r.stdout, "gates/rls_harness.lua:\n", "  rls_missing ", "RLS policy missing on table %s", "  osrm_drift ")
+  end)
+
+  it("says of a class what it means, how it is exploited and how it is closed", function()
+    local r = run { "explain", "policy_escape_setting" }
+    assert.are.equal(0, r.code, r.stderr)
+    has(r.stdout, "policy_escape_setting (leak; gates/rls_harness.lua)", "Fix:", "set_config")
+  end)
+
+  it("explains every class of gate 1", function()
+    for class, failure in pairs(require("rls.classes").failures()) do
+      assert.is_string(failure.fix, class)
+      assert.is_true(type(failure.explain) == "string" and #failure.explain > 60, class)
+    end
+  end)
+
+  it("answers a class that does not exist with the nearest and exit 2", function()
+    local r = run { "explain", "rls_mising" }
+    assert.are.equal(2, r.code)
+    has(r.stderr, 'has a class "rls_mising"', 'did you mean "rls_missing"?')
+    assert.are.equal(2, run({ "explain", "a", "b" }).code)
   end)
 end)

@@ -1,16 +1,17 @@
--- Hostile scripts, one file a way, in tests/escape/: each runs as a gate and as a tenant's audit, and ends with the verdict that its first
--- lines state. Lines that such a script tries to forge begin with FORGED.
+-- Hostile scripts, one file a way, in tests/escape/: each runs as a gate, as an operation and as a tenant's audit, and ends with the
+-- verdict that its first lines state (of an operation the gate's, where no other is stated). Lines that such a script tries to forge
+-- begin with FORGED.
 --
--- A file is the body of the function that runs. `escaped(what)` reports that something was gained: a finding of the gate, a violation
--- of the audit; that makes it FAIL, so that PASS means that nothing was. Verdicts: STATUS [CLASS|CLASS…], "-" where the role has no
--- such way.
+-- A file is the body of the function that runs. `escaped(what)` reports that something was gained: a finding of the gate, a refusal of
+-- the operation, a violation of the audit; that makes it FAIL, so that PASS means that nothing was. Verdicts: STATUS [CLASS|CLASS…],
+-- "-" where the role has no such way.
 package.path = "tests/e2e/?.lua;tests/lua/?.lua;" .. package.path
 local support = require "support"
 local http_server = require "support.http_server"
 local json = require "engine.json"
 
--- Seconds an audit may take; a sanitizer makes it several times slower.
-local PATIENCE = support.build:find "asan" and "6" or "2"
+-- Seconds for scripts that are expected to be ended for their time. All others get so many that no load of the machine ends them.
+local GATE_ENDS_S, AUDIT_ENDS_S, LONG_S = 8, 2, 60
 
 local quote = support.quote
 local AS_ROOT = io.popen("id -u"):read "n" == 0
@@ -24,7 +25,7 @@ local function files_of(directory)
     local text = support.must_read(path)
     local function field(name) return text:match("%-%- " .. name .. ": ([^\n]*)") end
     out[#out + 1] = { name = path:match "([^/]+)%.lua$", path = path, text = text, what = field "What", gate = field "Gate",
-      audit = field "Audit", needs = field "Needs" or "" }
+      audit = field "Audit", operation = field "Operation" or field "Gate", needs = field "Needs" or "" }
   end
   pipe:close()
   return out
@@ -39,6 +40,19 @@ return require("gate").define {
   run = function(ctx)
     ctx:check("attack", function()
       local function escaped(what) ctx:fail("escaped", { object = what }) end
+      local plan, report = nil, nil
+%s
+    end)
+  end,
+}
+]]
+local OPERATION = [[
+return require("operation").define {
+  api = 1, id = "%s", name = "%s", purpose = "tries to get out", needs = { %s },
+  failures = { escaped = { text = "Escaped: %%s" } },
+  run = function(ctx)
+    ctx:step("attack", function()
+      local function escaped(what) ctx:refuse("escaped", { object = what }) end
       local plan, report = nil, nil
 %s
     end)
@@ -123,6 +137,15 @@ local function assert_nothing_left(state)
   assert.is_nil(support.read "/tmp/gate-engine-escape")
 end
 
+--- The entries of limits.scripts for gates that nothing but their time ends.
+local function short_lived()
+  local out = {}
+  for _, way in ipairs(WAYS) do
+    if way.gate:find("gate_timeout", 1, true) then out[#out + 1] = ("%s = { wall_s = %d }"):format(way.name, GATE_ENDS_S) end
+  end
+  return table.concat(out, ", ")
+end
+
 --- A user's world: directories, configuration and suite.
 local function world(user, server)
   local dir = support.tmpdir()
@@ -135,14 +158,14 @@ local function world(user, server)
   w.config = support.write(dir .. "/gate-engine.conf.lua", ([[
 return {
   platform = "embedded",
-  limits = { memory_mb = 64, cpu_s = 2, wall_s = 8 },
+  limits = { memory_mb = 64, cpu_s = 2, wall_s = %d, scripts = { %s } },
   endpoints = { svc = { url = "http://%s" } },
   artifacts = { kind = "local", path = "%s/store" },
   commands = {
     endless = { argv = { "/usr/bin/yes" }, wall_s = 4 }, echo = { argv = { "/bin/echo" } }, environment = { argv = { "/usr/bin/env" } },
     sleeper = { argv = { "/bin/sh", "-c", "sleep 86400 & sleep 86400" }, wall_s = 1 },
   },
-}]]):format(target, dir))
+}]]):format(LONG_S, short_lived(), target, dir))
   local members = {}
   local function member(id, text)
     support.write(dir .. "/gates/" .. id .. ".lua", text)
@@ -172,9 +195,43 @@ local function run(w, argv)
   return result, text and json.decode(text) or nil, text
 end
 
+--- Runs every way as an operation, four at a time, on a platform that is kept meanwhile. Returns {[name] = {report, text, code}}.
+local function run_operations(w)
+  local function engine(words)
+    return support.run { argv = words, cwd = w.dir, prefix = w.user.prefix, env = { HOME = w.dir, GATE_ENGINE_STATE = w.state } }
+  end
+  local started = engine { "platform", "start" }
+  assert(started.code == 0, started.stderr)
+  local lines = {}
+  for _, way in ipairs(WAYS) do
+    if way.operation ~= "-" then
+      local base = w.dir .. "/operations/" .. way.name
+      support.write(base .. ".lua", (OPERATION:format(way.name, way.name, way.needs, way.text:gsub("@TRAP@", w.trap))))
+      -- Whoever only waits is ended by the wall clock; the others on a busy machine by something else, whenever it comes.
+      local wall = way.operation:find "gate_timeout" and not way.operation:find "gate_cpu" and 8 or 60
+      lines[#lines + 1] = ("%s run %s.lua --tenant acme --config %s --timeout %d --report json=%s.json >%s.out 2>%s.err; echo $? >%s.code")
+        :format(quote(support.engine), base, w.config, wall, base, base, base, base)
+    end
+  end
+  local list = support.write(w.dir .. "/operations/list", table.concat(lines, "\0") .. "\0")
+  if w.user == PLAIN then support.shell(("chown -R 65534:65534 %s/operations"):format(quote(w.dir))) end
+  os.execute(("cd %s && %s env HOME=%s GATE_ENGINE_STATE=%s timeout -k 10 300 xargs -0 -P 4 -I{} sh -c {} <%s"):format(quote(w.dir),
+    w.user.prefix or "", quote(w.dir), quote(w.state), quote(list)))
+  local stopped = engine { "platform", "stop" }
+  assert(stopped.code == 0, stopped.stderr)
+  local out = {}
+  for _, way in ipairs(WAYS) do
+    local base = w.dir .. "/operations/" .. way.name
+    local text = support.read(base .. ".json")
+    out[way.name] = { report = text and json.decode(text), code = tonumber(support.read(base .. ".code") or ""),
+      stdout = support.read(base .. ".out") or "", stderr = support.read(base .. ".err") or "" }
+  end
+  return out
+end
+
 local function describe_role(who, user)
   describe("as " .. who, function()
-    local w, server, result, report, text
+    local w, server, result, report, text, operations
     local gates = {}
     setup(function()
       support.patience = 400
@@ -183,6 +240,7 @@ local function describe_role(who, user)
       result, report, text = run(w, { w.suite, "--config", w.config, "--jobs", "3" })
       assert(report, result.stderr)
       for _, gate in ipairs(report.gates) do gates[gate.id] = gate end
+      operations = run_operations(w)
     end)
     teardown(function() server.stop() end)
 
@@ -233,14 +291,36 @@ local function describe_role(who, user)
     end)
 
     for _, way in ipairs(WAYS) do
+      if way.operation ~= "-" then
+        it(("an operation is contained: %s (%s)"):format(way.what, way.name), function()
+          local r = operations[way.name]
+          assert(r.report, r.stderr)
+          local entry = assert(r.report.gates[1], r.stdout .. r.stderr)
+          assert.is_true(agrees(way.operation, entry.status, classes_of(entry)), "expected " .. way.operation .. ", found " .. shown(entry))
+          assert.equal(({ PASS = 0, FAIL = 1, ERROR = 3 })[entry.status], r.code)
+          assert.is_false(r.report.approved)
+          assert_clean(r.stdout)
+          assert_clean(r.stderr)
+        end)
+      end
+    end
+
+    for _, way in ipairs(WAYS) do
       if way.audit ~= "-" then
         it(("an audit is contained: %s (%s)"):format(way.what, way.name), function()
           local file = support.write(w.dir .. "/audits/" .. way.name .. ".lua", AUDIT:format(way.name, way.text))
-          local r, seen = run(w, { file, "--plan", w.plan, "--timeout", PATIENCE, "--config", w.config })
+          local seconds = way.audit:find("audit_timeout", 1, true) and AUDIT_ENDS_S or LONG_S
+          local r, seen = run(w, { file, "--plan", w.plan, "--timeout", tostring(seconds), "--config", w.config })
           assert(seen, r.stderr)
           local gate = assert(seen.gates[1], r.stdout .. r.stderr)
           assert.is_true(agrees(way.audit, gate.status, classes_of(gate)), "expected " .. way.audit .. ", found " .. shown(gate))
           assert.equal(({ PASS = 0, FAIL = 1, ERROR = 3 })[gate.status], r.code)
+          local limits = 0
+          for name, limit in pairs(gate.limits) do
+            assert.is_true(type(limit.limit) == "number" and limit.limit > 0, name .. " has no limit")
+            limits = limits + 1
+          end
+          assert.is_true(limits >= 3, "no table of limits")
           assert_clean(r.stdout)
           assert_clean(r.stderr)
         end)
@@ -253,7 +333,7 @@ describe("a hostile script", function()
   it("has a file of its own: at least 80 of them, each with what it tries and what comes of it", function()
     assert.is_true(#WAYS >= 80, #WAYS .. " ways")
     for _, way in ipairs(WAYS) do
-      for _, field in ipairs { "what", "gate", "audit" } do
+      for _, field in ipairs { "what", "gate", "operation", "audit" } do
         assert.is_string(way[field], way.path .. " does not say " .. field)
       end
     end
@@ -265,4 +345,26 @@ describe("a hostile script", function()
   else
     describe_role("a plain user", {})
   end
+
+  it("has the limits that the configuration gives to it alone", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/conf.lua", [[return { platform = "embedded", limits = { memory_mb = 128, scripts = {
+      small = { memory_mb = 8, wall_s = 7, cpu_s = 5 }, judge = { memory_mb = 16, cpu_s = 3 } } } }]])
+    for _, id in ipairs { "small", "usual" } do
+      support.write(dir .. "/" .. id .. ".lua", (HONEST:format(id, id, "")))
+    end
+    support.write(dir .. "/judge.lua", AUDIT:format("judge", "report:violation('x')"))
+    local function limits_of(argv)
+      local r = support.run { argv = { "run", table.unpack(argv) }, cwd = dir }
+      local report = json.decode(assert(support.read(dir .. "/r.json"), r.stderr))
+      return report.gates[1].limits
+    end
+    local small = limits_of { "small.lua", "--config", "conf.lua", "--report", "json=r.json" }
+    assert.same({ 8 << 20, 7000, 5000 }, { small.memory_bytes.limit, small.wall_ms.limit // 1, small.cpu_ms.limit // 1 })
+    local usual = limits_of { "usual.lua", "--config", "conf.lua", "--report", "json=r.json" }
+    assert.same({ 128 << 20, 300000, 60000 }, { usual.memory_bytes.limit, usual.wall_ms.limit // 1, usual.cpu_ms.limit // 1 })
+    support.write(dir .. "/audit-plan.json", support.must_read "tests/fixtures/escape/audit-plan.json")
+    local judge = limits_of { "judge.lua", "--plan", "audit-plan.json", "--config", "conf.lua", "--report", "json=r.json" }
+    assert.same({ 16 << 20, 3000 }, { judge["judge.lua memory_bytes"].limit // 1, judge["judge.lua wall_ms"].limit // 1 })
+  end)
 end)

@@ -30,6 +30,67 @@ describe("an installed gate-engine", function()
     assert.equal(0, r.code)
   end)
 
+  -- Each of these leaves the installed tree as it found it.
+  local function refused(argv, env, before)
+    local program = prefix .. "/bin/gate-engine"
+    local r
+    if before then
+      -- The change comes while the gates run, and is taken back before they are through.
+      r = { stdout = prefix .. "/out", stderr = prefix .. "/err" }
+      local run = ("(GATE_ENGINE_STATE=%s %s run scripts/all.lua >%s 2>%s)"):format(quote(support.state), program, r.stdout, r.stderr)
+      local began = ("until grep -q target: %s 2>/dev/null; do kill -0 $pid || exit 1; done"):format(r.stderr)
+      support.shell(("rm -f %s; %s & pid=$!; %s; %s; wait"):format(r.stderr, run, began, before))
+      r.stdout, r.stderr = support.must_read(r.stdout), support.must_read(r.stderr)
+    else
+      r = support.run { argv = argv, program = program, env = env }
+    end
+    assert.is_nil(r.stdout:find("is approved", 1, true))
+    assert.is_truthy(r.stdout:find("=== OVERALL: 4/4 GATES PASS ===\nTenant demo is NOT approved", 1, true), r.stdout .. r.stderr)
+    return r.stderr
+  end
+  local ALL = { "run", "scripts/all.lua" }
+  local sanitized = support.build:find "asan" ~= nil
+
+  it("does not approve once a module or a program beside it was exchanged", function()
+    for _, file in ipairs { "lib/gate-engine/modules/engine/json.so", "lib/gate-engine/roster-solver", "lib/gate-engine/gate-audit" } do
+      local path = quote(prefix .. "/" .. file)
+      support.shell(("cp -p %s %s.kept && printf x >>%s"):format(path, path, path))
+      local said = refused(ALL)
+      support.shell(("mv %s.kept %s"):format(path, path))
+      assert.is_truthy(said:find(file:match "modules.*" or file:match "[^/]+$", 1, true), said)
+    end
+  end)
+
+  it("does not approve with a gate that hides beside its own", function()
+    local gates = prefix .. "/share/gate-engine/gates/"
+    support.shell(("cp %srls_harness.lua %s.hidden.lua && printf '\\n-- changed\\n' >>%s.hidden.lua"):format(gates, gates, gates))
+    local suite = support.write(support.tmpdir() .. "/suite.lua", ([[
+return require("suite").define { api = 1, id = "all", name = "All",
+  gates = { "%s.hidden.lua", "determinism_proof", "golden_path_e2e", "integrations_contract" } }]]):format(gates))
+    refused { "run", suite }
+    support.shell(("rm %s.hidden.lua"):format(gates))
+  end)
+
+  it("does not approve when a script was changed while the gates ran, and put back", function()
+    local file = quote(prefix .. "/share/gate-engine/stdlib/gate.lua")
+    local kept = quote(prefix .. "/kept")
+    local said = refused(ALL, nil, ("cp -p %s %s; printf x >>%s; cp -p %s %s"):format(file, kept, file, kept, file))
+    assert.is_truthy(said:find("installed files were changed while the gates ran", 1, true), said)
+  end)
+
+  it("does not approve when the environment has the dynamic linker load something", function()
+    if sanitized then return end
+    for _, name in ipairs { "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT" } do
+      local said = refused(ALL, { [name] = name == "LD_PRELOAD" and "libm.so.6" or "/nonexistent" })
+      assert.is_truthy(said:find(name .. " is set", 1, true), said)
+    end
+  end)
+
+  it("approves again once all is as it was", function()
+    local r = support.run { argv = ALL, program = prefix .. "/bin/gate-engine" }
+    assert.is_truthy(r.stdout:find("Tenant demo is approved for pilot.\n$"), r.stderr)
+  end)
+
   it("does not approve once one of its scripts was changed", function()
     support.shell(("printf '\\n-- changed\\n' >>%s"):format(quote(prefix .. "/share/gate-engine/gates/rls_harness.lua")))
     local r = support.run { argv = { "run", "scripts/all.lua" }, program = prefix .. "/bin/gate-engine" }

@@ -61,6 +61,42 @@ describe("new", function()
     has(out, "1 success / 1 failure")
   end)
 
+  it("writes an operation that passes check, runs and dry-runs at once, and whose spec passes and can fail", function()
+    local dir = support.tmpdir()
+    local r = run { cwd = dir, "new", "operation", "rename_tenant" }
+    assert.are.equal(0, r.code, r.stderr)
+    has(r.stdout, "rename_tenant.lua\nrename_tenant_spec.lua\n", "gate-engine check ./rename_tenant.lua")
+    local source = support.must_read(dir .. "/rename_tenant.lua")
+    has(source, 'id      = "rename_tenant"', 'name    = "Rename tenant"', "Usage:", "Arguments:")
+    assert.is_nil((source .. support.must_read(dir .. "/rename_tenant_spec.lua")):find "@%u+@")
+    r = run { cwd = dir, "check", "rename_tenant.lua" }
+    assert.are.equal("rename_tenant.lua: ok (operation rename_tenant)\n", r.stdout)
+    -- the output that its head shows is what it prints
+    r = run { cwd = dir, "run", "./rename_tenant.lua", "--tenant", "acme", "--name", "Acme" }
+    assert.are.equal(0, r.code, r.stdout .. r.stderr)
+    assert.are.equal("=== Rename tenant ===\nTenant: acme\n\n  ✅ DONE - Rename acme\n\n=== OK: The tenant has its new name ===\n", r.stdout)
+    for line in r.stdout:gmatch "[^\n]+" do has(source, "--   " .. line) end
+    r = run { cwd = dir, "run", "./rename_tenant.lua", "--tenant", "acme", "--name", "Acme", "--dry-run" }
+    assert.are.equal(0, r.code, r.stdout .. r.stderr)
+    has(r.stdout, "WOULD - Rename acme", "nothing was changed")
+    r = run { cwd = dir, "run", "./rename_tenant.lua", "--tenant", "acme", "--name", "acme" }
+    assert.are.equal(0, r.code, r.stdout .. r.stderr)
+    has(r.stdout, "Nothing to do: the tenant has that name already")
+    r = run { cwd = dir, "run", "./rename_tenant.lua", "--tenant", "acme", "--name", " " }
+    assert.are.equal(1, r.code, r.stdout .. r.stderr)
+    for line in r.stdout:match("\n\n(.-)\n\n"):gmatch "[^\n]+" do has(source, "--   " .. line) end
+    r = run { cwd = dir, "run", "./rename_tenant.lua", "--help" }
+    assert.are.equal(0, r.code)
+    has(r.stdout, "--name", "the tenant's new display name", "--dry-run")
+    local ok, out = run_spec(dir, "rename_tenant")
+    assert.is_true(ok, out)
+    has(out, "3 successes / 0 failures / 0 errors")
+    support.write(dir .. "/rename_tenant.lua", (source:gsub("ctx:refuse%(", "print(")))
+    ok, out = run_spec(dir, "rename_tenant")
+    assert.is_falsy(ok)
+    has(out, "2 successes / 1 failure")
+  end)
+
   it("overwrites nothing, and leaves nothing behind where it refuses", function()
     for _, there in ipairs { "mine.lua", "mine_spec.lua" } do
       local dir = support.tmpdir()

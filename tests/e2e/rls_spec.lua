@@ -134,7 +134,7 @@ describe("gate 1 on a kept platform", function()
   it("finds a view that its owner's rights open to everybody", function()
     psql [[create view public.all_plans as select * from public.plan_versions; alter view public.all_plans owner to postgres;
       grant select on public.all_plans to app_user]]
-    assert_found("cross_tenant_leak", "Cross-tenant leak detected", "Fix query or policy", "public.all_plans")
+    assert_found("view_owner_rights", "Cross-tenant leak detected: a view reads", "ALTER VIEW", "public.all_plans")
   end)
 
   it("finds an application role that row-level security does not bind", function()
@@ -201,8 +201,60 @@ describe("gate 1 on a kept platform", function()
     assert.truthy(result.stderr:find("isolation", 1, true), result.stderr)
   end)
 
+  describe("with a baseline", function()
+    local function report_file(...)
+      local file = support.tmpdir() .. "/report.json"
+      local result = engine("run", GATE, "--tenant", "acme", "--report", "json=" .. file, ...)
+      return file, result, json.decode((support.must_read(file)))
+    end
+
+    it("lets known findings pass and lists them, fails for a new one, tells what is gone, and never approves", function()
+      psql "grant truncate on public.tours_raw to app_user; alter table public.assignments no force row level security"
+      local base, first = report_file()
+      assert.equal(1, first.code)
+      local _, same, report = report_file("--baseline", base)
+      assert.equal(0, same.code, same.stdout .. same.stderr)
+      assert.truthy(same.stdout:find("✅ PASS - No new findings; 2 known of the baseline", 1, true), same.stdout)
+      assert.truthy(same.stdout:find("known: RLS is not forced on table public.assignments [public.assignments]", 1, true), same.stdout)
+      assert.is_true(report.partial)
+      assert.equal(2, report.gates[1].facts.baseline_known)
+      psql "grant trigger on public.tours_raw to app_user; revoke truncate on public.tours_raw from app_user"
+      local _, fresh = report_file("--baseline", base)
+      assert.equal(1, fresh.code, fresh.stdout)
+      assert.truthy(fresh.stdout:find("❌ FAIL - Cross-tenant leak detected: the application may attach triggers", 1, true), fresh.stdout)
+      assert.truthy(fresh.stdout:find("gone since the baseline: grant_truncate public.tours_raw", 1, true), fresh.stdout)
+      assert.is_nil(fresh.stdout:find("❌ FAIL - RLS is not forced", 1, true))
+    end)
+
+    it("knows no errors", function()
+      psql "create table public.odd (tenant_id uuid not null, x int check (x > 5 and x < 5) not null)"
+      psql "grant select on public.odd to app_user"
+      psql "alter table public.odd enable row level security; alter table public.odd force row level security"
+      psql "create policy p on public.odd using (tenant_id::text = current_setting('app.current_tenant_id', true))"
+      local base, first = report_file()
+      assert.equal(3, first.code, first.stdout)
+      local _, again = report_file("--baseline", base)
+      assert.equal(3, again.code, again.stdout)
+    end)
+
+    it("answers a file that is no report with exit 2, and does not let a suite approve", function()
+      for _, text in ipairs { "", "{}", "[]", '{"schema":"gate-engine/report/2","gates":[]}' } do
+        local file = support.write(support.tmpdir() .. "/base.json", text)
+        local result = engine("run", GATE, "--tenant", "acme", "--baseline", file)
+        assert.equal(2, result.code)
+        assert.truthy(result.stderr:find("expected a report of schema gate-engine/report/1", 1, true), result.stderr)
+      end
+      assert.equal(2, engine("run", GATE, "--tenant", "acme", "--baseline", "/nowhere.json").code)
+      local base = report_file()
+      local suite = engine("run", "scripts/all.lua", "--tenant", "acme", "--baseline", base)
+      assert.equal(0, suite.code, suite.stdout .. suite.stderr)
+      assert.is_nil(suite.stdout:find("is approved", 1, true), suite.stdout)
+    end)
+  end)
+
   describe("finds a way around the policies:", function()
     local LEAK = { "cross_tenant_leak", "Cross-tenant leak detected" }
+    local VIEW = { "view_owner_rights", "Cross-tenant leak detected: a view reads with its owner's rights" }
     local UNBOUND = { "role_bypasses_rls", "The application's role app_user is not bound by RLS" }
     local RAW = "public.tours_raw"
     local ways = {
@@ -218,20 +270,52 @@ describe("gate 1 on a kept platform", function()
       { "a policy that takes the tenant for a pattern", LEAK, RAW,
         "drop policy tenant_isolation on public.tours_raw; create policy tenant_isolation on public.tours_raw "
           .. "using (tenant_id::text like current_setting('app.current_tenant_id', true))", "pattern" },
-      { "a view without a tenant column", LEAK, "rep.counts",
+      { "a view without a tenant column", VIEW, "rep.counts",
         "create schema rep; grant usage on schema rep to app_user; create view rep.counts as select count(*) from public.tours_raw; "
           .. "grant select on rep.counts to app_user" },
-      { "a view of the caller's rights over one of its owner's", LEAK, "public.outer_view",
+      { "a view of the caller's rights over one of its owner's", VIEW, "public.outer_view",
         "create view public.inner_view as select raw_text as x from public.tours_raw; "
           .. "create view public.outer_view with (security_invoker) as select x from public.inner_view; "
           .. "grant select on public.inner_view, public.outer_view to app_user" },
-      { "a materialised view", LEAK, "public.kept",
+      { "a materialised view", { "materialised_view", LEAK[2] .. ": row-level" }, "public.kept",
         "create materialized view public.kept as select raw_text from public.tours_raw; grant select on public.kept to app_user" },
-      { "the right to TRUNCATE", LEAK, RAW, "grant truncate on public.tours_raw to app_user" },
+      { "the right to TRUNCATE", { "grant_truncate", LEAK[2] .. ": the application may TRUNCATE" }, RAW,
+        "grant truncate on public.tours_raw to app_user" },
+      { "the right to attach triggers", { "grant_trigger", LEAK[2] .. ": the application may attach" }, RAW,
+        "grant trigger on public.tours_raw to app_user", "TRIGGER" },
+      { "CREATEROLE", { "role_creates_roles", LEAK[2] .. ": the application's role may grant" }, "app_user",
+        "alter role app_user createrole", "CREATEROLE" },
+      { "REPLICATION, through a membership", { "role_replication", LEAK[2] .. ": the application's role may replicate" }, "app_user",
+        "create role streamer replication; grant streamer to app_user", "streamer" },
+      { "programs of the server", { "role_runs_programs", LEAK[2] .. ": the application's role may read" }, "app_user",
+        "grant pg_execute_server_program to app_user", "pg_execute_server_program" },
+      { "the planner's statistics", { "statistics_exposed", LEAK[2] .. ": the application may read the planner's" },
+        "pg_catalog.pg_statistic", "grant select on pg_catalog.pg_statistic to app_user" },
+      { "a context function that is computed once", { "context_function_cached", LEAK[2] .. ": a function that reads" }, RAW,
+        "create function public.tenant() returns text language sql immutable as "
+          .. "$$ select current_setting('app.current_tenant_id', true) $$; drop policy tenant_isolation on public.tours_raw; "
+          .. "create policy tenant_isolation on public.tours_raw using (tenant_id::text = public.tenant())", "IMMUTABLE" },
+      { "a trigger that copies rows", { "trigger_copies", LEAK[2] .. ": a trigger copies" }, "public.feed",
+        "create table public.feed (what text); grant select on public.feed to app_user; "
+          .. "create function public.copy() returns trigger language plpgsql security definer as "
+          .. "$$ begin insert into public.feed values (new.raw_text); return new; end $$; "
+          .. "create trigger copy after insert on public.tours_raw for each row execute function public.copy()", "copy" },
+      { "a function that lies about LEAKPROOF", { "leakproof_claim", LEAK[2] .. ": a function that claims" }, "public.tell(text)",
+        "create function public.tell(t text) returns boolean language plpgsql leakproof cost 0.0001 as "
+          .. "$$ begin raise notice '%', t; return true; end $$; grant execute on function public.tell(text) to app_user" },
+      { "a rule of its owner's rights", { "rule_rewrites", LEAK[2] .. ": a rule writes" }, "public.inbox",
+        "create table public.inbox (t uuid, x text); alter table public.inbox owner to postgres; "
+          .. "create rule forward as on insert to public.inbox do instead delete from public.tours_raw where tenant_id = new.t; "
+          .. "grant insert on public.inbox to app_user", "forward" },
       { "membership in a role with BYPASSRLS", UNBOUND, "app_user", "create role sees_all bypassrls; grant sees_all to app_user",
         "sees_all" },
-      { "membership in the tables' owner", UNBOUND, "app_user", "grant platform_owner to app_user" },
+      { "membership in the tables' owner", { "role_owns_table", LEAK[2] .. ": the application's role may switch" }, RAW,
+        "grant platform_owner to app_user" },
     }
+    -- Roles outlive a reset of the platform's database.
+    after_each(function()
+      psql "alter role app_user nocreaterole; revoke pg_execute_server_program from app_user; drop role if exists streamer, sees_all"
+    end)
     for _, way in ipairs(ways) do
       it(way[1], function()
         psql(way[4])
@@ -239,6 +323,28 @@ describe("gate 1 on a kept platform", function()
         if way[5] then assert.truthy(check.detail:find(way[5], 1, true), check.detail) end
       end)
     end
+
+    it("and says what is no leak: oracles, sequences, publications, large objects, foreign keys", function()
+      psql [[alter table public.plan_versions add unique (id);
+        create table public.badges (id bigserial primary key, tenant_id uuid not null references core.tenants, code text unique,
+          plan uuid references public.plan_versions (id));
+        alter table public.badges enable row level security; alter table public.badges force row level security;
+        create policy tenant_isolation on public.badges using (tenant_id::text = current_setting('app.current_tenant_id', true));
+        alter table public.badges owner to platform_owner; grant select, insert, references on public.badges to app_user;
+        grant usage, select on sequence public.badges_id_seq to app_user;
+        create publication all_badges for table public.badges; select lo_create(4711); grant select on large object 4711 to app_user]]
+      local result, report = run()
+      assert.equal(0, result.code, result.stdout .. result.stderr)
+      for class, object in pairs { unique_oracle = "public.badges", foreign_key_oracle = "public.badges",
+        sequence_shared = "public.badges", publication_exposes = "public.badges", grant_references = "public.badges",
+        large_object = "app_user" } do
+        local found = findings(report, class)
+        assert.equal(1, #found, class)
+        assert.equal(object, found[1].object)
+        assert.equal("advisory", found[1].severity)
+      end
+      psql "select lo_unlink(4711)"
+    end)
 
     it("and is content with a view that reads with its caller's rights, or tests the tenant itself", function()
       psql [[create view public.mine with (security_invoker) as select raw_text from public.tours_raw;
@@ -285,6 +391,14 @@ describe("gate 1 on a kept platform", function()
       ["a policy that widens"] = "create policy everybody on public.tour_instances using (true)",
       ["a table without anything"] =
         "create table public.notes (id int primary key, tenant_id uuid not null); grant select on public.notes to app_user",
+      ["TRUNCATE, of a role and of everybody"] = "grant truncate on public.tours_raw to app_user; "
+        .. "grant truncate on public.tours_raw to public",
+      ["TRIGGER"] = "grant trigger on public.tours_raw to app_user",
+      ["a context function that is computed once"] = "create function public.tenant() returns text language sql immutable as "
+        .. "$$ select current_setting('app.current_tenant_id', true) $$; drop policy tenant_isolation on public.tours_raw; "
+        .. "create policy tenant_isolation on public.tours_raw using (tenant_id::text = public.tenant()); "
+        .. "alter function public.tenant() owner to platform_owner; grant execute on function public.tenant() to app_user, platform_owner",
+      ["several at once"] = "alter table public.assignments disable row level security; grant trigger on public.tours_raw to app_user",
     }
 
     for title, sql in pairs(DEFECTS) do
@@ -300,6 +414,55 @@ describe("gate 1 on a kept platform", function()
         assert.equal(0, (run()).code)
       end)
     end
+
+    for title, way in pairs {
+      ["an attribute of the role"] = { "alter role app_user bypassrls", 'ALTER ROLE "app_user" NOBYPASSRLS;' },
+      ["a view of the superuser's"] = { "create view public.all_plans as select * from public.plan_versions; "
+        .. "alter view public.all_plans owner to postgres; grant select on public.all_plans to app_user",
+        'ALTER VIEW "public"."all_plans" SET (security_invoker = true);' },
+    } do
+      it(title .. ": a file for a superuser to apply, since database.operator may not", function()
+        psql(way[1])
+        local dir = support.tmpdir() .. "/migrations"
+        local result = recover("--artifacts", dir)
+        assert.equal(0, result.code, result.stdout .. result.stderr)
+        assert.truthy(result.stdout:find(way[2], 1, true), result.stdout)
+        assert.is_nil(result.stdout:find("Decide on", 1, true), result.stdout)
+        local refused = recover("--apply")
+        assert.equal(3, refused.code)
+        assert.truthy(refused.stderr:find("database.operator may not apply the migration", 1, true), refused.stderr)
+        assert.equal(0, engine("platform", "psql", "-X", "-v", "ON_ERROR_STOP=1", "-q", "-f", dir .. "/001_tenant_isolation.sql").code)
+        assert.equal(0, (run()).code)
+      end)
+    end
+
+    it("writes the migration as a file, numbered after what is there, which psql takes and which refuses another schema", function()
+      psql "create policy everybody on public.tour_instances using (true)"
+      local dir = support.tmpdir() .. "/migrations"
+      support.write(dir .. "/041_former.sql", "")
+      local result = recover("--artifacts", dir)
+      assert.equal(0, result.code, result.stdout .. result.stderr)
+      local file = dir .. "/042_tenant_isolation.sql"
+      assert.truthy(support.must_read(file):find("DROP POLICY", 1, true))
+      psql "create policy later on public.tour_instances using (false)"
+      local refused = engine("platform", "psql", "-X", "-v", "ON_ERROR_STOP=1", "-q", "-f", file)
+      assert.not_equal(0, refused.code)
+      assert.truthy(refused.stderr:find("no longer the one", 1, true), refused.stderr)
+      psql "drop policy later on public.tour_instances"
+      assert.equal(0, engine("platform", "psql", "-X", "-v", "ON_ERROR_STOP=1", "-q", "-f", file).code)
+      assert.equal(0, (run()).code)
+    end)
+
+    it("does not propose what it tried in vain, and names decisions as such", function()
+      psql [[create materialized view public.kept as select raw_text from public.tours_raw; grant select on public.kept to app_user;
+        create view public.owned as select raw_text from public.tours_raw; alter view public.owned owner to postgres;
+        revoke select on public.tours_raw from app_user; grant select on public.owned to app_user]]
+      local result = recover()
+      assert.equal(0, result.code, result.stdout .. result.stderr)
+      assert.truthy(result.stdout:find("Decide on public.kept", 1, true), result.stdout)
+      assert.truthy(result.stdout:find("Who needs it?", 1, true), result.stdout)
+      psql "grant select on public.tours_raw to app_user"
+    end)
 
     it("has nothing to do where the gate passes", function()
       local result = recover()

@@ -14,6 +14,12 @@ local function failure(fn, ...)
   return e
 end
 
+local function raised(fn, ...)
+  local ok, e = pcall(fn, ...)
+  assert.is_false(ok)
+  return e
+end
+
 describe("engine.task", function()
   local server, admin
 
@@ -52,6 +58,25 @@ describe("engine.task", function()
       assert.are.same({ n = 0 }, task.map({}, 5, print))
       local out = task.map({ 1, 2, 3 }, 2, function(x) if x ~= 2 then return x end end)
       assert.are.same({ [1] = 1, [3] = 3, n = 3 }, out)
+    end)
+
+    -- The sandbox refuses it; here nothing does, and what waits must survive it.
+    it("ends with an error when a task that waits in a map of its own is closed or resumed by another", function()
+      for _, meddle in ipairs { coroutine.close, coroutine.resume } do
+        local victim
+        local e = raised(task.map, { 1, 2 }, 2, function(i)
+          if i == 1 then
+            victim = coroutine.running()
+            return task.map({ 1 }, 1, function() task.sleep(0.001) end)
+          end
+          task.sleep(0)
+          meddle(victim)
+          victim = nil
+          collectgarbage()
+          task.sleep(0)
+        end)
+        assert.is_not_nil(e)
+      end
     end)
 
     it("keeps the first of a task's results", function()

@@ -40,7 +40,7 @@ end
 local stops = {}
 
 --- A fresh cluster, ready for connections over TCP with passwords (SCRAM) for all but the superuser's socket.
----@return {port: string, sql: fun(text: string): string, url: fun(user: string, password: string): string}
+---@return {port: string, dir: string, sql: fun(text: string): string, url: fun(user: string, password: string): string}
 function servers.postgres()
   local dir, bin, port = own_dir(), bin_dir(), free_port()
   must(("%s%s/initdb -D %s/data -U postgres --auth-local=trust --auth-host=scram-sha-256 -E UTF8 --locale=C.UTF-8 -N"):format(AS, bin, dir))
@@ -51,7 +51,9 @@ function servers.postgres()
     must("rm -rf -- " .. dir)
   end
   return {
-    port = port,
+    port = port, dir = dir,
+    --- A shell command that restarts the server; clients that are connected are cut off.
+    restart = ("%s%s/pg_ctl -D %s/data -w -t 60 -m immediate -l %s/log restart >/dev/null"):format(AS, bin, dir, dir),
     sql = function(text)
       return must(("psql -XqAt -v ON_ERROR_STOP=1 -h %s -p %s -U postgres -d postgres -c %s"):format(dir, port, quote(text)))
     end,

@@ -9,7 +9,7 @@ local kpis = require "packs.roster.kpis"
 local plan = require "packs.roster.plan"
 
 local M = {
-  DEFAULT_SEED = plan.DEFAULT_SEED,
+  DEFAULT_SEED = plan.DEFAULT_SEED, REFERENCE_WEEK = plan.REFERENCE_WEEK,
   load = dataset.load, prepare = dataset.prepare,
   export_instances = expand.export,
   limits = plan.limits, request = plan.request, solver_config_hash = plan.solver_config_hash,

@@ -7,13 +7,14 @@ create table public.forecast_versions (
   id                 uuid not null default gen_random_uuid(),
   tenant_id          uuid not null references core.tenants (id),
   source             text not null default '',
+  week               text check (week ~ '^[0-9]{4}-W(0[1-9]|[1-4][0-9]|5[0-3])$'),
   input_hash         text not null,
   parser_config_hash text not null,
   status             text not null default 'FAIL' check (status in ('PASS', 'WARN', 'FAIL')),
   created_at         timestamptz not null default now(),
   primary key (tenant_id, id)
 );
-comment on table public.forecast_versions is 'an uploaded forecast; status is its worst line''s';
+comment on table public.forecast_versions is 'an uploaded forecast; week is its ISO 8601 week, status its worst line''s';
 
 create table public.tours_raw (
   tenant_id           uuid not null,

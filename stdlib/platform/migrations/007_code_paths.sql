@@ -24,12 +24,12 @@ begin
 end
 $$;
 
--- platform.create_forecast(p_tenant, p_source, p_raw, p_templates, p_input_hash, p_parser_config_hash) → uuid
---   Stores a parsed forecast: its lines, its templates, and as its status the worst line's.
+-- platform.create_forecast(p_tenant, p_source, p_raw, p_templates, p_input_hash, p_parser_config_hash, p_week) → uuid
+--   Stores a parsed forecast: its lines, its templates, and as its status the worst line's. p_week: the ISO week it is for.
 --   p_raw        [{line_no, raw_text, status PASS|WARN|FAIL, code|null}]
 --   p_templates  [{line_no, day, start_ts, end_ts, duration_min, work_hours, span_group_key, tour_fingerprint, count, depot, skill}]
 create function platform.create_forecast(p_tenant uuid, p_source text, p_raw jsonb, p_templates jsonb,
-                                         p_input_hash text, p_parser_config_hash text)
+                                         p_input_hash text, p_parser_config_hash text, p_week text default null)
   returns uuid language plpgsql as $$
 declare
   v_forecast uuid;
@@ -40,8 +40,8 @@ begin
   perform platform.need_list('raw', p_raw);
   perform platform.need_list('templates', p_templates);
 
-  insert into public.forecast_versions (tenant_id, source, input_hash, parser_config_hash, status)
-  select p_tenant, coalesce(p_source, ''), p_input_hash, p_parser_config_hash,
+  insert into public.forecast_versions (tenant_id, source, week, input_hash, parser_config_hash, status)
+  select p_tenant, coalesce(p_source, ''), p_week, p_input_hash, p_parser_config_hash,
          case when count(*) = 0 or bool_or(r.status = 'FAIL') then 'FAIL' when bool_or(r.status = 'WARN') then 'WARN' else 'PASS' end
     from jsonb_to_recordset(p_raw) as r (status text)
   returning id into v_forecast;
@@ -240,7 +240,7 @@ $$;
 
 grant execute on function
   platform.need_hash(text, text), platform.need_list(text, jsonb),
-  platform.create_forecast(uuid, text, jsonb, jsonb, text, text),
+  platform.create_forecast(uuid, text, jsonb, jsonb, text, text, text),
   platform.expand_forecast(uuid, uuid, jsonb),
   platform.store_plan(uuid, uuid, bigint, text, text, jsonb),
   platform.record_audit(uuid, uuid, text, text, jsonb),

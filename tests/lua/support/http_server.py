@@ -92,6 +92,13 @@ class Handler(BaseHTTPRequestHandler):
         except threading.BrokenBarrierError:
             self.answer(500, b"alone")
 
+    # a pricing service: a list of n prices for the tenant "prices-n", none for others
+    def on_lists(self):
+        code = urlsplit(self.path).path.rsplit("/", 1)[-1]
+        if not code.startswith("prices-"):
+            return self.answer(404, b"no list")
+        return self.answer(200, json.dumps({"prices": [10 + i for i in range(int(code[7:]))]}).encode())
+
     def on_count(self):
         with LOCK:
             self.answer(200, str(COUNTS.get(self.query["key"], 0)).encode())

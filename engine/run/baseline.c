@@ -1,0 +1,156 @@
+#include "run/baseline.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
+#include "run/report.h"
+
+enum { REPORT_BYTES_MAX = 64 << 20 };
+
+static const char *member(const json_t *object, const char *key) {
+    const char *s = json_string_value(json_object_get(object, key));
+    return s != NULL ? s : "";
+}
+
+static bool is_fail(const json_t *entry) {
+    return strcmp(member(entry, "status"), "FAIL") == 0;
+}
+
+/* What makes two findings the same: class, object and detail, whose counts may differ from run to run. */
+static int key_of(const json_t *entry, buf *out) {
+    buf_printf(out, "%s\n%s\n", member(entry, "class"), member(entry, "object"));
+    for (const char *p = member(entry, "detail"); *p != '\0'; p++) {
+        if (!isdigit((unsigned char)*p)) {
+            buf_putc(out, *p);
+        } else if (!isdigit((unsigned char)p[1])) {
+            buf_putc(out, '#');
+        }
+    }
+    return out->failed ? -1 : 0;
+}
+
+static int add_gate(json_t *out, const json_t *gate) {
+    json_t *known = json_object();
+    int rc = known != NULL ? 0 : -1;
+    size_t i;
+    json_t *entry;
+    json_array_foreach(json_object_get(gate, "checks"), i, entry) {
+        /* What was known then and is there still stays known in the report that is written now. */
+        if (!is_fail(entry) && strcmp(member(entry, "baseline"), "known") != 0) {
+            continue;
+        }
+        buf key = BUF_INIT;
+        rc |= key_of(entry, &key);
+        rc |= json_object_set_new(known, buf_str(&key),
+                                  json_pack("{s:s, s:s, s:s}", "class", member(entry, "class"), "object",
+                                            member(entry, "object"), "failure", member(entry, "failure")));
+        buf_free(&key);
+    }
+    return json_object_set_new(out, member(gate, "id"), known) == 0 ? rc : -1;
+}
+
+json_t *baseline_read(const char *path, err *e) {
+    buf text = BUF_INIT;
+    if (fs_read(path, REPORT_BYTES_MAX, &text, e) != 0) {
+        buf_free(&text);
+        return NULL;
+    }
+    json_error_t where;
+    json_t *report = json_loadb(buf_str(&text), text.len, JSON_REJECT_DUPLICATES, &where);
+    buf_free(&text);
+    const json_t *gates = json_object_get(report, "gates");
+    if (strcmp(member(report, "schema"), REPORT_SCHEMA) != 0 || !json_is_array(gates)) {
+        err_set(e, "baseline_unreadable", "--baseline: %s: expected a report of schema %s, found %s", path,
+                REPORT_SCHEMA, report == NULL ? where.text : "another document");
+        err_fix(e, "make one with --report json=FILE");
+        json_decref(report);
+        return NULL;
+    }
+    json_t *out = json_object();
+    int rc = out != NULL ? 0 : -1;
+    size_t i;
+    json_t *gate;
+    json_array_foreach(gates, i, gate) {
+        rc |= add_gate(out, gate);
+    }
+    json_decref(report);
+    if (rc != 0) {
+        json_decref(out);
+        err_set(e, "out_of_memory", "out of memory");
+        return NULL;
+    }
+    return out;
+}
+
+/* Marks the known entries; *known counts them, *gone gets what is left over. */
+static int mark(const json_t *baseline, json_t *gate, json_int_t *known, json_t *gone) {
+    json_t *left = json_copy(json_object_get(baseline, member(gate, "id")));
+    int rc = 0;
+    size_t i;
+    json_t *entry;
+    json_t *seen = json_object();
+    json_array_foreach(json_object_get(gate, "checks"), i, entry) {
+        if (!is_fail(entry)) {
+            continue;
+        }
+        buf key = BUF_INIT;
+        rc |= key_of(entry, &key);
+        if (rc == 0 && json_object_get(left, buf_str(&key)) != NULL) {
+            rc |= json_object_set_new(entry, "status", json_string("PASS"));
+            rc |= json_object_set_new(entry, "baseline", json_string("known"));
+            rc |= json_object_set_new(seen, buf_str(&key), json_true());
+            (*known)++;
+        }
+        buf_free(&key);
+    }
+    const char *key;
+    json_object_foreach(left, key, entry) {
+        if (json_object_get(seen, key) == NULL) {
+            rc |= json_array_append_new(gone, json_sprintf("%s %s", member(entry, "class"), member(entry, "object")));
+        }
+    }
+    json_decref(seen);
+    json_decref(left);
+    return rc;
+}
+
+/* Status and summary, from what is left. */
+static int judge(json_t *gate, json_int_t known) {
+    const char *fail = NULL, *error = NULL;
+    size_t i;
+    json_t *entry;
+    json_array_foreach(json_object_get(gate, "checks"), i, entry) {
+        const char *status = member(entry, "status");
+        fail = fail == NULL && strcmp(status, "FAIL") == 0 ? member(entry, "failure") : fail;
+        error = error == NULL && strcmp(status, "ERROR") == 0 ? member(entry, "failure") : error;
+    }
+    json_t *summary = fail != NULL    ? json_string(fail)
+                      : error != NULL ? json_string(error)
+                                      : json_sprintf("No new findings; %lld known of the baseline", (long long)known);
+    return json_object_set_new(gate, "status",
+                               json_string(fail != NULL    ? "FAIL"
+                                           : error != NULL ? "ERROR"
+                                                           : "PASS")) |
+           json_object_set_new(gate, "summary", summary);
+}
+
+int baseline_apply(const json_t *baseline, json_t *gate) {
+    json_int_t known = 0;
+    json_t *gone = json_array();
+    int rc = gone != NULL ? mark(baseline, gate, &known, gone) : -1;
+    if (rc == 0 && known > 0) {
+        rc = judge(gate, known);
+    }
+    /* The book's facts may be shared with the book. */
+    json_t *facts = rc == 0 ? json_copy(json_object_get(gate, "facts")) : NULL;
+    if (facts == NULL || json_object_set_new(facts, "baseline_known", json_integer(known)) != 0 ||
+        json_object_set(facts, "baseline_gone", gone) != 0 || json_object_set(gate, "facts", facts) != 0) {
+        rc = -1;
+    }
+    json_decref(facts);
+    json_decref(gone);
+    return rc;
+}

@@ -1,0 +1,560 @@
+--- Decides from the policies alone whether another tenant's row can satisfy them, for a table, a command and a role.
+--
+--     local verdicts = prover.decide {
+--       relation = "public.orders",
+--       tables = { ["public.orders"] = {
+--         columns = { tenant_id = { type = "uuid", notnull = true }, … }, rls = true, forced = true,
+--         policies = { { name = "p", command = "ALL", roles = { "public" }, using = "(tenant_id = …)" } } } },
+--       axes = { { column = "tenant_id", setting = "app.current_tenant_id" } },
+--       role = { name = "app_user", login = "app_user", member_of = {}, may_create = false, may_temp = false },
+--     }
+--     verdicts.SELECT.status   → "proven", "counterexample", "trusted" or "unknown"
+--
+-- The threat model: a session with the tenant setting at A after a real login, whose user may run any SQL as its role: RESET the
+-- setting, connect anew, set it to anything that does not denote B, and set every other custom setting to anything. The row is B's, or
+-- nobody's.
+--
+-- How: the policies that bind the role's command are joined (rls.prover.combine), parsed by PostgreSQL's grammar and compiled
+-- (rls.prover.compile); a tableau walks every way in which the result could be true (rls.prover.explore). No way left: proven. A way
+-- left is filled with values and computed (rls.prover.witness, rls.prover.evaluate); if that is true it is a counterexample, reduced
+-- and named (rls.prover.classify). Otherwise the policy is undecided, with the first thing that was not understood. Both steps are
+-- independent: a mistake in one gives "unknown" rather than a wrong answer, except where a rule of the tableau were false;
+-- tests/lua/prover_differential_spec.lua compares it with a real server.
+--
+-- Not handled, and therefore "unknown" where it matters: order and arithmetic of other types than integers, regular expressions, dates
+-- and time, numeric and floating point, collations other than deterministic ones, aggregates but array_agg, max, min and bool_or,
+-- window functions, WITH, INTERSECT and EXCEPT, NOT EXISTS and NOT IN as reasons, composite values, functions in other languages or
+-- with more than one statement, views in subqueries. Taken on trust from the caller: that keys are unique and not deferrable, and that
+-- operators which the text does not show (IS DISTINCT FROM, NULLIF) are pg_catalog's unless `foreign_operators` names others.
+local classify = require "rls.prover.classify"
+local combine = require "rls.prover.combine"
+local compile = require "rls.prover.compile"
+local evaluate = require "rls.prover.evaluate"
+local explore = require "rls.prover.explore"
+local sorts = require "rls.prover.sorts"
+local witness = require "rls.prover.witness"
+local errors = require "errors"
+local json = require "json"
+
+local prover = {}
+
+local NULL = sorts.NULL
+
+---@class prover.Column
+---@field type string               format_type
+---@field base string?              pg_type.typname of a domain's base type
+---@field notnull boolean?
+---@field deterministic boolean?    false for a collation under which different texts may be equal
+
+---@class prover.Table
+---@field columns table<string, prover.Column>
+---@field policies prover.Policy[]?
+---@field rls boolean
+---@field forced boolean?
+---@field owner string?
+---@field kind string?              pg_class.relkind
+---@field keys string[][]?          unique keys that are not deferrable; what foreign keys here refer to is known to be one
+---@field foreign_keys {columns: string[], table: string, ref: string[]}[]?  those that are validated
+---@field path {columns: string[], table: string, ref: string[]}[]?  foreign keys to the table that has the axes' columns
+---@field may table<string, boolean>?  insert, update: what the application is granted; select, …, delete of the relation itself
+
+---@class prover.Axis
+---@field column string
+---@field setting string
+---@field list boolean?             the setting holds several ids
+---@field json_key string?          the setting holds a JSON object with the id under this key
+---@field template string?          what the application writes, with {id}: "{{id}}" for an array literal
+---@field context table<string, string>?  other settings that the application makes with it
+
+---@class prover.Role
+---@field name string
+---@field login string?             session_user; nil: not known
+---@field member_of table<string, boolean>?  direct and indirect memberships; nil: not known
+---@field inherits table<string, boolean>?   those whose rights it has without SET ROLE; nil: all
+---@field superuser boolean?
+---@field bypassrls boolean?
+---@field may_create boolean?       may it, or anybody it cannot trust, create objects in a schema? nil: yes
+---@field may_temp boolean?         may it create temporary tables? nil: yes
+
+---@class prover.Input
+---@field relation string
+---@field tables table<string, prover.Table>
+---@field functions table<string, prover.Function|prover.Function[]>?  by schema.name
+---@field types table<string, {kind: string, base: string?, labels: string[]?}>?  enums and domains by schema.name
+---@field axes prover.Axis[]
+---@field role prover.Role
+---@field presets table<string, string>?  custom settings that every session of the role starts with (ALTER ROLE, ALTER DATABASE)
+---@field absent string[]?          ids that no tenant has, as the caller has seen to
+---@field trust {setting: string?, role: string?, reason: string, expires: string?}[]?
+---@field today string?             an ISO date; trust that expired before it counts for nothing
+---@field trust_search_path boolean? names in functions' texts are taken for what they seem
+---@field budget integer?           most steps (100000)
+---@field cache table?              kept by the caller between calls with the same tables, functions, axes, role and trust
+
+---@class prover.Verdict
+---@field status "proven"|"counterexample"|"trusted"|"unknown"
+---@field decided_by string         "policies", "no policy", "no grant", "no row-level security", "bypass"
+---@field class string?             of a counterexample
+---@field text string?              the assignment in words
+---@field assignment {settings: table<string, string>, row: table<string, any>, rows: table<string, table[]>, own: any[]}?  json.null is
+---  NULL; absent settings are unset; own: the tenant's own value by axis
+---@field statements string[]?      SQL that sets the session up
+---@field settings string[]?        other settings than the tenant's that it needs
+---@field also {class: string, text: string}[]?  further reasons
+---@field trust table[]?            entries that cover it
+---@field reason string?            of an unknown
+---@field otherwise string?         what it would be but for the reason
+---@field assumes string[]?         what would have to hold for that
+
+local BUDGET = 100000 -- most steps of a search
+local LEAVES = 48 -- most ways that are filled with values
+local TRIES = 1500 -- most guesses for values, over all of them
+local ENOUGH = 12 -- counterexamples
+local ABSENT = { "00000000-0000-0000-0000-000000000000", "0", "-1" }
+
+-- The problem.
+
+local function check_input(input)
+  local info = type(input) == "table" and input.tables and input.tables[input.relation]
+  if not info or not info.columns or type(input.axes) ~= "table" or #input.axes == 0 or type(input.role) ~= "table" then
+    errors.raise { code = "bad_argument", fix = "describe the table with its columns",
+      message = "prover.decide: expected {relation=, tables=, axes=, role=} with the relation among the tables" }
+  end
+  for i, axis in ipairs(input.axes) do
+    if type(axis.column) ~= "string" or type(axis.setting) ~= "string" then
+      errors.raise { code = "bad_argument", message = ("prover.decide: axes[%d]: expected {column=, setting=}"):format(i) }
+    end
+  end
+  return info
+end
+
+--- The rows from the relation to the one with the axes' columns.
+local function path_of(info, cx)
+  local path = {}
+  for i, hop in ipairs(info.path or {}) do
+    path[i] = { columns = hop.columns, ref = hop.ref, label = hop.table, row = compile.row(hop.table, nil, cx) }
+    if not path[i].row.columns then return nil end
+  end
+  return path
+end
+
+local function axes_of(input, columns)
+  local axes, by_setting, own_text, axis_column = {}, {}, {}, {}
+  for i, given in ipairs(input.axes) do
+    local axis = { index = i, setting = given.setting:lower() }
+    for key, value in pairs(given) do axis[key] = axis[key] or value end
+    local column = columns[given.column]
+    axis.sort = column and column.t or "text"
+    axes[i], by_setting[axis.setting], axis_column[given.column] = axis, axis, column ~= nil
+    if axis.sort == "text" then own_text["own:" .. i] = axis end
+  end
+  return axes, by_setting, own_text, axis_column
+end
+
+local function key_columns(info)
+  local set = {}
+  for _, hop in ipairs(info.path or {}) do for _, name in ipairs(hop.columns) do set[name] = true end end
+  return set
+end
+
+--- Follows the path in a model: the row with the axes' columns, or nil for nobody's.
+local function owner_in(p, m, seen)
+  local row = m.row
+  for _, hop in ipairs(p.path) do
+    local found
+    for _, candidate in ipairs(m.rows[hop.label] or {}) do
+      local same = true
+      for i, name in ipairs(hop.columns) do
+        local v = row[name]
+        same = same and v ~= nil and v ~= NULL and v == candidate[hop.ref[i]]
+      end
+      if same then found = candidate break end
+    end
+    if not found then return nil end
+    if seen then seen[found] = true end
+    row = found
+  end
+  return row
+end
+
+--- Does a text name this tenant, however it is written?
+local function denotes(axis, text, tenant)
+  local plain = (sorts.text(axis.sort, tenant) or ""):lower()
+  local function same(piece)
+    return sorts.parse(axis.sort, piece) == tenant or piece:lower() == plain
+  end
+  if same(text) or same(text:match "^%s*(.-)%s*$") then return true end
+  for piece in text:gmatch "[^,;:|/%s{}()%[%]\"'%%]+" do
+    if same(piece) then return true end
+  end
+  return false
+end
+
+--- Is the model within the threat model: another's row, and a session that does not say it is that other?
+local function is_foreign(p, m)
+  local row = owner_in(p, m)
+  for _, axis in ipairs(p.axes) do
+    local tenant = row and row[axis.column]
+    if tenant ~= nil and tenant ~= NULL then
+      local own, text = m.own[axis.index], m.settings[axis.setting]
+      if own == tenant or tenant == "" then return false end
+      for _, id in ipairs(p.absent) do if sorts.parse(axis.sort, id) == tenant then return false end end
+      if text and axis.json_key then
+        local ok, document = pcall(json.decode, text)
+        text = ok and type(document) == "table" and document[axis.json_key] or nil
+        if type(text) ~= "string" then text = nil end
+      end
+      local is_own = own ~= nil and text == sorts.text(axis.sort, own)
+      if text and not is_own and denotes(axis, text, tenant) then return false end
+    end
+  end
+  return true
+end
+
+--- A problem for one phase: the expression and all that bounds it.
+local function new_problem(input, info, command, phase, restricted, hidden)
+  local role = input.role
+  local cx = { input = input, depth = 0, current_user = role.name, assumes = {}, guarding = { [input.relation] = true } }
+  local main = compile.row(input.relation, input.relation:match "[^.]*$", cx)
+  main.alias = info.name or main.alias
+  local path = path_of(info, cx)
+  local owner_columns = path and (path[#path] and path[#path].row or main).columns
+  local p = { input = input, cx = cx, main = main, path = path, phase = phase, command = command, is_new = phase == "check",
+    restricted = restricted, hidden = hidden, presets = input.presets or {}, absent = input.absent or {}, parts = {},
+    key_column = key_columns(info), renamed = {} }
+  p.axes, p.by_setting, p.own_text, p.axis_column = axes_of(input, owner_columns or {})
+  for _, name in ipairs { role.name, role.login } do if not hidden[name] then p.renamed[name] = "\1" .. name end end
+  for name in pairs(role.member_of or {}) do p.renamed[name] = "\1" .. name end
+  function p.member(name)
+    return not hidden[name] and (name == role.name or (role.member_of or {})[name] == true)
+  end
+  local rows = {}
+  function p.tables_row(label)
+    if rows[label] == nil then rows[label] = input.tables[label] and compile.row(label, nil, cx) or false end
+    return rows[label] and rows[label].columns and rows[label] or nil
+  end
+  function p.owner_row(m, seen) return owner_in(p, m, seen) end
+  p.owned = false
+  for _, axis in ipairs(p.axes) do p.owned = p.owned or (owner_columns or {})[axis.column] ~= nil end
+  p.node = compile.combine(info, command, phase, { rows = { main } }, cx, p.parts)
+  return p
+end
+
+-- The proof, and the search for values.
+
+--- Is the expression true of the model, and the model within the threat model?
+local function checker(p, node)
+  return function(m)
+    return is_foreign(p, m) and evaluate.node(node, { [p.main] = m.row }, m) == true and not evaluate.plan_error(node, m)
+  end
+end
+
+--- May the application write the rows that the counterexample needs?
+local function writable(p, m, rows)
+  for _, item in ipairs(rows) do
+    local info = p.input.tables[item.label]
+    local may = info.may or {}
+    local open = (may.insert or may.update) and (not info.rls or combine.bypasses(info, p.input.role))
+    for _, command in ipairs(not open and { "INSERT", "UPDATE" } or {}) do
+      if may[command:lower()] and not open then
+        local cx = { input = p.input, depth = 0, current_user = p.input.role.name, assumes = {}, guarding = {} }
+        local row = compile.row(item.label, item.label:match "[^.]*$", cx)
+        local check = compile.combine(info, command, "check", { rows = { row } }, cx)
+        open = evaluate.node(check, { [row] = item.row }, m) == true
+      end
+    end
+    if not open then return false, item.label end
+  end
+  return true
+end
+
+--- Reduces and names a model that shows the leak; nil where it rests on rows which the application cannot write.
+local function finding(p, m, check)
+  local need = classify.reduce(m, check, p)
+  local class = classify.name(need, p.features, p)
+  if class == "policy_lookup_writable" and need.own_rows then
+    return nil, ("a row of another tenant would be shown that refers to the tenant's own row of %s; a foreign key over the tenant's column "
+      .. "as well would keep them together"):format(need.rows[1].label)
+  elseif class == "policy_lookup_writable" then
+    local ok, label = writable(p, m, need.rows)
+    if not ok then return nil, ("the rows of %s decide, which the application may not be able to write"):format(label) end
+  end
+  local text, statements = classify.describe(m, need, p)
+  return { class = class, text = text, statements = statements, need = need, model = m }
+end
+
+--- Tries to fill the way that the explorer stands on with values.
+local function try_leaf(x, p, check, out)
+  local function attempt(pins)
+    local m = witness.model(x, pins)
+    classify.usual_session(m, x.states, p)
+    if not check(m) then return false end
+    local found, problem = finding(p, m, check)
+    out.problem = out.problem or problem
+    if found then out.findings[#out.findings + 1] = found end
+    return true
+  end
+  if attempt() then return true end
+  local _, terms = witness.model(x)
+  local hit = false
+  witness.variants(terms, p.features.constants, function(pins)
+    out.tried = out.tried + 1
+    hit = hit or attempt(pins)
+    return hit or out.tried > TRIES
+  end)
+  return hit
+end
+
+--- Walks the ways of an expression. Returns {findings, open = ways that came to their end, problem, too_many}.
+local function search(p, node, budget, prove_only)
+  local x = explore.new(p, budget)
+  local check = checker(p, node)
+  local out = { findings = {}, open = 0, tried = 0 }
+  local ok, problem = pcall(x.run, x, node, function()
+    out.open = out.open + 1
+    if prove_only then error({ stop = true }, 0) end
+    local note = x.notes[x.n.notes > 0 and 1 or 0]
+    if not try_leaf(x, p, check, out) then
+      out.problem = out.problem or (note and "it depends on " .. note) or "no values were found that show it, and no proof"
+    end
+    local last = out.findings[#out.findings]
+    if out.open >= LEAVES or #out.findings >= ENOUGH or (last and last.class == classify.ORDER[1]) then error({ stop = true }, 0) end
+  end)
+  if not ok then
+    if type(problem) ~= "table" or not (problem.stop or problem.too_many) then error(problem, 0) end
+    out.too_many = problem.too_many
+  end
+  return out
+end
+
+local RANK = {}
+for i, class in ipairs(classify.ORDER) do RANK[class] = i end
+
+--- One finding for each reason, the most telling first.
+local function ranked(findings)
+  local out, seen = {}, {}
+  for _, f in ipairs(findings) do
+    local key = f.class .. "\0" .. table.concat(f.need.settings, ",")
+    if not seen[key] then
+      seen[key] = true
+      out[#out + 1] = f
+    end
+  end
+  table.sort(out, function(a, b)
+    if RANK[a.class] ~= RANK[b.class] then return RANK[a.class] < RANK[b.class] end
+    return a.text < b.text
+  end)
+  return out
+end
+
+--- Does one permissive policy open what another closes?
+local function widening(p, budget)
+  return function()
+    if p.widened == nil then
+      local closed, count = 0, 0
+      for _, part in ipairs(p.parts) do
+        if part.policy.permissive ~= false then
+          count = count + 1
+          local out = count <= 6 and search(p, part.node, budget // 10, true)
+          if out and out.open == 0 and not out.too_many then closed = closed + 1 end
+        end
+      end
+      p.widened = count > 1 and closed > 0 and closed < count
+    end
+    return p.widened
+  end
+end
+
+local function keys_of(set)
+  local out = {}
+  for key in pairs(set) do out[#out + 1] = key end
+  table.sort(out)
+  return out
+end
+
+local function unknown(reason, more)
+  local verdict = { status = "unknown", decided_by = "policies", reason = reason }
+  for key, value in pairs(more or {}) do verdict[key] = value end
+  return verdict
+end
+
+--- The verdict of one search: proven, counterexample with its findings, or unknown.
+local function judge(p, out)
+  if #out.findings > 0 then
+    return { status = "counterexample", decided_by = "policies", findings = ranked(out.findings) }
+  elseif out.too_many then
+    return unknown "too many cases"
+  elseif out.open > 0 then
+    return unknown(out.problem)
+  end
+  return { status = "proven", decided_by = #p.parts == 0 and "no policy" or "policies" }
+end
+
+--- Decides one phase under given trust.
+local function decide_phase(input, info, command, phase, restricted, hidden)
+  local p = new_problem(input, info, command, phase, restricted, hidden)
+  if not p.path or not p.owned then return unknown "whose its rows are is not known: it has no tenant column, nor a path to one" end
+  if p.cx.poison then return unknown(p.cx.poison) end
+  local budget = input.budget or BUDGET
+  p.features = classify.features(p.node)
+  p.widens = widening(p, budget)
+  local verdict = judge(p, search(p, p.node, budget))
+  local first = verdict.findings and verdict.findings[1]
+  if verdict.status == "counterexample" and first.class == "policy_default_tenant" and not input.absent then
+    p.absent = ABSENT
+    local again = judge(p, search(p, p.node, budget))
+    if again.status == "proven" then
+      verdict = unknown("it is closed only if no tenant has the id that stands for none: " .. first.text,
+        { otherwise = "proven", assumes = { "no tenant has one of the ids " .. table.concat(ABSENT, ", ") } })
+    end
+  end
+  if verdict.status == "proven" and next(p.cx.assumes) then
+    local assumes = keys_of(p.cx.assumes)
+    return unknown(assumes[1], { otherwise = "proven", assumes = assumes })
+  end
+  return verdict
+end
+
+-- Trust.
+
+local function trusted_by(input)
+  local settings, roles = {}, {}
+  for _, entry in ipairs(input.trust or {}) do
+    if not (entry.expires and input.today and entry.expires < input.today) then
+      if entry.setting then settings[entry.setting:lower()] = entry end
+      if entry.role then roles[entry.role] = entry end
+    end
+  end
+  return settings, roles
+end
+
+--- The entries that cover a finding, or nil where it needs more than is trusted.
+local function cover(f, settings, role_entry)
+  local entries = {}
+  for _, name in ipairs(f.need.settings) do
+    if not settings[name] then return nil end
+    entries[#entries + 1] = settings[name]
+  end
+  if #f.need.settings == 0 and f.need.user and role_entry then entries[#entries + 1] = role_entry end
+  return #entries > 0 and entries or nil
+end
+
+local function publish(verdict)
+  local first = verdict.findings and verdict.findings[1]
+  if not first then return verdict end
+  local m = first.model
+  local out = { status = verdict.status, decided_by = verdict.decided_by, class = first.class, text = first.text,
+    statements = first.statements, settings = first.need.settings, trust = verdict.trust,
+    assignment = { settings = m.settings, row = m.row, rows = m.rows, own = m.own }, also = {} }
+  for i = 2, #verdict.findings do
+    out.also[#out.also + 1] = { class = verdict.findings[i].class, text = verdict.findings[i].text }
+  end
+  return out
+end
+
+local function decide_with_trust(input, info, command, phase)
+  local verdict = decide_phase(input, info, command, phase, {}, {})
+  local settings, roles = trusted_by(input)
+  if verdict.status ~= "counterexample" or not (next(settings) or next(roles)) then return publish(verdict) end
+  local _, role_entry = next(roles)
+  local entries, all = {}, true
+  for _, f in ipairs(verdict.findings) do
+    local covered = cover(f, settings, role_entry)
+    all = all and covered ~= nil
+    for _, entry in ipairs(covered or {}) do entries[entry] = true end
+  end
+  local rest = decide_phase(input, info, command, phase, settings, roles)
+  if rest.status == "proven" and all then
+    verdict.status, verdict.trust = "trusted", {}
+    for _, entry in ipairs(input.trust) do if entries[entry] then table.insert(verdict.trust, entry) end end
+    return publish(verdict)
+  elseif rest.status == "unknown" and all then
+    return rest
+  end
+  if rest.status == "counterexample" then return publish(rest) end
+  return publish(verdict)
+end
+
+--- A value of an assignment as SQL: json.null as NULL, an array as ARRAY[…].
+prover.literal = classify.literal
+
+-- Commands.
+
+local RANKS = { proven = 1, trusted = 2, unknown = 3, counterexample = 4 }
+
+--- What the result of a phase depends on, as a key; nil where that is not bounded.
+local function cache_key(input, info, command, phase)
+  local parts = { phase, input.role.name }
+  local permissive, restrictive = combine.select(info, command, phase, input.role)
+  local text = {}
+  for _, list in ipairs { permissive, restrictive } do
+    for _, item in ipairs(list) do
+      text[#text + 1] = item.text .. "\1" .. tostring((item.policy.foreign_operators or {})[1])
+    end
+    text[#text + 1] = "\2"
+  end
+  local all = table.concat(text, "\1")
+  local columns = {}
+  for name, column in pairs(info.columns) do
+    columns[#columns + 1] = name .. ":" .. (column.base or column.type) .. (column.notnull and "!" or "") .. tostring(column.deterministic)
+  end
+  table.sort(columns)
+  parts[#parts + 1] = table.concat(columns, ",")
+  if info.path or all:find "SELECT" or input.functions then parts[#parts + 1] = input.relation end
+  parts[#parts + 1] = all
+  return table.concat(parts, "\0")
+end
+
+local function phase_verdict(input, info, command, phase)
+  local cache = input.cache
+  local key = cache and cache_key(input, info, command, phase)
+  if key and cache[key] then return cache[key] end
+  local verdict = decide_with_trust(input, info, command, phase)
+  if key then cache[key] = verdict end
+  return verdict
+end
+
+--- What is decided without looking at an expression, or nil.
+local function without_policies(input, info, command)
+  if info.may and not info.may[command:lower()] then return { status = "proven", decided_by = "no grant" } end
+  if not info.rls then
+    return { status = "counterexample", decided_by = "no row-level security", class = "rls_missing", text = "row-level security is off" }
+  end
+  if combine.bypasses(info, input.role) then
+    return { status = "counterexample", decided_by = "bypass", class = "role_bypasses_rls",
+      text = ("%s is not bound by row-level security here"):format(input.role.name) }
+  end
+  return nil
+end
+
+--- Decides one command. UPDATE has two phases: which rows it may change, and what it may make of them; the worse one counts.
+---@param input prover.Input
+---@param command "SELECT"|"INSERT"|"UPDATE"|"DELETE"
+---@return prover.Verdict
+---Errors: bad_argument.
+function prover.command(input, command)
+  local info = check_input(input)
+  local verdict = without_policies(input, info, command)
+  if verdict then return verdict end
+  local phases = {}
+  for _, phase in ipairs(combine.PHASES[command]) do
+    phases[phase] = phase_verdict(input, info, command, phase)
+    if not verdict or RANKS[phases[phase].status] > RANKS[verdict.status] then verdict = phases[phase] end
+  end
+  local out = {}
+  for key, value in pairs(verdict) do out[key] = value end
+  out.phases = phases
+  return out
+end
+
+--- Decides all four commands for one relation and one role.
+---@param input prover.Input
+---@return table<string, prover.Verdict>  by command
+---Errors: bad_argument.
+function prover.decide(input)
+  local out = {}
+  for command in pairs(combine.PHASES) do out[command] = prover.command(input, command) end
+  return out
+end
+
+return prover

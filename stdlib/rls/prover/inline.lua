@@ -1,0 +1,242 @@
+--- Calls: the part of rls.prover.compile that reads the functions a policy calls.
+--
+-- A function in SQL with one SELECT, or in PL/pgSQL with nothing but one RETURN, is read as what it returns. Any other function is
+-- opaque, and only if nothing in its text could change the session: a function may set the very setting that a policy compares with.
+-- In the text of a function that does not pin its search_path names mean what the caller makes of them, and types and tables
+-- can be shadowed in pg_temp even then, unless the path names it last (PostgreSQL manual, CREATE FUNCTION, "Writing SECURITY DEFINER
+-- Functions Safely").
+local functions = require "rls.prover.functions"
+local sorts = require "rls.prover.sorts"
+
+local DEPTH_MAX = 8
+
+---@class prover.Function
+---@field language string          "sql", "plpgsql", …
+---@field body string              prosrc, or what pg_get_function_sqlbody prints
+---@field parsed boolean?          the body was parsed when the function was made (RETURN …, BEGIN ATOMIC)
+---@field args {name: string?, type: string}[]?
+---@field returns string?          format_type
+---@field returns_set boolean?
+---@field strict boolean?
+---@field volatility string?       "i", "s", "v"
+---@field security_definer boolean?
+---@field owner string?
+---@field owner_bypasses boolean?  is its owner bound by no row-level security at all?
+---@field config string[]?         proconfig
+
+-- Words that a body may not have unless the prover reads the body itself.
+local FORBIDDEN = {}
+for word in ("set_config execute set reset discard call insert update delete merge copy do load import perform"):gmatch "%S+" do
+  FORBIDDEN[word] = true
+end
+-- What may stand before a parenthesis without being a call that matters.
+local HARMLESS = {}
+for word in ([[if elsif while and or not in exists any all some coalesce nullif values select where when then else from on using as over by
+    array row cast count sum max min avg bool_or bool_and array_agg now current_setting greatest least case return is limit with union
+    varchar numeric char decimal extract]]):gmatch "%S+" do
+  HARMLESS[word] = true
+end
+
+return function(compile)
+  local opaque = compile.opaque
+
+  --- The function of this name with so many arguments; nil for none or several.
+  local function find(names, count, cx)
+    local own = cx.input.functions and cx.input.functions[table.concat(names, ".")]
+    if own and own[1] then
+      local found
+      for _, f in ipairs(own) do
+        if #(f.args or {}) == count then
+          if found then return nil end
+          found = f
+        end
+      end
+      return found
+    end
+    return own
+  end
+
+  --- Why the text may change the session, or nil.
+  local function wild(f, cx, depth)
+    if f.volatility == "i" and (f.language == "c" or f.language == "internal") then return nil end
+    if f.language ~= "sql" and f.language ~= "plpgsql" then return "it is written in " .. tostring(f.language) end
+    local text = f.body:lower()
+    for word in text:gmatch "[%a_][%w_$]*" do
+      if FORBIDDEN[word] then return "its text has the word " .. word end
+    end
+    if text:find "%$" or text:find '"' then return "its text has quotes that are not read" end
+    for name in text:gmatch "([%a_][%w_$.]*)%s*%(" do
+      local own = cx.input.functions and cx.input.functions[name]
+      if own and depth < DEPTH_MAX then
+        for _, other in ipairs(own[1] and own or { own }) do
+          local why = wild(other, cx, depth + 1)
+          if why then return ("it calls %s, and %s"):format(name, why) end
+        end
+      elseif not HARMLESS[name] and not functions.known(name:gsub("^pg_catalog%.", "")) then
+        return "it calls " .. name
+      end
+    end
+    return nil
+  end
+
+  local function not_read(f, name, cx, why)
+    local danger = wild(f, cx, 0)
+    if danger and not cx.poison then
+      cx.poison = ("it calls %s, which cannot be looked through: %s"):format(name, danger)
+    end
+    return opaque(("%s (%s)"):format(name, why), f.returns and sorts.of(f.returns, cx.input.types))
+  end
+
+  --- Drops comments that begin outside of quotes, as far as one line shows.
+  local function without_comments(text)
+    local out = {}
+    for line in (text .. "\n"):gmatch "(.-)\n" do
+      local at = line:find("--", 1, true)
+      local before = at and line:sub(1, at - 1)
+      if before and not before:find "['\"$]" then line = before end
+      out[#out + 1] = line
+    end
+    return table.concat(out, "\n")
+  end
+
+  --- The one SELECT that a body returns, as text; nil with the reason.
+  local function body_of(f)
+    local text = without_comments(f.body)
+    local lower = text:lower()
+    if f.language == "plpgsql" then
+      local from, to = lower:match "^%s*begin%s+return%s+()[^;]+()%s*;%s*end%s*;?%s*$"
+      local query = from and lower:match("^query%s", from)
+      if not from or query or lower:match("^next%s", from) then return nil, "PL/pgSQL with more than one RETURN" end
+      return "SELECT " .. text:sub(from, to - 1)
+    elseif f.language ~= "sql" then
+      return nil, "written in " .. tostring(f.language)
+    end
+    local from = lower:match "^%s*return%s+()"
+    if from then return "SELECT " .. text:sub(from):gsub("%s*;?%s*$", "") end
+    local first, last = lower:match "^%s*begin%s+atomic%s+().-();?%s*end%s*;?%s*$"
+    if first then return text:sub(first, last - 1) end
+    return f.body
+  end
+
+  --- The search path that the function sets, as a list; nil where it sets none. A second result says that it sets something else too.
+  local function path_of(f)
+    local path, other
+    for _, item in ipairs(f.config or {}) do
+      local list = item:match "^search_path=(.*)$"
+      if not list then
+        other = item:match "^[^=]*"
+      else
+        path = {}
+        for name in list:gmatch "[^,%s\"]+" do path[#path + 1] = name end
+      end
+    end
+    return path, other
+  end
+
+  local function body_context(f, name, cx)
+    local path, other = path_of(f)
+    local role = cx.input.role
+    local trusted = f.parsed or cx.input.trust_search_path
+    return {
+      name = name,
+      pinned = trusted or path ~= nil or role.may_create == false,
+      temp_last = trusted or role.may_temp == false or (path ~= nil and path[#path] == "pg_temp"),
+    }, other
+  end
+
+  --- The arguments as parameters of the body, by name and number.
+  local function parameters(f, name, args, cx)
+    local params = {}
+    for i, arg in ipairs(f.args or {}) do
+      local node = compile.cast(args[i], sorts.of(arg.type, cx.input.types))
+      params[i] = node
+      if arg.name and arg.name ~= "" then params[arg.name] = node end
+    end
+    return { params = params, params_of = name:match "[^.]*$" }
+  end
+
+  --- Compiles the body in its own context: definer's rights, its search path.
+  local function read_body(f, name, args, cx, tree)
+    local saved = { cx.body, cx.current_user, cx.bypass, cx.depth, cx.definer }
+    cx.body = body_context(f, name, cx)
+    cx.depth = cx.depth + 1
+    if f.security_definer then
+      cx.definer, cx.current_user = true, f.owner or "?"
+      cx.bypass = f.owner_bypasses == true and true or "unknown"
+    end
+    local sub, problem = compile.select(tree, parameters(f, name, args, cx), cx)
+    cx.body, cx.current_user, cx.bypass, cx.depth, cx.definer = saved[1], saved[2], saved[3], saved[4], saved[5]
+    return sub, problem
+  end
+
+  --- Why the call cannot be read as the function's text, or nil with the text's tree.
+  local function obstacle(f, args, cx)
+    local _, other = path_of(f)
+    if other then return "it sets " .. other end
+    if cx.depth >= DEPTH_MAX then return "functions nested too deep" end
+    if #args ~= #(f.args or {}) then return "called with default or variadic arguments" end
+    local text, problem = body_of(f)
+    if not text then return problem end
+    local tree, unread = compile.parse(text)
+    if not tree then return unread end
+    return nil, tree
+  end
+
+  local function arguments(c, scope, cx)
+    local args = {}
+    for i, arg in ipairs(c.args or {}) do
+      if arg.NamedArgExpr then return nil end
+      args[i] = compile.expr(arg, scope, cx)
+    end
+    return not c.func_variadic and args or nil
+  end
+
+  local function unknown_function(name, cx)
+    cx.poison = cx.poison or ("it calls %s, of which nothing is known"):format(name)
+    return opaque("the function " .. name)
+  end
+
+  --- A call in an expression.
+  function compile.call(c, scope, cx)
+    local names = compile.names(c.funcname)
+    local args = arguments(c, scope, cx)
+    local system = compile.system_name(names, cx, "function")
+    if system and not (cx.input.functions and cx.input.functions[system]) then
+      if not args or c.agg_star or c.over then return opaque("a call of " .. system) end
+      return compile.system_call(system, args, cx)
+    end
+    local name = table.concat(names, ".")
+    local f = find(names, #(c.args or {}), cx)
+    if not f then return unknown_function(name, cx) end
+    if not args then return not_read(f, name, cx, "named or variadic arguments") end
+    local why, tree = obstacle(f, args, cx)
+    if why or f.returns_set then return not_read(f, name, cx, why or "a set") end
+    local sub, problem = read_body(f, name, args, cx, tree)
+    if not sub then return not_read(f, name, cx, problem) end
+    local node = compile.scalar(sub)
+    if node.k == "scalar" then node.first = true end
+    if f.returns then node = compile.cast(node, sorts.of(f.returns, cx.input.types)) end
+    return f.strict and { k = "strict", t = node.t, args = args, a = node } or node
+  end
+
+  --- A call of a set-returning function: its query, or nil with the reason.
+  function compile.set_function(c, scope, cx)
+    local names = compile.names(c.funcname)
+    local name = table.concat(names, ".")
+    local args = arguments(c, scope, cx)
+    local f = args and find(names, #args, cx)
+    if not f then
+      unknown_function(name, cx)
+      return nil, name
+    end
+    local why, tree = obstacle(f, args, cx)
+    local sub
+    if not why then sub, why = read_body(f, name, args, cx, tree) end
+    if not sub or sub.union or sub.aggregate or not sub.targets[1] then
+      not_read(f, name, cx, why or "its query")
+      return nil, name
+    end
+    if f.returns then sub.targets[1] = compile.cast(sub.targets[1], sorts.of(f.returns, cx.input.types)) end
+    return sub
+  end
+end

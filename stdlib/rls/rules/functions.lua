@@ -1,0 +1,105 @@
+--- Functions whose declaration or text goes around the policies: cached contexts, false LEAKPROOF, triggers that copy.
+--
+-- PostgreSQL manual: 38.7 (volatility), CREATE FUNCTION (LEAKPROOF), 5.8, 39 (triggers).
+local arrays = require "rls.arrays"
+local names = require "rls.names"
+
+local functions = {}
+
+--- Functions of the user's schemas that policies or views of tenants' tables depend on, and whether they read settings.
+local CONTEXT = [[
+  with uses as (
+    select distinct d.refobjid as oid, p.polrelid as rel from pg_policy p join pg_depend d
+      on d.classid = 'pg_policy'::regclass and d.objid = p.oid and d.refclassid = 'pg_proc'::regclass
+     where p.polrelid::text = any($1))
+  select format('%I.%I(%s)', n.nspname, f.proname, oidvectortypes(f.proargtypes)) as name,
+         u.rel::text as rel, f.provolatile::text as volatility,
+         coalesce(pg_get_function_sqlbody(f.oid), f.prosrc) as source
+    from uses u join pg_proc f on f.oid = u.oid join pg_namespace n on n.oid = f.pronamespace
+   where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by 1, 2]]
+
+local LEAKPROOF = [[
+  select format('%I.%I(%s)', n.nspname, f.proname, oidvectortypes(f.proargtypes)) as name,
+         l.lanname::text as language, f.prosrc as source
+    from pg_proc f join pg_namespace n on n.oid = f.pronamespace join pg_language l on l.oid = f.prolang
+   where f.proleakproof and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+     and has_function_privilege($1, f.oid, 'EXECUTE')
+     and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = f.oid and d.deptype = 'e')
+   order by 1]]
+
+local TRIGGERS = [[
+  select t.tgrelid::text as rel, t.tgname::text as name, f.prosrc as source,
+         format('%I.%I(%s)', n.nspname, f.proname, oidvectortypes(f.proargtypes)) as func
+    from pg_trigger t join pg_proc f on f.oid = t.tgfoid join pg_namespace n on n.oid = f.pronamespace
+    join pg_language l on l.oid = f.prolang
+   where not t.tgisinternal and t.tgenabled <> 'D' and t.tgrelid::text = any($1) and l.lanname = 'plpgsql'
+   order by 1, 2]]
+
+local function source_sql(name)
+  return ("select pg_get_functiondef(%s::regprocedure);"):format(names.literal(name))
+end
+
+local function cached(out, conn, oids, by_oid)
+  for _, f in ipairs(conn:query(CONTEXT, oids)) do
+    if f.volatility == "i" and f.source:lower():find("current_setting", 1, true) then
+      out[#out + 1] = { class = "context_function_cached", object = by_oid[f.rel].label,
+        detail = ("its policy calls %s, which reads a setting and is declared IMMUTABLE"):format(f.name), reproduce = source_sql(f.name),
+        repair = ("ALTER FUNCTION %s STABLE;"):format(f.name) }
+    end
+  end
+end
+
+local function claims(out, conn, app)
+  for _, f in ipairs(conn:query(LEAKPROOF, app)) do
+    -- Another language's code cannot be read here; what raises or writes tells its arguments.
+    local text = f.source:lower()
+    local tells = f.language ~= "sql" or text:find "%f[%w]insert%f[%W]" or text:find "%f[%w]update%f[%W]"
+    if tells then
+      out[#out + 1] = { class = "leakproof_claim", object = f.name, detail = ("it is LEAKPROOF, in %s"):format(f.language),
+        reproduce = source_sql(f.name), repair = ("ALTER FUNCTION %s NOT LEAKPROOF;"):format(f.name) }
+    end
+  end
+end
+
+--- Does the text insert what the trigger was given into this table?
+local function copies_into(source, t)
+  for target in source:lower():gmatch 'insert%s+into%s+([%w_."]+)' do
+    local plain = target:gsub('"', "")
+    if plain == t.name:lower() or plain == t.label:lower() then
+      return source:lower():find "%f[%w]new%f[%W]" ~= nil or source:lower():find "%f[%w]old%f[%W]" ~= nil
+    end
+  end
+  return false
+end
+
+local function copying(out, conn, oids, by_oid, tables)
+  for _, trigger in ipairs(conn:query(TRIGGERS, oids)) do
+    for _, t in ipairs(tables) do
+      local everybodys = t.scope == "unclassified" or t.scope == "shared"
+      if everybodys and t.may.select and copies_into(trigger.source, t) then
+        out[#out + 1] = { class = "trigger_copies", object = t.label,
+          detail = ("the trigger %s on %s inserts rows into it"):format(trigger.name, by_oid[trigger.rel].label),
+          reproduce = source_sql(trigger.func) }
+      end
+    end
+  end
+end
+
+--- Findings about functions.
+---@param conn table          the admin's
+---@param app {role: string, super: boolean}
+---@param base rls.Table[]    tenants' base tables
+---@param tables rls.Table[]  all tables that were read
+---@param by_oid table<string, rls.Table>
+---@return {class: string, object: string, detail: string, reproduce: string, repair: string?}[]
+function functions.findings(conn, app, base, tables, by_oid)
+  local out, list = {}, {}
+  for _, t in ipairs(base) do list[#list + 1] = t.oid end
+  local oids = arrays.text(list)
+  cached(out, conn, oids, by_oid)
+  claims(out, conn, app.role)
+  copying(out, conn, oids, by_oid, tables)
+  return out
+end
+
+return functions

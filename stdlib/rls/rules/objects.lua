@@ -1,0 +1,221 @@
+--- Grants and objects that row-level security does not bind, read from the catalogue in sets.
+--
+-- PostgreSQL manual: 5.8 (row security: TRUNCATE, REFERENCES and owners are not bound; covert channels), 41 (rules), CREATE
+-- PUBLICATION, 35 (large objects), 14.2 (statistics).
+local arrays = require "rls.arrays"
+local names = require "rls.names"
+
+local objects = {}
+
+local GRANTS = [[
+  select c.oid::text as oid, has_table_privilege($1, c.oid, 'TRIGGER') as trigger,
+         has_table_privilege($1, c.oid, 'REFERENCES') or has_any_column_privilege($1, c.oid, 'REFERENCES') as refs,
+         pg_has_role($1, c.relowner, 'MEMBER') as owns,
+         (select json_object_agg(privilege_type, who) from (
+            select a.privilege_type, json_agg(distinct case a.grantee when 0 then 'PUBLIC' else quote_ident(pg_get_userbyid(a.grantee)) end)
+                   as who
+              from aclexplode(c.relacl) a where a.privilege_type in ('TRUNCATE', 'TRIGGER', 'REFERENCES')
+               and (a.grantee = 0 or pg_has_role($1, a.grantee, 'MEMBER')) group by 1) g) as grantees
+    from pg_class c where c.oid::text = any($2)]]
+
+local PUBLISHED = [[
+  select r.prrelid::text as oid, string_agg(p.pubname::text, ', ' order by p.pubname) as pubs
+    from pg_publication_rel r join pg_publication p on p.oid = r.prpubid where r.prrelid::text = any($1) group by 1
+  union all
+  select null, string_agg(pubname::text, ', ' order by pubname) from pg_publication where puballtables having count(*) > 0]]
+
+local SEQUENCES = [[
+  select d.refobjid::text as oid, n.nspname as schema, s.relname as name
+    from pg_class s join pg_namespace n on n.oid = s.relnamespace
+    join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = s.oid and d.refclassid = 'pg_class'::regclass
+     and d.deptype in ('a', 'i')
+   where s.relkind = 'S' and d.refobjid::text = any($2)
+     and (has_sequence_privilege($1, s.oid, 'SELECT') or has_sequence_privilege($1, s.oid, 'USAGE'))
+   order by 2, 3]]
+
+--- Unique keys whose values people choose: columns that are made (identity, default, generated) tell nothing to whoever asks.
+local UNIQUES = [[
+  select i.indrelid::text as oid, x.relname as name,
+         array(select a.attname::text from unnest(i.indkey::int2[]) with ordinality k(num, pos) join pg_attribute a
+                 on a.attrelid = i.indrelid and a.attnum = k.num where k.pos <= i.indnkeyatts order by k.pos) as columns,
+         i.indexprs is not null as expression,
+         pg_get_indexdef(i.indexrelid) as definition
+    from pg_index i join pg_class x on x.oid = i.indexrelid
+   where (i.indisunique or i.indisexclusion) and i.indrelid::text = any($1) order by 1, 2]]
+
+local RULES = [[
+  select c.oid::text as oid, w.rulename::text as name, o.rolname::text as owner, o.rolsuper or o.rolbypassrls as unbound,
+         pg_get_ruledef(w.oid) as definition,
+         array(select distinct d.refobjid::text from pg_depend d where d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
+                 and d.refclassid = 'pg_class'::regclass and d.refobjid <> c.oid and d.refobjid::text = any($2)
+                 and (o.rolsuper or o.rolbypassrls or exists (select from pg_class t where t.oid = d.refobjid
+                        and (not t.relrowsecurity or (pg_has_role(o.oid, t.relowner, 'USAGE') and not t.relforcerowsecurity))))) as open
+    from pg_rewrite w join pg_class c on c.oid = w.ev_class join pg_namespace n on n.oid = c.relnamespace
+    join pg_roles o on o.oid = c.relowner
+   where w.rulename <> '_RETURN' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+     and case w.ev_type when '3' then has_table_privilege($1, c.oid, 'INSERT') or has_any_column_privilege($1, c.oid, 'INSERT')
+           when '2' then has_table_privilege($1, c.oid, 'UPDATE') or has_any_column_privilege($1, c.oid, 'UPDATE')
+           when '4' then has_table_privilege($1, c.oid, 'DELETE') else has_table_privilege($1, c.oid, 'SELECT') end
+   order by 1, 2]]
+
+local LARGE_OBJECTS = [[
+  select current_setting('lo_compat_privileges') = 'on' as compat,
+         (select count(*) from pg_largeobject_metadata m
+           where pg_has_role($1, m.lomowner, 'USAGE')
+              or exists (select from aclexplode(m.lomacl) a where a.grantee = 0 or pg_has_role($1, a.grantee, 'USAGE'))) as reachable]]
+
+local STATISTICS = [[
+  select c.relname as name from pg_class c
+   where c.oid in ('pg_catalog.pg_statistic'::regclass, 'pg_catalog.pg_statistic_ext_data'::regclass)
+     and (has_table_privilege($1, c.oid, 'SELECT') or has_any_column_privilege($1, c.oid, 'SELECT')) order by 1]]
+
+local function add(out, class, t, detail, reproduce, repair)
+  out[#out + 1] = { class = class, object = t.label, detail = detail, reproduce = reproduce, repair = repair }
+end
+
+local function privilege_sql(app, t, privilege)
+  return ("select has_table_privilege(%s, %s, '%s');"):format(names.literal(app), names.literal(t.sql), privilege)
+end
+
+--- REVOKE from whomever the application has it of; nil where it is a column's.
+local function revoke(t, g, privilege)
+  local who = g.grantees and g.grantees[privilege]
+  return who and ("REVOKE %s ON %s FROM %s;"):format(privilege, t.sql, table.concat(who, ", ")) or nil
+end
+
+local function grants(out, conn, app, by_oid, oids)
+  for _, g in ipairs(conn:query(GRANTS, app, oids)) do
+    local t = by_oid[g.oid]
+    if g.owns then
+      add(out, "role_owns_table", t, ("as its owner %s may turn row-level security off"):format(app),
+        ("select pg_has_role(%s, relowner, 'MEMBER') from pg_class where oid = %s::regclass;"):format(names.literal(app),
+          names.literal(t.sql)))
+    else
+      -- An owner has all of these by owning.
+      if g.trigger then
+        add(out, "grant_trigger", t, app .. " has the TRIGGER privilege", privilege_sql(app, t, "TRIGGER"), revoke(t, g, "TRIGGER"))
+      end
+      if g.refs then
+        add(out, "grant_references", t, app .. " has the REFERENCES privilege", privilege_sql(app, t, "REFERENCES"),
+          revoke(t, g, "REFERENCES"))
+      end
+      if t.may.truncate then
+        add(out, "grant_truncate", t, "the application may TRUNCATE it, which no policy binds", privilege_sql(app, t, "TRUNCATE"),
+          revoke(t, g, "TRUNCATE"))
+      end
+    end
+  end
+end
+
+local function published(out, conn, base, by_oid, oids)
+  for _, p in ipairs(conn:query(PUBLISHED, oids)) do
+    for _, t in ipairs(p.oid and { by_oid[p.oid] } or base) do
+      add(out, "publication_exposes", t, "it is in the publication " .. p.pubs,
+        ("select pubname from pg_publication_tables where schemaname = %s and tablename = %s;"):format(names.literal(t.schema),
+          names.literal(t.name)))
+    end
+  end
+end
+
+--- Does a value of this column come from the server, not from whoever inserts?
+local function is_made(t, column)
+  local c = t.by_column[column]
+  return c and (c.generated or c.identity ~= "" or (c.has_default and (c.base == "uuid" or c.base:find "^int"))) or false
+end
+
+--- The keys that a foreign key of tenants' tables leads through: A's row may refer to B's unless the tenant is part of the key.
+local function oracles(out, conn, base, by_oid, oids, registry)
+  for _, u in ipairs(conn:query(UNIQUES, oids)) do
+    local t = by_oid[u.oid]
+    local spans = not u.expression and t.tenant ~= nil
+    local made = #u.columns > 0
+    for _, column in ipairs(u.columns) do
+      spans = spans and column ~= t.tenant
+      made = made and is_made(t, column)
+    end
+    -- Keys through a parent are unique per parent, which is a tenant's already.
+    for _, fk in ipairs(t.foreign_keys) do
+      for _, column in ipairs(fk.columns) do
+        for _, mine in ipairs(u.columns) do
+          local parent = by_oid[fk.ref]
+          if mine == column and parent and (parent.scope == "tenant" or parent.scope == "child") then spans = false end
+        end
+      end
+    end
+    -- The registry of the tenants names each of them once: that is what it is for.
+    if spans and not made and t.label ~= registry then
+      add(out, "unique_oracle", t, ("%s (%s)"):format(u.name, table.concat(u.columns, ", ")), u.definition .. ";")
+    end
+  end
+  for _, t in ipairs(base) do
+    for _, fk in ipairs(t.foreign_keys) do
+      local parent, own = by_oid[fk.ref], false
+      for _, column in ipairs(fk.ref_columns) do own = own or (parent and column == parent.tenant) end
+      -- A child without the column has only its parent to say whose it is; its policy is what the prover and the probe look at.
+      if parent and parent ~= t and parent.tenant and t.tenant and not own and (t.may.insert or t.may.update) then
+        add(out, "foreign_key_oracle", t, ("%s (%s) refers to %s without the tenant"):format(fk.name, table.concat(fk.columns, ", "),
+          parent.label), ("select pg_get_constraintdef(oid) from pg_constraint where conname = %s and conrelid = %s::regclass;"):format(
+          names.literal(fk.name), names.literal(t.sql)))
+      end
+    end
+  end
+end
+
+--- A rule that mentions the tenant setting may bind what it does by its own text, which nothing here proves or refutes.
+local function rules(out, conn, app, all, oids, setting)
+  for _, w in ipairs(conn:query(RULES, app, oids)) do
+    local t = all[w.oid]
+    if t and #w.open > 0 and w.definition:find(setting, 1, true) then
+      out[#out + 1] = { unproven = ("the rule %s on %s acts as %s, whom row-level security does not bind, and tests %s itself")
+        :format(w.name, t.label, w.owner, setting) }
+    elseif t and #w.open > 0 then
+      add(out, "rule_rewrites", t, ("the rule %s writes or reads %s as %s, whom row-level security does not bind"):format(w.name,
+        all[w.open[1]] and all[w.open[1]].label or "a tenants' table", w.owner), w.definition)
+    end
+  end
+end
+
+local function server_wide(out, conn, app)
+  local lo = conn:row(LARGE_OBJECTS, app)
+  if lo.compat or lo.reachable > 0 then
+    out[#out + 1] = { class = "large_object", object = app,
+      detail = lo.compat and "lo_compat_privileges is on: every large object is everybody's"
+        or ("it may read %d large object(s)"):format(lo.reachable),
+      reproduce = "select oid, lomowner::regrole, lomacl from pg_largeobject_metadata limit 20; show lo_compat_privileges;" }
+  end
+  for _, s in ipairs(conn:query(STATISTICS, app)) do
+    out[#out + 1] = { class = "statistics_exposed", object = "pg_catalog." .. s.name, detail = app .. " may SELECT it",
+      reproduce = ("select has_table_privilege(%s, 'pg_catalog.%s', 'SELECT');"):format(names.literal(app), s.name) }
+  end
+end
+
+--- Findings about grants on and objects around the tenants' tables.
+---@param conn table        the admin's
+---@param app {role: string, super: boolean}
+---@param base rls.Table[]  tenants' base tables
+---@param by_oid table<string, rls.Table>
+---@param tenant table     config.database.tenant: setting, and table, the registry of the tenants themselves
+---@return {class: string, object: string, detail: string, reproduce: string, repair: string?, unproven: string?}[]
+---  unproven: no finding, but what nobody could decide
+function objects.findings(conn, app, base, by_oid, tenant)
+  local registry = tenant.table and names.label(tenant.table)
+  local out, list = {}, {}
+  for _, t in ipairs(base) do list[#list + 1] = t.oid end
+  local oids = arrays.text(list)
+  if not app.super then
+    -- A superuser has every one of these by being one, which is a finding already.
+    grants(out, conn, app.role, by_oid, oids)
+    rules(out, conn, app.role, by_oid, oids, tenant.setting)
+    for _, s in ipairs(conn:query(SEQUENCES, app.role, oids)) do
+      local t = by_oid[s.oid]
+      add(out, "sequence_shared", t, ("the application may read %s.%s"):format(s.schema, s.name),
+        ("select last_value from %s;"):format(names.qualified(s.schema, s.name)))
+    end
+    server_wide(out, conn, app.role)
+  end
+  published(out, conn, base, by_oid, oids)
+  oracles(out, conn, base, by_oid, oids, registry)
+  return out
+end
+
+return objects

@@ -1,0 +1,128 @@
+-- The corpus of gate 1: each case is proven on a real PostgreSQL, and the gate's verdict on it is what known_misses.txt says, which can
+-- only shrink. `lua5.4 tests/rls/measure.lua` shows recall, false alarms and what the gate said.
+package.path = "tests/rls/support/?.lua;tests/lua/support/?.lua;" .. package.path
+local case = require "case"
+local corpus = require "corpus"
+
+local ROOT = "tests/rls"
+local LEAKY_MIN, CLEAN_MIN = 60, 30
+
+local function write(path, text)
+  local file = assert(io.open(path, "w"))
+  assert(file:write(text))
+  file:close()
+end
+
+describe("the corpus", function()
+  local runs, known
+
+  setup(function()
+    runs = corpus.run { gate = true }
+    known = corpus.known(ROOT .. "/known_misses.txt")
+  end)
+
+  local names, count = {}, {}
+  for _, path in ipairs(case.list(ROOT)) do
+    local c = case.read(path)
+    count[c.kind] = (count[c.kind] or 0) + 1
+    names[#names + 1] = c.name
+    if c.has.fix then names[#names + 1] = c.name .. "+fix" end
+    for i in ipairs(c.finds) do names[#names + 1] = ("%s:%d"):format(c.name, i) end
+  end
+
+  it("is as large as the issue asks", function()
+    assert.is_true((count.leaky or 0) >= LEAKY_MIN, ("%d leaky cases"):format(count.leaky or 0))
+    assert.is_true((count.clean or 0) >= CLEAN_MIN, ("%d clean cases"):format(count.clean or 0))
+  end)
+
+  for _, name in ipairs(names) do
+    if not name:find(":", 1, true) then
+      it("proves " .. name, function()
+        local r = assert(runs[name], "it was not run")
+        assert.same({}, r.problems)
+      end)
+    end
+
+    it("knows the gate's verdict on " .. name, function()
+      local r = assert(runs[name], "it was not run")
+      assert.is_string(r.outcome, "the gate was not run")
+      assert.is_nil(corpus.contradiction(name, r.outcome, known))
+    end)
+  end
+
+  it("lists no case that does not exist", function()
+    for name in pairs(known) do assert.is_table(runs[name], name) end
+  end)
+end)
+
+describe("a case that proves nothing", function()
+  local HEAD = "-- What: planted\n-- Exploit: planted\n-- Class: rls_missing\n-- Object: public.t\n"
+  local TABLE = [[
+-- @schema
+create table t (tenant_id uuid, body text);
+grant select on t to app_user;
+-- @rows
+insert into t values (:'A', 'A-row'), (:'B', 'B-secret');
+]]
+  local CLOSED = "alter table t enable row level security;\n"
+    .. "create policy p on t using (tenant_id::text = current_setting('app.tenant_id', true));\n"
+  local CONTROL, READ = "-- @control\nselect from t where tenant_id = :'A';\n", "select from t where body = 'B-secret';\n"
+
+  local PLANTED = {
+    ["leaky/no_exploit"] = { HEAD .. TABLE .. "-- @fix\n" .. CLOSED .. CONTROL .. "-- @exploit\nselect from t where body = 'C';\n",
+      "the exploit reached no row" },
+    ["leaky/no_fix"] = { HEAD .. TABLE .. "-- @fix\nselect 1;\n" .. CONTROL .. "-- @exploit\n" .. READ, "the attack reached a row",
+      "+fix" },
+    ["leaky/fix_denies_all"] = {
+      HEAD .. TABLE .. "-- @fix\nalter table t enable row level security;\n" .. CONTROL .. "-- @exploit\n" .. READ,
+      "does not reach its own rows", "+fix" },
+    ["leaky/broken_exploit"] = { HEAD .. TABLE .. "-- @fix\n" .. CLOSED .. CONTROL .. "-- @exploit\nselect nothing from t;\n" .. READ,
+      "42703" },
+    ["leaky/sets_tenant"] = { HEAD .. TABLE .. "-- @fix\n" .. CLOSED .. CONTROL .. "-- @exploit\nset app.tenant_id = :'B';\n" .. READ,
+      "threat model" },
+    ["clean/leaks"] = { HEAD .. TABLE .. CONTROL .. "-- @attack\n" .. READ, "the attack reached a row" },
+    ["clean/no_own_rows"] = {
+      HEAD .. TABLE .. "-- @schema\nalter table t enable row level security;\n" .. CONTROL .. "-- @attack\n" .. READ,
+      "does not reach its own rows" },
+    ["clean/refused_otherwise"] = { HEAD .. TABLE .. "-- @schema\n" .. CLOSED .. CONTROL .. "-- @attack\nselect 1 / 0 from t;\n", "22012" },
+  }
+  local runs
+
+  setup(function()
+    local pipe = assert(io.popen "mktemp -d /tmp/gate-engine-rls.XXXXXX")
+    local root = pipe:read "l"
+    pipe:close()
+    os.execute(("mkdir %s/leaky %s/clean"):format(root, root))
+    for name, planted in pairs(PLANTED) do write(("%s/%s.sql"):format(root, name), planted[1]) end
+    runs = corpus.run { root = root, gate = false }
+    os.execute("rm -rf -- " .. root)
+  end)
+
+  for name, planted in pairs(PLANTED) do
+    it("is seen: " .. name, function()
+      local r = assert(runs[name .. (planted[3] or "")])
+      local said = table.concat(r.problems, "; ")
+      assert.is_truthy(said:find(planted[2], 1, true), said)
+    end)
+  end
+
+  it("is not what a good one looks like", function()
+    assert.same({}, runs["leaky/no_exploit+fix"].problems)
+    assert.same({}, runs["leaky/no_fix"].problems)
+  end)
+end)
+
+describe("the list of known misses", function()
+  it("can only shrink", function()
+    local known = { ["leaky/a"] = "passed", ["clean/b"] = "alarm" }
+    assert.is_nil(corpus.contradiction("leaky/a", "passed", known))
+    assert.is_truthy(corpus.contradiction("leaky/a", "found", known))
+    assert.is_truthy(corpus.contradiction("leaky/a", "undecided", known))
+    assert.is_truthy(corpus.contradiction("leaky/c", "passed", known))
+    assert.is_nil(corpus.contradiction("leaky/d", "unnamed", { ["leaky/d"] = "passed|unnamed" }))
+    assert.is_truthy(corpus.contradiction("leaky/d", "found", { ["leaky/d"] = "passed|unnamed" }))
+    assert.is_nil(corpus.contradiction("leaky/c", "found", known))
+    assert.is_truthy(corpus.contradiction("clean/b", "clean", known))
+    assert.is_truthy(corpus.contradiction("clean/d", "alarm", known))
+  end)
+end)

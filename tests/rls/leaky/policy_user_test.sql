@@ -1,0 +1,18 @@
+-- What: "Workers log in as app_user, requests come through PostgREST": the exception is now true for every request.
+-- Class: policy_user_test
+-- Object: public.jobs
+-- Exploit: SELECT as the application. (Under SET ROLE from a superuser session_user is the superuser: a probe that does so sees nothing.)
+-- @schema
+create table jobs (id bigint generated always as identity primary key, tenant_id uuid not null, payload text not null);
+alter table jobs enable row level security;
+alter table jobs force row level security;
+create policy tenant on jobs using (tenant_id::text = current_setting('app.tenant_id', true) or session_user = 'app_user');
+grant select, insert, update, delete on jobs to app_user;
+-- @rows
+insert into jobs (tenant_id, payload) values (:'A', 'A-row'), (:'B', 'B-secret');
+-- @fix
+alter policy tenant on jobs using (tenant_id::text = current_setting('app.tenant_id', true));
+-- @control
+select from jobs where tenant_id = :'A';
+-- @exploit
+select payload from jobs where payload = 'B-secret';
