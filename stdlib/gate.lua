@@ -55,8 +55,9 @@ local gate = {}
 ---@param definition gate.Definition
 ---@return gate.Definition
 function gate.define(definition)
-  if type(definition) ~= "table" then
-    error({ code = "script_shape", message = "gate.define: expected a table, got " .. type(definition) }, 2)
+  if type(definition) ~= "table" or definition == gate then
+    error({ code = "script_shape", fix = "return gate.define { api = 1, id = \"…\", … }",
+      message = "gate.define: expected a table, got " .. (definition == gate and "gate: call it with a dot" or type(definition)) }, 2)
   end
   definition.kind = "gate"
   return definition

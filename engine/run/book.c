@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "run/book_source.h"
 #include "run/config.h"
 
 enum { CHECKS_MAX = 20000, FINDINGS_MAX = 100000, FACTS_MAX = 500, FACT_VALUES_MAX = 100000 };
@@ -266,28 +265,29 @@ static int on_skip(book *b, const json_t *event, err *e) {
     return 0;
 }
 
-/* "FILE:12: `local n = plan.n + 1`", with the line itself where the place is in the script; JSON null without a place.
- */
-static json_t *error_place(const book *b, const json_t *error) {
+/* "FILE:12: `local n = plan.n + 1` (plan.n: nil)" of where, line and types; JSON null without a place. */
+static json_t *error_place(const json_t *error) {
     json_t *where = book_member(error, "where", BOOK_NAME_MAX);
-    const char *line;
-    size_t n = json_is_string(where) ? book_source_line(b->o.raw, json_string_value(where), &line) : 0;
-    if (n > 0) {
-        json_t *text = book_text(line, n, BOOK_NAME_MAX, false);
-        json_t *both = json_sprintf("%s: `%s`", json_string_value(where), json_string_value(text));
-        json_decref(text);
-        if (both != NULL) {
+    json_t *line = book_member(error, "line", BOOK_NAME_MAX);
+    json_t *types = book_member(error, "types", BOOK_NAME_MAX);
+    const char *t = json_string_value(types);
+    if (json_is_string(where) && json_is_string(line)) {
+        json_t *whole = json_sprintf("%s: `%s`%s%s%s", json_string_value(where), json_string_value(line),
+                                     t != NULL ? " (" : "", t != NULL ? t : "", t != NULL ? ")" : "");
+        if (whole != NULL) {
             json_decref(where);
-            where = both;
+            where = whole;
         }
     }
+    json_decref(line);
+    json_decref(types);
     return where;
 }
 
-/* A report entry for an error object {code, message, detail, fix, where}. */
-static json_t *error_entry(const book *b, const json_t *error) {
+/* A report entry for an error object {code, message, detail, fix, where, line, types}. */
+static json_t *error_entry(const json_t *error) {
     json_t *detail = said_member(error, "detail");
-    json_t *where = error_place(b, error);
+    json_t *where = error_place(error);
     const char *w = json_string_value(where);
     const char *d = json_string_value(detail);
     if (w != NULL) {
@@ -313,7 +313,7 @@ static int on_check_error(book *b, const json_t *event, err *e) {
     }
     json_decref(c->error);
     b->stopped = true;
-    c->error = error_entry(b, json_object_get(event, "error"));
+    c->error = error_entry(json_object_get(event, "error"));
     return c->error != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
 }
 
@@ -480,7 +480,7 @@ int book_event(book *b, const json_t *event, err *e) {
 void book_raised(book *b, const json_t *error) {
     b->stopped = true;
     if (b->crash == NULL) { /* the first reason is the cause, what follows are its effects */
-        b->crash = error_entry(b, error);
+        b->crash = error_entry(error);
     }
 }
 

@@ -14,8 +14,7 @@
 typedef struct book book;
 
 typedef struct book_options {
-    const json_t *head; /* of the gate, checked (head.h); outlives the book */
-    const json_t *raw;  /* what the loader returned, whose source an error's place is shown in; or NULL. Outlives too */
+    const json_t *head;   /* of the gate, checked (head.h); outlives the book */
     const json_t *config; /* the configuration's document: it must prove a SKIP */
     bool strict;          /* advisories fail */
     bool trace;           /* lines of a trace are logged; else they are dropped */

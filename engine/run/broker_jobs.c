@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "run/broker.h"
 #include "run/broker_perturb.h"
+#include "run/script.h"
 
 #define ERRORS_MAX (256u << 10)
 #define OUTPUT_MAX (FRAME_PAYLOAD_MAX - ERRORS_MAX) /* both go into one answer */
@@ -226,9 +227,11 @@ job *job_audit(const json_t *audit, const job_audit_options *o, const buf *plan,
     const child_perturb same_addresses = {.no_aslr = true, .cpu = -1};
     int rc = child_spawn(&spec, argv, env, &same_addresses, &j->c, e);
     adopt(j, &p);
-    json_t *job_text =
-        json_pack("{s:O, s:O?, s:s, s:I, s:O?}", "source", json_object_get(audit, "source"), "helpers", o->helpers,
-                  "path", j->name, "memory", (json_int_t)o->memory, "pack", json_object_get(audit, "pack"));
+    char *label = script_label(j->name);
+    json_t *job_text = json_pack("{s:O, s:O?, s:s, s:I, s:O?}", "source", json_object_get(audit, "source"), "helpers",
+                                 o->helpers, "path", label != NULL ? label : j->name, "memory", (json_int_t)o->memory,
+                                 "pack", json_object_get(audit, "pack"));
+    free(label);
     if (rc == 0) {
         rc = job_text == NULL ? err_set(e, "audit_unreadable", "%s: its source was not read", j->name)
                               : frame_put(&j->input, job_text, buf_str(plan), plan->len, e);

@@ -72,6 +72,33 @@ static int check_gates(const char *path, const char *label, const json_t *head) 
     return problems;
 }
 
+static int by_line(const void *a, const void *b) {
+    json_int_t x = json_integer_value(json_object_get(*(json_t *const *)a, "line"));
+    json_int_t y = json_integer_value(json_object_get(*(json_t *const *)b, "line"));
+    return (x > y) - (x < y);
+}
+
+/* In the order of the file, as one reads it. */
+static void print_problems(const json_t *problems) {
+    size_t n = json_array_size(problems), i;
+    json_t **sorted = calloc(n + 1, sizeof *sorted);
+    for (i = 0; sorted != NULL && i < n; i++) {
+        sorted[i] = json_array_get(problems, i);
+    }
+    if (sorted != NULL) {
+        qsort(sorted, n, sizeof *sorted, by_line);
+    }
+    for (i = 0; i < n; i++) {
+        const json_t *problem = sorted != NULL ? sorted[i] : json_array_get(problems, i);
+        print_line("", json_string_value(json_object_get(problem, "message")));
+        const char *fix = json_string_value(json_object_get(problem, "fix"));
+        if (fix != NULL && *fix != '\0') {
+            print_line("  fix: ", fix);
+        }
+    }
+    free(sorted);
+}
+
 static int print_findings(const char *label, const json_t *findings) {
     int problems = 0;
     size_t i;
@@ -80,8 +107,10 @@ static int print_findings(const char *label, const json_t *findings) {
         bool note = json_is_true(json_object_get(finding, "note"));
         const char *fix = json_string_value(json_object_get(finding, "fix"));
         buf line = BUF_INIT;
-        buf_printf(&line, "%s:%d: %s%s", label, (int)json_integer_value(json_object_get(finding, "line")),
-                   note ? "note: " : "", json_string_value(json_object_get(finding, "message")));
+        const char *file = json_string_value(json_object_get(finding, "file"));
+        buf_printf(&line, "%s:%d: %s%s", file != NULL ? file : label,
+                   (int)json_integer_value(json_object_get(finding, "line")), note ? "note: " : "",
+                   json_string_value(json_object_get(finding, "message")));
         print_line("", buf_str(&line));
         buf_free(&line);
         if (fix != NULL) {
@@ -116,6 +145,15 @@ static int check_source(const char *path, const char *label, const json_t *raw, 
     return count;
 }
 
+/* What can be told while the head is wrong; returns the number of problems. */
+static int check_globals(const char *label, const json_t *raw) {
+    err ignored;
+    json_t *findings = json_array();
+    int count = findings != NULL && lint_source(raw, findings, &ignored) == 0 ? print_findings(label, findings) : 0;
+    json_decref(findings);
+    return count;
+}
+
 /* Returns the number of problems of one script, which it prints. */
 static int check_one(const char *name) {
     err e;
@@ -134,16 +172,9 @@ static int check_one(const char *name) {
     } else if (loader_head(path, NULL, &raw, &e) != 0) {
         print_error(label, &e);
     } else if (head_problems(raw, &head, problems, &e) != 0) {
-        size_t i;
-        const json_t *problem;
-        json_array_foreach(problems, i, problem) {
-            print_line("", json_string_value(json_object_get(problem, "message")));
-            const char *fix = json_string_value(json_object_get(problem, "fix"));
-            if (fix != NULL && *fix != '\0') {
-                print_line("  fix: ", fix);
-            }
-        }
+        print_problems(problems);
         count = (int)json_array_size(problems);
+        count += check_globals(label, raw);
         if (count == 0) { /* failed without a finding: memory */
             print_error(label, &e);
             count = 1;

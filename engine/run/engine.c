@@ -61,7 +61,6 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
     bool dry = target_is_dry(r, mode);
     t->commands = dry ? json_object() : target_commands(r, t->head, &s->tree); /* in a dry run nothing is started */
     book_options bo = {.head = t->head,
-                       .raw = json_object_get(gate, "raw"),
                        .config = r->cfg->doc,
                        .strict = r->strict,
                        .trace = r->trace,

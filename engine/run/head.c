@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "run/head_parts.h"
 #include "run/keyline.h"
+#include "run/lualex.h"
 #include "run/options.h"
 #include "run/script.h"
 
@@ -329,14 +330,58 @@ static int complete(json_t *head, const char *kind, const json_t *lines) {
     return rc == 0 ? order_options(head, lines) : rc;
 }
 
+/* What a script returned that is no script, as a person would say it. */
+static void say_found(buf *b, const json_t *head, const char *source) {
+    if (json_is_null(head) || head == NULL) {
+        lualex lx = {0};
+        bool empty = lualex_read(&lx, source != NULL ? source : "") == 0 && lx.n <= 1;
+        lualex_free(&lx);
+        buf_puts(b, empty ? "nothing but white space and comments" : "one that returns nothing");
+    } else if (schema_function_line(head) != 0) {
+        buf_puts(b, "one that returns a function");
+    } else if (json_is_string(head)) {
+        buf_puts(b, "one that returns a string");
+    } else if (!json_is_object(head)) {
+        buf_puts(b, json_is_array(head) ? "one that returns a list" : "one that returns a plain value");
+    } else {
+        buf_puts(b, "one that returns a table with ");
+        const char *key;
+        json_t *value;
+        int n = 0;
+        json_object_foreach((json_t *)head, key, value) {
+            if (n++ < 4) {
+                buf_puts(b, n > 1 ? ", " : "");
+                text_sanitise(b, key, strlen(key), 40, false);
+            }
+        }
+        buf_puts(b, n == 0 ? "nothing in it" : n > 4 ? ", …" : "");
+    }
+}
+
+static void report_no_kind(checker *c, const json_t *head, const char *source) {
+    buf text = BUF_INIT;
+    buf_puts(&text, "expected a script that returns a gate, a suite, an operation or an audit, found ");
+    say_found(&text, head, source);
+    const char *fix = "return gate.define{…}, suite.define{…}, operation.define{…}, or a table with an audit function";
+    if (json_is_null(head) && source != NULL && strstr(source, ".define") != NULL) {
+        fix = "write return before gate.define { … }";
+    } else if (json_is_null(head)) {
+        fix = "end it with: return gate.define { … }; gate-engine new gate NAME writes one to start from";
+    } else if (json_object_get(head, "run") != NULL) {
+        fix = "wrap the table: local gate = require \"gate\", then return gate.define { … }";
+    } else if (json_is_object(head) && schema_function_line(head) == 0) {
+        fix = "check the script that requires this module; a script itself returns gate.define { … }";
+    }
+    report(c, "", "head_kind", fix, buf_str(&text));
+    buf_free(&text);
+}
+
 static int check(checker *c, const json_t *raw, json_t **out) {
     json_t *raw_head = json_object_get(raw, "head");
     const char *kind = kind_of(raw_head);
     const schema_spec *spec = kind != NULL ? head_schema(kind) : NULL;
     if (spec == NULL) {
-        report(c, "", "head_kind",
-               "return gate.define{…}, suite.define{…}, operation.define{…}, or a table with an audit function",
-               "expected a script that returns a gate, a suite, an operation or an audit, found none of these");
+        report_no_kind(c, raw_head, json_string_value(json_object_get(raw, "source")));
         return -1;
     }
     json_t *head = NULL;

@@ -18,7 +18,12 @@ static bool is_name(const char *s) {
 
 static const char *const roles[] = {"admin", "app", "operator", NULL};
 static const schema_spec role_item[] = {{.key = "role", .type = SCHEMA_ENUM, .choices = roles}, END};
-static const schema_spec name_item[] = {{.key = "name", .type = SCHEMA_STRING, .is = is_name, .what = "a name"}, END};
+static const schema_spec name_item[] = {{.key = "name",
+                                         .type = SCHEMA_STRING,
+                                         .is = is_name,
+                                         .what = "a name (letters, digits, _ and -)",
+                                         .doc = "the name it has in the configuration, as a string: \"backup-now\""},
+                                        END};
 static const schema_spec text_item[] = {{.key = "string", TEXT}, END};
 
 static const schema_spec endpoint_forms[] = {
@@ -68,8 +73,12 @@ static const schema_spec option[] = {
     {.key = "required", .type = SCHEMA_BOOLEAN, .def = "false", .doc = "the flag must be given"},
     {.key = "help", .type = SCHEMA_STRING, .def = "\"\"", .doc = "one line of help"},
     END};
-static const schema_spec option_item[] = {
-    {.key = "option", .type = SCHEMA_TABLE, .what = "a table with a type", .children = option}, END};
+static const schema_spec option_item[] = {{.key = "option",
+                                           .type = SCHEMA_TABLE,
+                                           .what = "a table with a type",
+                                           .children = option,
+                                           .doc = "NAME = { type = \"integer\", default = 24, help = \"…\" }"},
+                                          END};
 
 static const char *const severities[] = {"leak", "advisory", "note", NULL};
 static const schema_spec failure[] = {
@@ -80,8 +89,12 @@ static const schema_spec failure[] = {
      TEXT,
      .doc = "what it means, how it is exploited and how it is closed: gate-engine explain CLASS"},
     END};
-static const schema_spec failure_item[] = {
-    {.key = "failure", .type = SCHEMA_TABLE, .what = "a table with a text", .children = failure}, END};
+static const schema_spec failure_item[] = {{.key = "failure",
+                                            .type = SCHEMA_TABLE,
+                                            .what = "a table with a text",
+                                            .children = failure,
+                                            .doc = "CLASS = { text = \"Backup of %s is too old\", fix = \"…\" }"},
+                                           END};
 
 #define API                                                                                                            \
     {                                                                                                                  \

@@ -6,11 +6,11 @@
 
 #include "base/buf.h"
 #include "base/fs.h"
-#include "base/text.h"
 #include "run/lint_parts.h"
 #include "run/script.h"
 
-#define NAME_MAX_ 128
+#define SOURCE_MAX (4u << 20)
+#define ROUNDS_MAX 6
 
 void lint_say(lint *l, int line, const char *code, bool note, const char *fix, const char *fmt, ...) {
     buf b = BUF_INIT;
@@ -18,8 +18,8 @@ void lint_say(lint *l, int line, const char *code, bool note, const char *fix, c
     va_start(ap, fmt);
     int rc = buf_vprintf(&b, fmt, ap);
     va_end(ap);
-    json_t *finding = rc == 0 ? json_pack("{s:i, s:s, s:s?, s:s, s:b}", "line", line, "message", buf_str(&b), "fix",
-                                          fix, "code", code, "note", note)
+    json_t *finding = rc == 0 ? json_pack("{s:i, s:s, s:s?, s:s, s:b, s:s?}", "line", line, "message", buf_str(&b),
+                                          "fix", fix, "code", code, "note", note, "file", l->file)
                               : NULL;
     if (finding == NULL || json_array_append_new(l->out, finding) != 0) {
         l->failed = true;
@@ -27,388 +27,25 @@ void lint_say(lint *l, int line, const char *code, bool note, const char *fix, c
     buf_free(&b);
 }
 
-static const lualex_token *at(const lint_usage *u, size_t i) {
-    return &u->l->lx.list[i];
-}
-
-/* A token's text; "" where it is too long to be a name. */
-static const char *text_of(const lualex_token *t, char out[NAME_MAX_]) {
-    size_t n = t->n < NAME_MAX_ ? t->n : 0;
+const char *lint_text(const lualex_token *t, char out[LINT_NAME_MAX]) {
+    size_t n = t->n < LINT_NAME_MAX ? t->n : 0;
     memcpy(out, t->s, n);
     out[n] = '\0';
     return out;
 }
 
-static bool has(const json_t *list, const char *name) {
-    size_t i;
-    const json_t *item;
-    json_array_foreach(list, i, item) {
-        if (strcmp(json_string_value(item), name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static const json_t *need(const lint_usage *u, const char *key) {
-    return json_object_get(json_object_get(u->l->head, "needs"), key);
-}
-
-static const json_t *table(const lint_usage *u, const char *key) {
-    return json_object_get(u->l->head, key);
-}
-
-/* The nearest key of a table, as a fix; NULL without one. */
-static const char *nearest(const json_t *object, const char *word) {
-    const char *names[257];
-    size_t n = 0;
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)object, key, value) {
-        if (n < 256) {
-            names[n++] = key;
-        }
-    }
-    names[n] = NULL;
-    return text_suggest(word, names);
-}
-
-/* "did you mean …?" where something is near, else how to declare it. */
-static void say_unknown(lint_usage *u, int line, const char *code, const char *near, const char *otherwise,
-                        const char *what, const char *name) {
-    char fix[NAME_MAX_ + 32];
-    snprintf(fix, sizeof fix, "did you mean \"%.100s\"?", near != NULL ? near : "");
-    lint_say(u->l, line, code, false, near != NULL ? fix : otherwise, "%s \"%s\" is not declared", what, name);
-}
-
-static void undeclared(lint_usage *u, int line, const char *what, const char *fix) {
-    lint_say(u->l, line, "lint_not_declared", false, fix, "%s is used, and needs does not declare it", what);
-}
-
-/* "did you mean …?" where one of the declared names is near, else which list of needs to add it to. */
-static const char *list_fix(const lint_usage *u, const char *key, const char *name, char fix[NAME_MAX_ + 64]) {
-    const char *names[65];
-    size_t n = 0, i;
-    const json_t *item;
-    json_array_foreach(need(u, key), i, item) {
-        if (n < 64) {
-            names[n++] = json_string_value(item);
-        }
-    }
-    names[n] = NULL;
-    const char *near = text_suggest(name, names);
-    if (near != NULL) {
-        snprintf(fix, NAME_MAX_ + 64, "did you mean \"%.100s\"?", near);
-    } else {
-        snprintf(fix, NAME_MAX_ + 64, "add \"%s\" to needs.%s", name, key);
-    }
-    return fix;
-}
-
-/* --- what ctx is asked for --- */
-
-static void check_role(lint_usage *u, const lualex_token *t) {
-    char role[NAME_MAX_], what[NAME_MAX_ + 16], fix[NAME_MAX_ + 64];
-    static const char *const ROLES[] = {"admin", "app", "operator", NULL};
-    text_of(t, role);
-    if (has(need(u, "db"), role)) {
-        return;
-    }
-    const char *near = text_suggest(role, ROLES);
-    snprintf(what, sizeof what, "ctx.db.%s", role);
-    bool exists = strcmp(role, "admin") == 0 || strcmp(role, "app") == 0 || strcmp(role, "operator") == 0;
-    if (exists) {
-        snprintf(fix, sizeof fix, "add \"%s\" to needs.db", role);
-    } else if (near != NULL) {
-        snprintf(fix, sizeof fix, "did you mean \"%s\"?", near);
-    } else {
-        snprintf(fix, sizeof fix, "the roles are admin, app and operator");
-    }
-    undeclared(u, t->line, what, fix);
-}
-
-static void use_db(lint_usage *u, size_t i) {
-    if (at(u, i)->kind == '.' && at(u, i + 1)->kind == T_NAME) {
-        check_role(u, at(u, i + 1));
-    } else if (at(u, i)->kind == ':' && lualex_is(at(u, i + 1), "open") && at(u, i + 2)->kind == '(' &&
-               at(u, i + 3)->kind == T_STRING) {
-        check_role(u, at(u, i + 3));
-    } else if (json_array_size(need(u, "db")) == 0) {
-        undeclared(u, at(u, i)->line, "ctx.db", "add needs = { db = { \"admin\" } } with the roles it connects as");
-    }
-}
-
-static void use_store(lint_usage *u, size_t i) {
-    char name[NAME_MAX_], what[NAME_MAX_ + 16], fix[NAME_MAX_ + 64];
-    if (at(u, i)->kind == '.' && at(u, i + 1)->kind == T_NAME && !has(need(u, "stores"), text_of(at(u, i + 1), name))) {
-        snprintf(what, sizeof what, "ctx.store.%s", name);
-        undeclared(u, at(u, i)->line, what, list_fix(u, "stores", name, fix));
-    }
-}
-
-/* The string value of `key` in the constructor that opens at i, at its first level: a token, or NULL. */
-static const lualex_token *literal_in(const lint_usage *u, size_t i, const char *key) {
+size_t lint_close(const lint *l, size_t open) {
     int depth = 0;
-    for (; at(u, i)->kind != T_END; i++) {
-        depth += lualex_bracket(at(u, i));
+    for (size_t i = open; l->lx.list[i].kind != T_END; i++) {
+        depth += lualex_bracket(&l->lx.list[i]);
         if (depth == 0) {
-            return NULL;
-        }
-        if (depth == 1 && lualex_is(at(u, i), key) && lint_is_key(&u->l->lx, i)) {
-            return at(u, i + 2);
+            return i;
         }
     }
-    return NULL;
+    return l->lx.n - 1;
 }
 
-static void use_http(lint_usage *u, size_t i) {
-    const json_t *declared = need(u, "endpoints");
-    char name[NAME_MAX_], what[NAME_MAX_ + 32], fix[NAME_MAX_ + 64];
-    if (json_is_true(declared)) {
-        return;
-    }
-    if (json_array_size(declared) == 0) {
-        undeclared(u, at(u, i)->line, "ctx.http",
-                   "add needs = { endpoints = { \"NAME\" } } with the endpoints it calls");
-        return;
-    }
-    size_t open = i + 2;
-    open += at(u, open)->kind == '(';
-    const lualex_token *t = at(u, open)->kind == '{' ? literal_in(u, open, "endpoint") : NULL;
-    if (t != NULL && t->kind == T_STRING && !has(declared, text_of(t, name))) {
-        snprintf(what, sizeof what, "the endpoint \"%s\"", name);
-        undeclared(u, t->line, what, list_fix(u, "endpoints", name, fix));
-    }
-}
-
-static void check_command(lint_usage *u, const lualex_token *t) {
-    char name[NAME_MAX_], what[NAME_MAX_ + 32], fix[NAME_MAX_ + 64];
-    if (t->kind == T_STRING && !has(need(u, "commands"), text_of(t, name))) {
-        snprintf(what, sizeof what, "the command \"%s\"", name);
-        undeclared(u, t->line, what, list_fix(u, "commands", name, fix));
-    }
-}
-
-static void use_exec(lint_usage *u, size_t i) {
-    if (json_array_size(need(u, "commands")) == 0) {
-        undeclared(u, at(u, i)->line, "ctx.exec",
-                   "add needs = { commands = { \"NAME\" } } with the commands it starts");
-    } else if (at(u, i + 2)->kind == '(') {
-        check_command(u, at(u, i + 3));
-    }
-}
-
-static void use_option(lint_usage *u, size_t i, bool file) {
-    char name[NAME_MAX_];
-    if (at(u, i)->kind != '.' || at(u, i + 1)->kind != T_NAME) {
-        return;
-    }
-    text_of(at(u, i + 1), name);
-    const json_t *option = json_object_get(table(u, "options"), name);
-    if (option == NULL) {
-        say_unknown(u, at(u, i + 1)->line, "lint_option", nearest(table(u, "options"), name), "declare it in options",
-                    "the option", name);
-    } else if (file && strcmp(json_string_value(json_object_get(option, "type")), "path") != 0) {
-        lint_say(u->l, at(u, i + 1)->line, "lint_option", false, "ctx.options has its value",
-                 "ctx.files.%s: expected an option of type path, found one of type %s", name,
-                 json_string_value(json_object_get(option, "type")));
-    }
-}
-
-static void use_flag(lint_usage *u, size_t i, const char *key, const char *what, const char *fix) {
-    const json_t *declared = need(u, key);
-    if (!json_is_true(declared) && json_array_size(declared) == 0) {
-        undeclared(u, at(u, i)->line, what, fix);
-    }
-}
-
-/* --- what ctx is told --- */
-
-static void call_fail(lint_usage *u, size_t i) {
-    char class[NAME_MAX_];
-    const lualex_token *t = at(u, i + 1);
-    if (at(u, i)->kind != '(') {
-        return;
-    }
-    if (t->kind != T_STRING) {
-        return;
-    }
-    if (t[1].kind == '.') {
-        u->dynamic = true;
-        return;
-    }
-    if (json_object_get(table(u, "failures"), text_of(t, class)) == NULL) {
-        say_unknown(u, t->line, "lint_failure", nearest(table(u, "failures"), class),
-                    "declare it in failures = { … }, with its text", "the failure", class);
-    }
-}
-
-/* ctx:apply(title, { run = … } or { sql = …, role = … }): finds the constructor among its arguments. */
-static void call_apply(lint_usage *u, size_t i) {
-    int depth = 0;
-    for (; at(u, i)->kind != T_END; i++) {
-        if (at(u, i)->kind == '{' && depth == 1) {
-            break;
-        }
-        depth += lualex_bracket(at(u, i));
-        if (depth <= 0) {
-            return;
-        }
-    }
-    const lualex_token *run = literal_in(u, i, "run"), *role = literal_in(u, i, "role");
-    const lualex_token *sql = literal_in(u, i, "sql");
-    if (run != NULL) {
-        check_command(u, run);
-    }
-    if (role != NULL && role->kind == T_STRING) {
-        check_role(u, role);
-    } else if (sql != NULL && role == NULL && !has(need(u, "db"), "operator")) {
-        undeclared(u, sql->line, "ctx.db.operator",
-                   "add \"operator\" to needs.db: statements of ctx:apply run as operator");
-    }
-}
-
-typedef enum { F_PLAIN, F_DB, F_HTTP, F_STORE, F_FILES, F_EXEC, F_SOLVER, F_AUDITS, F_AUTH, F_OPTIONS } field_kind;
-
-static const struct {
-    const char *name;
-    field_kind kind;
-} FIELDS[] = {{"tenant", F_PLAIN},  {"config", F_PLAIN},   {"platform", F_PLAIN}, {"mode", F_PLAIN},
-              {"verbose", F_PLAIN}, {"db", F_DB},          {"http", F_HTTP},      {"store", F_STORE},
-              {"files", F_FILES},   {"exec", F_EXEC},      {"solver", F_SOLVER},  {"audits", F_AUDITS},
-              {"auth", F_AUTH},     {"options", F_OPTIONS}};
-static const char *const METHODS[] = {"check", "fail",    "advise", "skip",     "fact", "log",
-                                      "say",   "summary", "apply",  "artifact", NULL};
-static const char *const OPERATION_METHODS[] = {"step", "refuse", "unchanged", "check",   "fail",     "advise", "skip",
-                                                "fact", "log",    "say",       "summary", "artifact", NULL};
-
-static void use_field(lint_usage *u, size_t name, size_t next) {
-    const char *names[16] = {NULL};
-    size_t n = sizeof FIELDS / sizeof FIELDS[0], k;
-    for (k = 0; k < n && !lualex_is(at(u, name), FIELDS[k].name); k++) {
-    }
-    int after = at(u, next)->kind;
-    bool used = after == '.' || after == ':' || after == '[';
-    if (k == n) {
-        char field[NAME_MAX_], fix[NAME_MAX_ + 32];
-        for (k = 0; k < n; k++) {
-            names[k] = FIELDS[k].name;
-        }
-        const char *near = text_suggest(text_of(at(u, name), field), names);
-        snprintf(fix, sizeof fix, "did you mean \"%.60s\"?", near != NULL ? near : "");
-        if (after != '=') {
-            lint_say(u->l, at(u, name)->line, "lint_context", false,
-                     near != NULL ? fix : "gate-engine doc ctx lists them", "ctx has no field \"%s\"", field);
-        }
-        return;
-    }
-    if (!used) {
-        return;
-    }
-    switch (FIELDS[k].kind) {
-    case F_DB:
-        use_db(u, next);
-        break;
-    case F_HTTP:
-        use_http(u, next);
-        break;
-    case F_STORE:
-        use_store(u, next);
-        break;
-    case F_FILES:
-        use_option(u, next, true);
-        break;
-    case F_EXEC:
-        use_exec(u, next);
-        break;
-    case F_SOLVER:
-        use_flag(u, next, "solver", "ctx.solver", "add solver = true to needs");
-        break;
-    case F_AUDITS:
-        use_flag(u, next, "audits", "ctx.audits", "add audits = true to needs");
-        break;
-    case F_AUTH:
-        use_flag(u, next, "auth", "ctx.auth", "add auth = { \"api_key\" } to needs");
-        break;
-    case F_OPTIONS:
-        use_option(u, next, false);
-        break;
-    case F_PLAIN:
-        break;
-    }
-}
-
-static void call_method(lint_usage *u, size_t name, size_t next) {
-    bool refuses = u->l->operation && lualex_is(at(u, name), "refuse");
-    if (lualex_is(at(u, name), "fail") || lualex_is(at(u, name), "advise") || refuses) {
-        call_fail(u, next);
-    } else if (u->l->operation && lualex_is(at(u, name), "apply")) {
-        lint_say(u->l, at(u, name)->line, "lint_context", false, "do it inside ctx:step",
-                 "ctx:apply belongs to recover: an operation changes things itself");
-    } else if (lualex_is(at(u, name), "apply")) {
-        call_apply(u, next);
-    } else {
-        char method[NAME_MAX_], fix[NAME_MAX_ + 32];
-        const char *const *methods = u->l->operation ? OPERATION_METHODS : METHODS;
-        text_of(at(u, name), method);
-        for (size_t i = 0; methods[i] != NULL; i++) {
-            if (strcmp(methods[i], method) == 0) {
-                return;
-            }
-        }
-        bool other = false;
-        for (size_t i = 0; OPERATION_METHODS[i] != NULL; i++) {
-            other = other || strcmp(OPERATION_METHODS[i], method) == 0;
-        }
-        if (other) {
-            lint_say(u->l, at(u, name)->line, "lint_context", false, "gates have checks: ctx:check and ctx:fail",
-                     "ctx:%s belongs to operations", method);
-            return;
-        }
-        const char *near = text_suggest(method, methods);
-        snprintf(fix, sizeof fix, "did you mean \"%.60s\"?", near != NULL ? near : "");
-        lint_say(u->l, at(u, name)->line, "lint_context", false, near != NULL ? fix : "gate-engine doc ctx lists them",
-                 "ctx has no method \"%s\"", method);
-    }
-}
-
-/* The names under which run and recover know the context: their first parameter. "ctx" is one everywhere. */
-static void find_contexts(lint_usage *u) {
-    for (size_t k = 0; at(u, k)->kind != T_END && u->ncontexts < CONTEXTS_MAX; k++) {
-        if ((lualex_is(at(u, k), "run") || lualex_is(at(u, k), "recover")) && at(u, k + 1)->kind == '=' &&
-            lualex_is(at(u, k + 2), "function") && at(u, k + 3)->kind == '(' && at(u, k + 4)->kind == T_NAME) {
-            u->contexts[u->ncontexts++] = at(u, k + 4);
-        }
-    }
-}
-
-static bool is_context(const lint_usage *u, size_t i) {
-    bool named = lualex_is(at(u, i), "ctx");
-    for (size_t k = 0; k < u->ncontexts && !named; k++) {
-        named = u->contexts[k]->n == at(u, i)->n && memcmp(u->contexts[k]->s, at(u, i)->s, at(u, i)->n) == 0;
-    }
-    return named && lint_is_variable(u->l, i);
-}
-
-static void check_context(lint_usage *u) {
-    find_contexts(u);
-    for (size_t i = 0; at(u, i)->kind != T_END; i++) {
-        if (u->skip[i] || at(u, i)->kind != T_NAME || at(u, i + 1)->kind == T_END) {
-            continue;
-        }
-        int after = at(u, i + 1)->kind;
-        if ((after != '.' && after != ':') || at(u, i + 2)->kind != T_NAME || !is_context(u, i)) {
-            continue;
-        }
-        if (after == ':') {
-            call_method(u, i + 2, i + 3);
-        } else {
-            use_field(u, i + 2, i + 3);
-        }
-    }
-}
-
-/* --- putting it together --- */
+/* --- reading files --- */
 
 /* The innermost bracket around each token. */
 static int find_brackets(lint *l) {
@@ -428,43 +65,104 @@ static int find_brackets(lint *l) {
 }
 
 /* Marks the constructors in which the head declares names. */
-static void mark_declarations(lint_usage *u) {
-    for (size_t i = 0; at(u, i)->kind != T_END; i++) {
-        bool head = lualex_is(at(u, i), "needs") || lualex_is(at(u, i), "options") || lualex_is(at(u, i), "failures");
-        bool named = at(u, i + 1)->kind == '=' && at(u, i + 2)->kind == '{';
-        if (!head || !named || !(lint_is_key(&u->l->lx, i) || (i > 0 && lualex_is(at(u, i - 1), "local")))) {
+static void mark_declarations(lint *l) {
+    const lualex_token *list = l->lx.list;
+    for (size_t i = 0; list[i].kind != T_END; i++) {
+        bool head = lualex_is(&list[i], "needs") || lualex_is(&list[i], "options") || lualex_is(&list[i], "failures");
+        bool named = list[i + 1].kind == '=' && list[i + 2].kind == '{';
+        if (!head || !named || !(lint_is_key(&l->lx, i) || (i > 0 && lualex_is(&list[i - 1], "local")))) {
             continue;
         }
-        int depth = 0;
-        for (i += 2; at(u, i)->kind != T_END; i++) {
-            u->skip[i] = true;
-            depth += lualex_bracket(at(u, i));
-            if (depth == 0) {
-                break;
-            }
+        size_t end = lint_close(l, i + 2);
+        for (i += 2; i < end; i++) {
+            l->skip[i] = true;
         }
     }
 }
 
-/* What cannot be read is passed over: it was read once, when the head was loaded. */
-static void read_modules(lint_usage *u, const json_t *raw) {
-    size_t i;
+static void lint_free(lint *l) {
+    if (l != NULL) {
+        lualex_free(&l->lx);
+        buf_free(&l->text);
+        free(l->inside);
+        free(l->skip);
+        free(l->binding);
+        free(l->function);
+        free(l->meaning);
+        free((char *)l->file);
+        free(l);
+    }
+}
+
+/* The tokens of a text and room for what is found out of each. NULL out of memory. */
+static lint *lint_new(const char *source, const json_t *head, json_t *out) {
+    lint *l = calloc(1, sizeof *l);
+    if (l == NULL || buf_puts(&l->text, source) != 0 || lualex_read(&l->lx, buf_str(&l->text)) != 0) {
+        lint_free(l);
+        return NULL;
+    }
+    size_t n = l->lx.n + LUALEX_AHEAD;
+    l->head = head;
+    l->out = out;
+    const char *kind = json_string_value(json_object_get(head, "kind"));
+    l->audit = kind != NULL && strcmp(kind, "audit") == 0;
+    l->operation = kind != NULL && strcmp(kind, "operation") == 0;
+    l->skip = calloc(n, sizeof *l->skip);
+    l->binding = malloc(n * sizeof *l->binding);
+    l->function = malloc(n * sizeof *l->function);
+    l->meaning = calloc(n, sizeof *l->meaning);
+    if (l->skip == NULL || l->binding == NULL || l->function == NULL || l->meaning == NULL || find_brackets(l) != 0) {
+        lint_free(l);
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        l->binding[i] = l->function[i] = -1;
+    }
+    return l;
+}
+
+/* Adds a file to a list. 0 / -1 out of memory. */
+static int add_file(lint **files, size_t *n, const char *text, const json_t *module, const json_t *head, json_t *out) {
+    lint *l = lint_new(text, head, out);
+    if (l == NULL) {
+        return -1;
+    }
+    l->file = script_label(json_string_value(json_object_get(module, "path")));
+    l->module = json_string_value(json_object_get(module, "name"));
+    files[(*n)++] = l;
+    return 0;
+}
+
+/* The modules of the script. What cannot be read is passed over: it was read once, when the head was loaded. */
+static int read_modules(lint_usage *u, const json_t *raw, const json_t *head, json_t *findings) {
+    const char *whole = json_string_value(json_object_get(raw, "path"));
+    char *dir = whole != NULL ? fs_dirname(whole) : NULL;
+    size_t n = dir != NULL ? strlen(dir) : 0, i;
     const json_t *module;
+    int rc = 0;
     json_array_foreach(json_object_get(raw, "modules"), i, module) {
         const char *path = json_string_value(json_object_get(module, "path"));
+        bool own = path != NULL && n > 0 && strncmp(path, dir, n) == 0 && path[n] == '/';
+        size_t *count = own ? &u->nfiles : &u->nothers;
+        buf text = BUF_INIT;
         err ignored;
-        if (u->nmodules == MODULES_MAX || path == NULL ||
-            fs_read(path, 4u << 20, &u->texts[u->nmodules], &ignored) != 0) {
-            continue;
+        if (rc == 0 && path != NULL && *count < LINT_FILES_MAX && fs_read(path, SOURCE_MAX, &text, &ignored) == 0) {
+            rc = add_file(own ? u->files : u->others, count, buf_str(&text), module, head, findings);
         }
-        if (lualex_read(&u->modules[u->nmodules], buf_str(&u->texts[u->nmodules])) != 0) {
-            u->l->failed = true;
-        }
-        u->nmodules++;
+        buf_free(&text);
     }
+    free(dir);
+    return rc;
 }
 
+/* The script first, then its modules, each by its lines. */
 static int by_line(const void *a, const void *b) {
+    const char *f = json_string_value(json_object_get(*(json_t *const *)a, "file"));
+    const char *g = json_string_value(json_object_get(*(json_t *const *)b, "file"));
+    int order = strcmp(f != NULL ? f : "", g != NULL ? g : "");
+    if (order != 0) {
+        return order;
+    }
     json_int_t x = json_integer_value(json_object_get(*(json_t *const *)a, "line"));
     json_int_t y = json_integer_value(json_object_get(*(json_t *const *)b, "line"));
     return x < y ? -1 : x > y;
@@ -486,39 +184,100 @@ static void sort(json_t *findings) {
     free(all);
 }
 
+/* --- putting it together --- */
+
+/* Until no file learns from another any more: then all is known that is followed. */
+static void follow(lint_usage *u) {
+    bool shared = true, escapes = false;
+    for (int round = 0; round < ROUNDS_MAX && shared; round++) {
+        shared = escapes = false;
+        for (size_t i = 0; i < u->nfiles; i++) {
+            u->l = u->files[i];
+            shared = lint_flow(u) || shared;
+            escapes = escapes || u->escapes;
+        }
+    }
+    u->escapes = escapes;
+}
+
+/* A gate that cannot pass, a recovery that proposes nothing. */
+static void judge(lint_usage *u) {
+    const char *kind = json_string_value(json_object_get(u->l->head, "kind"));
+    if (strcmp(kind, "gate") != 0 || u->escapes) {
+        return;
+    }
+    int line = (int)json_integer_value(json_object_get(json_object_get(u->l->head, "run"), "$function"));
+    if (!u->checks) {
+        lint_say(u->l, line > 0 ? line : 1, "lint_no_check", false, "ctx:check(\"what is proven\", function() … end)",
+                 "run makes no check: a gate without one is an ERROR, never a pass");
+    }
+    line = (int)json_integer_value(json_object_get(json_object_get(u->l->head, "recover"), "$function"));
+    if (line > 0 && !u->applies) {
+        lint_say(u->l, line, "lint_no_step", true, "ctx:apply(\"…\", { sql = …, run = … or note = … })",
+                 "recover proposes nothing: it never calls ctx:apply");
+    }
+}
+
+static void look(lint_usage *u, const json_t *raw, bool gate) {
+    for (size_t i = 0; i < u->nfiles; i++) {
+        u->l = u->files[i];
+        lint_scope(u->l);
+        lint_requires(u, raw);
+    }
+    u->l = u->files[0];
+    if (gate) {
+        mark_declarations(u->l);
+    }
+    follow(u);
+    for (size_t i = 0; i < u->nfiles; i++) {
+        u->l = u->files[i];
+        lint_context(u);
+    }
+    u->l = u->files[0];
+    if (gate) {
+        judge(u);
+        lint_unused(u);
+    }
+}
+
 int lint_script(const json_t *raw, const json_t *head, json_t *findings, err *e) {
     const char *kind = json_string_value(json_object_get(head, "kind"));
     const char *source = json_string_value(json_object_get(raw, "source"));
-    lint l = {.head = head,
-              .out = findings,
-              .audit = strcmp(kind, "audit") == 0,
-              .operation = strcmp(kind, "operation") == 0};
-    lint_usage *u = calloc(1, sizeof *u);
-    if (u == NULL || lualex_read(&l.lx, source != NULL ? source : "") != 0 || find_brackets(&l) != 0) {
-        l.failed = true;
-    } else {
-        u->l = &l;
-        u->skip = calloc(l.lx.n + 8, sizeof *u->skip);
-        lint_globals(&l);
-        if (u->skip == NULL) {
-            l.failed = true;
-        } else if (strcmp(kind, "gate") == 0 || strcmp(kind, "operation") == 0) {
-            mark_declarations(u);
-            read_modules(u, raw);
-            check_context(u);
-            lint_unused(u);
-        }
+    lint_usage u = {.methods = json_object(), .contexts = json_object()};
+    bool gate = strcmp(kind, "gate") == 0 || strcmp(kind, "operation") == 0, failed = false;
+    u.files[0] = u.l = lint_new(source != NULL ? source : "", head, findings);
+    u.nfiles = u.l != NULL ? 1 : 0;
+    failed = u.l == NULL || u.methods == NULL || u.contexts == NULL;
+    if (!failed) {
+        failed = gate && read_modules(&u, raw, head, findings) != 0;
+        look(&u, raw, gate);
     }
-    for (size_t i = 0; u != NULL && i < u->nmodules; i++) {
-        lualex_free(&u->modules[i]);
-        buf_free(&u->texts[i]);
+    for (size_t i = 0; i < u.nfiles; i++) {
+        failed = failed || u.files[i]->failed;
+        lint_free(u.files[i]);
     }
-    if (u != NULL) {
-        free(u->skip);
-        free(u);
+    for (size_t i = 0; i < u.nothers; i++) {
+        lint_free(u.others[i]);
     }
-    lualex_free(&l.lx);
-    free(l.inside);
+    json_decref(u.methods);
+    json_decref(u.contexts);
     sort(findings);
-    return l.failed ? err_set(e, "out_of_memory", "out of memory while looking at the script") : 0;
+    return failed ? err_set(e, "out_of_memory", "out of memory while looking at the script") : 0;
+}
+
+int lint_source(const json_t *raw, json_t *findings, err *e) {
+    const char *source = json_string_value(json_object_get(raw, "source"));
+    const char *kind = json_object_get(json_object_get(raw, "head"), "audit") != NULL ? "audit" : "gate";
+    json_t *head = json_pack("{s:s}", "kind", kind);
+    lint_usage u = {.l = lint_new(source != NULL ? source : "", head, findings)};
+    bool failed = u.l == NULL;
+    if (u.l != NULL) {
+        lint_scope(u.l);
+        lint_requires(&u, raw);
+        failed = u.l->failed;
+    }
+    lint_free(u.l);
+    json_decref(head);
+    sort(findings);
+    return failed ? err_set(e, "out_of_memory", "out of memory while looking at the script") : 0;
 }

@@ -1,4 +1,5 @@
-/* lint_scope.c: globals: names that no `local`, parameter or loop around them declares (Lua 5.4 manual, section 3.5).
+/* lint_scope.c: which name is declared where, and globals: names that no `local`, parameter or loop around them
+ * declares (Lua 5.4 manual, section 3.5).
  *
  * A local counts from its name on, though Lua lets it begin after its statement, and what `repeat` declares counts
  * until the block around it ends: so something may be missed, but nothing that is declared is ever called a global. */
@@ -13,10 +14,14 @@
 
 typedef struct walker {
     lint *l;
-    const lualex_token *locals[LOCALS_MAX];
+    int locals[LOCALS_MAX]; /* the tokens that declare them; -1: self */
     size_t nlocals;
-    size_t blocks[BLOCKS_MAX]; /* how many locals there were when the block began */
+    struct {
+        size_t nlocals; /* how many locals there were when the block began */
+        int function;   /* the function around it */
+    } blocks[BLOCKS_MAX];
     size_t nblocks;
+    int function; /* the function that is being read, or -1 */
     struct {
         size_t at, from, to; /* the `do` at which the names between begin to count */
     } loops[BLOCKS_MAX];
@@ -59,23 +64,27 @@ bool lint_is_variable(const lint *l, size_t i) {
     return !(lint_is_key(lx, i) && l->inside[i] == '{');
 }
 
-static void declare(walker *w, const lualex_token *t) {
+static void declare(walker *w, int token) {
     if (w->nlocals < LOCALS_MAX) {
-        w->locals[w->nlocals++] = t;
+        w->locals[w->nlocals++] = token;
+    }
+    if (token >= 0) {
+        w->l->binding[token] = token;
     }
 }
 
 static void declare_range(walker *w, size_t from, size_t to) {
     for (; from < to; from++) {
         if (w->l->lx.list[from].kind == T_NAME) {
-            declare(w, &w->l->lx.list[from]);
+            declare(w, (int)from);
         }
     }
 }
 
 static void open_block(walker *w) {
     if (w->nblocks < BLOCKS_MAX) {
-        w->blocks[w->nblocks] = w->nlocals;
+        w->blocks[w->nblocks].nlocals = w->nlocals;
+        w->blocks[w->nblocks].function = w->function;
     }
     w->nblocks++;
 }
@@ -85,15 +94,21 @@ static void close_block(walker *w, bool forget) {
         return;
     }
     w->nblocks--;
-    if (forget && w->nblocks < BLOCKS_MAX) {
-        w->nlocals = w->blocks[w->nblocks];
+    if (w->nblocks < BLOCKS_MAX) {
+        w->nlocals = forget ? w->blocks[w->nblocks].nlocals : w->nlocals;
+        w->function = w->blocks[w->nblocks].function;
     }
 }
 
-static bool is_declared(const walker *w, const lualex_token *t) {
+/* The innermost declaration of the name is noted with the token; false where there is none. */
+static bool is_declared(walker *w, size_t token) {
+    static const lualex_token SELF = {T_NAME, 0, "self", 4};
+    const lualex_token *t = &w->l->lx.list[token];
     for (size_t i = w->nlocals; i > 0; i--) {
-        const lualex_token *local = w->locals[i - 1];
+        int at = w->locals[i - 1];
+        const lualex_token *local = at >= 0 ? &w->l->lx.list[at] : &SELF;
         if (local->n == t->n && memcmp(local->s, t->s, t->n) == 0) {
+            w->l->binding[token] = at;
             return true;
         }
     }
@@ -104,11 +119,11 @@ static bool is_declared(const walker *w, const lualex_token *t) {
 static size_t read_local(walker *w, size_t i) {
     const lualex_token *list = w->l->lx.list;
     if (lualex_is(&list[i + 1], "function")) {
-        declare(w, &list[i + 2]);
+        declare(w, (int)i + 2);
         return i; /* the function is read as any other: its name is declared by now */
     }
     for (i++; list[i].kind == T_NAME; i++) {
-        declare(w, &list[i]);
+        declare(w, (int)i);
         if (list[i + 1].kind == '<' && list[i + 2].kind == T_NAME && list[i + 3].kind == '>') {
             i += 3;
         }
@@ -126,6 +141,7 @@ static void check_global(walker *w, size_t i);
 static size_t read_function(walker *w, size_t i) {
     const lualex_token *list = w->l->lx.list;
     bool method = false;
+    int function = (int)i;
     i++;
     if (list[i].kind == T_NAME) {
         check_global(w, i);
@@ -134,9 +150,9 @@ static size_t read_function(walker *w, size_t i) {
         }
     }
     open_block(w);
+    w->function = function;
     if (method) {
-        static const lualex_token SELF = {T_NAME, 0, "self", 4};
-        declare(w, &SELF);
+        declare(w, -1);
     }
     size_t from = i;
     while (list[i].kind != ')' && list[i].kind != T_END) {
@@ -201,7 +217,7 @@ static const char *instead(const char *name) {
 static void check_global(walker *w, size_t i) {
     const lualex_token *t = &w->l->lx.list[i];
     char name[128], member[128];
-    if (is_declared(w, t) || t->n >= sizeof name) {
+    if (is_declared(w, i) || t->n >= sizeof name) {
         return;
     }
     memcpy(name, t->s, t->n);
@@ -235,19 +251,22 @@ static void check_global(walker *w, size_t i) {
     }
 }
 
-void lint_globals(lint *l) {
+void lint_scope(lint *l) {
     walker *w = calloc(1, sizeof *w);
     if (w == NULL) {
         l->failed = true;
         return;
     }
     w->l = l;
+    w->function = -1;
     for (size_t i = 0; l->lx.list[i].kind != T_END; i++) {
         const lualex_token *t = &l->lx.list[i];
         bool field = i > 0 && l->lx.list[i - 1].kind == '.' && !is_concat(&l->lx, i);
+        l->function[i] = w->function;
         if (t->kind != T_NAME || field) {
             continue;
         }
+        size_t from = i;
         if (lualex_is(t, "local")) {
             i = read_local(w, i);
         } else if (lualex_is(t, "function")) {
@@ -265,6 +284,9 @@ void lint_globals(lint *l) {
             open_block(w);
         } else if (lint_is_variable(l, i)) {
             check_global(w, i);
+        }
+        for (; from < i; from++) { /* what was read at once */
+            l->function[from + 1] = w->function;
         }
     }
     free(w);

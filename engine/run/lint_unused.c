@@ -29,9 +29,12 @@ static bool occurs_in(const lualex *lx, const bool *skip, const char *name) {
 }
 
 static bool occurs(const lint_usage *u, const char *name) {
-    bool found = occurs_in(&u->l->lx, u->skip, name);
-    for (size_t i = 0; i < u->nmodules && !found; i++) {
-        found = occurs_in(&u->modules[i], NULL, name);
+    bool found = false;
+    for (size_t i = 0; i < u->nfiles && !found; i++) {
+        found = occurs_in(&u->files[i]->lx, u->files[i]->skip, name);
+    }
+    for (size_t i = 0; i < u->nothers && !found; i++) {
+        found = occurs_in(&u->others[i]->lx, NULL, name);
     }
     return found;
 }
@@ -41,7 +44,7 @@ static int line_of(const lint_usage *u, const char *name, const char *in) {
     for (size_t i = 0; at(u, i)->kind != T_END; i++) {
         if (lualex_is(at(u, i), in) && at(u, i + 1)->kind == '=') {
             line = at(u, i)->line;
-        } else if (line > 0 && u->skip[i] && at(u, i)->n == strlen(name) &&
+        } else if (line > 0 && u->l->skip[i] && at(u, i)->n == strlen(name) &&
                    memcmp(at(u, i)->s, name, strlen(name)) == 0) {
             return at(u, i)->line;
         }
@@ -92,6 +95,53 @@ static void note_needs(lint_usage *u) {
     }
 }
 
+/* Does it hold the word "recover" (as in "run gate-engine recover")? */
+static bool speaks_of_recovery(const char *fix) {
+    return fix != NULL && strstr(fix, "recover") != NULL;
+}
+
+/* Without recover nobody is told how to go on, which is worth a note; a fix that sends people to a recovery which is
+ * not there is wrong. */
+static void missing_recover(lint_usage *u) {
+    const char *class;
+    json_t *failure;
+    json_object_foreach((json_t *)table(u, "failures"), class, failure) {
+        if (speaks_of_recovery(json_string_value(json_object_get(failure, "fix")))) {
+            lint_say(u->l, line_of(u, class, "failures"), "lint_recover", false,
+                     "add recover = function(ctx, findings) … end, or say what else to do",
+                     "the fix of \"%s\" speaks of recovery, and the gate has no recover", class);
+            return;
+        }
+    }
+    int line = 1;
+    for (size_t i = 0; at(u, i)->kind != T_END; i++) {
+        line = lualex_is(at(u, i), "run") && at(u, i + 1)->kind == '=' ? at(u, i)->line : line;
+    }
+    lint_say(u->l, line, "lint_no_recover", true, "recover = function(ctx, findings) … end proposes the way out",
+             "the gate has no recover: where it fails, nobody is told how to go on");
+}
+
+/* ctx:check("same", …) twice: the second one is refused, unless only one of them runs. */
+static void note_twice(lint_usage *u) {
+    for (size_t i = 2; at(u, i)->kind != T_END; i++) {
+        const lualex_token *name = at(u, i + 2);
+        if (!lualex_is(at(u, i), "check") || at(u, i - 1)->kind != ':' || at(u, i + 1)->kind != '(' ||
+            name->kind != T_STRING || name[1].kind != ',') {
+            continue;
+        }
+        for (size_t k = 2; k < i; k++) {
+            const lualex_token *other = at(u, k + 2);
+            if (lualex_is(at(u, k), "check") && at(u, k - 1)->kind == ':' && other->kind == T_STRING &&
+                u->l->function[k] == u->l->function[i] && other->n == name->n &&
+                memcmp(other->s, name->s, name->n) == 0 && other[1].kind == ',') {
+                lint_say(u->l, name->line, "lint_twice", true, "give each check a name of its own",
+                         "the check \"%.*s\" is also made in line %d", (int)name->n, name->s, other->line);
+                break;
+            }
+        }
+    }
+}
+
 /* Declared by another file that the head takes it from: what raises it may stand there too. */
 static bool declared_here(const lint_usage *u, const char *name) {
     for (size_t i = 0; at(u, i)->kind != T_END; i++) {
@@ -116,6 +166,7 @@ void lint_unused(lint_usage *u) {
             say_unused(u, "failures", name, "the failure");
         }
     }
+    note_twice(u);
     if (u->l->operation && !occurs(u, "step")) {
         lint_say(u->l, 1, "lint_no_step", true,
                  "ctx:step(title, function() … end) is what --dry-run names and leaves out",
@@ -123,7 +174,6 @@ void lint_unused(lint_usage *u) {
     }
     const char *kind = json_string_value(json_object_get(u->l->head, "kind"));
     if (strcmp(kind, "gate") == 0 && !json_is_true(json_object_get(u->l->head, "has_recover"))) {
-        lint_say(u->l, 1, "lint_no_recover", true, "recover = function(ctx, findings) … end proposes the way out",
-                 "the gate has no recover: where it fails, nobody is told how to go on");
+        missing_recover(u);
     }
 }

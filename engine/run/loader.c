@@ -23,6 +23,7 @@
 #include "gen/builtin_programs.h"
 #include "prim/ring.h"
 #include "run/child.h"
+#include "run/keyline.h"
 #include "run/sha256.h"
 #include "run/signals.h"
 #include "vm/conv.h"
@@ -76,25 +77,57 @@ static json_t *module_hashes(vm *v, err *e) {
     return out;
 }
 
+/* Names the line of what cannot be told in JSON ("text that is not UTF-8 at options.x.help"). */
+static void place_in_head(const char *label, const char *source, err *e) {
+    const char *at = strstr(e->message, " at ");
+    json_t *lines = keyline_index(source);
+    err copy = *e;
+    snprintf(e->message, sizeof e->message, "%.200s:%d: %.800s", label, keyline_find(lines, at != NULL ? at + 4 : ""),
+             copy.message);
+    json_decref(lines);
+}
+
+/* What the chunk returned, or NULL. */
+static json_t *returned_by(vm *v, const char *chunk, const buf *text, err *e) {
+    if (vm_load(v, chunk, buf_str(text), text->len, false, e) != 0) {
+        return NULL;
+    }
+    if (vm_call(v, 0, 1, e) != 0) {
+        if (!vm_memory_hit(v)) {
+            vm_place_error(v, e);
+        }
+        return NULL;
+    }
+    json_t *head = conv_to_json(vm_lua(v), -1, &HEAD_LIMITS, e);
+    if (head == NULL) {
+        place_in_head(chunk + 1, buf_str(text), e);
+    }
+    return head;
+}
+
 static json_t *head_in_vm(vm *v, const char *path, err *e) {
     buf text = BUF_INIT;
     char chunk[PATH_MAX + 2];
-    snprintf(chunk, sizeof chunk, "@%s", path);
+    vm_chunk_name(v, path, chunk, sizeof chunk);
     json_t *out = NULL;
     json_t *head = NULL;
     if (fs_read(path, 4u << 20, &text, e) != 0) {
         snprintf(e->code, sizeof e->code, "script_missing");
-    } else if (vm_load(v, chunk, buf_str(&text), text.len, false, e) == 0 && vm_call(v, 0, 1, e) == 0) {
-        head = conv_to_json(vm_lua(v), -1, &HEAD_LIMITS, e);
+        if (*e->fix == '\0') {
+            err_fix(e, "is it a script? Data belong into a store or behind an option of type path");
+        }
+    } else {
+        head = returned_by(v, chunk, &text, e);
     }
     if (head != NULL && vm_memory_hit(v)) {
-        err_set(e, "script_memory", "%s used more than %u MB while it was loaded", path, LOADER_MEMORY >> 20);
+        err_set(e, "script_memory", "%s used more than %u MB while it was loaded", chunk + 1, LOADER_MEMORY >> 20);
+        err_fix(e, "a script only describes itself while it is loaded; do the work in run");
     } else if (head != NULL) {
         json_t *source = json_stringn(buf_str(&text), text.len);
         json_t *hex = source != NULL ? sha256_of(&text, e) : NULL;
         json_t *modules = hex != NULL ? module_hashes(v, e) : NULL;
         if (source == NULL) {
-            err_set(e, "script_syntax", "%s: expected UTF-8 text", path);
+            err_set(e, "out_of_memory", "%s: out of memory", chunk + 1);
         }
         out = modules == NULL ? NULL
                               : json_pack("{s:s, s:O, s:O, s:O, s:O}", "path", path, "sha256", hex, "source", source,
@@ -111,8 +144,10 @@ static json_t *head_in_vm(vm *v, const char *path, err *e) {
 static json_t *load_head(const char *path, const char *stdlib_dir, const paths *tree, err *e) {
     char *dir = fs_dirname(path);
     char *stdlib = stdlib_dir != NULL ? strdup(stdlib_dir) : fs_join(tree->share, "stdlib");
+    char here[PATH_MAX];
     vm_options o = {.profile = VM_SCRIPT,
                     .memory_bytes = LOADER_MEMORY,
+                    .here = getcwd(here, sizeof here),
                     .stdlib_dir = stdlib,
                     .script_dir = dir,
                     .modules_dir = tree->modules};

@@ -1,5 +1,6 @@
 #include "run/schema.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -137,9 +138,9 @@ static void say_expected(buf *b, const schema_spec *spec) {
     }
 }
 
-static void say_string(buf *b, const char *s) {
+static void say_string(buf *b, const char *s, size_t n) {
     buf_putc(b, '"');
-    text_sanitise(b, s, strlen(s), SHOWN_MAX, false);
+    text_sanitise(b, s, n, SHOWN_MAX, false);
     buf_putc(b, '"');
 }
 
@@ -149,7 +150,7 @@ static void say_found(buf *b, const json_t *v, bool secret) {
     } else if (json_is_string(v) && secret) {
         buf_puts(b, json_string_length(v) == 0 ? "an empty string" : "a string (not shown, it is a secret)");
     } else if (json_is_string(v)) {
-        say_string(b, json_string_value(v));
+        say_string(b, json_string_value(v), json_string_length(v));
     } else if (json_is_number(v) && secret) {
         buf_puts(b, "a number (not shown, it is a secret)");
     } else if (json_is_integer(v)) {
@@ -219,13 +220,51 @@ static int out_of_memory(walk *w) {
     return err_set(w->e, "out_of_memory", "out of memory while reading %s", w->src->file);
 }
 
+/* The last step of a path where it is a plain key, else NULL. */
+static const char *last_key(const char *path) {
+    const char *dot = strrchr(path, '.');
+    const char *key = dot != NULL ? dot + 1 : path;
+    return text_is_id(key) ? key : NULL;
+}
+
+/* "write owner = "…": who to ask": how the key is written, and its sentence. A sentence with an example says enough. */
+static const char *say_fix(buf *b, const schema_spec *spec, const char *path, const json_t *found) {
+    const char *key = last_key(path);
+    const char *value = NULL;
+    if (spec->doc == NULL || key == NULL || strstr(spec->doc, " = ") != NULL) {
+        return spec->doc;
+    }
+    buf quoted = BUF_INIT;
+    if (spec->type == SCHEMA_LIST && json_is_string(found) && spec->secret == 0) {
+        buf_puts(&quoted, "{ ");
+        say_string(&quoted, json_string_value(found), json_string_length(found));
+        buf_puts(&quoted, " }");
+        value = buf_str(&quoted);
+    } else if (spec->type == SCHEMA_MAP) {
+        value = "{ NAME = … }";
+    } else if (spec->type == SCHEMA_LIST || spec->type == SCHEMA_TABLE) {
+        value = "{ … }";
+    } else if (spec->type == SCHEMA_STRING) {
+        value = "\"…\"";
+    } else if (spec->type == SCHEMA_BOOLEAN) {
+        value = "true";
+    }
+    buf_printf(b, "%s%s%s%s%s", value != NULL ? "write " : "", value != NULL ? key : "", value != NULL ? " = " : "",
+               value != NULL ? value : "", value != NULL ? ": " : "");
+    buf_puts(b, spec->doc);
+    buf_free(&quoted);
+    return buf_str(b);
+}
+
 static int mismatch(walk *w, const schema_spec *spec, const json_t *v, const char *code) {
-    buf text = BUF_INIT;
+    buf text = BUF_INIT, fix = BUF_INIT;
     buf_puts(&text, "expected ");
     say_expected(&text, spec);
     buf_puts(&text, ", found ");
     say_found(&text, v, spec->secret != 0);
-    return problem(w, code, spec->doc, &text);
+    problem(w, code, say_fix(&fix, spec, buf_str(&w->path), v), &text);
+    buf_free(&fix);
+    return -1;
 }
 
 static bool go_on(const walk *w) {
@@ -350,6 +389,20 @@ static int check_list(walk *w, const schema_spec *spec, const json_t *v, json_t 
     return rc;
 }
 
+/* The id that a key was meant to be ("Max-Age" → "max_age"), as a fix; NULL where it is none. */
+static const char *nearest_id(buf *fix, const char *key) {
+    char id[64];
+    size_t n = strlen(key);
+    for (size_t i = 0; i <= n && n < sizeof id; i++) {
+        id[i] = key[i] == '-' || key[i] == ' ' ? '_' : (char)tolower((unsigned char)key[i]);
+    }
+    if (n >= sizeof id || !text_is_id(id)) {
+        return NULL;
+    }
+    buf_printf(fix, "write it as %s", id);
+    return buf_str(fix);
+}
+
 static int check_map(walk *w, const schema_spec *spec, const json_t *v, json_t **out) {
     json_t *copy = json_object();
     if (copy == NULL) {
@@ -365,8 +418,10 @@ static int check_map(walk *w, const schema_spec *spec, const json_t *v, json_t *
         if (spec->key_is != NULL && !spec->key_is(key)) {
             buf text = BUF_INIT;
             buf_printf(&text, "expected %s for a key, found ", spec->key_what);
-            say_string(&text, key);
-            rc = problem(w, "schema_pattern", NULL, &text);
+            say_string(&text, key, strlen(key));
+            buf fix = BUF_INIT;
+            rc = problem(w, "schema_pattern", nearest_id(&fix, key), &text);
+            buf_free(&fix);
         } else if (check(w, spec->children, item, &checked) != 0 || json_object_set_new(copy, key, checked) != 0) {
             rc = -1;
         }
@@ -412,7 +467,7 @@ static int check_unknown_keys(walk *w, const schema_spec *children, const json_t
         collect_names(children, names);
         buf text = BUF_INIT, fix = BUF_INIT;
         buf_printf(&text, "expected a key that is known %s, found ", len > 0 ? "here" : "at the top");
-        say_string(&text, key);
+        say_string(&text, key, strlen(key));
         path_key(&w->path, key);
         rc = problem(w, "schema_unknown_key", suggest_fix(&fix, key, names, "known keys are"), &text);
         buf_free(&fix);

@@ -511,6 +511,7 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     add_file_dirs(dirs, json_object_get(job, "files"));
     add_file_dirs(dirs, json_object_get(job, "stores"));
     json_object_set_new(job, "file_dirs", dirs);
+    json_object_set(job, "needs", (json_t *)needs);
     json_object_set_new(job, "certificates", root_certificates(json_object_get(job, "db")));
     json_object_set_new(job, "failures", failures != NULL ? json_incref(failures) : json_object());
     json_object_set_new(job, "missing", job_missing(r, commands));

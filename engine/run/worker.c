@@ -1,5 +1,6 @@
 #include "run/worker.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,12 +54,14 @@ static int enter_rings(const worker_setup *s, err *e) {
 
 _Noreturn void worker_main(const worker_setup *s) {
     err e;
+    char here[PATH_MAX];
     char *script_dir = s->script != NULL ? fs_dirname(s->script) : NULL;
     vm_options o = {.profile = VM_SCRIPT,
                     .memory_bytes = s->memory_bytes,
                     .stdlib_dir = s->stdlib_dir,
                     .script_dir = script_dir,
                     .modules_dir = s->modules_dir,
+                    .here = getcwd(here, sizeof here),
                     .print = print_line};
     vm *v = enter_rings(s, &e) == 0 ? vm_new(&o, &e) : NULL;
     int rc = v != NULL ? run(v, s, &e) : -1;

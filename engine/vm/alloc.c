@@ -4,19 +4,41 @@
 
 #include "base/mem.h"
 
+static void *refuse(alloc_cap *cap) {
+    cap->hit = true;
+    return NULL;
+}
+
+/* A new object. Counted first, so that little is left to do after malloc: this is called for every string. */
+static void *take(alloc_cap *cap, size_t size) {
+    if (size > cap->limit - cap->used) {
+        return refuse(cap);
+    }
+    cap->used += size;
+    if (cap->used > cap->peak) {
+        cap->peak = cap->used;
+    }
+    void *p = malloc(size);
+    if (__builtin_expect(p == NULL, 0)) {
+        cap->used -= size;
+        mem_note(); /* not the script's limit: the system has none left */
+        return refuse(cap);
+    }
+    return p;
+}
+
 void *alloc_capped(void *ud, void *ptr, size_t osize, size_t nsize) {
     alloc_cap *cap = ud;
-    if (ptr == NULL) {
-        osize = 0; /* Lua passes the kind of object there */
+    if (ptr == NULL) { /* Lua passes the kind of object as osize */
+        return nsize > 0 ? take(cap, nsize) : NULL;
     }
     if (nsize == 0) {
-        free(ptr);
         cap->used -= osize;
+        free(ptr);
         return NULL;
     }
     if (nsize > osize && nsize - osize > cap->limit - cap->used) {
-        cap->hit = true;
-        return NULL;
+        return refuse(cap);
     }
     void *p = realloc(ptr, nsize);
     if (p == NULL) {

@@ -24,7 +24,7 @@ int vm_push_json(vm *v, const json_t *value, err *e) {
 int vm_push_script(vm *v, const char *path, const char *text, size_t n, err *e) {
     lua_State *L = vm_lua(v);
     char chunk[4200];
-    snprintf(chunk, sizeof chunk, "@%s", path != NULL ? path : "");
+    vm_chunk_name(v, path != NULL ? path : "", chunk, sizeof chunk);
     if (path == NULL) {
         lua_pushnil(L);
     } else if (text == NULL) {

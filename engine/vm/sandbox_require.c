@@ -1,12 +1,16 @@
 /* sandbox_require.c: `require` limited to the standard library and the script's own directory. */
+#include <dirent.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/text.h"
 #include "vm/luax.h"
 #include "vm/vm_internal.h"
+
+#define NEAR_MAX 400
 
 /* C modules that are pure: no capability comes with them. All others reach a script only through ctx. */
 static const char *const PURE[] = {"engine.hash", "engine.json", "engine.sql", "engine.statement", "engine.task", NULL};
@@ -97,6 +101,43 @@ static int run_helper(lua_State *L, vm *v, const char *name) {
     return 1;
 }
 
+/* Appends the names of the Lua files in a directory, at most `max`; free each. */
+static size_t list_modules(const char *dir, char **names, size_t n, size_t max) {
+    DIR *d = dir != NULL ? opendir(dir) : NULL;
+    const struct dirent *entry;
+    while (d != NULL && n < max && (entry = readdir(d)) != NULL) {
+        size_t len = strlen(entry->d_name);
+        if (len > 4 && strcmp(entry->d_name + len - 4, ".lua") == 0 && (names[n] = strdup(entry->d_name)) != NULL) {
+            names[n++][len - 4] = '\0';
+        }
+    }
+    if (d != NULL) {
+        closedir(d);
+    }
+    return n;
+}
+
+/* Names the nearest module, if one is near. [-0, +0, v] */
+static int not_found(lua_State *L, const vm *v, const char *name) {
+    char *names[NEAR_MAX + 1];
+    size_t n = list_modules(v->o.script_dir, names, 0, NEAR_MAX / 2);
+    n = list_modules(v->o.stdlib_dir, names, n, NEAR_MAX);
+    names[n] = NULL;
+    const char *near = text_suggest(name, (const char *const *)names);
+    err e;
+    err_set(&e, "script_module", "module %s was not found", name);
+    if (near != NULL) {
+        err_fix(&e, "did you mean \"%s\"?", near);
+    } else {
+        err_fix(&e, "modules come from the engine's stdlib and from the script's own directory (%s)",
+                v->o.script_dir != NULL ? v->o.script_dir : "it has none");
+    }
+    while (n > 0) {
+        free(names[--n]);
+    }
+    return luax_raise(L, &e);
+}
+
 /* Loads what is not loaded yet and pushes it. */
 static int load_module(lua_State *L, vm *v, const char *name, bool trusted) {
     if (v->o.profile == VM_AUDIT) {
@@ -117,9 +158,7 @@ static int load_module(lua_State *L, vm *v, const char *name, bool trusted) {
         path = find_in(v->o.script_dir, name);
     }
     if (path == NULL) {
-        return luax_fail_fix(L, "script_module",
-                             "modules come from the engine's stdlib and from the script's own directory",
-                             "module %s was not found", name);
+        return not_found(L, v, name);
     }
     return run_file(L, v, name, path, strncmp(name, "internal.", 9) == 0);
 }

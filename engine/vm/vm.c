@@ -40,6 +40,7 @@ void vm_free(vm *v) {
     if (v != NULL) {
         lua_close(v->L);
         json_decref(v->loaded);
+        blame_free(v);
         free(v);
     }
 }
@@ -66,6 +67,16 @@ int vm_load(vm *v, const char *chunk, const char *text, size_t n, bool trusted, 
         return err_set(e, "script_syntax", "%s: a script of at most %u bytes was expected, this has %zu", chunk + 1,
                        SCRIPT_MAX, n);
     }
+    if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) { /* a byte order mark, which lua passes over too */
+        text += 3;
+        n -= 3;
+    }
+    if (blame_text(chunk, text, n, e) != 0) {
+        return -1;
+    }
+    if (blame_keep(v, chunk, text, n) != 0) {
+        return err_set(e, "out_of_memory", "out of memory for the source of %s", chunk + 1);
+    }
     /* Like lua itself: a first line that starts with # is not Lua (Lua manual, section 7); its newline stays for the
      * count. */
     if (n > 0 && text[0] == '#') {
@@ -78,6 +89,9 @@ int vm_load(vm *v, const char *chunk, const char *text, size_t n, bool trusted, 
         bool memory = v->cap.hit;
         lua_pop(L, 1);
         snprintf(e->code, sizeof e->code, "%s", memory ? "script_memory" : "script_syntax");
+        if (!memory) {
+            blame_syntax(v, chunk, e);
+        }
         return -1;
     }
     lua_getfield(L, LUA_REGISTRYINDEX, trusted ? SANDBOX_TRUSTED_ENV : SANDBOX_ENV);
@@ -88,7 +102,7 @@ int vm_load(vm *v, const char *chunk, const char *text, size_t n, bool trusted, 
 int vm_load_file(vm *v, const char *path, bool trusted, err *e) {
     buf text = BUF_INIT;
     char chunk[4200];
-    snprintf(chunk, sizeof chunk, "@%s", path);
+    vm_chunk_name(v, path, chunk, sizeof chunk);
     if (fs_read(path, SCRIPT_MAX, &text, e) != 0) {
         snprintf(e->code, sizeof e->code, "script_missing");
         buf_free(&text);
@@ -150,45 +164,6 @@ void vm_read_error(lua_State *L, int idx, err *e) {
     default:
         snprintf(e->message, sizeof e->message, "a %s was raised", luaL_typename(L, idx));
     }
-}
-
-/* Is it one of the files every error passes through? They say nothing about where it came from. */
-static bool passes_errors_on(const char *source) {
-    static const char *const FILES[] = {"/internal/runner.lua", "/internal/steps.lua", "/internal/raise.lua",
-                                        "/internal/trace.lua", "/errors.lua"};
-    size_t n = strlen(source);
-    for (size_t i = 0; i < sizeof FILES / sizeof FILES[0]; i++) {
-        size_t len = strlen(FILES[i]);
-        if (n >= len && strcmp(source + n - len, FILES[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* file:line of the innermost Lua function, or "". Level 0 is the handler itself. */
-static void innermost_lua(lua_State *L, char *out, size_t cap) {
-    lua_Debug ar;
-    out[0] = '\0';
-    for (int level = 0; level < 50 && lua_getstack(L, level, &ar); level++) {
-        if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0 && !passes_errors_on(ar.source)) {
-            snprintf(out, cap, "%s:%d", ar.short_src, ar.currentline);
-            return;
-        }
-    }
-}
-
-int vm_message_handler(lua_State *L) {
-    err e;
-    vm_read_error(L, 1, &e);
-    char where[LUA_IDSIZE + 16];
-    innermost_lua(L, where, sizeof where);
-    luax_push_error(L, &e);
-    if (where[0] != '\0') {
-        lua_pushstring(L, where);
-        lua_setfield(L, -2, "where");
-    }
-    return 1;
 }
 
 int vm_call(vm *v, int nargs, int nresults, err *e) {

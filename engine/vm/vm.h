@@ -26,6 +26,7 @@ typedef struct vm_options {
     const char *stdlib_dir;  /* where `require` looks first; NULL: no require of files */
     const char *script_dir;  /* where it looks next; may be NULL */
     const char *modules_dir; /* holds engine/<noun>.so; NULL: none can be loaded */
+    const char *here;        /* names of files in messages are relative to it; may be NULL */
     const json_t *helpers;   /* VM_AUDIT: {"name": source} instead of files; may be NULL */
     /* A line a script printed, n bytes of anything; NULL drops it. */
     void (*print)(void *ctx, const char *text, size_t n);
@@ -55,9 +56,16 @@ int vm_call(vm *v, int nargs, int nresults, err *e);
 
 /* Reads an error object (at idx) into *e: raw, bounded, no metamethod of it runs. [-0, +0, -] */
 void vm_read_error(lua_State *L, int idx, err *e);
-/* A message handler for lua_pcall and xpcall: turns what was raised into {code, message, detail, fix, where}, where
- * being the file:line of the innermost Lua function. [-1, +1, m] */
+/* A message handler for lua_pcall and xpcall: turns what was raised into {code, message, detail, fix, where, line,
+ * types}: the file:line of the innermost Lua function, that line of the source, and for Lua's own errors the types of
+ * the names in it ("hours: nil, row.total: number"). [-1, +1, m] */
 int vm_message_handler(lua_State *L);
+
+/* Puts what the handler found into the error of a failed vm_call: the place before the message where it names none, the
+ * line and its types as the detail where there is none. */
+void vm_place_error(const vm *v, err *e);
+/* "@path", relative to where the options say, as chunks are named. [-0, +0, -] */
+void vm_chunk_name(const vm *v, const char *path, char *out, size_t cap);
 
 /* Files that `require` loaded, as [{"path", "name"}], a new reference. */
 json_t *vm_loaded_files(vm *v);

@@ -11,12 +11,33 @@
 #define SANDBOX_LOADED "gate.loaded"
 #define SANDBOX_VM "gate.vm"
 
+/* A chunk as it was loaded, for the lines that errors name. Both owned. */
+typedef struct blame_source {
+    char *name, *text;
+} blame_source;
+
+/* Where the last error came from: "FILE:LINE", the line, the types of the names in it. Empty: not known. */
+typedef struct blame_place {
+    char where[200], line[256], types[400];
+} blame_place;
+
 struct vm {
     vm_options o;
     alloc_cap cap;
     lua_State *L;
-    json_t *loaded; /* owned: files that require loaded */
+    json_t *loaded;        /* owned: files that require loaded */
+    blame_source *sources; /* owned */
+    size_t nsources;
+    blame_place place;
 };
+
+/* Is it text that may be a script: UTF-8, no bytecode, no NUL? -1 with script_syntax, naming the line. */
+int blame_text(const char *chunk, const char *text, size_t n, err *e);
+/* Remembers a chunk's text. 0 / -1 out of memory. */
+int blame_keep(vm *v, const char *chunk, const char *text, size_t n);
+/* Adds the line and what it most often comes from to an error of Lua's parser. */
+void blame_syntax(const vm *v, const char *chunk, err *e);
+void blame_free(vm *v);
 
 /* lua_CFunction(vm as light userdata): opens libraries and builds both environments. */
 int sandbox_open(lua_State *L);

@@ -22,7 +22,8 @@ end
 --- What was raised, as the supervisor takes it. The message handler has read it raw already; memory errors come past it.
 local function error_of(raised)
   if errors.is(raised) then
-    return { code = raised.code, message = raised.message, detail = raised.detail, fix = raised.fix, where = rawget(raised, "where") }
+    return { code = raised.code, message = raised.message, detail = raised.detail, fix = raised.fix, where = rawget(raised, "where"),
+      line = rawget(raised, "line"), types = rawget(raised, "types") }
   end
   return { code = "script_error", message = type(raised) == "string" and raised or "a " .. type(raised) .. " was raised" }
 end
@@ -42,11 +43,48 @@ local function need_check(self, what)
   return check
 end
 
+--- A method that was called with a dot has lost its object: say so, rather than take the first argument for it.
+local function with_colon(self, method)
+  if type(self) ~= "table" then
+    errors.raise { code = "bad_argument", message = ("%s is a method: expected a call with a colon, found one with a dot"):format(
+      method:gsub(":", ".")), fix = ("write %s(…)"):format(method) }
+  end
+end
+
+--- How needs declares what gives a field of ctx.
+local DECLARED_BY = { db = 'db = { "admin" }', http = 'endpoints = { "NAME" }', exec = 'commands = { "NAME" }', solver = "solver = true",
+  audits = "audits = true" }
+
+--- What has no capability is not there; reading it says how to declare it. A field of no meaning is nil.
+local function refuse_undeclared(job)
+  return function(_, name)
+    local how = job.needs and DECLARED_BY[name]
+    if how and not (name == "http" and job.needs.endpoints == true) then
+      errors.raise { code = "not_declared", message = ("ctx.%s is not declared by this script"):format(name),
+        fix = ("add it to needs: %s"):format(how) }
+    end
+    return nil
+  end
+end
+
+local FIELDS = { object = true, args = true, detail = true, fix = true, reproduce = true, severity = true }
+
+--- A field that is not read would be lost without a word.
+local function check_fields(fields)
+  for key in pairs(fields) do
+    if not FIELDS[key] then
+      errors.raise { code = "bad_argument", message = ("ctx:fail: expected object, args, detail, fix, reproduce or severity, found %s")
+        :format(tostring(key)), fix = "correct the name of the field" }
+    end
+  end
+end
+
 local function new_context(job, send, handler)
   local ctx = {
     tenant = job.tenant, options = job.options, config = job.config, platform = job.platform, mode = job.mode,
     verbose = job.verbose or false,
   }
+  setmetatable(ctx, { __index = refuse_undeclared(job) })
   local state = { current = {}, only = job.only, send = send, handler = handler, job = job }
   return ctx, setmetatable(state, Checks)
 end
@@ -88,6 +126,7 @@ local function add_check_methods(ctx, state)
   local send = state.send
 
   function ctx:check(name, fn, options)
+    with_colon(self, "ctx:check")
     if type(name) ~= "string" or type(fn) ~= "function" then
       errors.raise { code = "bad_argument",
         message = "ctx:check: expected a name and a function, got " .. type(name) .. " and " .. type(fn) }
@@ -102,6 +141,7 @@ local function add_check_methods(ctx, state)
   end
 
   function ctx:fail(class, fields)
+    with_colon(self, "ctx:fail")
     local check = need_check(state, "fail")
     if not state.job.failures[class] then
       errors.raise { code = "failure_unknown", message = ("ctx:fail: %q is not a class of this script's failures"):format(tostring(class)),
@@ -118,9 +158,11 @@ local function add_check_methods(ctx, state)
       fix = text_of(fields.fix), reproduce = text_of(fields.reproduce), severity = severity, args = args }
     if not SEVERITIES[severity or ""] then severity = state.job.failures[class].severity or "leak" end
     if severity == "leak" or (severity == "advisory" and state.job.strict) then state.ended = true end
+    check_fields(fields)
   end
 
   function ctx:advise(class, fields)
+    with_colon(self, "ctx:advise")
     local copy = {}
     for k, v in pairs(fields or {}) do copy[k] = v end
     copy.severity = "advisory"
@@ -130,23 +172,34 @@ local function add_check_methods(ctx, state)
   --- Ends the check as SKIP. `absent` names the configuration key whose absence makes the check needless ("packs.routing"): the
   --- supervisor looks itself, and a skip it cannot prove is an ERROR.
   function ctx:skip(reason, absent)
+    with_colon(self, "ctx:skip")
     send { t = "skip", check = need_check(state, "skip"), reason = text_of(reason), absent = absent }
     error(SKIP, 0)
   end
 
-  function ctx:fact(name, value) send { t = "fact", name = name, value = value } end
+  function ctx:fact(name, value)
+    with_colon(self, "ctx:fact")
+    send { t = "fact", name = name, value = value }
+  end
 
-  function ctx:summary(text) send { t = "summary", text = text_of(text) } end
+  function ctx:summary(text)
+    with_colon(self, "ctx:summary")
+    send { t = "summary", text = text_of(text) }
+  end
 
   function ctx:log(format, ...)
+    with_colon(self, "ctx:log")
     send { t = "log", text = select("#", ...) > 0 and format:format(...) or text_of(format) }
   end
 
-  function ctx:say(text) send { t = "say", text = text_of(text) } end
+  function ctx:say(text)
+    with_colon(self, "ctx:say")
+    send { t = "say", text = text_of(text) }
+  end
 end
 
 --- A table whose fields are made when they are first read; reading one that was not declared says how to declare it.
-local function lazy(what, make, declared)
+local function lazy(what, where, make, declared)
   return setmetatable({}, {
     __index = function(t, name)
       if type(name) == "string" and declared[name] ~= nil then
@@ -155,7 +208,7 @@ local function lazy(what, make, declared)
         return value
       end
       errors.raise { code = "not_declared", message = ("%s.%s is not declared by this script"):format(what, tostring(name)),
-        fix = ("add it to needs: %s"):format(what) }
+        fix = ("add it to %s"):format(where:format(tostring(name))) }
     end,
     __metatable = false,
   })
@@ -217,7 +270,7 @@ local function add_databases(ctx, job, channel, tracer)
     if not tracer then return db.connect(options) end
     return tracer:connection(role, tracer:call("db." .. role .. " connects", function() return "done" end, nil, db.connect, options))
   end
-  ctx.db = lazy("ctx.db", open, job.db)
+  ctx.db = lazy("ctx.db", "needs: db = { %q }", open, job.db)
   --- One more connection of a declared role: ctx.db:open("app"). The caller closes it.
   rawset(ctx.db, "open", function(_, role, extra)
     local spec = job.db[role]
@@ -246,7 +299,8 @@ local function add_http(ctx, job, channel, tracer)
   local http = require "engine.http"
   local clients = {}
   ctx.http = {}
-  function ctx.http.request(_, options)
+  function ctx.http.request(self, options)
+    with_colon(self == ctx.http and self, "ctx.http:request")
     local name = type(options) == "table" and options.endpoint or nil
     local spec = type(name) == "string" and job.endpoints[name]
     if not spec then
@@ -270,10 +324,11 @@ local function add_stores(ctx, job, tracer)
     local store = require("engine.store").open(spec)
     return tracer and tracer:store(name, store) or store
   end
-  ctx.store = lazy("ctx.store", open, job.stores)
-  ctx.files = lazy("ctx.files", open, job.files)
+  ctx.store = lazy("ctx.store", "needs: stores = { %q }", open, job.stores)
+  ctx.files = lazy("ctx.files", "options: %s = { type = \"path\" }", open, job.files)
   --- Writes a product into the directory that an option of type "path" names; nothing happens where the option was not given.
   function ctx:artifact(option, name, bytes)
+    with_colon(self, "ctx:artifact")
     if job.files[option] then
       return self.files[option]:put(name, bytes)
     end
@@ -289,13 +344,17 @@ local function add_exec(ctx, job, channel)
     return channel:run(name, options)
   end
   if #job.commands > 0 then
-    ctx.exec = { run = function(_, name, options) return start("ctx.exec:run", name, options) end }
+    ctx.exec = { run = function(self, name, options)
+      with_colon(self, "ctx.exec:run")
+      return start("ctx.exec:run", name, options)
+    end }
   end
   if not job.solver then return end
   local json, hash = require "engine.json", require "engine.hash"
   ctx.solver = {}
   --- Gives the request to the pack's solver, as canonical JSON, and reads its answer.
-  function ctx.solver.solve(_, pack, request, options)
+  function ctx.solver.solve(self, pack, request, options)
+    with_colon(self, "ctx.solver:solve")
     if type(job.solver) == "table" then refuse_missing(job.solver, "ctx.solver") end
     local reply = start("ctx.solver:solve", "solver:" .. pack, { stdin = hash.canonical(request), perturb = options and options.perturb,
       timeout = options and options.timeout })
@@ -325,7 +384,8 @@ local function add_audits(ctx, job, channel)
   ctx.audits = {}
   function ctx.audits.list() return job.audits end
   --- Runs a tenant audit on a plan in a process of its own. What it cannot do is an ERROR verdict, never a raise.
-  function ctx.audits.run(_, id, plan)
+  function ctx.audits.run(self, id, plan)
+    with_colon(self, "ctx.audits:run")
     local ok, reply = pcall(channel.request, channel, { op = "audit", audit = id }, json.encode(plan))
     if ok then
       if reply.error == json.null then reply.error = nil end
@@ -338,6 +398,7 @@ end
 local function add_apply(ctx, job, send, channel)
   --- A step of recovery: {sql=, role="operator"}, {run="command"} or {note=}. Proposed only, unless --apply was given.
   function ctx:apply(title, step)
+    with_colon(self, "ctx:apply")
     local applied = false
     if job.apply and step.sql then
       self.db[step.role or "operator"]:script(step.sql)
@@ -386,6 +447,16 @@ local function protected(send, handler, fn, ...)
   return ok
 end
 
+--- The findings of the run before, a field that says nothing being absent.
+local function without_null(findings)
+  for _, finding in ipairs(findings or {}) do
+    for key, value in pairs(finding) do
+      if type(value) == "userdata" then finding[key] = nil end
+    end
+  end
+  return findings
+end
+
 function runner.main(job, chunk, handler)
   local channel = require("engine.exec").attach(3)
   local ctx, send, state = build(job, channel, handler)
@@ -400,7 +471,7 @@ function runner.main(job, chunk, handler)
     end)
     if loaded and type(script) == "table" then
       if job.mode == "recover" then
-        protected(send, handler, script.recover, ctx, job.findings)
+        protected(send, handler, script.recover, ctx, without_null(job.findings))
       else
         protected(send, handler, script.run, ctx)
         if job.mode == "operation" and state.ended then send { t = "ended" } end -- the supervisor has to know why

@@ -1,8 +1,8 @@
 --- `--trace`: what a script did, one line an action: what it asked for, what came back, how long it took.
 ---
 --- Nothing is wrapped unless a trace was asked for. A wrapped object behaves as the one it stands for: the same methods, results and
---- errors (the very value that was raised is raised again). Values of parameters and bodies are never shown, since they are data of
---- tenants; the supervisor masks secrets in what remains.
+--- errors (the very value that was raised is raised again). Values of parameters, literals of statements and bodies are never shown,
+--- since they are data of tenants; the supervisor masks secrets in what remains.
 local task = require "engine.task"
 
 local trace = {}
@@ -10,10 +10,45 @@ trace.__index = trace
 
 local SHOWN = 160
 
+--- Where the literal that opens at `at` ends, or nil: one with backslashes (E'…'), a plain one, one in dollars.
+local function literal_end(sql, at, kind)
+  if kind == "$" then
+    local tag = sql:match("^%$[%a_]?[%w_]*%$", at)
+    local _, last = sql:find(tag, at + #tag, true)
+    return last
+  end
+  if sql:sub(at - 1, at - 1):find "[eE]" then
+    while true do
+      at = sql:find("[\\']", at + 1)
+      if not at or sql:sub(at, at) == "'" then return at end
+      at = at + 1
+    end
+  end
+  return (sql:find("'", at + 1, true))
+end
+
+--- The statement without what stands in its literals: what a script writes there may be a tenant's, or a password.
+local function without_literals(sql)
+  local out, from = {}, 1
+  while true do
+    local quote = sql:find("'", from, true)
+    local dollar = sql:find("%$[%a_]?[%w_]*%$", from)
+    if dollar and sql:find("^%$%d", dollar) then dollar = nil end -- $1$ is a parameter
+    local at = math.min(quote or math.huge, dollar or math.huge)
+    if at == math.huge then break end
+    local last = literal_end(sql, at, sql:sub(at, at))
+    out[#out + 1] = sql:sub(from, at - 1) .. "'***'"
+    if not last then return table.concat(out) end
+    from = last + 1
+  end
+  out[#out + 1] = sql:sub(from)
+  return table.concat(out)
+end
+
 --- A statement on one line, cut.
 local function brief(sql)
   if type(sql) ~= "string" then return "(" .. type(sql) .. ")" end
-  local line = sql:sub(1, 4 * SHOWN):gsub("%s+", " "):gsub("^ ", "")
+  local line = without_literals(sql:sub(1, 16 * SHOWN)):gsub("%s+", " "):gsub("^ ", "")
   return #line <= SHOWN and line or line:sub(1, SHOWN):gsub("[\x80-\xBF]*[\xC0-\xFF]?$", "") .. " …"
 end
 

@@ -207,6 +207,7 @@ function connection:reset_session() end
 ---@return string?
 function connection:parameter(name) end
 
+--- The process that serves this connection: what pg_stat_activity calls pid.
 ---@return integer
 function connection:backend_pid() end
 

@@ -17,6 +17,7 @@ local hash = {}
 ---@return string hex  64 digits
 function hash.sha256(bytes) end
 
+--- As sha256, as bytes.
 ---@param bytes string
 ---@return string raw  32 bytes
 function hash.sha256_raw(bytes) end
@@ -27,6 +28,7 @@ function hash.sha256_raw(bytes) end
 ---@return string hex
 function hash.hmac_sha256(key, bytes) end
 
+--- As hmac_sha256, as 32 bytes.
 ---@param key string
 ---@param bytes string
 ---@return string raw
@@ -39,6 +41,7 @@ local stream = {}
 ---@return hash.stream
 function hash.stream() end
 
+--- Adds bytes to what is digested.
 ---@param bytes string
 ---@return hash.stream self
 ---Errors: hash_finished.
@@ -49,6 +52,7 @@ function stream:update(bytes) end
 ---Errors: hash_finished.
 function stream:final() end
 
+--- As final, as 32 bytes.
 ---@return string raw
 function stream:final_raw() end
 
@@ -68,7 +72,7 @@ function hash.canonical(value) end
 ---Errors: as json.decode, and json_number as above.
 function hash.canonical_json(text) end
 
---- sha256(canonical(value)).
+--- The digest of a value: sha256(canonical(value)).
 ---@param value any
 ---@return string hex
 function hash.of(value) end
@@ -84,6 +88,7 @@ function hash.equal(a, b) end
 ---@return string
 function hash.random(n) end
 
+--- Bytes as hexadecimal digits in lower case, two each.
 ---@param bytes string
 ---@return string
 function hash.hex(bytes) end
@@ -112,6 +117,7 @@ function hash.unbase64(text, variant) end
 ---@return {private: string, public: string} raw  32 bytes each
 function hash.ed25519_keypair(seed) end
 
+--- The signature of bytes (RFC 8032, Ed25519; the same each time).
 ---@param private string  32 bytes
 ---@param bytes string
 ---@return string signature  64 bytes

@@ -31,6 +31,7 @@ local handle = {}
 ---@field readonly? boolean     put and delete raise store_readonly
 ---@field create? boolean       make the directory if it is missing (kind local, not readonly)
 
+--- Opens a store; scripts get theirs from ctx.store and ctx.files.
 ---@param options store.open_options
 ---@return store.handle
 ---Errors: store_missing, store_denied, store_unsupported.

@@ -51,6 +51,8 @@ local function cell(seconds)
   return (seconds < 0.01 and "%.2f ms" or "%.0f ms"):format(seconds * 1000)
 end
 
+local function times(ratio) return (ratio < 2 and "%.2f" or "%.1f"):format(ratio) end
+
 --- One table; the first command is the peer.
 local function section(title, text, commands)
   local results = measure(commands)
@@ -59,7 +61,7 @@ local function section(title, text, commands)
   print "|---|---:|---:|---:|---:|---:|"
   for i, r in ipairs(results) do
     print(("| %s | %s | %s | %s | %s | %s |"):format(r.command, cell(r.mean), cell(r.stddev or 0), cell(r.min), cell(r.max),
-      i == 1 and "peer" or ("%.1f"):format(r.mean / results[1].mean)))
+      i == 1 and "peer" or times(r.mean / results[1].mean)))
   end
 end
 
@@ -67,15 +69,111 @@ local function sh(command)
   assert(os.execute("GATE_ENGINE_STATE=" .. quote(state) .. " " .. command .. " >&2"), "failed: " .. command)
 end
 
--- What an audit and a plain interpreter both can run: calls, strings, a sort, tables.
-local WORK = [[
+-- What an audit and a plain interpreter both can run, each kind of work by itself.
+local WORK = {
+  { "calls (fib)", [[
 local function fib(n) if n < 2 then return n end return fib(n - 1) + fib(n - 2) end
-fib(30)
-local t, parts, m = {}, {}, {}
-for i = 1, 200000 do t[i], parts[i], m["k" .. i] = (i * 7919) % 100003, ("%d:%s"):format(i, "x"), i end
+fib(31)]] },
+  { "strings", [[
+local parts, n = {}, 0
+for i = 1, 150000 do parts[i] = ("%d:%s"):format(i, "x") end
+local s = table.concat(parts, ",")
+for w in s:gmatch "%d+" do n = n + #w end
+s = s:gsub("x", "yy"):upper():rep(2):reverse()
+for i = 1, 300000 do n = n + s:byte(i) + #s:sub(i, i + 5) end]] },
+  { "tables, with pairs", [[
+local t, m, x, n = {}, {}, 42, 0
+for i = 1, 100000 do
+  x = (x * 1103515245 + 12345) % 2147483648
+  t[i], m["k" .. i] = x, i
+end
 table.sort(t)
-local n = 0
-for w in table.concat(parts, ","):gmatch "%d+" do n = n + #w end]]
+table.sort(t, function(a, b) return a > b end)
+for _, v in pairs(m) do n = n + v end
+for _, v in ipairs(t) do n = n + v end
+for _ = 1, 200000 do table.insert(t, table.remove(t)) end]] },
+  { "JSON, written and read in Lua", [==[
+local function decode(s)
+  local pos = 1
+  local value
+  local function skip() pos = s:find("%S", pos) or #s + 1 end
+  local function str()
+    local e = s:find('"', pos + 1, true)
+    local r = s:sub(pos + 1, e - 1)
+    pos = e + 1
+    return r
+  end
+  function value()
+    skip()
+    local c = s:sub(pos, pos)
+    if c == "{" then
+      local t = {}
+      pos = pos + 1
+      skip()
+      if s:sub(pos, pos) == "}" then pos = pos + 1 return t end
+      while true do
+        skip()
+        local k = str()
+        skip()
+        pos = pos + 1
+        t[k] = value()
+        skip()
+        local d = s:sub(pos, pos)
+        pos = pos + 1
+        if d == "}" then return t end
+      end
+    elseif c == "[" then
+      local t = {}
+      pos = pos + 1
+      while true do
+        t[#t + 1] = value()
+        skip()
+        local d = s:sub(pos, pos)
+        pos = pos + 1
+        if d == "]" then return t end
+      end
+    elseif c == '"' then return str()
+    else
+      local w = s:match("^[%w.+-]+", pos)
+      pos = pos + #w
+      return tonumber(w) or w == "true"
+    end
+  end
+  return value()
+end
+local function encode(v, out)
+  if type(v) == "table" then
+    if #v > 0 then
+      out[#out + 1] = "["
+      for i, x in ipairs(v) do if i > 1 then out[#out + 1] = "," end encode(x, out) end
+      out[#out + 1] = "]"
+    else
+      local keys = {}
+      for k in pairs(v) do keys[#keys + 1] = k end
+      table.sort(keys)
+      out[#out + 1] = "{"
+      for i, k in ipairs(keys) do
+        if i > 1 then out[#out + 1] = "," end
+        out[#out + 1] = '"' .. k .. '":'
+        encode(v[k], out)
+      end
+      out[#out + 1] = "}"
+    end
+  elseif type(v) == "string" then out[#out + 1] = '"' .. v .. '"'
+  else out[#out + 1] = tostring(v) end
+end
+local list = {}
+for i = 1, 3000 do
+  list[i] = { id = i, name = "tour " .. i, skills = { "cold", "heavy" }, start = i * 15, ["end"] = i * 15 + 240, ok = i % 2 == 0 }
+end
+for _ = 1, 3 do
+  local out = {}
+  encode(list, out)
+  local text = table.concat(out)
+  local back = decode(text)
+  assert(#back == 3000)
+end]==] },
+}
 
 --- Writes what gate-audit reads: one frame, the audit and its plan.
 local function write_audit(name, body)
@@ -89,17 +187,58 @@ end
 local function audits()
   local audit = engine:gsub("gate%-engine$", "gate-audit")
   write_audit("empty.frame", "")
-  write_audit("work.frame", WORK)
-  local f = assert(io.open(scratch .. "/work.lua", "w"))
-  f:write(WORK)
-  f:close()
   section("An audit's start", "An empty audit in a process of its own, kernel rings included, on an empty plan.", {
     { name = "`lua5.4 -e ''`", command = "lua5.4 -e ''" },
     { name = "`gate-audit`, empty audit", command = audit .. " <empty.frame" },
   })
-  section("An audit's work", "The same calls, strings, sort and tables in a plain interpreter and as an audit.", {
-    { name = "`lua5.4`", command = "lua5.4 work.lua" },
-    { name = "`gate-audit`", command = audit .. " <work.frame" },
+  for i, work in ipairs(WORK) do
+    local name = "work" .. i
+    write_audit(name .. ".frame", work[2])
+    local f = assert(io.open(scratch .. "/" .. name .. ".lua", "w"))
+    f:write(work[2])
+    f:close()
+    section("An audit's work: " .. work[1], "The same script in a plain interpreter and as an audit, start included.", {
+      { name = "`lua5.4`", command = "lua5.4 " .. name .. ".lua" },
+      { name = "`gate-audit`", command = audit .. " <" .. name .. ".frame" },
+    })
+  end
+end
+
+--- The gate's own work in a run, in milliseconds, as its report says it; the median of several runs.
+local function gate_work(command)
+  local times_ms = {}
+  for i = 1, runs do
+    assert(os.execute(("cd %s && GATE_ENGINE_STATE=%s %s --report json=work.json >/dev/null 2>&1"):format(
+      quote(scratch), quote(state), command)), "failed: " .. command)
+    local f = assert(io.open(scratch .. "/work.json"))
+    times_ms[i] = json.decode(f:read "a").gates[1].duration_ms
+    f:close()
+  end
+  table.sort(times_ms)
+  return times_ms[(#times_ms + 1) // 2]
+end
+
+--- `new gate`, one edit, `check`, `run`: on a kept server, and beside it a gate that reaches nothing.
+local function newcomer()
+  local edit = "sed -i 's/Every tenant has its row/It is there/' first.lua"
+  sh(("cd %s && rm -f first*.lua && %s new gate first"):format(quote(scratch), engine))
+  local f = assert(io.open(scratch .. "/bare.lua", "w"))
+  f:write 'return require("gate").define { api = 1, id = "bare", name = "Bare", run = function(ctx)\n'
+  f:write '  ctx:check("nothing is reached", function() end)\nend }\n'
+  f:close()
+  local kept, bare = gate_work(engine .. " run ./first.lua"), gate_work(engine .. " run ./bare.lua")
+  section("A newcomer's path", ("The first gate: made, edited, checked (without luacheck and with it), run on a kept server, its way out. "
+    .. "The peer is the edit. Of a run the gate's own work (its `duration_ms` in the report: its process, its connection, its checks) "
+    .. "took %.1f ms in the median; of the gate that reaches nothing, %.1f ms. The rest is the engine's: the program, the head, the "
+    .. "configuration, the tenant, the report."):format(kept, bare), {
+    { name = "edit one line (`sed`)", command = edit },
+    { name = "`new gate first`", prepare = "rm -f first.lua first_spec.lua", command = engine .. " new gate first" },
+    { name = "`check ./first.lua`, no luacheck", prepare = edit, command = "env PATH=/nowhere " .. engine .. " check ./first.lua" },
+    { name = "`check ./first.lua`, luacheck", command = engine .. " check ./first.lua" },
+    { name = "`run ./first.lua`", command = engine .. " run ./first.lua" },
+    { name = "`run ./bare.lua`, which reaches nothing", command = engine .. " run ./bare.lua" },
+    { name = "`run ./first.lua --trace`", command = engine .. " run ./first.lua --trace" },
+    { name = "`recover ./first.lua`", command = engine .. " recover ./first.lua --at-least 2" },
   })
 end
 
@@ -143,18 +282,7 @@ local function main()
     gates[#gates + 1] = { name = ("`run gates/%s.lua`"):format(id), command = ("%s run gates/%s.lua"):format(engine, id) }
   end
   section("Each gate", "On a kept server (`platform start`), so without the start of a database.", gates)
-  local edit = "sed -i 's/Every tenant has its row/It is there/' first.lua"
-  sh(("cd %s && rm -f first*.lua && %s new gate first"):format(quote(scratch), engine))
-  section("A newcomer's path", "The first gate: made, edited, checked (without luacheck and with it), run on a kept server, its way out. "
-    .. "The peer is the edit.", {
-    { name = "edit one line (`sed`)", command = edit },
-    { name = "`new gate first`", prepare = "rm -f first.lua first_spec.lua", command = engine .. " new gate first" },
-    { name = "`check ./first.lua`, no luacheck", prepare = edit, command = "env PATH=/nowhere " .. engine .. " check ./first.lua" },
-    { name = "`check ./first.lua`, luacheck", command = engine .. " check ./first.lua" },
-    { name = "`run ./first.lua`", command = engine .. " run ./first.lua" },
-    { name = "`run ./first.lua --trace`", command = engine .. " run ./first.lua --trace" },
-    { name = "`recover ./first.lua`", command = engine .. " recover ./first.lua --at-least 2" },
-  })
+  newcomer()
   sh(engine .. " platform stop")
 
   section("The full onboarding validation",

@@ -14,7 +14,7 @@
 
 static json_t *make_raw(const char *head, const char *source) {
     json_error_t why;
-    json_t *parsed = json_loads(head, 0, &why);
+    json_t *parsed = json_loads(head, JSON_DECODE_ANY, &why);
     assert_non_null(parsed);
     json_t *raw = json_pack("{s:s, s:o, s:s}", "path", "/scripts/g.lua", "head", parsed, "source", source);
     assert_non_null(raw);
@@ -96,11 +96,20 @@ static void each_mistake_in_a_head_has_its_own_message(void **state) {
 
 static void what_is_no_script_says_what_a_script_is(void **state) {
     (void)state;
-    static const char NONE[] = "/scripts/g.lua: expected a script that returns a gate, a suite, an operation or an "
-                               "audit, found none of these";
-    refuse("{}", NONE);
-    refuse("{\"kind\": \"gait\"}", NONE);
-    refuse("{\"kind\": 3}", NONE);
+#define NO_SCRIPT                                                                                                      \
+    "/scripts/g.lua: expected a script that returns a gate, a suite, an operation or an audit, found one that "        \
+    "returns "
+    refuse("{}", NO_SCRIPT "a table with nothing in it");
+    refuse("{\"kind\": \"gait\"}", NO_SCRIPT "a table with kind");
+    refuse("{\"kind\": 3}", NO_SCRIPT "a table with kind");
+    refuse("{\"$function\": 3}", NO_SCRIPT "a function");
+    refuse("\"gate\"", NO_SCRIPT "a string");
+    refuse("7", NO_SCRIPT "a plain value");
+    refuse("[1]", NO_SCRIPT "a list");
+    refuse(
+        "null",
+        "/scripts/g.lua: expected a script that returns a gate, a suite, an operation or an audit, found nothing but "
+        "white space and comments");
     refuse("{\"kind\": \"gate\", \"api\": 2, \"id\": \"g\", \"name\": \"G\", \"run\": {\"$function\": 5}}",
            "/scripts/g.lua: api: expected 1, the version of the script interface, found 2");
     refuse("{\"kind\": \"suite\", \"api\": 1, \"id\": \"s\", \"name\": \"S\", \"gates\": [\"a\", \"b\", \"a\"]}",

@@ -96,7 +96,8 @@ static const struct {
     {"\"id\": \"No\"", "schema_pattern", "id: expected an id, found \"No\"", ""},
     {"\"words\": [\"a\", \"\"]", "schema_range", "words[2]: expected a string that is not empty, found \"\"", ""},
     {"\"words\": {\"a\": 1}", "schema_type", "words: expected a list, found a table", ""},
-    {"\"map\": {\"A b\": 1}", "schema_pattern", "map[\"A b\"]: expected an id for a key, found \"A b\"", ""},
+    {"\"map\": {\"A b\": 1}", "schema_pattern", "map[\"A b\"]: expected an id for a key, found \"A b\"",
+     "write it as a_b"},
     {"\"map\": {\"a\": \"1\"}", "schema_type", "map.a: expected a whole number, found \"1\"", ""},
     {"\"either\": 1", "schema_type", "either: expected a string or a list, found 1", ""},
     {"\"either\": [1]", "schema_type", "either[1]: expected a string that is not empty, found 1", ""},
@@ -104,7 +105,8 @@ static const struct {
      "where it is kept"},
     {"\"store\": {\"kind\": \"dsk\"}", "schema_choice", "store.kind: expected \"disk\" or \"memory\", found \"dsk\"",
      "did you mean \"disk\"?"},
-    {"\"store\": {\"kind\": \"disk\"}", "schema_required", "store.path: expected a string, found nothing", "where"},
+    {"\"store\": {\"kind\": \"disk\"}", "schema_required", "store.path: expected a string, found nothing",
+     "write path = \"…\": where"},
     {"\"store\": {\"kind\": \"memory\", \"path\": \"/\"}", "schema_unknown_key",
      "store.path: expected a key that is known here, found \"path\"", "known keys are kind"},
     /* a secret is never shown */
@@ -122,8 +124,8 @@ static void each_kind_of_mistake_has_its_own_message(void **state) {
         snprintf(message, sizeof message, "f.lua: %s", MISTAKES[i].message);
         refuse(text, MISTAKES[i].code, message, MISTAKES[i].fix);
     }
-    refuse("{}", "schema_required", "f.lua: name: expected a string, found nothing", "its name");
-    refuse("{\"name\": 3}", "schema_type", "f.lua: name: expected a string, found 3", "its name");
+    refuse("{}", "schema_required", "f.lua: name: expected a string, found nothing", "write name = \"…\": its name");
+    refuse("{\"name\": 3}", "schema_type", "f.lua: name: expected a string, found 3", "write name = \"…\": its name");
     refuse("[1]", "schema_type", "f.lua: expected a table, found a list", "");
 }
 

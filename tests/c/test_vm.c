@@ -177,6 +177,22 @@ static void an_audits_pairs_walks_numbers_then_strings_in_order(void **state) {
            "table.concat(o)",
            "\"a2b1\"");
     expect(VM_AUDIT, "return next({}) == nil", "true");
+    /* Integers that no float holds, and floats between them, by their exact values. */
+    expect(
+        VM_AUDIT,
+        "local t, o = {}, {} for _, k in ipairs{2^53 + 1, (1 << 53) + 1, 1 << 53, 2^63, math.mininteger, -2^63 - 1e4, "
+        "math.maxinteger, -0.5, 0, 0.5, -1e308, 1e308} do t[k] = 1 end local last "
+        "for k in pairs(t) do assert(last == nil or last < k) last = k o[#o + 1] = 1 end return #o",
+        "11"); /* 2^53 + 1 rounds to 2^53, which is an integer key */
+    /* Many keys in no order, with common beginnings, prefixes of each other, and bytes over 127. */
+    expect(VM_AUDIT,
+           "local t, n, last = {}, 0 for i = 1, 5000 do t['a common beginning ' .. (i * 7919) % 5003] = 1 "
+           "t[('x'):rep(i % 20)] = 1 "
+           "t[string.char(i % 256, i % 7)] = 1 end for k in pairs(t) do n = n + 1 "
+           "if last then local i = 1 while last:byte(i) and last:byte(i) == k:byte(i) do i = i + 1 end "
+           "assert((last:byte(i) or -1) < k:byte(i)) end last = k end "
+           "local m, k = 0, next(t) while k do m = m + 1 k = m < 50 and next(t, k) or nil end return n .. ' ' .. m",
+           "6812 50");
     expect(VM_AUDIT, "for k in pairs({[{}] = 1}) do end", "audit_key_order");
     expect(VM_AUDIT, "for k in pairs({[true] = 1}) do end", "audit_key_order");
     expect(VM_AUDIT, "local t = {a=1, b=2, c=3} for k in pairs(t) do t[k] = nil end return next(t) == nil", "true");

@@ -31,7 +31,7 @@ local function gate(head, body)
 local gate = require "gate"
 return gate.define {
   api = 1, id = "s", name = "S", %s
-  recover = function() end,
+  recover = function(ctx) ctx:apply("x", { note = "y" }) end,
   run = function(ctx)
     ctx:check("x", function()
 %s
@@ -179,7 +179,7 @@ local CLASS = { bad = "wrong_answer" }
 return gate.define { api = 1, id = "s", name = "S",
   needs = { db = { "app", "admin" } }, options = { depth = { type = "integer", default = 1, help = "d" } },
   failures = { wrong_answer = { text = "x" }, from_module = { text = "y" } },
-  recover = function() end,
+  recover = function(ctx) ctx:apply("x", { note = "y" }) end,
   run = function(ctx)
     local options = ctx.options
     for _, role in ipairs { "app" } do print(ctx.db[role]) end

@@ -263,7 +263,7 @@ return require("gate").define {
     }
     local r = run { cwd = dir, "check", "good.lua" }
     assert.are.equal(0, r.code, r.stdout .. r.stderr)
-    has(r.stdout, "good.lua:1: note: the gate has no recover", "\ngood.lua: ok (gate probe)\n")
+    has(r.stdout, "good.lua:14: note: the gate has no recover", "\ngood.lua: ok (gate probe)\n")
     r = run { cwd = dir, "check", "good.lua", "bad.lua" }
     assert.are.equal(2, r.code)
     has(r.stdout, "good.lua: ok", 'bad.lua:2: id: expected an id ([a-z][a-z0-9_]*, at most 63 characters), found "Bad"',

@@ -1,0 +1,149 @@
+-- What a person is told of a bug in a script: where, the line, the types of what stands in it, and never a traceback.
+local json = require "engine.json"
+local support = require "e2e.support"
+
+local run = support.run
+
+local function has(text, ...)
+  for _, part in ipairs { ... } do
+    assert.is_truthy(text:find(part, 1, true), ("expected %q in:\n%s"):format(part, text))
+  end
+end
+
+--- Each: the body of a check, what is said of it, and the types told (nil: none, since the message names the value).
+local BUGS = {
+  { "local hours\n      return hours > ctx.options.max", "attempt to compare number with nil", "(hours: nil, ctx.options.max: number)" },
+  { "local row = { a = 'x' }\n      return row.a < row.b", "attempt to compare string with nil", "(row.a: string, row.b: nil)" },
+  { "local row = {}\n      return   row.total + 1", "attempt to perform arithmetic on a nil value (field 'total')", "(row.total: nil)" },
+  { "local s = 'a'\n      return s + 1", "attempt to add a 'string' with a 'number'", "(s: string)" },
+  { "local t = {}\n      return 'x' .. t", "attempt to concatenate a table value (local 't')", "(t: table)" },
+  { "local f = {}\n      return f(1)", "attempt to call a table value (local 'f')", nil },
+  { "local n\n      return #n", "attempt to get length of a nil value (local 'n')", "(n: nil)" },
+  { "local n\n      return n.x", "attempt to index a nil value (local 'n')", nil },
+  { "return ctx.tenant.nothing.x", "attempt to index a nil value (field 'nothing')", nil },
+  { "return ctx.db.admin:qurey('select 1')", "attempt to call a nil value (method 'qurey')", nil },
+  { "local n\n      for i = 1, n do print(i) end", "bad 'for' limit (number expected, got nil)", "(n: nil)" },
+  { "local n, t = nil, {}\n      t[n] = 1", "table index is nil", "(n: nil)" },
+  { "local t = { 3, 'a' }\n      table.sort(t)", "attempt to compare string with number", "(t: table)" },
+  { "return helper.compare(nil)", "attempt to compare number with nil",
+    "(hours: nil, max: number)", "helper.lua:4", "return hours >= max" },
+  { "return helper.upvalue()", "attempt to perform arithmetic on a nil value (upvalue 'limit')", "(limit: nil)", "helper.lua:6",
+    "function M.upvalue() return limit + 1 end" },
+  { "return later.look()", "attempt to index a nil value (local 'q')", nil, "later.lua:3", "return q.y" },
+  { "ctx.db.admin:transaction(function(tx) local q; return tx, q.y end)", "attempt to index a nil value (local 'q')", nil },
+  { "require('task').map({ 1 }, 1, function() local q; return q.y end)", "attempt to index a nil value (local 'q')", nil },
+  { "return undefined_thing", "undeclared global 'undefined_thing'", nil },
+  { "error 'in words'", "in words", nil },
+  { "local no\n      assert(no, 'none there')", "none there", nil },
+  { "error { code = 'mine', message = 'said so' }", "said so", nil },
+  { "ctx.check('x', print)", "ctx.check is a method: expected a call with a colon, found one with a dot", nil },
+  { "ctx.db.admin.query('select 1')", "connection:query: expected gate.db.connection (call it with a colon), got string", nil },
+  { "ctx.http:request { endpoint = 'x' }", "ctx.http is not declared by this script", nil },
+  { "ctx.store.x:get('a')", "ctx.store.x is not declared by this script", nil },
+  { "ctx.db.app:query('select 1')", "ctx.db.app is not declared by this script", nil },
+  { "ctx:fail('stale', { objetc = 'x' })",
+    "expected object, args, detail, fix, reproduce or severity, found objetc", nil },
+}
+
+local function script()
+  local parts = { [[
+local gate = require "gate"
+local helper = require "helper"
+return gate.define {
+  api = 1, id = "bugs", name = "Bugs", needs = { db = { "admin" } }, options = { max = { type = "integer", default = 3 } },
+  failures = { stale = { text = "stale" } },
+  run = function(ctx)
+    local later = require "later"
+    print(helper, later)
+]] }
+  local line, at = 9, {}
+  for i, bug in ipairs(BUGS) do
+    local body = bug[1]
+    parts[#parts + 1] = ("    ctx:check(%q, function()\n      %s\n    end)\n"):format("bug " .. i, body)
+    local _, breaks = body:gsub("\n", "")
+    at[i] = line + 1 + breaks
+    line = line + 3 + breaks
+  end
+  parts[#parts + 1] = [[
+    local nothing
+    nothing.field = 1
+  end,
+  recover = function(_, findings)
+    local n
+    return findings[1].check .. n
+  end,
+}
+]]
+  return table.concat(parts), at
+end
+
+describe("a bug in a script", function()
+  local dir, at, checks, result = support.tmpdir(), nil, {}, nil
+
+  setup(function()
+    local source
+    source, at = script()
+    support.write(dir .. "/bugs.lua", source)
+    support.write(dir .. "/helper.lua", "local M, limit = {}, nil\nfunction M.compare(hours)\n  local max = 3\n  return hours >= max\nend\n"
+      .. "function M.upvalue() return limit + 1 end\nreturn M\n")
+    support.write(dir .. "/later.lua", "return { look = function()\n  local q\n  return q.y\nend }\n")
+    result = run { cwd = dir, "run", "bugs.lua", "--report", "json=r.json" }
+    for _, check in ipairs(json.decode(support.must_read(dir .. "/r.json")).gates[1].checks) do checks[check.name] = check end
+  end)
+
+  it("makes each check an ERROR, with one line of text and no traceback", function()
+    assert.are.equal(1, result.code, result.stderr)
+    assert.is_nil((result.stdout .. result.stderr):find("traceback", 1, true))
+    assert.is_nil((result.stdout .. result.stderr):find(dir, 1, true), "files are named from where one stands")
+  end)
+
+  for i, bug in ipairs(BUGS) do
+    it("is told with its place, line and types: " .. bug[2] .. " #" .. i, function()
+      local check = assert(checks["bug " .. i])
+      local place = bug[4] or "bugs.lua:" .. at[i]
+      local line = bug[5] or bug[1]:match "([^\n]*)$":gsub("^%s+", "")
+      has(check.failure, bug[2])
+      assert.is_truthy(check.status == "ERROR" or check.status == "FAIL")
+      assert.are.equal(("%s: `%s`%s"):format(place, line, bug[3] and " " .. bug[3] or ""), check.detail)
+    end)
+  end
+
+  it("is told outside of a check too, and in recover", function()
+    has(result.stdout, "attempt to index a nil value (local 'nothing')", ": `nothing.field = 1`\n")
+    local r = run { cwd = dir, "recover", "bugs.lua" }
+    assert.are.equal(3, r.code)
+    has(r.stderr, "attempt to concatenate a nil value (local 'n')", "`return findings[1].check .. n` (findings[1].check: string, n: nil)")
+    assert.is_nil((r.stdout .. r.stderr):find("traceback", 1, true))
+  end)
+
+  it("shows types and no values, which are data of tenants", function()
+    support.write(dir .. "/secret.lua", [[
+return require("gate").define { api = 1, id = "secret", name = "Secret", run = function(ctx)
+  ctx:check("x", function()
+    local name = "Erika Mustermann"
+    return name < 5
+  end)
+end }
+]])
+    local r = run { cwd = dir, "run", "secret.lua" }
+    assert.are.equal(3, r.code)
+    has(r.stdout, "secret.lua:4: `return name < 5` (name: string)")
+    assert.is_nil((r.stdout .. r.stderr):find("Erika", 1, true))
+  end)
+
+  it("is told the same way of an audit", function()
+    support.write(dir .. "/audit.lua", [[
+return { name = "bad", pack = "roster", audit = function(plan, report)
+  local limit
+  for _, d in ipairs(plan.drivers) do
+    if d.minutes > limit then report:violation { object = d.key } end
+  end
+end }
+]])
+    local r = run { cwd = dir, "run", "audit.lua", "--plan", support.root .. "/examples/plans/calm_week" }
+    assert.are.equal(3, r.code)
+    has(r.stdout, "audit.lua:4: attempt to compare nil with number",
+      "`if d.minutes > limit then report:violation { object = d.key } end` (d.minutes: number, limit: nil, d.key: string)")
+    assert.is_nil(r.stdout:find(dir, 1, true))
+  end)
+end)
