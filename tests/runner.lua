@@ -5,10 +5,10 @@
 -- Run from the repository's root; BUILD names the build directory. The last line is `N passed, N failed`. What counts as a
 -- failure besides a failed test: a program that crashes, hangs, ends before or beside its plan (TAP 13, "The plan"), exits with an
 -- error though no test failed, or runs no test at all; a suite without a program. Environment: TEST_TIMEOUT seconds per
--- program (600), TEST_ONLY and TEST_SKIP Lua patterns over the programs' names, TEST_PRELOAD a library for LD_PRELOAD in Lua programs.
+-- program (1200), TEST_ONLY and TEST_SKIP Lua patterns over the programs' names, TEST_PRELOAD a library for LD_PRELOAD in Lua programs.
 
 local build = os.getenv "BUILD" or "build"
-local patience = os.getenv "TEST_TIMEOUT" or "600"
+local patience = os.getenv "TEST_TIMEOUT" or "1200"
 local only = os.getenv "TEST_ONLY" or ""
 local unwanted = os.getenv "TEST_SKIP"
 local preload = os.getenv "TEST_PRELOAD" or ""
