@@ -95,13 +95,19 @@ function harness.coverage(ctx, seen)
   ctx:fact("tables", #base)
 end
 
+--- Makes a finding. What repairs it is for the recovery's own context, which collects.
+local function say(ctx, class, f)
+  ctx:fail(class, { object = f.object, detail = f.detail, fix = f.fix, reproduce = f.reproduce,
+    repair = rawget(ctx, "collects") and f.repair or nil })
+end
+
 local function report_table(ctx, t, result)
   local seen = {}
   for _, l in ipairs(result.leaks) do
     if not seen[l.op .. l.detail] then
       seen[l.op .. l.detail] = true
       local owners = not is_base(t) and t.bound == false
-      ctx:fail(owners and "view_owner_rights" or "cross_tenant_leak", { object = t.label, detail = l.detail, reproduce = l.reproduce,
+      say(ctx, owners and "view_owner_rights" or "cross_tenant_leak", { object = t.label, detail = l.detail, reproduce = l.reproduce,
         repair = owners and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })
     end
   end
@@ -141,7 +147,7 @@ local function check_ways_around(ctx, seen)
       local undecided
       for _, f in ipairs(way[2]()) do
         undecided = undecided or f.unproven
-        if not f.unproven then ctx:fail(f.class, f) end
+        if not f.unproven then say(ctx, f.class, f) end
       end
       if undecided then
         errors.raise { code = "rule_unproven", message = undecided,

@@ -78,7 +78,7 @@ local function collector(ctx, conn)
   local guarded = setmetatable({ close = function() end }, { __index = function(_, method)
     return function(_, ...) return conn[method](conn, ...) end
   end })
-  local mine = { config = ctx.config, platform = ctx.platform, tenant = ctx.tenant, options = ctx.options,
+  local mine = { collects = true, config = ctx.config, platform = ctx.platform, tenant = ctx.tenant, options = ctx.options,
     db = { admin = guarded, app = ctx.db.app, open = function() return guarded end } }
   function mine:check(name, fn) -- luacheck: no self
     local ok, raised = pcall(fn)
