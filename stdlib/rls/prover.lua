@@ -62,6 +62,7 @@ local NULL = sorts.NULL
 ---@field column string
 ---@field setting string
 ---@field list boolean?             the setting holds several ids
+---@field plain boolean?            ids that are texts have no blanks around them and no separators in them, as the caller has seen to
 ---@field json_key string?          the setting holds a JSON object with the id under this key
 ---@field template string?          what the application writes, with {id}: "{{id}}" for an array literal
 ---@field context table<string, string>?  other settings that the application makes with it
@@ -184,6 +185,7 @@ local function denotes(axis, text, tenant)
     return sorts.parse(axis.sort, piece) == tenant or piece:lower() == plain
   end
   if same(text) or same(text:match "^%s*(.-)%s*$") then return true end
+  if axis.sort == "uuid" and text:lower():find(plain, 1, true) then return true end
   for piece in text:gmatch "[^,;:|/%s{}()%[%]\"'%%]+" do
     if same(piece) then return true end
   end
@@ -197,7 +199,7 @@ local function is_foreign(p, m)
     local tenant = row and row[axis.column]
     if tenant ~= nil and tenant ~= NULL then
       local own, text = m.own[axis.index], m.settings[axis.setting]
-      if own == tenant or tenant == "" then return false end
+      if own == tenant or tenant == "" or own == "" then return false end
       for _, id in ipairs(p.absent) do if sorts.parse(axis.sort, id) == tenant then return false end end
       if text and axis.json_key then
         local ok, document = pcall(json.decode, text)
@@ -283,12 +285,28 @@ local function finding(p, m, check)
   return { class = class, text = text, statements = statements, need = need, model = m }
 end
 
+--- Sets the settings that the expression reads and the way did not: an absent one may be an error before it matters.
+local function with_all_settings(p, m, check)
+  for _, value in ipairs { "true", "{}" } do
+    local set = {}
+    for name in pairs(p.features.settings) do
+      if m.settings[name] == nil and not p.by_setting[name] and not p.restricted[name] then
+        set[#set + 1] = name
+        m.settings[name] = value
+      end
+    end
+    if #set > 0 and check(m) then return true end
+    for _, name in ipairs(set) do m.settings[name] = nil end
+  end
+  return false
+end
+
 --- Tries to fill the way that the explorer stands on with values.
 local function try_leaf(x, p, check, out)
   local function attempt(pins)
     local m = witness.model(x, pins)
     classify.usual_session(m, x.states, p)
-    if not check(m) then return false end
+    if not check(m) and not with_all_settings(p, m, check) then return false end
     local found, problem = finding(p, m, check)
     out.problem = out.problem or problem
     if found then out.findings[#out.findings + 1] = found end
@@ -305,6 +323,19 @@ local function try_leaf(x, p, check, out)
   return hit
 end
 
+local function keys_of(set)
+  local out = {}
+  for key in pairs(set) do out[#out + 1] = key end
+  table.sort(out)
+  return out
+end
+
+--- What to say where nothing is opaque, and still no values were found.
+local function undecided(p)
+  local names = keys_of(p.features.functions)
+  return "no values were found that show it, and no proof" .. (#names > 0 and ": it uses " .. table.concat(names, ", ") or "")
+end
+
 --- Walks the ways of an expression. Returns {findings, open = ways that came to their end, problem, too_many}.
 local function search(p, node, budget, prove_only)
   local x = explore.new(p, budget)
@@ -315,7 +346,7 @@ local function search(p, node, budget, prove_only)
     if prove_only then error({ stop = true }, 0) end
     local note = x.notes[x.n.notes > 0 and 1 or 0]
     if not try_leaf(x, p, check, out) then
-      out.problem = out.problem or (note and "it depends on " .. note) or "no values were found that show it, and no proof"
+      out.problem = out.problem or (note and "it depends on " .. note) or undecided(p)
     end
     local last = out.findings[#out.findings]
     if out.open >= LEAVES or #out.findings >= ENOUGH or (last and last.class == classify.ORDER[1]) then error({ stop = true }, 0) end
@@ -363,13 +394,6 @@ local function widening(p, budget)
     end
     return p.widened
   end
-end
-
-local function keys_of(set)
-  local out = {}
-  for key in pairs(set) do out[#out + 1] = key end
-  table.sort(out)
-  return out
 end
 
 local function unknown(reason, more)

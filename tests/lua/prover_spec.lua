@@ -84,6 +84,8 @@ describe("the prover", function()
       { "a prefix on both sides", ("(('t:'::text || (tenant_id)::text) = ('t:'::text || %s))"):format(T) },
       { "a pattern that is a uuid only where the setting is one", ("(((tenant_id)::text ~~ %s) AND (tenant_id = (%s)::uuid))"):format(T,
         T) },
+      { "a uuid's place in the setting", ("(POSITION(((tenant_id)::text) IN (%s)) > 0)"):format(T) },
+      { "both sides joined to another column", ("(((tenant_id)::text || (n)::text) = (%s || (n)::text))"):format(T) },
       { "a list made of the setting", ("((tenant_id)::text = ANY (string_to_array(%s, ','::text)))"):format(T) },
       { "a list cast to the column's type", ("(tenant_id = ANY ((string_to_array(%s, ','::text))::uuid[]))"):format(T) },
       { "an array literal in the setting", ("(tenant_id = ANY ((%s)::uuid[]))"):format(T) },
@@ -184,6 +186,7 @@ describe("the prover", function()
       { "policy_prefix_match", "starts_with", ("starts_with(tenant_id, %s)"):format(T), nil, TEXT },
       { "policy_prefix_match", "the beginnings", ("(\"left\"((tenant_id)::text, 8) = \"left\"(%s, 8))"):format(T) },
       { "policy_prefix_match", "a setting cut to a length", ("(\"left\"(tenant_id, 3) = \"left\"(%s, 3))"):format(T), nil, TEXT },
+      { "policy_prefix_match", "a number's place in the setting", ("(POSITION(((tenant_id)::text) IN (%s)) > 0)"):format(T), nil, INT },
       { "policy_leak", "ids that differ in case", ("(lower(tenant_id) = lower(%s))"):format(T), nil, TEXT },
       { "policy_captured_column", "a column compared with itself", "(tenant_id = tenant_id)" },
     }
@@ -245,7 +248,8 @@ describe("the prover", function()
       { "a column that it was not told of", "(unheard = 1)", { pattern = "unheard" } },
       { "set_config", "((set_config('app.t'::text, (tenant_id)::text, true) IS NOT NULL) AND (tenant_id IS NOT NULL))",
         { pattern = "set_config" } },
-      { "set_config beside an equality", ("((set_config('app.t'::text, (tenant_id)::text, true) IS NOT NULL) AND ((tenant_id)::text = %s))"):format(T),
+      { "set_config beside an equality",
+        ("((set_config('app.t'::text, (tenant_id)::text, true) IS NOT NULL) AND ((tenant_id)::text = %s))"):format(T),
         { pattern = "set_config" } },
       { "SQL that is run from text", "(query_to_xml('select 1'::text, true, true, ''::text) IS NOT NULL)", { pattern = "query_to_xml" } },
       { "text that does not parse", "(tenant_id = ", { pattern = "cannot be read" } },
@@ -263,6 +267,15 @@ describe("the prover", function()
       local v = prover.command(input("true", { axes = { { column = "org_id", setting = "app.t" } } }), "SELECT")
       assert.are.equal("unknown", v.status)
       assert.is_truthy(v.reason:find "whose its rows are")
+    end)
+
+    it("text ids that may have separators or blanks in them, until the caller knows better", function()
+      for _, e in ipairs { ("(tenant_id = ANY (string_to_array(%s, ','::text)))"):format(T), ("(tenant_id = btrim(%s))"):format(T),
+        ("(tenant_id = split_part(%s, ':'::text, 1))"):format(T) } do
+        local v = unknown("no id in tenant_id has blanks", e, TEXT)
+        assert.are.equal("proven", v.otherwise)
+        proven(e, merged(TEXT, { axes = { { column = "tenant_id", setting = "app.t", plain = true } } }))
+      end
     end)
 
     it("an id that stands for none, until the caller knows that no tenant has it", function()

@@ -35,14 +35,18 @@ function classify.walk(node, visit, seen)
 end
 
 --- What in the expression makes some reasons likely.
----@return {pattern: boolean, distinct: boolean, captured: boolean, lists: table<string, boolean>, constants: table<string, any[]>}
+---@return {pattern: boolean, distinct: boolean, captured: boolean, lists: table<string, boolean>, constants: table<string, any[]>,
+---  settings: table<string, boolean>, functions: table<string, boolean>}
 function classify.features(node)
-  local found = { pattern = false, distinct = false, captured = false, lists = {}, constants = {} }
+  local found = { pattern = false, distinct = false, captured = false, lists = {}, constants = {}, settings = {},
+    functions = {} }
   local function lists(inner)
     if inner.k == "setting" then found.lists[inner.name] = true end
   end
   classify.walk(node, function(n)
     if n.k == "fn" and PATTERNS[n.f.name] then found.pattern = true end
+    if n.k == "fn" and not n.f.name:find ":" then found.functions[n.f.name] = true end
+    if n.k == "setting" then found.settings[n.name] = true end
     if n.k == "distinct" then found.distinct = true end
     if n.k == "eq" and n.a.k == "col" and n.b.k == "col" and n.a.row == n.b.row and n.a.name == n.b.name then found.captured = true end
     if n.k == "any" then classify.walk(n.arr, lists) end

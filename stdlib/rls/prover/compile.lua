@@ -281,7 +281,19 @@ local function operator(c, cx)
   return compile.system_name(compile.names(c.name), cx, "operator")
 end
 
+--- A number of rows compared with none: "some", "none", or nil.
+local function counted(name, b)
+  if b.k ~= "const" then return nil end
+  if (name == ">" and b.v == 0) or (name == ">=" and b.v == 1) or (name == "<>" and b.v == 0) then return "some" end
+  return ((name == "=" and b.v == 0) or (name == "<" and b.v == 1)) and "none" or nil
+end
+
 local function binary(name, a, b)
+  local count = a.k == "count" and counted(name, b)
+  if count then
+    local some = { k = "exists", t = "bool", sub = a.sub }
+    return count == "some" and some or negate(some)
+  end
   if name == "=" then return compile.equal(a, b) end
   if name == "<>" then return negate(compile.equal(a, b)) end
   if name == "->>" and a.k == "document" and b.k == "const" and b.v ~= NULL and (b.t == "null" or b.t == "text") then

@@ -244,6 +244,12 @@ function E.exists(node, env, m)
   return false
 end
 
+function E.count(node, env, m)
+  local n = 0
+  local problem = rows(node.sub, env, m, function() n = n + 1 end)
+  return problem or n
+end
+
 --- The targets of all rows, or ERROR or UNKNOWN.
 local function targets(node, env, m)
   local list = {}
@@ -318,7 +324,7 @@ function evaluate.plan_error(node, m, lazy)
   end
   if not lazy and (node.k == "eq" or node.k == "distinct" or node.k == "any" or node.k == "fn") then
     for _, operand in ipairs(node.args or { node.a, node.b or node.arr }) do
-      if without_rows(operand) and eval(operand, {}, m) == ERROR then return true end
+      if without_rows(operand) and broken(eval(operand, {}, m)) then return true end
     end
   end
   if node.sub then

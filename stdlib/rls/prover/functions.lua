@@ -175,10 +175,10 @@ end
 
 local function read_of(sort)
   -- Of an array's input only the plain forms are read; what else the server may accept is not known.
-  local failed = sort:sub(1, 6) == "array:" and UNKNOWN or ERROR
+  local array = sort:sub(1, 6) == "array:"
   return { name = "read:" .. sort, params = { "text" }, ret = sort, eval = function(v)
     local value = sorts.parse(sort, v)
-    if value == nil then return failed end
+    if value == nil then return array and v:find "^%s*[{%[]" and UNKNOWN or ERROR end
     return value
   end }
 end

@@ -285,6 +285,8 @@ return function(compile)
         local problem = set_call(call, nil, name, level, sub, cx)
         if problem then return problem end
         sub.targets[i] = in_row(level.rows[#level.rows], name)
+      elseif sub.aggregate and i == 1 and call and #names == 1 and name == "count" and call.agg_star and not call.agg_filter then
+        sub.fold, sub.targets[i] = "count", compile.const("int", 0)
       elseif sub.aggregate and i == 1 and call and #names == 1 and #(call.args or {}) == 1 and not call.agg_filter then
         sub.fold = (name == "array_agg" and "array") or (ONE_OF[name] and "one") or "other"
         sub.targets[i] = compile.expr(call.args[1], level, cx)
@@ -327,6 +329,7 @@ return function(compile)
     if not target then return opaque "a subquery without a column" end
     target = target.t == "null" and compile.coerce(target, "text") or target
     if sub.fold == "array" then return { k = "arraysub", t = "array:" .. target.t, sub = sub, target = target } end
+    if sub.fold == "count" and not sub.approx then return { k = "count", t = "int", sub = sub } end
     if sub.aggregate and sub.fold ~= "one" then return opaque "an aggregate" end
     if #sub.from == 0 and #sub.conds == 0 and not sub.approx and not sub.aggregate then return target end
     return { k = "scalar", t = target.t, sub = sub, target = target }
