@@ -25,7 +25,8 @@
 -- and time, numeric and floating point, collations other than deterministic ones, aggregates but array_agg, max, min and bool_or,
 -- window functions, WITH, INTERSECT and EXCEPT, NOT EXISTS and NOT IN as reasons, composite values, functions in other languages or
 -- with more than one statement, views in subqueries. Taken on trust from the caller: that keys are unique and not deferrable, and that
--- operators which the text does not show (IS DISTINCT FROM, NULLIF) are pg_catalog's unless `foreign_operators` names others.
+-- operators which the text does not show (IS DISTINCT FROM, NULLIF) are pg_catalog's unless `foreign_operators` names others. Taken for
+-- granted: operators, casts and domains of other schemas do not change the session's settings.
 local classify = require "rls.prover.classify"
 local combine = require "rls.prover.combine"
 local compile = require "rls.prover.compile"
@@ -120,6 +121,10 @@ local function check_input(input)
   if not info or not info.columns or type(input.axes) ~= "table" or #input.axes == 0 or type(input.role) ~= "table" then
     errors.raise { code = "bad_argument", fix = "describe the table with its columns",
       message = "prover.decide: expected {relation=, tables=, axes=, role=} with the relation among the tables" }
+  end
+  if info.rls and type(info.policies) ~= "table" then
+    errors.raise { code = "bad_argument", message = ("prover.decide: expected the policies of %s, got %s"):format(input.relation,
+      type(info.policies)), fix = "give an empty list where there are none" }
   end
   for i, axis in ipairs(input.axes) do
     if type(axis.column) ~= "string" or type(axis.setting) ~= "string" then

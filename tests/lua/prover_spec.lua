@@ -243,6 +243,8 @@ describe("the prover", function()
         { pattern = "COLLATE", columns = TEXT.columns } },
       { "numeric", ("(tenant_id = (%s)::numeric)"):format(T), { pattern = "numeric", columns = { tenant_id = { type = "numeric" } } } },
       { "time", "(created > now())", { pattern = "operator >" } },
+      { "a list without a separator", ("((tenant_id)::text = ANY (string_to_array(%s, NULL::text)))"):format(T),
+        { pattern = "string_to_array", columns = TEXT.columns } },
       { "regular expressions", ("((tenant_id)::text ~ %s)"):format(T), { pattern = "operator ~" } },
       { "an element of an array", "(tags[1] = 'x'::text)", { pattern = "" } },
       { "a column that it was not told of", "(unheard = 1)", { pattern = "unheard" } },

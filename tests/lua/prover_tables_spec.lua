@@ -155,6 +155,23 @@ describe("the prover, looking at other tables,", function()
     assert.are.equal("unknown", v.status)
   end)
 
+  it("does not take a LIMIT or an aggregate for any row", function()
+    local of = ("(tenant_id IN ( SELECT %%s FROM public.p WHERE (p.owner_id = (%s)::uuid)%%s))"):format(x "user")
+    check("counterexample policy_escape_setting", input(of:format("p.tenant_id", " LIMIT 1"), parent()))
+    check("counterexample policy_escape_setting", input(of:format("max(p.tenant_id)", ""), parent()))
+    check("proven", input(("(tenant_id IN ( SELECT p.tenant_id FROM public.p WHERE ((p.tenant_id)::text = %s) LIMIT 1))"):format(T),
+      parent()))
+  end)
+
+  it("asks for the policies of tables that have them", function()
+    local unread = parent(CLOSED)
+    unread["public.p"].policies = nil
+    check("unknown", input("(tenant_id IN ( SELECT p.tenant_id FROM public.p))", unread), "SELECT", "policies of public.p")
+    local ok, e = pcall(prover.command, input(nil, { ["public.t"] = { columns = T_COLUMNS, rls = true } }), "SELECT")
+    assert.is_false(ok)
+    assert.are.equal("bad_argument", e.code)
+  end)
+
   it("takes absence for what an empty table shows", function()
     check("counterexample policy_leak", input("((NOT (EXISTS ( SELECT 1 FROM public.p WHERE (p.open)))) AND (n = 1))", parent()))
     check("unknown", input(("((t.tenant_id IN ( SELECT p.tenant_id FROM public.p WHERE (p.owner_id = (%s)::uuid))) IS UNKNOWN)"):format(T),
@@ -303,6 +320,11 @@ describe("the prover, looking through functions,", function()
     } do
       check("unknown", with({ ["app.f"] = f }, "(app.f() AND " .. CLOSED .. ")"), "SELECT", pattern)
     end
+    -- also where the construct around the call is not understood
+    check("unknown", with({}, "((xmlelement(name a, set_config('app.t', 'x', true)) IS NOT NULL) AND " .. CLOSED .. ")"), "SELECT",
+      "set_config")
+    check("unknown", with({ ["app.f"] = fn("SELECT set_config('app.t', 'x', true) = 'x'") },
+      "((ARRAY[1])[CASE WHEN app.f() THEN 1 END] = 1 AND " .. CLOSED .. ")"), "SELECT", "set_config")
     check("unknown", with({}, "(app.gone() AND " .. CLOSED .. ")"), "SELECT", "app.gone, of which nothing is known")
     check("proven", with({ ["app.c"] = fn("symbol", { language = "c", volatility = "i" }) }, "(app.c() AND " .. CLOSED .. ")"))
     check("unknown", with({ ["app.has"] = fn("select org = current_setting('app.t', true)::uuid",

@@ -126,6 +126,8 @@ return function(compile)
     local info = row.info
     if not info or info.kind == "v" or info.kind == "m" then
       row.unsure = "it reads " .. (row.label or "?") .. ", a view or an unknown table"
+    elseif info.rls and not info.policies then
+      row.unsure = "the policies of " .. row.label .. ", which are not known"
     elseif cx.definer and (cx.bypass == true or not info.rls or (info.owner == cx.current_user and not info.forced)) then
       return -- the definer's rights show all
     elseif cx.definer then
@@ -214,7 +216,7 @@ return function(compile)
     if inner.union or inner.aggregate then return "a subquery in FROM with UNION or an aggregate" end
     for _, row in ipairs(inner.from) do table.insert(sub.from, row) end
     for _, condition in ipairs(inner.conds) do table.insert(sub.conds, condition) end
-    sub.approx = sub.approx or inner.approx
+    sub.approx = sub.approx or inner.approx or (inner.limit and "LIMIT in FROM") or nil
     table.insert(level.rows, { alias = alias, nodes = nodes })
   end
 
@@ -308,7 +310,7 @@ return function(compile)
     end
     if tree.op ~= "SETOP_NONE" or tree.withClause or tree.valuesLists then return nil, "WITH, VALUES, INTERSECT or EXCEPT" end
     local level = { rows = {}, using = {}, parent = scope }
-    local sub = { from = {}, conds = {} }
+    local sub = { from = {}, conds = {}, limit = tree.limitCount ~= nil }
     if tree.groupClause or tree.havingClause then sub.approx = "GROUP BY or HAVING" end
     if tree.limitOffset or (tree.limitCount and not (tree.limitCount.A_Const and (tree.limitCount.A_Const.ival or {}).ival)) then
       sub.approx = "LIMIT or OFFSET"
