@@ -131,6 +131,19 @@ describe("the prover, looking at other tables,", function()
     assert.are_not.equal("proven", prover.command(input(using, tables), "SELECT").status)
   end)
 
+  it("knows that the far side of an outer join may be absent, whatever its policies", function()
+    local using = "(EXISTS ( SELECT 1 FROM (public.p LEFT JOIN public.m ON ((m.tenant_id = p.tenant_id))) "
+      .. "WHERE ((p.tenant_id = t.tenant_id) AND (m.tenant_id IS NULL))))"
+    assert.are_not.equal("proven", prover.command(input(using, merged(parent(), members({}, CLOSED))), "SELECT").status)
+    check("counterexample policy_always_true", input("(( SELECT p.tenant_id FROM public.p WHERE (p.id = t.id)) IS NULL)", parent()))
+  end)
+
+  it("claims nothing of rows that an unread policy may hide", function()
+    local policies = { policy("(unheard = 1)", { command = "SELECT" }), policy(nil, { name = "w", command = "INSERT", check = "true" }) }
+    check("unknown", input("(EXISTS ( SELECT 1 FROM public.p WHERE (p.tenant_id = t.tenant_id)))",
+      parent(policies, { may = { insert = true } })), "SELECT", "unheard")
+  end)
+
   it("reads scalar subqueries, arrays of rows, derived tables and UNION", function()
     local of_parent = ("SELECT p.tenant_id FROM public.p WHERE ((p.tenant_id)::text = %s)"):format(T)
     check("proven", input(("(tenant_id = ( %s))"):format(of_parent), parent()))
@@ -342,6 +355,7 @@ describe("the prover, looking through functions,", function()
       local v = check("unknown", under {}, "SELECT", "search_path")
       assert.are.equal("proven", v.otherwise)
       assert.is_true(#v.assumes > 0)
+      check("unknown", under { may_temp = false }, "SELECT", "along the caller's search_path")
     end)
 
     it("a temporary type can take a type's place", function()
