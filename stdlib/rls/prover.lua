@@ -25,7 +25,8 @@
 -- and time, numeric and floating point, collations other than deterministic ones, aggregates but array_agg, max, min and bool_or,
 -- window functions, WITH, INTERSECT and EXCEPT, NOT EXISTS and NOT IN as reasons, composite values, functions in other languages or
 -- with more than one statement, views in subqueries. Taken on trust from the caller: that keys are unique and not deferrable, and that
--- operators which the text does not show (IS DISTINCT FROM, NULLIF) are pg_catalog's unless `foreign_operators` names others.
+-- operators which the text does not show (IS DISTINCT FROM, NULLIF) are pg_catalog's unless `foreign_operators` names others. Taken for
+-- granted: operators, casts and domains of other schemas do not change the session's settings.
 local classify = require "rls.prover.classify"
 local combine = require "rls.prover.combine"
 local compile = require "rls.prover.compile"
@@ -62,6 +63,7 @@ local NULL = sorts.NULL
 ---@field column string
 ---@field setting string
 ---@field list boolean?             the setting holds several ids
+---@field plain boolean?            ids that are texts have no blanks around them and no separators in them, as the caller has seen to
 ---@field json_key string?          the setting holds a JSON object with the id under this key
 ---@field template string?          what the application writes, with {id}: "{{id}}" for an array literal
 ---@field context table<string, string>?  other settings that the application makes with it
@@ -119,6 +121,10 @@ local function check_input(input)
   if not info or not info.columns or type(input.axes) ~= "table" or #input.axes == 0 or type(input.role) ~= "table" then
     errors.raise { code = "bad_argument", fix = "describe the table with its columns",
       message = "prover.decide: expected {relation=, tables=, axes=, role=} with the relation among the tables" }
+  end
+  if info.rls and type(info.policies) ~= "table" then
+    errors.raise { code = "bad_argument", message = ("prover.decide: expected the policies of %s, got %s"):format(input.relation,
+      type(info.policies)), fix = "give an empty list where there are none" }
   end
   for i, axis in ipairs(input.axes) do
     if type(axis.column) ~= "string" or type(axis.setting) ~= "string" then
@@ -184,6 +190,7 @@ local function denotes(axis, text, tenant)
     return sorts.parse(axis.sort, piece) == tenant or piece:lower() == plain
   end
   if same(text) or same(text:match "^%s*(.-)%s*$") then return true end
+  if axis.sort == "uuid" and text:lower():find(plain, 1, true) then return true end
   for piece in text:gmatch "[^,;:|/%s{}()%[%]\"'%%]+" do
     if same(piece) then return true end
   end
@@ -197,7 +204,7 @@ local function is_foreign(p, m)
     local tenant = row and row[axis.column]
     if tenant ~= nil and tenant ~= NULL then
       local own, text = m.own[axis.index], m.settings[axis.setting]
-      if own == tenant or tenant == "" then return false end
+      if own == tenant or tenant == "" or own == "" then return false end
       for _, id in ipairs(p.absent) do if sorts.parse(axis.sort, id) == tenant then return false end end
       if text and axis.json_key then
         local ok, document = pcall(json.decode, text)
@@ -283,12 +290,28 @@ local function finding(p, m, check)
   return { class = class, text = text, statements = statements, need = need, model = m }
 end
 
+--- Sets the settings that the expression reads and the way did not: an absent one may be an error before it matters.
+local function with_all_settings(p, m, check)
+  for _, value in ipairs { "true", "{}" } do
+    local set = {}
+    for name in pairs(p.features.settings) do
+      if m.settings[name] == nil and not p.by_setting[name] and not p.restricted[name] then
+        set[#set + 1] = name
+        m.settings[name] = value
+      end
+    end
+    if #set > 0 and check(m) then return true end
+    for _, name in ipairs(set) do m.settings[name] = nil end
+  end
+  return false
+end
+
 --- Tries to fill the way that the explorer stands on with values.
 local function try_leaf(x, p, check, out)
   local function attempt(pins)
     local m = witness.model(x, pins)
     classify.usual_session(m, x.states, p)
-    if not check(m) then return false end
+    if not check(m) and not with_all_settings(p, m, check) then return false end
     local found, problem = finding(p, m, check)
     out.problem = out.problem or problem
     if found then out.findings[#out.findings + 1] = found end
@@ -305,6 +328,19 @@ local function try_leaf(x, p, check, out)
   return hit
 end
 
+local function keys_of(set)
+  local out = {}
+  for key in pairs(set) do out[#out + 1] = key end
+  table.sort(out)
+  return out
+end
+
+--- What to say where nothing is opaque, and still no values were found.
+local function undecided(p)
+  local names = keys_of(p.features.functions)
+  return "no values were found that show it, and no proof" .. (#names > 0 and ": it uses " .. table.concat(names, ", ") or "")
+end
+
 --- Walks the ways of an expression. Returns {findings, open = ways that came to their end, problem, too_many}.
 local function search(p, node, budget, prove_only)
   local x = explore.new(p, budget)
@@ -315,7 +351,7 @@ local function search(p, node, budget, prove_only)
     if prove_only then error({ stop = true }, 0) end
     local note = x.notes[x.n.notes > 0 and 1 or 0]
     if not try_leaf(x, p, check, out) then
-      out.problem = out.problem or (note and "it depends on " .. note) or "no values were found that show it, and no proof"
+      out.problem = out.problem or (note and "it depends on " .. note) or undecided(p)
     end
     local last = out.findings[#out.findings]
     if out.open >= LEAVES or #out.findings >= ENOUGH or (last and last.class == classify.ORDER[1]) then error({ stop = true }, 0) end
@@ -363,13 +399,6 @@ local function widening(p, budget)
     end
     return p.widened
   end
-end
-
-local function keys_of(set)
-  local out = {}
-  for key in pairs(set) do out[#out + 1] = key end
-  table.sort(out)
-  return out
 end
 
 local function unknown(reason, more)

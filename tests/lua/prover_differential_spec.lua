@@ -10,7 +10,7 @@ local policies = require "policies"
 local prover = require "rls.prover"
 
 -- As many policies of each type; PROVER_POLICIES asks for more, PROVER_SEED for others.
-local COUNT = tonumber(os.getenv "PROVER_POLICIES" or "") or 80
+local COUNT = tonumber(os.getenv "PROVER_POLICIES" or "") or 70
 local SEED = tonumber(os.getenv "PROVER_SEED" or "") or 20240501
 
 -- uni.t holds the universe and has no policies; pol.t has the policy. `brute` says which row of another tenant an expression shows; what
@@ -19,10 +19,15 @@ local SCHEMA = [[
   create schema pol; create schema uni;
   create table pol.parent (id int primary key, tenant_id %s, open boolean);
   create table pol.t (id int primary key, tenant_id %s, is_public boolean, n int, owner text, pid int);
+  create table pol.guarded (like pol.parent including all);
   create table uni.t (like pol.t);
   alter table pol.t enable row level security;
   create policy p on pol.t using (true);
   insert into pol.parent values (1, '%s', true), (2, '%s', true), (3, '%s', false), (4, null, true);
+  create table pol.kept as select * from pol.parent;
+  insert into pol.guarded select * from pol.parent;
+  alter table pol.guarded enable row level security;
+  create policy g on pol.guarded using (tenant_id::text = current_setting('app.t', true));
   insert into uni.t select row_number() over (), tenant::%s, is_public, n, owner, pid
     from unnest(array[%s, null]) tenant, unnest(array[true, false, null]) is_public,
          (values (1, 'x', 1), (0, 'app', 2), (10, null, 3), (null, 'true', null), (-1, '%s', 4)) v(n, owner, pid);
@@ -53,7 +58,7 @@ local SCHEMA = [[
 for _, kind in ipairs { "uuid", "int", "text" } do
   describe("the prover on random policies of a tenant that is a " .. kind, function()
     local server, admin
-    local tenants, type_name = policies.TENANTS[kind], policies.SQL_TYPE[kind]
+    local tenants, type_name, functions = policies.TENANTS[kind], policies.SQL_TYPE[kind], policies.functions(kind)
 
     setup(function()
       server = pg.shared()
@@ -63,6 +68,12 @@ for _, kind in ipairs { "uuid", "int", "text" } do
       for i, other in ipairs(tenants.others) do others[i] = "'" .. other .. "'" end
       admin:script(SCHEMA:format(type_name, type_name, tenants.own, tenants.others[1], tenants.others[2], type_name,
         table.concat(others, ","), tenants.others[1]))
+      for name, f in pairs(functions) do
+        local args = {}
+        for i, arg in ipairs(f.args) do args[i] = arg.name .. " " .. arg.type end
+        admin:script(("create function %s(%s) returns %s%s language %s stable %s as $f$%s$f$"):format(name, table.concat(args, ", "),
+          f.returns_set and "setof " or "", f.returns, f.language, f.strict and "strict" or "", f.body))
+      end
     end)
 
     teardown(function()
@@ -77,7 +88,8 @@ for _, kind in ipairs { "uuid", "int", "text" } do
     --- The settings of the universe: nothing that denotes another tenant is in app.t.
     local T_VALUES = { "", tenants.own, tenants.own:upper() ~= tenants.own and kind ~= "text" and tenants.own:upper() or "zz", "%",
       tenants.own .. ",zz", "x y" }
-    local X_VALUES = { "", "true", "false", "x", "app", tenants.others[1], "zz," .. tenants.others[1], tenants.own }
+    local X_VALUES = { "", "true", "false", "x", "app", tenants.others[1], "zz," .. tenants.others[1], tenants.own,
+      '{"k": "' .. tenants.others[1] .. '", "admin": true}', "{" .. tenants.others[1] .. "}" }
 
     --- An assignment under which the expression shows a row of another tenant, or nil.
     local function brute_force(expression)
@@ -114,31 +126,34 @@ for _, kind in ipairs { "uuid", "int", "text" } do
 
     --- Does the application see the row when the assignment is carried out?
     local function leaks(a)
-      admin:script "truncate pol.t; create table if not exists pol.kept as select * from pol.parent"
-      local rows = a.rows["pol.parent"] or {}
-      admin:script "truncate pol.parent" -- it has these rows, and no others
-      for _, row in ipairs(rows) do insert("pol.parent", row) end
+      admin:script "truncate pol.t, pol.parent, pol.guarded" -- they have these rows, and no others
+      for _, label in ipairs { "pol.parent", "pol.guarded" } do
+        for _, row in ipairs(a.rows[label] or {}) do insert(label, row) end
+      end
       insert("pol.t", a.row)
       local conn = app()
       for name, value in pairs(a.settings) do conn:value("select set_config($1, $2, false)", name, value) end
       local ok, count = pcall(conn.value, conn, "select count(*) from pol.t")
       conn:close()
-      admin:script "truncate pol.parent; insert into pol.parent select * from pol.kept"
+      admin:script [[truncate pol.parent, pol.guarded; insert into pol.parent select * from pol.kept;
+        insert into pol.guarded select * from pol.kept]]
       return ok and count == 1, ok and count or tostring(count)
     end
 
     local function decide(using)
+      local columns = { id = { type = "integer", notnull = true }, tenant_id = { type = type_name }, open = { type = "boolean" } }
       return prover.command({
-        relation = "pol.t",
+        relation = "pol.t", functions = functions,
         tables = {
           ["pol.t"] = { rls = true, keys = { { "id" } }, policies = { { name = "p", command = "ALL", using = using } }, columns = {
             id = { type = "integer", notnull = true }, tenant_id = { type = type_name }, is_public = { type = "boolean" },
             n = { type = "integer" }, owner = { type = "text" }, pid = { type = "integer" } } },
-          ["pol.parent"] = { rls = false, keys = { { "id" } }, may = { insert = true }, columns = {
-            id = { type = "integer", notnull = true }, tenant_id = { type = type_name }, open = { type = "boolean" } } },
+          ["pol.parent"] = { rls = false, keys = { { "id" } }, may = { insert = true }, columns = columns },
+          ["pol.guarded"] = { rls = true, keys = { { "id" } }, columns = columns,
+            policies = { { name = "g", command = "ALL", using = "((tenant_id)::text = current_setting('app.t'::text, true))" } } },
         },
         axes = { { column = "tenant_id", setting = "app.t" } },
-        role = { name = "app", login = "app", member_of = {} },
+        role = { name = "app", login = "app", member_of = {}, may_create = false, may_temp = false },
       }, "SELECT")
     end
 

@@ -84,6 +84,8 @@ describe("the prover", function()
       { "a prefix on both sides", ("(('t:'::text || (tenant_id)::text) = ('t:'::text || %s))"):format(T) },
       { "a pattern that is a uuid only where the setting is one", ("(((tenant_id)::text ~~ %s) AND (tenant_id = (%s)::uuid))"):format(T,
         T) },
+      { "a uuid's place in the setting", ("(POSITION(((tenant_id)::text) IN (%s)) > 0)"):format(T) },
+      { "both sides joined to another column", ("(((tenant_id)::text || (n)::text) = (%s || (n)::text))"):format(T) },
       { "a list made of the setting", ("((tenant_id)::text = ANY (string_to_array(%s, ','::text)))"):format(T) },
       { "a list cast to the column's type", ("(tenant_id = ANY ((string_to_array(%s, ','::text))::uuid[]))"):format(T) },
       { "an array literal in the setting", ("(tenant_id = ANY ((%s)::uuid[]))"):format(T) },
@@ -134,6 +136,7 @@ describe("the prover", function()
       { "policy_leak", "rows of one tenant for all",
         ("((tenant_id = (%s)::uuid) OR (tenant_id = '22222222-2222-2222-2222-222222222222'::uuid))"):format(T),
         "22222222" },
+      { "policy_leak", "an id that is the tenant's", ("(id = (%s)::uuid)"):format(T), "the row's id = " },
       { "policy_leak", "a number that decides", "(n > 5)", "n = " },
       { "policy_leak", "an array column", ("(%s = ANY (tags))"):format(T), "tags", nil },
       { "policy_unset_tenant", "an absent setting opens", ("((%s IS NULL) OR (tenant_id = (%s)::uuid))"):format(T, T),
@@ -184,6 +187,8 @@ describe("the prover", function()
       { "policy_prefix_match", "starts_with", ("starts_with(tenant_id, %s)"):format(T), nil, TEXT },
       { "policy_prefix_match", "the beginnings", ("(\"left\"((tenant_id)::text, 8) = \"left\"(%s, 8))"):format(T) },
       { "policy_prefix_match", "a setting cut to a length", ("(\"left\"(tenant_id, 3) = \"left\"(%s, 3))"):format(T), nil, TEXT },
+      { "policy_prefix_match", "a number's first digit", ("((tenant_id)::text = \"left\"(%s, 1))"):format(T), nil, INT },
+      { "policy_prefix_match", "a number's place in the setting", ("(POSITION(((tenant_id)::text) IN (%s)) > 0)"):format(T), nil, INT },
       { "policy_leak", "ids that differ in case", ("(lower(tenant_id) = lower(%s))"):format(T), nil, TEXT },
       { "policy_captured_column", "a column compared with itself", "(tenant_id = tenant_id)" },
     }
@@ -202,6 +207,20 @@ describe("the prover", function()
       leak("policy_widens", { policy(("(tenant_id = (%s)::uuid)"):format(T)), policy("(status <> 'deleted'::text)", { name = "q" }) })
       proven { policy(("(tenant_id = (%s)::uuid)"):format(T)), policy("(status <> 'deleted'::text)", { name = "q", permissive = false }) }
     end)
+  end)
+
+  it("follows NULL through AND, OR, CASE, nullif and IN", function()
+    -- each is true of another's row only where something is NULL
+    for _, e in ipairs {
+      "(((n = n) AND (1 = 1)) IS NOT TRUE)", "(((n = n) OR (1 = 2)) IS NOT TRUE)", "(NOT ((n = n) IS TRUE))",
+      "CASE WHEN (n = n) THEN false ELSE true END", "(NULLIF(id, id) IS NULL)",
+      "((1 = ANY (ARRAY[n, 1, 2])) AND (n IS NULL))",
+      "((n <> ALL (ARRAY[n])) IS UNKNOWN)",
+    } do
+      local v = prover.command(input(e), "SELECT")
+      assert.are.equal("counterexample", v.status, e .. ": " .. shown(v))
+    end
+    proven "(COALESCE(((n = n) AND false), (n = NULL::integer), true) IS NULL)"
   end)
 
   describe("shows an assignment that", function()
@@ -240,13 +259,18 @@ describe("the prover", function()
         { pattern = "COLLATE", columns = TEXT.columns } },
       { "numeric", ("(tenant_id = (%s)::numeric)"):format(T), { pattern = "numeric", columns = { tenant_id = { type = "numeric" } } } },
       { "time", "(created > now())", { pattern = "operator >" } },
+      { "a list without a separator", ("((tenant_id)::text = ANY (string_to_array(%s, NULL::text)))"):format(T),
+        { pattern = "string_to_array", columns = TEXT.columns } },
+      { "what an error keeps from being seen",
+        ("CASE WHEN (((%s)::uuid = tenant_id) OR (%s = ''::text)) THEN true ELSE false END"):format(T, T),
+        { pattern = "" } },
       { "regular expressions", ("((tenant_id)::text ~ %s)"):format(T), { pattern = "operator ~" } },
       { "an element of an array", "(tags[1] = 'x'::text)", { pattern = "" } },
       { "a column that it was not told of", "(unheard = 1)", { pattern = "unheard" } },
       { "set_config", "((set_config('app.t'::text, (tenant_id)::text, true) IS NOT NULL) AND (tenant_id IS NOT NULL))",
         { pattern = "set_config" } },
-      { "set_config beside an equality", ("((set_config('app.t'::text, (tenant_id)::text, true) IS NOT NULL) AND ((tenant_id)::text = %s))")
-        :format(T),
+      { "set_config beside an equality",
+        ("((set_config('app.t'::text, (tenant_id)::text, true) IS NOT NULL) AND ((tenant_id)::text = %s))"):format(T),
         { pattern = "set_config" } },
       { "SQL that is run from text", "(query_to_xml('select 1'::text, true, true, ''::text) IS NOT NULL)", { pattern = "query_to_xml" } },
       { "text that does not parse", "(tenant_id = ", { pattern = "cannot be read" } },
@@ -264,6 +288,15 @@ describe("the prover", function()
       local v = prover.command(input("true", { axes = { { column = "org_id", setting = "app.t" } } }), "SELECT")
       assert.are.equal("unknown", v.status)
       assert.is_truthy(v.reason:find "whose its rows are")
+    end)
+
+    it("text ids that may have separators or blanks in them, until the caller knows better", function()
+      for _, e in ipairs { ("(tenant_id = ANY (string_to_array(%s, ','::text)))"):format(T), ("(tenant_id = btrim(%s))"):format(T),
+        ("(tenant_id = split_part(%s, ':'::text, 1))"):format(T) } do
+        local v = unknown("no id in tenant_id has blanks", e, TEXT)
+        assert.are.equal("proven", v.otherwise)
+        proven(e, merged(TEXT, { axes = { { column = "tenant_id", setting = "app.t", plain = true } } }))
+      end
     end)
 
     it("an id that stands for none, until the caller knows that no tenant has it", function()

@@ -35,14 +35,18 @@ function classify.walk(node, visit, seen)
 end
 
 --- What in the expression makes some reasons likely.
----@return {pattern: boolean, distinct: boolean, captured: boolean, lists: table<string, boolean>, constants: table<string, any[]>}
+---@return {pattern: boolean, distinct: boolean, captured: boolean, lists: table<string, boolean>, constants: table<string, any[]>,
+---  settings: table<string, boolean>, functions: table<string, boolean>}
 function classify.features(node)
-  local found = { pattern = false, distinct = false, captured = false, lists = {}, constants = {} }
+  local found = { pattern = false, distinct = false, captured = false, lists = {}, constants = {}, settings = {},
+    functions = {} }
   local function lists(inner)
     if inner.k == "setting" then found.lists[inner.name] = true end
   end
   classify.walk(node, function(n)
     if n.k == "fn" and PATTERNS[n.f.name] then found.pattern = true end
+    if n.k == "fn" and not n.f.name:find ":" then found.functions[n.f.name] = true end
+    if n.k == "setting" then found.settings[n.name] = true end
     if n.k == "distinct" then found.distinct = true end
     if n.k == "eq" and n.a.k == "col" and n.b.k == "col" and n.a.row == n.b.row and n.a.name == n.b.name then found.captured = true end
     if n.k == "any" then classify.walk(n.arr, lists) end
@@ -165,6 +169,16 @@ local function is_own_row(row, m, p)
   return false
 end
 
+--- Does the value of a column matter? Where it does not it becomes NULL, or stays where it cannot be.
+local function needs_column(m, check, name, column)
+  if not column.notnull then return not try_field(m, check, m.row, name, NULL) end
+  local old = m.row[name]
+  local other = column.t == "bool" and not old or FRESH[column.t]
+  local free = other == nil or try_field(m, check, m.row, name, other)
+  m.row[name] = old
+  return not free
+end
+
 --- Takes the model down to what it needs, in place, and says what that is.
 ---@param m prover.Model
 ---@param check fun(m: prover.Model): boolean
@@ -200,14 +214,9 @@ function classify.reduce(m, check, p)
   need.rows = needed_rows(m, check, owner)
   need.own_rows = #need.rows > 0
   for _, item in ipairs(need.rows) do need.own_rows = need.own_rows and is_own_row(item.row, m, p) end
-  local main = m.row
-  for name, value in pairs(main) do
-    local is_axis = p.axis_column[name]
-    local fixed = is_axis or p.key_column[name] or p.main.columns[name].notnull
-    if value ~= NULL and not fixed
-      and not try_field(m, check, main, name, NULL) then
-      need.columns[#need.columns + 1] = name
-    end
+  for name, column in pairs(p.main.columns) do
+    local fixed = p.axis_column[name] or p.key_column[name] or m.row[name] == nil or m.row[name] == NULL
+    if not fixed and needs_column(m, check, name, column) then need.columns[#need.columns + 1] = name end
   end
   table.sort(need.columns)
   m.renamed = p.renamed

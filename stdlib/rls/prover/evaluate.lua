@@ -231,17 +231,39 @@ local function rows(sub, env, m, k, i)
   return nil
 end
 
+--- IN of a subquery that gives one row, made of at most one.
+local function single_row(node, env, m, count)
+  if count == 0 then return node.sub.aggregate and NULL or false end
+  local result
+  rows(node.sub, env, m, function(inner)
+    result = junction(node.tests, false, inner, m)
+    return true
+  end)
+  return result
+end
+
 function E.exists(node, env, m)
-  local null = false
+  local null, count = false, 0
+  -- Of several rows an aggregate or LIMIT makes or takes one, and which is not computed here.
+  local single = node.tests and (node.sub.aggregate or node.sub.limit)
   local found = rows(node.sub, env, m, function(inner)
+    count = count + 1
+    if single then return count > 1 and UNKNOWN or nil end
     local v = junction(node.tests or {}, false, inner, m)
     if broken(v) then return v end
     null = null or v == NULL
     return v == true or nil
   end)
   if found ~= nil then return found end
+  if single then return single_row(node, env, m, count) end
   if null then return NULL end
   return false
+end
+
+function E.count(node, env, m)
+  local n = 0
+  local problem = rows(node.sub, env, m, function() n = n + 1 end)
+  return problem or n
 end
 
 --- The targets of all rows, or ERROR or UNKNOWN.
@@ -266,6 +288,7 @@ function E.arraysub(node, env, m)
   local problem, list = targets(node, env, m)
   if problem then return problem end
   if #list == 0 and node.sub.aggregate then return NULL end
+  if #list > 1 and node.sub.limit then return UNKNOWN end
   return { items = list }
 end
 
@@ -318,7 +341,7 @@ function evaluate.plan_error(node, m, lazy)
   end
   if not lazy and (node.k == "eq" or node.k == "distinct" or node.k == "any" or node.k == "fn") then
     for _, operand in ipairs(node.args or { node.a, node.b or node.arr }) do
-      if without_rows(operand) and eval(operand, {}, m) == ERROR then return true end
+      if without_rows(operand) and broken(eval(operand, {}, m)) then return true end
     end
   end
   if node.sub then

@@ -11,7 +11,8 @@
 --
 -- What the session and the row may be:
 --   * the tenant setting of an axis is the tenant's own value A, NULL (a new connection), '' (after RESET), or any text that does not
---     denote the row's tenant: read as the column's type, in another case, trimmed, or split at any separator it is not that tenant;
+--     denote the row's tenant: read as the column's type, in another case, trimmed, or split at any separator it is not that tenant,
+--     and a uuid stands nowhere in it;
 --   * every other custom setting is NULL or any text;
 --   * the row's tenant column is NULL or a value other than A, never the empty text;
 --   * rows of other tables are any rows which keep their unique keys.
@@ -139,7 +140,9 @@ function X:split(text, separator, k)
   self:branch(function()
     local piece = self:fresh("text", "piece")
     push(self, "pieces", { of = text, separator = s and s.v, piece = piece })
-    local axis = self.mentions[text] or self.p.own_text[text.name or ""] -- an id has no separators in it
+    local own = self.p.own_text[text.name or ""]
+    local axis = self.mentions[text] or own
+    if own then self:assume_plain(own) end
     if axis and not self:mention(piece, axis) then return end
     k(piece)
   end)
@@ -280,9 +283,53 @@ function V.user(self, node, _, k)
   return k(self.facts:const("text", self.p.hidden[name] and "\1" .. name or name))
 end
 
+local TRIMS = { btrim = true, ltrim = true, rtrim = true }
+
+--- What a function makes of a tenant's own id that is a text without blanks and separators, or nil. That it is one is an assumption.
+function X:plain_id(f, args)
+  local axis = args[1].op == "var" and self.p.own_text[args[1].name]
+  if not axis then return nil end
+  local separator = f.name == "split_part" and self.facts:constant(args[2])
+  local part = separator and self.facts:constant(args[3])
+  local whole = (TRIMS[f.name] and #args == 1) or (part and part.v == 1 and separator.v ~= "" and not separator.v:find "[%w_%-]")
+  if whole then self:assume_plain(axis) end
+  return whole and args[1] or nil
+end
+
+--- Notes that the proof rests on ids being plain, unless the caller has said so.
+function X:assume_plain(axis)
+  if not axis.plain then
+    self.p.cx.assumes[("ids: no id in %s has blanks around it or a separator in it"):format(axis.column)] = true
+  end
+end
+
+--- Where one uuid is in another's text, and where a tenant is in a text that does not denote it.
+function X:position(args, k)
+  local function is_uuid(term) return term.op == "app" and term.f.name == "text:uuid" end
+  if not is_uuid(args[2]) then return false end
+  local c = self.facts:constant(args[1])
+  if c and #c.v < 36 then
+    k(self.facts:const("int", 0))
+    return true
+  end
+  local axis = self.mentions[args[1]]
+  if is_uuid(args[1]) then
+    self:assume(true, args[1], args[2], k, self.facts:const("int", 1))
+    self:assume(false, args[1], args[2], k, self.facts:const("int", 0))
+    return true
+  elseif axis and axis.term and self.facts:find(args[2].args[1]) == self.facts:find(axis.term) then
+    k(self.facts:const("int", 0))
+    return true
+  end
+  return false
+end
+
 function V.fn(self, node, env, k)
   self:vals(node.args, env, function(args)
     if not args then return k(NULL) end
+    local plain = self:plain_id(node.f, args)
+    if plain then return k(plain) end
+    if node.f.name == "strpos" and self:position(args, k) then return end
     self:branch(function()
       local term = self.facts:apply(node.f, args)
       if term == ERROR then return k(ERROR) end
@@ -356,6 +403,13 @@ function V.scalar(self, node, env, k)
   self:rows(node.sub, env, function(inner) self:val(node.target, inner, k) end)
 end
 
+function V.count(self, node, _, k)
+  self:branch(function()
+    self:note "a number of rows"
+    k(self:fresh(node.t, "count"))
+  end)
+end
+
 function V.arraysub(self, node, _, k)
   self:branch(function()
     self:note "an array of rows"
@@ -371,7 +425,10 @@ function X:foreign(axis, term)
   self.facts:set(axis, "term", term)
   if not sorts.identity(axis.sort) or term.sort ~= axis.sort then return true end
   if not self.facts:differ(term, self.facts:var("own:" .. axis.index, axis.sort)) then return false end
-  if axis.sort == "text" and not self.facts:differ(term, self.facts:const("text", "")) then return false end
+  local empty = axis.sort == "text" and self.facts:const("text", "")
+  if empty and not (self.facts:differ(term, empty) and self.facts:differ(self.facts:var("own:" .. axis.index, "text"), empty)) then
+    return false
+  end
   for _, id in ipairs(self.p.absent) do
     local v = sorts.parse(axis.sort, id)
     if v ~= nil and not self.facts:differ(term, self.facts:const(axis.sort, v)) then return false end

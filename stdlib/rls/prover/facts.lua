@@ -5,7 +5,7 @@
 -- of values get here. The rules, each of them true in PostgreSQL:
 --
 --   * equal arguments give equal results; a function of constants is computed, and where that is an error the path ends
---   * writing as text is injective, so is joining a constant to a text; both are undone on constants
+--   * writing as text is injective, so is joining a text to another; the first, and joining a constant, are undone on constants
 --   * reading what was written gives the value; case, blanks and a length of 36 do not change the text of a uuid
 --   * two constants are never equal
 local functions = require "rls.prover.functions"
@@ -214,9 +214,24 @@ local function paired(self, a, b)
     if equal and not union(self, a, b) then return false end
     if injective(a.f.name) and self:find(a) == self:find(b) and not union(self, a.args[1], b.args[1]) then return false end
   end
+  if same and a.f.name == "||" and self:find(a) == self:find(b) then
+    local first, second = self:find(a.args[1]) == self:find(b.args[1]), self:find(a.args[2]) == self:find(b.args[2])
+    if first and not union(self, a.args[2], b.args[2]) then return false end
+    if second and not union(self, a.args[1], b.args[1]) then return false end
+  end
   if self:find(a.args[1]) == self:find(b) then
     local short = simplified(a.f, b, a.args[2])
     if short and not union(self, a, short) then return false end
+  end
+  return true
+end
+
+--- A text that is itself joined to another: the other is empty.
+local function unjoined(self, app)
+  if app.f.name ~= "||" then return true end
+  for i = 1, 2 do
+    local empty = self:find(app) == self:find(app.args[i])
+    if empty and not union(self, app.args[3 - i], self:const("text", "")) then return false end
   end
   return true
 end
@@ -246,7 +261,7 @@ function Facts:close()
     self.stale = false
     for i = 1, self.n.apps do
       local a = self.apps[i]
-      if not computed(self, a) or not inverted(self, a) then return false end
+      if not computed(self, a) or not inverted(self, a) or not unjoined(self, a) then return false end
       for j = 1, self.n.apps do
         if i ~= j and not paired(self, a, self.apps[j]) then return false end
       end

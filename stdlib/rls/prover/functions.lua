@@ -1,8 +1,9 @@
 --- The functions and operators of pg_catalog that the prover knows, computed as PostgreSQL computes them.
 --
--- Each takes values that are not NULL (all are strict) and returns a value, ERROR where PostgreSQL raises an error, or UNKNOWN where the
--- result depends on what is not known here (a locale's letters, a character that is several bytes). None reads or changes a session.
--- Semantics: PostgreSQL manual, sections 9.3 (integers), 9.4 (strings), 9.7.1 (LIKE), 9.19 (arrays).
+-- Each takes values that are not NULL (all are strict; string_to_array is with a separator) and returns a value, ERROR where PostgreSQL
+-- raises an error, or UNKNOWN where the result depends on what is not known here (a locale's letters, a character that is several
+-- bytes). None reads or changes a session. Semantics: PostgreSQL manual, sections 9.3 (integers), 9.4 (strings), 9.7.1 (LIKE), 9.19
+-- (arrays).
 local sorts = require "rls.prover.sorts"
 
 local functions = {}
@@ -175,10 +176,10 @@ end
 
 local function read_of(sort)
   -- Of an array's input only the plain forms are read; what else the server may accept is not known.
-  local failed = sort:sub(1, 6) == "array:" and UNKNOWN or ERROR
+  local array = sort:sub(1, 6) == "array:"
   return { name = "read:" .. sort, params = { "text" }, ret = sort, eval = function(v)
     local value = sorts.parse(sort, v)
-    if value == nil then return failed end
+    if value == nil then return array and v:find "^%s*[{%[]" and UNKNOWN or ERROR end
     return value
   end }
 end

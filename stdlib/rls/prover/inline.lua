@@ -182,6 +182,37 @@ return function(compile)
     return nil, tree
   end
 
+  --- What a function does to the session, as far as its text tells.
+  local function scan_function(f, name, cx, seen)
+    if seen[f] then return end
+    seen[f] = true
+    local text = body_of(f)
+    local tree = text and compile.parse(text)
+    if tree then return compile.scan(tree, cx, seen) end
+    local danger = wild(f, cx, 0)
+    if danger then cx.poison = cx.poison or ("it calls %s, which cannot be looked through: %s"):format(name, danger) end
+  end
+
+  --- Looks at every call in a tree, also where the construct around it is not understood: none may change the session.
+  function compile.scan(tree, cx, seen)
+    if type(tree) ~= "table" then return end
+    for key, value in pairs(tree) do
+      if key == "FuncCall" then
+        local names = compile.names(value.funcname)
+        local name = table.concat(names, ".")
+        local own = cx.input.functions and cx.input.functions[name]
+        local system = #names == 1 or (#names == 2 and names[1] == "pg_catalog")
+        if own then
+          for _, f in ipairs(own[1] and own or { own }) do scan_function(f, name, cx, seen) end
+        elseif not system or functions.DANGEROUS[names[#names]] then
+          cx.poison = cx.poison or (system and "it calls %s, which may change the session or run other SQL"
+            or "it calls %s, of which nothing is known"):format(name)
+        end
+      end
+      compile.scan(value, cx, seen)
+    end
+  end
+
   local function arguments(c, scope, cx)
     local args = {}
     for i, arg in ipairs(c.args or {}) do

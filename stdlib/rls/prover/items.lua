@@ -89,7 +89,7 @@ I["fn"] = function(self, node, env, k)
     end
     local c = self.facts:constant(args[1])
     local known = c and node.f.eval(c.v)
-    if known == ERROR or (c and c.v == "") then return end
+    if known == ERROR then return end
     if known and known.items then
       for _, v in ipairs(known.items) do k(v == NULL and NULL or self.facts:const(element, v)) end
       return

@@ -126,6 +126,8 @@ return function(compile)
     local info = row.info
     if not info or info.kind == "v" or info.kind == "m" then
       row.unsure = "it reads " .. (row.label or "?") .. ", a view or an unknown table"
+    elseif info.rls and not info.policies then
+      row.unsure = "the policies of " .. row.label .. ", which are not known"
     elseif cx.definer and (cx.bypass == true or not info.rls or (info.owner == cx.current_user and not info.forced)) then
       return -- the definer's rights show all
     elseif cx.definer then
@@ -214,7 +216,7 @@ return function(compile)
     if inner.union or inner.aggregate then return "a subquery in FROM with UNION or an aggregate" end
     for _, row in ipairs(inner.from) do table.insert(sub.from, row) end
     for _, condition in ipairs(inner.conds) do table.insert(sub.conds, condition) end
-    sub.approx = sub.approx or inner.approx
+    sub.approx = sub.approx or inner.approx or (inner.limit and "LIMIT in FROM") or nil
     table.insert(level.rows, { alias = alias, nodes = nodes })
   end
 
@@ -285,6 +287,8 @@ return function(compile)
         local problem = set_call(call, nil, name, level, sub, cx)
         if problem then return problem end
         sub.targets[i] = in_row(level.rows[#level.rows], name)
+      elseif sub.aggregate and i == 1 and call and #names == 1 and name == "count" and call.agg_star and not call.agg_filter then
+        sub.fold, sub.targets[i] = "count", compile.const("int", 0)
       elseif sub.aggregate and i == 1 and call and #names == 1 and #(call.args or {}) == 1 and not call.agg_filter then
         sub.fold = (name == "array_agg" and "array") or (ONE_OF[name] and "one") or "other"
         sub.targets[i] = compile.expr(call.args[1], level, cx)
@@ -306,7 +310,7 @@ return function(compile)
     end
     if tree.op ~= "SETOP_NONE" or tree.withClause or tree.valuesLists then return nil, "WITH, VALUES, INTERSECT or EXCEPT" end
     local level = { rows = {}, using = {}, parent = scope }
-    local sub = { from = {}, conds = {} }
+    local sub = { from = {}, conds = {}, limit = tree.limitCount ~= nil }
     if tree.groupClause or tree.havingClause then sub.approx = "GROUP BY or HAVING" end
     if tree.limitOffset or (tree.limitCount and not (tree.limitCount.A_Const and (tree.limitCount.A_Const.ival or {}).ival)) then
       sub.approx = "LIMIT or OFFSET"
@@ -327,6 +331,7 @@ return function(compile)
     if not target then return opaque "a subquery without a column" end
     target = target.t == "null" and compile.coerce(target, "text") or target
     if sub.fold == "array" then return { k = "arraysub", t = "array:" .. target.t, sub = sub, target = target } end
+    if sub.fold == "count" and not sub.approx then return { k = "count", t = "int", sub = sub } end
     if sub.aggregate and sub.fold ~= "one" then return opaque "an aggregate" end
     if #sub.from == 0 and #sub.conds == 0 and not sub.approx and not sub.aggregate then return target end
     return { k = "scalar", t = target.t, sub = sub, target = target }

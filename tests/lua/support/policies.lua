@@ -4,7 +4,8 @@
 --     local text = make()
 --
 -- The same seed gives the same policies. The table is t(id int, tenant_id TYPE, is_public bool, n int, owner text, pid int) and beside it
--- pol.parent(id int, tenant_id TYPE, open bool); the settings are app.t, which names the tenant, and app.x.
+-- pol.parent and pol.guarded(id int, tenant_id TYPE, open bool), of which the second has a policy of its own; the settings are app.t, which
+-- names the tenant, and app.x. `policies.functions(kind)` are helpers that the policies call.
 local policies = {}
 
 --- The tenants of a type: own is A, the others may not be seen. Among the texts are a beginning and another case of A.
@@ -15,6 +16,28 @@ policies.TENANTS = {
   text = { own = "acme", others = { "acme2", "ACME", "b" }, constant = "b" },
 }
 policies.SQL_TYPE = { uuid = "uuid", int = "integer", text = "text" }
+
+--- Helper functions: name → {args, returns, language, body, strict?}, as SQL and the prover need them.
+---@param kind "uuid"|"int"|"text"
+function policies.functions(kind)
+  local t = policies.SQL_TYPE[kind]
+  local cast = "::" .. t
+  local arg = { { name = "org", type = t } }
+  return {
+    ["pol.has"] = { language = "sql", args = arg, returns = "boolean", body = "select org = current_setting('app.t', true)" .. cast },
+    ["pol.has_any"] = { language = "sql", args = arg, returns = "boolean",
+      body = "select org = any (string_to_array(current_setting('app.t', true), ',')" .. cast .. "[]) or org is null" },
+    ["pol.cur"] = { language = "plpgsql", args = {}, returns = t,
+      body = "begin return nullif(current_setting('app.t', true), '')" .. cast .. "; end" },
+    ["pol.strict"] = { language = "sql", args = arg, returns = "boolean", strict = true,
+      body = "select coalesce(org = nullif(current_setting('app.t', true), '')" .. cast .. ", false)" },
+    ["pol.member"] = { language = "sql", args = arg, returns = "boolean",
+      body = "select exists (select 1 from pol.parent m where m.tenant_id = org and m.tenant_id::text = current_setting('app.t', true))" },
+    ["pol.admin"] = { language = "sql", args = {}, returns = "boolean", body = "select current_setting('app.x', true) = 'true'" },
+    ["pol.ids"] = { language = "sql", args = {}, returns = t, returns_set = true,
+      body = "select p.tenant_id from pol.parent p where p.tenant_id::text = current_setting('app.t', true)" },
+  }
+end
 
 --- Numbers from a seed (Numerical Recipes' generator), so that no interpreter's own one matters.
 local function numbers(seed)
@@ -92,6 +115,50 @@ function policies.generator(seed, kind)
     function() return ("tenant_id = (select p.tenant_id from pol.parent p where p.id = pid and p.tenant_id::text = %s)"):format(
       tenant_setting()) end,
   }
+
+  local WIDE = {
+    function() return ("tenant_id::varchar(4) = %s"):format(tenant_setting()) end,
+    function() return ("tenant_id::text ilike %s"):format(tenant_setting()) end,
+    function() return ("position(tenant_id::text in %s) > 0"):format(tenant_setting()) end,
+    function() return ("replace(%s, 'x', '') = tenant_id::text"):format(tenant_setting()) end,
+    function() return ("tenant_id::text || n::text = %s || n::text"):format(tenant_setting()) end,
+    function() return ("tenant_id in (select u.u from unnest(string_to_array(%s, ',')%s[]) u(u))"):format(tenant_setting(), cast) end,
+    function() return ("tenant_id = any (%s%s[])"):format(tenant_setting(), cast) end,
+    function() return ("tenant_id = any (%s%s[])"):format(other_setting(), cast) end,
+    function() return ("(%s::json ->> 'k') = tenant_id::text"):format(other_setting()) end,
+    function() return ("(%s::jsonb ->> 'admin') = 'true'"):format(other_setting()) end,
+    function() return "exists (select 1 from pol.guarded g where g.tenant_id = t.tenant_id)" end,
+    function() return "tenant_id in (select g.tenant_id from pol.guarded g where g.open)" end,
+    function() return ("exists (select 1 from pol.parent p left join pol.guarded g on g.id = p.id where p.tenant_id = t.tenant_id "
+      .. "and (g.tenant_id::text = %s or g.id is null))"):format(tenant_setting()) end,
+    function() return ("exists (select 1 from pol.guarded g join pol.parent p on p.tenant_id = g.tenant_id where p.tenant_id = t.tenant_id "
+      .. "and p.id = %s)"):format(pick { "t.pid", "1", "t.n" }) end,
+    function() return ("(select count(*) from pol.parent p where p.tenant_id = t.tenant_id and p.tenant_id::text = %s) > 0"):format(
+      tenant_setting()) end,
+    function() return ("pid = (select max(p.id) from pol.parent p where p.tenant_id::text = %s)"):format(tenant_setting()) end,
+    function() return ("exists (select max(p.id) from pol.parent p where p.tenant_id::text = %s)"):format(tenant_setting()) end,
+    function() return ("tenant_id = any (array(select p.tenant_id from pol.parent p where p.tenant_id::text = %s))"):format(
+      tenant_setting()) end,
+    function() return ("tenant_id = any ((select array_agg(p.tenant_id) from pol.parent p where p.tenant_id::text = %s)%s[])"):format(
+      tenant_setting(), cast) end,
+    function() return ("tenant_id not in (select p.tenant_id from pol.parent p where p.tenant_id::text <> %s)"):format(
+      tenant_setting()) end,
+    function() return ("not exists (select 1 from pol.parent p where p.id = t.pid and p.tenant_id::text <> %s)"):format(
+      tenant_setting()) end,
+    function() return ("(tenant_id::text, n) = (%s, 1)"):format(tenant_setting()) end,
+    function() return ("tenant_id = case when %s = '' then null else %s%s end"):format(tenant_setting(), tenant_setting(), cast) end,
+    function() return ("coalesce(tenant_id::text, %s) = %s"):format(tenant_setting(), tenant_setting()) end,
+    function() return ("nullif(%s, tenant_id::text) is null"):format(tenant_setting()) end,
+    function() return ("%s is distinct from %s"):format(tenant_setting(), other_setting()) end,
+    function() return ("greatest(tenant_id::text, %s) = %s"):format(tenant_setting(), tenant_setting()) end,
+    function() return ("length(%s) = length(tenant_id::text)"):format(tenant_setting()) end,
+    function() return ("tenant_id::text between %s and %s"):format(tenant_setting(), tenant_setting()) end,
+    function() return "pol.has(tenant_id)" end, function() return "pol.has_any(tenant_id)" end,
+      function() return "tenant_id = pol.cur()" end,
+    function() return "pol.strict(tenant_id)" end, function() return "pol.member(tenant_id)" end, function() return "pol.admin()" end,
+    function() return "tenant_id in (select pol.ids())" end, function() return "tenant_id in (select i from pol.ids() i)" end,
+  }
+  table.move(WIDE, 1, #WIDE, #ATOMS + 1, ATOMS)
 
   local expression
 
