@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "prim/db_conn.h"
 
 static char *copy_or_null(const char *s) {
@@ -276,7 +277,20 @@ db_progress db_step_connect(db_conn *c, err *e) {
     return DB_DONE;
 }
 
+bool db_note_memory(const db_conn *c) {
+    /* libpq's own line, at the start of one; the server's begin with a severity. */
+    static const char LINE[] = "out of memory";
+    const char *said = PQerrorMessage(c->pg);
+    const char *at = strstr(said, LINE);
+    bool lacking = at != NULL && (at == said || at[-1] == '\n');
+    if (lacking) {
+        mem_note();
+    }
+    return lacking;
+}
+
 db_progress db_set_lost(db_conn *c, err *e) {
+    (void)db_note_memory(c);
     c->lost = true;
     c->act = ACT_NONE;
     err_set(e, "db_lost", "the connection to database \"%s\" was lost", shown(PQdb(c->pg)));

@@ -47,6 +47,8 @@ struct db_conn {
 
 /* Marks the connection lost and says why: db_lost with libpq's (masked) words. Returns DB_FAILED. */
 db_progress db_set_lost(db_conn *c, err *e);
+/* Did libpq lack memory for something? It says so in its error text alone. Then it is noted (base/mem.h). */
+bool db_note_memory(const db_conn *c);
 /* 0 when an activity may start, with the old results cleared. */
 int db_ready(db_conn *c, err *e);
 /* Keeps a result of an own statement (takes it over) and looks at its command tag. */

@@ -160,19 +160,11 @@ static void pump(db_conn *c) {
     }
 }
 
-/* libpq's own line, at the start of one; the server's begin with a severity. */
-static bool libpq_out_of_memory(const db_conn *c) {
-    static const char LINE[] = "out of memory";
-    const char *said = PQerrorMessage(c->pg);
-    const char *at = strstr(said, LINE);
-    return at != NULL && (at == said || at[-1] == '\n');
-}
-
 static db_progress wait_more(db_conn *c, err *e) {
     if (PQstatus(c->pg) != CONNECTION_OK) {
         return db_set_lost(c, e);
     }
-    if (libpq_out_of_memory(c)) {
+    if (db_note_memory(c)) {
         /* What it had no memory for it has dropped (a sync, fe-protocol3.c): it may never come. */
         out_of_memory(c, e);
         return DB_FAILED;
@@ -223,6 +215,9 @@ db_progress db_step_pipeline(db_conn *c, err *e) {
             continue;
         }
         c->answered = true;
+        if (PQresultStatus(res) == PGRES_FATAL_ERROR) {
+            (void)db_note_memory(c); /* a script may take any error for the denial it looks for */
+        }
         if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
             PQclear(res);
             c->at++;
@@ -359,6 +354,9 @@ db_progress db_step_plain(db_conn *c, err *e) {
             break;
         }
         ExecStatusType status = PQresultStatus(res);
+        if (status == PGRES_FATAL_ERROR) {
+            (void)db_note_memory(c);
+        }
         if (status == PGRES_COPY_OUT || status == PGRES_COPY_IN) {
             PQclear(res);
             enter_copy(c, status);

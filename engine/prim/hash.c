@@ -7,6 +7,8 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
+#include "base/mem.h"
+
 struct hash_stream {
     EVP_MD_CTX *digest;
 };
@@ -15,6 +17,9 @@ struct hash_stream {
 static int failed(err *e, const char *what) {
     unsigned long code = ERR_get_error();
     const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
+    if (code != 0 && ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE) {
+        mem_note();
+    }
     /* On bytes in memory hardly anything can fail but an allocation, which OpenSSL calls by many names. */
     err_set(e, "hash_failed", "%s: %s (is there enough memory?)", what,
             reason != NULL ? reason : "OpenSSL gives no reason");

@@ -154,6 +154,10 @@ describe("memory that runs out", function()
     local name, case = entry[1], entry[2]
     if not only or name:find(only) then
       it("is an error, never a pass, a crash or half a report: " .. name, function()
+        if case.inside and support.build:find "asan" then
+          pending "a sanitizer's runtime stands before the library that is linked in"
+          return
+        end
         local problems, tried, calls = sweep.run(case)
         if os.getenv "FAULT_TRACE" then io.stderr:write(("%s: %d of %d, %d problems\n"):format(name, tried, calls, #problems)) end
         assert(#problems == 0, table.concat(problems, "\n"))
