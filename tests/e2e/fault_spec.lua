@@ -53,12 +53,15 @@ local COMMANDS = GATE:format("commands", "Commands", 'commands = { "say" }', '"a
 local AUDIT = support.root .. "/examples/audits/max_two_nights.lua"
 local PLAN = support.root .. "/examples/plans/night_week"
 
+-- The check of the installed tree is no case: with a library preloaded nothing is approved, so that it is not made.
+
 --- The installed tree with the audit program that is linked with the library; outside of any working directory.
 local function tree_for_audits()
   local dir = support.tmpdir()
   support.shell(([[mkdir -p %s/bin %s/share %s/lib/gate-engine && cp %s %s/bin/ && cp %s/tests/fault/gate-audit %s/lib/gate-engine/ &&
-    ln -s %s/modules %s/lib/gate-engine/modules && ln -s %s %s/share/gate-engine]]):gsub("%%s", {}):format(
-    dir, dir, dir, support.engine, dir, support.build, dir, support.build, dir, support.root, dir))
+    cp %s/roster-solver %s/gate-recorder %s/lib/gate-engine/ && ln -s %s/modules %s/lib/gate-engine/modules &&
+    ln -s %s %s/share/gate-engine]]):gsub("%%s", {}):format(dir, dir, dir, support.engine, dir, support.build, dir, support.build,
+    support.build, dir, support.build, dir, support.root, dir))
   return dir .. "/bin/gate-engine", dir .. "/lib/gate-engine/gate-audit"
 end
 local audited_engine, inner_audit = tree_for_audits()
@@ -102,9 +105,6 @@ local CASES = {
     { argv = { "run", "a.lua", "--tenant", "acme" }, setup = files(BOTH), process = 2 } },
   { "a passing gate, its worker", { argv = { "run", "a.lua", "--tenant", "acme", "--report", "json=r.json" }, reports = { "r.json" },
     setup = files(BOTH), process = 3 } },
-  -- Without it the gate passes as it would, and nothing is approved.
-  { "a passing gate, the integrity check", { argv = { "run", "a.lua", "--tenant", "acme" }, setup = files(BOTH), process = 4,
-    warns = "^gate%-engine: warning: not approved: the installed scripts could not be checked" } },
   { "a failing gate with a JSON report", { argv = { "run", "b.lua", "--tenant", "acme", "--report", "json=r.json" }, code = 1,
     reports = { "r.json" }, setup = files(BOTH) } },
   { "a suite with all reports", { argv = { "run", "pair.lua", "--tenant", "acme", "--report", "json=r.json", "--report", "junit=r.xml" },
