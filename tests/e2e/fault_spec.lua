@@ -136,9 +136,12 @@ local CASES = {
 
 -- On a database a run takes long: fewer of them, and the state directory is looked at from above, for the server writes in it.
 local RLS = { "run", "gates/rls_harness.lua", "--only", "coverage", "--report", "json=r.json" }
+local AS_ROOT = io.popen("id -u"):read "n" == 0
+
 for _, entry in ipairs {
   { "a gate on a database", { argv = RLS, samples = 6 } },
-  { "a gate on a database, what starts its server", { argv = RLS, process = 2, samples = 3 } },
+  -- a plain user's server is started without a thing being allocated: only as root does it change its user first
+  { "a gate on a database, what starts its server", { argv = RLS, process = 2, samples = 3, root = true } },
   { "a gate on a database, the worker that prepares it", { argv = RLS, process = 3, samples = 3 } },
   { "a gate on a database, its worker", { argv = RLS, process = 4, samples = 5 } },
   -- its report has measured latencies: the text alone is the same in two runs
@@ -146,7 +149,7 @@ for _, entry in ipairs {
 } do
   local case = entry[2]
   case.setup, case.reports, case.depth = files {}, case.reports or { "r.json" }, 2
-  CASES[#CASES + 1] = entry
+  if AS_ROOT or not case.root then CASES[#CASES + 1] = entry end
 end
 
 describe("memory that runs out", function()
