@@ -44,7 +44,7 @@ local function show(names, runs)
       broken = broken + 1
       print(("NOT PROVEN %s: %s"):format(name, p))
     end
-    if r.outcome and c then
+    if r.outcome and c and not r.closed then
       local g = group(name, c)
       sums[g] = sums[g] or { total = 0 }
       sums[g].total = sums[g].total + 1
@@ -82,7 +82,8 @@ local function show(names, runs)
 end
 
 --- Is a line of the list, or a run without one, to be changed?
-local function is_stale(outcome, listed)
+local function is_stale(run, listed)
+  local outcome = not run.closed and run.outcome
   return outcome and (verdict.is_right(outcome) or (options.add and not corpus.is_listed(outcome, listed)))
 end
 
@@ -92,7 +93,7 @@ local function rewrite(names, runs)
   local out = {}
   for line in io.lines(KNOWN) do
     local name = line:match "^%s*[%a|]+%s+(%S+)"
-    if not (name and known[name] and runs[name] and is_stale(runs[name].outcome, known[name])) then out[#out + 1] = line end
+    if not (name and known[name] and runs[name] and is_stale(runs[name], known[name])) then out[#out + 1] = line end
   end
   for _, name in ipairs(options.add and names or {}) do
     local outcome = runs[name].outcome

@@ -1,7 +1,8 @@
 -- Works through a share of the corpus: lua5.4 tests/rls/worker.lua TASK.json
 --
 -- TASK: {host, port, dir, engine, build, gate = should the gate run too?, paths = {…}, name = prefix of its databases}. One line of JSON
--- for each run of a case: {case, variant = "" or "+fix", problems = {…}, outcome, finds = {outcome, …}, findings}.
+-- for each run of a case: {case, variant = "" or "+fix", closed = does the server close the leak?, problems = {…}, outcome,
+-- finds = {outcome, …}, findings}.
 package.path = "tests/rls/support/?.lua;" .. package.path
 local file = assert(io.open(arg[1]))
 local text = file:read "a"
@@ -24,6 +25,8 @@ end
 local admin = db.connect(server { dbname = "postgres", user = "postgres" })
 admin:exec(("create database %s owner app_owner"):format(task.name))
 local super = db.connect(server { dbname = task.name, user = "postgres" })
+
+local version = super:value "select current_setting('server_version_num')::integer"
 
 local count = 0
 
@@ -79,18 +82,19 @@ local function empty(c)
 end
 
 local function run(c, fixed)
-  local out = { case = c.name, variant = fixed and "+fix" or "", problems = json.array {}, findings = json.array {} }
-  local at = place()
+  local out = { case = c.name, variant = fixed and "+fix" or "", problems = json.array {}, findings = json.array {},
+    closed = case.is_closed(c, version) }
+  local at, shut = place(), fixed or out.closed
   local ok, raised = pcall(function()
     prove.build(c, at, fixed)
     if task.gate then
       local said = verdict.run(c, at)
-      out.outcome, out.finds = verdict.judge(c, said, fixed)
+      out.outcome, out.finds = verdict.judge(c, said, shut)
       json.array(out.finds)
       for i, f in ipairs(said.findings) do out.findings[i] = f end
       if said.status == "NONE" then out.output = said.text end
     end
-    for i, p in ipairs(prove.attack(c, at, fixed)) do out.problems[i] = p end
+    for i, p in ipairs(prove.attack(c, at, shut)) do out.problems[i] = p end
   end)
   local emptied, why = pcall(empty, c)
   for _, e in ipairs { ok or raised, emptied or why } do

@@ -16,6 +16,8 @@
 --   App       the role the application logs in as (app_user)
 --   Roles     roles that the case makes: they are dropped after it
 --   Refused   SQLSTATEs with which the attack may end besides those of case.REFUSALS
+--   Closed    minor releases from which on the server itself closes the leak, "14.25, 15.20": from there on the case is a look-alike. With
+--             the release before, it is what the head says
 --   Finds     of a schema in real/, in place of Class and Object: "class|class object | object; class object": what is known to be wrong
 --   Right     of a schema in real/: objects on which no leak may be claimed, "public.a; public.b"
 --   Tenant    replaces database.tenant of the gate's configuration, Lua
@@ -69,7 +71,7 @@ case.REFUSALS = { ["42501"] = true, ["22P02"] = true, ["42704"] = true }
 
 local HEADS = { What = true, Class = true, Object = true, Severity = true, Exploit = true, Source = true, Column = true, Setting = true,
   Value = true, Session = true, A = true, B = true, App = true, Roles = true, Refused = true, Tenant = true, Config = true,
-  Finds = true, Right = true }
+  Finds = true, Right = true, Closed = true }
 local SECTIONS = { superuser = true, schema = true, rows = true, control = true, pooled = true, exploit = true, attack = true, copy = true,
   reconnect = true, tenant_b = true, meanwhile = true, look = true, fix = true }
 --- Sections whose last query tells whether the attack worked.
@@ -136,6 +138,20 @@ function case.statements(sql)
   end
   add(#sql)
   return out
+end
+
+--- Does a server close the case's leak by itself?
+---@param c rls.Case
+---@param version integer  server_version_num
+---@return boolean
+function case.is_closed(c, version)
+  local newest = 0
+  for major, minor in (c.head.Closed or ""):gmatch "(%d+)%.(%d+)" do
+    major, minor = tonumber(major), tonumber(minor)
+    newest = math.max(newest, major)
+    if major == version // 10000 then return version % 10000 >= minor end
+  end
+  return newest > 0 and version // 10000 > newest
 end
 
 --- The threat model: the tenant's setting is never set to B.

@@ -40,6 +40,7 @@ end
 ---@class rls.Run
 ---@field case string
 ---@field variant string     "", "+fix", or ":1": the first of a real schema's finds
+---@field closed boolean     the server closes the leak: what is known of the gate on others does not apply
 ---@field problems string[]  why the case itself is not proven
 ---@field outcome string?    of the gate, see verdict
 ---@field findings table[]

@@ -141,12 +141,12 @@ end
 --- Runs what is to be proven of a case.
 ---@param c rls.Case
 ---@param place rls.Place
----@param fixed boolean  was it built with its @fix?
+---@param closed boolean  was it built with its @fix, or does the server close the leak?
 ---@return string[] problems  empty: proven
-function prove.attack(c, place, fixed)
+function prove.attack(c, place, closed)
   local problems = {}
   for _, sections in ipairs(attacks(c)) do
-    local works = not fixed and (c.kind == "leaky" or c.kind == "advisory" or c.kind == "real")
+    local works = not closed and (c.kind == "leaky" or c.kind == "advisory" or c.kind == "real")
     for _, s in ipairs(sections) do works = works and s.name ~= "attack" end
     attack(c, place, sections, works, problems)
   end

@@ -124,11 +124,11 @@ end
 --- What came of it, as one word, and of a schema in real/ one for each of its finds.
 ---@param c rls.Case
 ---@param said rls.Said
----@param fixed boolean  with the case's @fix
+---@param closed boolean  with the case's @fix, or on a server that closes the leak
 ---@return string outcome, string[] finds
-function verdict.judge(c, said, fixed)
+function verdict.judge(c, said, closed)
   local finds = {}
-  if fixed then return of_clean(c, said, false), finds end
+  if closed then return of_clean(c, said, false), finds end
   if c.kind == "real" then
     for i, find in ipairs(c.finds) do finds[i] = of_leak(find, said) end
     return of_real(c, said), finds
