@@ -20,7 +20,7 @@ PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema python3-
 PACKAGES_SERVICES := pgbouncer python3-psycopg python3-pytest openssl
 PACKAGES_LINT     := clang-format lua-check
 PACKAGES_BENCH    := hyperfine lua5.4
-PACKAGES_FUZZ     := clang libclang-rt-14-dev lua5.4
+PACKAGES_FUZZ     := clang libclang-rt-14-dev lua5.4 libmxml-dev
 
 OPT      ?= -O2 -g
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wformat=2 -Wno-format-nonliteral -Wvla
@@ -189,13 +189,13 @@ $(BUILD)/tests/fault/gate-audit: $(AUDIT_OBJ) $(BUILD)/tests/fault/fault.so
 	    -l:liblua5.4.a -l:libjansson.a -lm
 
 # A fuzz target links everything but the programs' main functions, as a C test does, and the roster solver's reader, the recorder and
-# the database binding besides.
+# the database binding besides; Mini-XML reads what the engine wrote.
 FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c) \
                  $(filter-out engine/solvers/roster/main.c,$(ROSTER_SRC)) $(filter-out engine/recorder/main.c,$(RECORD_SRC)) $(wildcard engine/bind/db*.c))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lpq -lcurl -lssl -lcrypto -lpg_query
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lpq -lcurl -lssl -lcrypto -lpg_query -lmxml
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 

@@ -2,11 +2,12 @@
 --
 --   lua5.4 tests/bench/bench.lua >BENCHMARKS.md       (or `make bench`)
 --
--- BENCH_RUNS: repetitions of each measurement (10).
+-- BENCH_RUNS: repetitions of each measurement (10). BENCH_ONLY: a Lua pattern over the tables' titles.
 local json = require "engine.json"
 
 local build = os.getenv "BUILD" or "build"
 local runs = tonumber(os.getenv "BENCH_RUNS" or "") or 10
+local only = os.getenv "BENCH_ONLY" or ""
 
 local function quote(s) return "'" .. s:gsub("'", "'\\''") .. "'" end
 
@@ -27,9 +28,10 @@ local as_postgres = capture "id -u" == "0" and "setpriv --reuid=postgres --regid
 
 --- Runs commands of one group together, so that ratios compare what ran side by side; returns hyperfine's results by name.
 ---@param commands {name: string, command: string, prepare?: string}[]
-local function measure(commands)
+---@param repeats integer?  BENCH_RUNS
+local function measure(commands, repeats)
   local words = { "env", "-u", "DATABASE_URL", "GATE_ENGINE_STATE=" .. quote(state), "hyperfine", "--style", "none", "--warmup", "1",
-    "--runs", tostring(runs), "--export-json", quote(scratch .. "/out.json") }
+    "--runs", tostring(repeats or runs), "--export-json", quote(scratch .. "/out.json") }
   local prepares = false
   for _, c in ipairs(commands) do prepares = prepares or c.prepare end
   for _, c in ipairs(commands) do
@@ -55,6 +57,7 @@ local function times(ratio) return (ratio < 2 and "%.2f" or "%.1f"):format(ratio
 
 --- One table; the first command is the peer.
 local function section(title, text, commands)
+  if not title:find(only) then return end
   local results = measure(commands)
   print(("\n## %s\n\n%s\n"):format(title, text))
   print "| what | mean | σ | min | max | × peer |"
@@ -65,139 +68,103 @@ local function section(title, text, commands)
   end
 end
 
+local function median(list)
+  table.sort(list)
+  local n = #list
+  return n % 2 == 1 and list[n // 2 + 1] or (list[n // 2] + list[n // 2 + 1]) / 2
+end
+
+local function deviation(list, mean)
+  local sum = 0
+  for _, v in ipairs(list) do sum = sum + (v - mean) ^ 2 end
+  return math.sqrt(sum / math.max(#list - 1, 1))
+end
+
+--- One table of small differences: each round runs every command once, so that what the machine does meanwhile meets all of them alike;
+--- a ratio is the median of the rounds' ratios, and of processor time (user and system), which does not count others' turns.
+local function paired(title, text, commands)
+  if not title:find(only) then return end
+  local wall, cpu = {}, {}
+  for round = 1, 2 * runs do
+    for i, r in ipairs(measure(commands, 1)) do
+      wall[i], cpu[i] = wall[i] or {}, cpu[i] or {}
+      wall[i][round], cpu[i][round] = r.mean, r.user + r.system
+    end
+  end
+  print(("\n## %s\n\n%s\n"):format(title, text))
+  print "| what | median | σ | processor time, median | difference, median | × peer, median |"
+  print "|---|---:|---:|---:|---:|---:|"
+  for i, c in ipairs(commands) do
+    local ratios, more, sum = {}, {}, 0
+    for round = 1, 2 * runs do
+      ratios[round], more[round] = cpu[i][round] / cpu[1][round], cpu[i][round] - cpu[1][round]
+      sum = sum + wall[i][round]
+    end
+    local sigma = deviation(wall[i], sum / (2 * runs))
+    print(("| %s | %s | %s | %s | %s | %s |"):format(c.name, cell(median(wall[i])), cell(sigma), cell(median(cpu[i])),
+      i == 1 and "" or ("%+.1f ms"):format(median(more) * 1000), i == 1 and "peer" or ("%.2f"):format(median(ratios))))
+  end
+end
+
 local function sh(command)
   assert(os.execute("GATE_ENGINE_STATE=" .. quote(state) .. " " .. command .. " >&2"), "failed: " .. command)
 end
 
--- What an audit and a plain interpreter both can run, each kind of work by itself.
-local WORK = {
-  { "calls (fib)", [[
-local function fib(n) if n < 2 then return n end return fib(n - 1) + fib(n - 2) end
-fib(31)]] },
-  { "strings", [[
-local parts, n = {}, 0
-for i = 1, 150000 do parts[i] = ("%d:%s"):format(i, "x") end
-local s = table.concat(parts, ",")
-for w in s:gmatch "%d+" do n = n + #w end
-s = s:gsub("x", "yy"):upper():rep(2):reverse()
-for i = 1, 300000 do n = n + s:byte(i) + #s:sub(i, i + 5) end]] },
-  { "tables, with pairs", [[
-local t, m, x, n = {}, {}, 42, 0
-for i = 1, 100000 do
-  x = (x * 1103515245 + 12345) % 2147483648
-  t[i], m["k" .. i] = x, i
+local WORK = dofile "tests/bench/work.lua"
+
+local function write(name, ...)
+  local f = assert(io.open(scratch .. "/" .. name, "wb"))
+  assert(f:write(...))
+  assert(f:close())
 end
-table.sort(t)
-table.sort(t, function(a, b) return a > b end)
-for _, v in pairs(m) do n = n + v end
-for _, v in ipairs(t) do n = n + v end
-for _ = 1, 200000 do table.insert(t, table.remove(t)) end]] },
-  { "JSON, written and read in Lua", [==[
-local function decode(s)
-  local pos = 1
-  local value
-  local function skip() pos = s:find("%S", pos) or #s + 1 end
-  local function str()
-    local e = s:find('"', pos + 1, true)
-    local r = s:sub(pos + 1, e - 1)
-    pos = e + 1
-    return r
-  end
-  function value()
-    skip()
-    local c = s:sub(pos, pos)
-    if c == "{" then
-      local t = {}
-      pos = pos + 1
-      skip()
-      if s:sub(pos, pos) == "}" then pos = pos + 1 return t end
-      while true do
-        skip()
-        local k = str()
-        skip()
-        pos = pos + 1
-        t[k] = value()
-        skip()
-        local d = s:sub(pos, pos)
-        pos = pos + 1
-        if d == "}" then return t end
-      end
-    elseif c == "[" then
-      local t = {}
-      pos = pos + 1
-      while true do
-        t[#t + 1] = value()
-        skip()
-        local d = s:sub(pos, pos)
-        pos = pos + 1
-        if d == "]" then return t end
-      end
-    elseif c == '"' then return str()
-    else
-      local w = s:match("^[%w.+-]+", pos)
-      pos = pos + #w
-      return tonumber(w) or w == "true"
-    end
-  end
-  return value()
-end
-local function encode(v, out)
-  if type(v) == "table" then
-    if #v > 0 then
-      out[#out + 1] = "["
-      for i, x in ipairs(v) do if i > 1 then out[#out + 1] = "," end encode(x, out) end
-      out[#out + 1] = "]"
-    else
-      local keys = {}
-      for k in pairs(v) do keys[#keys + 1] = k end
-      table.sort(keys)
-      out[#out + 1] = "{"
-      for i, k in ipairs(keys) do
-        if i > 1 then out[#out + 1] = "," end
-        out[#out + 1] = '"' .. k .. '":'
-        encode(v[k], out)
-      end
-      out[#out + 1] = "}"
-    end
-  elseif type(v) == "string" then out[#out + 1] = '"' .. v .. '"'
-  else out[#out + 1] = tostring(v) end
-end
-local list = {}
-for i = 1, 3000 do
-  list[i] = { id = i, name = "tour " .. i, skills = { "cold", "heavy" }, start = i * 15, ["end"] = i * 15 + 240, ok = i % 2 == 0 }
-end
-for _ = 1, 3 do
-  local out = {}
-  encode(list, out)
-  local text = table.concat(out)
-  local back = decode(text)
-  assert(#back == 3000)
-end]==] },
-}
+
+local audit = engine:gsub("gate%-engine$", "gate-audit")
 
 --- Writes what gate-audit reads: one frame, the audit and its plan.
-local function write_audit(name, body)
+local function write_audit(name, body, plan)
   local job = json.encode { source = ("return { name = 'bench', audit = function() %s end }"):format(body), path = name, memory = 512 << 20,
     helpers = {} }
-  local f = assert(io.open(scratch .. "/" .. name, "wb"))
-  f:write(string.pack(">I4I4", #job, 2), job, "{}")
+  plan = plan or "{}"
+  write(name, string.pack(">I4I4", #job, #plan), job, plan)
+end
+
+--- A value as Lua source.
+local function lua_source(value)
+  if value == json.null then return "false" end
+  if type(value) ~= "table" then return ("%q"):format(value) end
+  local parts = {}
+  for k, v in pairs(value) do parts[#parts + 1] = (math.type(k) and "" or ("[%q]="):format(k)) .. lua_source(v) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+--- A week of 1,385 tours on its way to an audit that does nothing.
+local function plan()
+  sh(("%s run %s/gates/golden_path_e2e.lua --dataset gurkerl_full --artifacts %s/week"):format(engine, root, quote(scratch)))
+  local f = assert(io.open(scratch .. "/week/audit-plan.json"))
+  local text = f:read "a"
   f:close()
+  write("week.lua", "return ", lua_source(json.decode(text)))
+  write_audit("week.frame", "", text)
+  write("alone.lua", "return { name = 'alone', pack = 'roster', audit = function() end }")
+  paired("A plan's way to its audit", ("A week of 1,385 tours (%.2f MB of JSON), to an audit that does nothing. "):format(#text / 1e6)
+    .. "The peer loads the same tables as Lua source.", {
+    { name = "`lua5.4 week.lua`", command = "lua5.4 week.lua" },
+    { name = "`gate-audit`", command = audit .. " <week.frame" },
+    { name = "`run AUDIT --plan FILE`", command = engine .. " run ./alone.lua --plan week/audit-plan.json" },
+  })
 end
 
 local function audits()
-  local audit = engine:gsub("gate%-engine$", "gate-audit")
   write_audit("empty.frame", "")
-  section("An audit's start", "An empty audit in a process of its own, kernel rings included, on an empty plan.", {
+  paired("An audit's start", "An empty audit in a process of its own, kernel rings included, on an empty plan.", {
     { name = "`lua5.4 -e ''`", command = "lua5.4 -e ''" },
     { name = "`gate-audit`, empty audit", command = audit .. " <empty.frame" },
   })
   for i, work in ipairs(WORK) do
     local name = "work" .. i
     write_audit(name .. ".frame", work[2])
-    local f = assert(io.open(scratch .. "/" .. name .. ".lua", "w"))
-    f:write(work[2])
-    f:close()
-    section("An audit's work: " .. work[1], "The same script in a plain interpreter and as an audit, start included.", {
+    write(name .. ".lua", work[2])
+    paired("An audit's work: " .. work[1], "The same script in a plain interpreter and as an audit, start included.", {
       { name = "`lua5.4`", command = "lua5.4 " .. name .. ".lua" },
       { name = "`gate-audit`", command = audit .. " <" .. name .. ".frame" },
     })
@@ -214,8 +181,7 @@ local function gate_work(command)
     times_ms[i] = json.decode(f:read "a").gates[1].duration_ms
     f:close()
   end
-  table.sort(times_ms)
-  return times_ms[(#times_ms + 1) // 2]
+  return median(times_ms)
 end
 
 --- `new gate`, one edit, `check`, `run`: on a kept server, and beside it a gate that reaches nothing.
@@ -259,6 +225,7 @@ local function main()
   })
 
   audits()
+  plan()
 
   section("Database start", "A server ready for queries, and stopped again. "
     .. "The engine makes its template once (cold) and copies it for each run (warm).", {
