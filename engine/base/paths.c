@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,10 +42,15 @@ static int try_places(paths *p, const char *root, const char *share, const char 
     return rc;
 }
 
+/* Paths are of less than PATH_MAX bytes: paths_find_from looked. */
+static void copy(char to[PATH_MAX], const char *from) {
+    snprintf(to, PATH_MAX, "%s", from);
+}
+
 /* `dir` as the build directory of a source tree: <root>/<dir>/modules beside <root>/stdlib. */
 static int try_source(paths *p, const char *dir) {
     char root[PATH_MAX];
-    strcpy(root, dir); /* dir is a path of less than PATH_MAX bytes */
+    copy(root, dir);
     cut_name(root);
     char *modules = fs_join(dir, "modules");
     int rc = modules != NULL ? try_places(p, root, root, modules, dir) : -1;
@@ -54,7 +60,7 @@ static int try_source(paths *p, const char *dir) {
 
 static int try_installed(paths *p, const char *bin) {
     char prefix[PATH_MAX];
-    strcpy(prefix, bin);
+    copy(prefix, bin);
     cut_name(prefix);
     return try_places(p, prefix, "share/gate-engine", "lib/gate-engine/modules", "lib/gate-engine");
 }
@@ -66,9 +72,9 @@ int paths_find_from(paths *p, const char *program, err *e) {
     if (program[0] != '/' || strlen(program) >= sizeof dir) {
         return err_set(e, "install_broken", "the program's own path is not usable: \"%s\"", program);
     }
-    strcpy(dir, program);
+    copy(dir, program);
     cut_name(dir);
-    strcpy(above, dir);
+    copy(above, dir);
     cut_name(above);
     int rc = try_source(p, dir);
     if (rc == 0) {

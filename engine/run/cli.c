@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "run/cli_parts.h"
 #include "run/config.h"
 #include "run/platform.h"
@@ -49,6 +50,36 @@ void cli_say_error(const err *e) {
     if (*e->fix != '\0') {
         log_line(LOG_INFO, "fix: %s", e->fix);
     }
+}
+
+int cli_act(const cli_verb *verb, int argc, char **argv, int (*act)(const cli_words *words, err *e)) {
+    cli_words words;
+    err e;
+    err_clear(&e);
+    if (cli_parse(verb, argc, argv, NULL, &words, &e) != 0) {
+        cli_say_error(&e);
+        return EXIT_USAGE;
+    }
+    int code = EXIT_PASS;
+    if (cli_given(&words, "help")) {
+        cli_help_verb(verb);
+    } else {
+        code = act(&words, &e);
+    }
+    if (code != EXIT_PASS) {
+        cli_say_error(&e);
+    }
+    cli_words_free(&words);
+    return code;
+}
+
+int cli_no_such(err *e, const char *what, const char *given, const char *const *names, const char *otherwise) {
+    buf shown = BUF_INIT;
+    text_sanitise(&shown, given, strlen(given), 80, false);
+    err_set(e, "usage_operand", "%s \"%s\"", what, buf_str(&shown));
+    buf_free(&shown);
+    const char *near = text_suggest(given, names);
+    return near != NULL ? err_fix(e, "did you mean \"%s\"?", near) : err_fix(e, "%s", otherwise);
 }
 
 int cli_platform_main(const cli_verb *verb, int argc, char **argv) {

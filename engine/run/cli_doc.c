@@ -250,37 +250,22 @@ static int doc_topic(const char *topic, err *e) {
         return 0;
     }
     names[N_TOPICS] = NULL;
-    buf shown = BUF_INIT;
-    text_sanitise(&shown, topic, strlen(topic), 80, false);
-    err_set(e, "usage_operand", "there is no topic \"%s\"", buf_str(&shown));
-    buf_free(&shown);
-    const char *near = text_suggest(topic, names);
-    return err_fix(e, near != NULL ? "did you mean \"%s\"?" : "gate-engine doc lists the topics%s",
-                   near != NULL ? near : "");
+    return cli_no_such(e, "there is no topic", topic, names, "gate-engine doc lists the topics");
+}
+
+static int doc(const cli_words *words, err *e) {
+    int rc = 0;
+    size_t n = json_array_size(words->operands);
+    if (n == 0) {
+        list_topics();
+    } else if (n > 1) {
+        rc = err_set(e, "usage_operand", "doc takes one topic");
+    } else {
+        rc = doc_topic(json_string_value(json_array_get(words->operands, 0)), e);
+    }
+    return rc == 0 ? EXIT_PASS : EXIT_USAGE;
 }
 
 int cli_doc_main(const cli_verb *verb, int argc, char **argv) {
-    cli_words words;
-    err e;
-    err_clear(&e);
-    if (cli_parse(verb, argc, argv, NULL, &words, &e) != 0) {
-        cli_say_error(&e);
-        return EXIT_USAGE;
-    }
-    int rc = 0;
-    size_t n = json_array_size(words.operands);
-    if (cli_given(&words, "help")) {
-        cli_help_verb(verb);
-    } else if (n == 0) {
-        list_topics();
-    } else if (n > 1) {
-        rc = err_set(&e, "usage_operand", "doc takes one topic");
-    } else {
-        rc = doc_topic(json_string_value(json_array_get(words.operands, 0)), &e);
-    }
-    if (rc != 0) {
-        cli_say_error(&e);
-    }
-    cli_words_free(&words);
-    return rc == 0 ? EXIT_PASS : EXIT_USAGE;
+    return cli_act(verb, argc, argv, doc);
 }

@@ -114,42 +114,26 @@ static int explain_one(const json_t *classes, const char *wanted, err *e) {
     if (found > 0) {
         return 0;
     }
-    buf shown = BUF_INIT;
-    text_sanitise(&shown, wanted, strlen(wanted), 80, false);
-    err_set(e, "usage_operand", "no installed gate has a class \"%s\"", buf_str(&shown));
-    buf_free(&shown);
-    const char *near = text_suggest(wanted, names);
-    return err_fix(e, near != NULL ? "did you mean \"%s\"?" : "gate-engine explain lists the classes%s",
-                   near != NULL ? near : "");
+    return cli_no_such(e, "no installed gate has a class", wanted, names, "gate-engine explain lists the classes");
+}
+
+static int explain(const cli_words *words, err *e) {
+    size_t n = json_array_size(words->operands);
+    if (n > 1) {
+        err_set(e, "usage_operand", "explain takes one class");
+        return EXIT_USAGE;
+    }
+    json_t *classes = all_classes(e);
+    int code = classes != NULL ? EXIT_PASS : EXIT_BROKEN;
+    if (classes != NULL && n == 0) {
+        list_classes(classes);
+    } else if (classes != NULL && explain_one(classes, json_string_value(json_array_get(words->operands, 0)), e) != 0) {
+        code = EXIT_USAGE;
+    }
+    json_decref(classes);
+    return code;
 }
 
 int cli_explain_main(const cli_verb *verb, int argc, char **argv) {
-    cli_words words;
-    err e;
-    err_clear(&e);
-    if (cli_parse(verb, argc, argv, NULL, &words, &e) != 0) {
-        cli_say_error(&e);
-        return EXIT_USAGE;
-    }
-    int code = EXIT_PASS;
-    size_t n = json_array_size(words.operands);
-    json_t *classes = NULL;
-    if (cli_given(&words, "help")) {
-        cli_help_verb(verb);
-    } else if (n > 1) {
-        err_set(&e, "usage_operand", "explain takes one class");
-        code = EXIT_USAGE;
-    } else if ((classes = all_classes(&e)) == NULL) {
-        code = EXIT_BROKEN;
-    } else if (n == 0) {
-        list_classes(classes);
-    } else if (explain_one(classes, json_string_value(json_array_get(words.operands, 0)), &e) != 0) {
-        code = EXIT_USAGE;
-    }
-    if (code != EXIT_PASS) {
-        cli_say_error(&e);
-    }
-    json_decref(classes);
-    cli_words_free(&words);
-    return code;
+    return cli_act(verb, argc, argv, explain);
 }

@@ -131,39 +131,25 @@ static int make(const json_t *operands, err *e) {
     }
     const char *kind = json_string_value(json_array_get(operands, 0));
     const char *name = json_string_value(json_array_get(operands, 1));
-    buf shown = BUF_INIT;
     if (!is_kind(kind, KINDS)) {
-        text_sanitise(&shown, kind, strlen(kind), 80, false);
-        err_set(e, "usage_operand", "new: expected gate, operation or audit, found \"%s\"", buf_str(&shown));
-        const char *near = text_suggest(kind, KINDS);
-        err_fix(e, near != NULL ? "did you mean \"%s\"?" : "gate-engine new gate NAME%s", near != NULL ? near : "");
-    } else if (!text_is_id(name)) {
+        return cli_no_such(e, "new: expected gate, operation or audit, found", kind, KINDS,
+                           "gate-engine new gate NAME");
+    }
+    if (!text_is_id(name)) {
+        buf shown = BUF_INIT;
         text_sanitise(&shown, name, strlen(name), 80, false);
         err_set(e, "usage_operand", "new: expected a name ([a-z][a-z0-9_]*, at most 63 characters), found \"%s\"",
                 buf_str(&shown));
-        err_fix(e, "the name becomes the script's id and its file's name, such as backup_fresh");
-    } else {
-        return write_both(kind, name, e);
+        buf_free(&shown);
+        return err_fix(e, "the name becomes the script's id and its file's name, such as backup_fresh");
     }
-    buf_free(&shown);
-    return -1;
+    return write_both(kind, name, e);
+}
+
+static int new_script(const cli_words *words, err *e) {
+    return make(words->operands, e) == 0 ? EXIT_PASS : EXIT_USAGE;
 }
 
 int cli_new_main(const cli_verb *verb, int argc, char **argv) {
-    cli_words words;
-    err e;
-    err_clear(&e);
-    if (cli_parse(verb, argc, argv, NULL, &words, &e) != 0) {
-        cli_say_error(&e);
-        return EXIT_USAGE;
-    }
-    int code = EXIT_PASS;
-    if (cli_given(&words, "help")) {
-        cli_help_verb(verb);
-    } else if (make(words.operands, &e) != 0) {
-        cli_say_error(&e);
-        code = EXIT_USAGE;
-    }
-    cli_words_free(&words);
-    return code;
+    return cli_act(verb, argc, argv, new_script);
 }

@@ -72,6 +72,13 @@ json_t *cli_report_target(const char *text, err *e);
 /* Says on standard error what is wrong and what to do. */
 void cli_say_error(const err *e);
 
+/* The front of a verb that has no flags of its own: parses, shows help, else calls act, which returns an exit code and
+ * says why with *e where that is not EXIT_PASS. Returns the exit code. */
+int cli_act(const cli_verb *verb, int argc, char **argv, int (*act)(const cli_words *words, err *e));
+/* Sets *e: `what` (such as "there is no topic") and the word that was given, and as a fix the nearest of `names` (ended
+ * by NULL), or `otherwise`. Returns -1. */
+int cli_no_such(err *e, const char *what, const char *given, const char *const *names, const char *otherwise);
+
 int cli_run_main(const cli_verb *verb, int argc, char **argv);
 int cli_check_main(const cli_verb *verb, int argc, char **argv);
 int cli_list_main(const cli_verb *verb, int argc, char **argv);
