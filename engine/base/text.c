@@ -70,10 +70,33 @@ static bool is_hidden(uint32_t c) {
     return c < 0x20;
 }
 
-/* The next character of s as it is shown: *used bytes of it are taken; returns the length of the text in piece. */
-static size_t show_one(const char *s, size_t n, bool multiline, char piece[16], size_t *used) {
+/* Does s begin what a runner of continuous integration takes for a command in the output it watches? GitHub Actions:
+ * "::" at a line's start, and "##["; Azure Pipelines: "##vso["; TeamCity: "##teamcity[". */
+static bool is_command(const char *s, size_t n, bool line_start) {
+    static const char *const MARKS[] = {"##[", "##vso[", "##teamcity["};
+    if (n >= 2 && line_start && s[0] == ':' && s[1] == ':') {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof MARKS / sizeof MARKS[0]; i++) {
+        size_t len = strlen(MARKS[i]);
+        if (n >= len && memcmp(s, MARKS[i], len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The next character of s as it is shown: *used bytes of it are taken; returns the length of the text in piece.
+ * *line_start: has nothing but blanks been shown in this line? */
+static size_t show_one(const char *s, size_t n, bool multiline, bool *line_start, char piece[16], size_t *used) {
     size_t len = text_utf8_seq(s, n);
     *used = len == 0 ? 1 : len;
+    if (is_command(s, n, *line_start)) {
+        *line_start = false;
+        memcpy(piece, (char[]){s[0], ' '}, 2);
+        return 2;
+    }
+    *line_start = n > 0 && (s[0] == '\n' || (*line_start && (s[0] == ' ' || s[0] == '\t')));
     if (len == 0) {
         return (size_t)snprintf(piece, 16, "\\x%02x", (unsigned)(unsigned char)s[0]);
     }
@@ -90,9 +113,10 @@ int text_sanitise(buf *out, const char *s, size_t n, size_t max, bool multiline)
     const size_t mark = sizeof more - 1;
     size_t wrote = 0;
     size_t keep = 0; /* how much may stay when the text turns out to be too long */
+    bool line_start = true;
     for (size_t i = 0, used = 0; i < n; i += used) {
         char piece[16];
-        size_t len = show_one(s + i, n - i, multiline, piece, &used);
+        size_t len = show_one(s + i, n - i, multiline, &line_start, piece, &used);
         if (max != 0 && wrote + len > max) {
             if (out->failed) {
                 return -1;
@@ -114,9 +138,10 @@ int text_sanitise(buf *out, const char *s, size_t n, size_t max, bool multiline)
 
 static bool is_shown_as_it_is(const char *s, bool multiline) {
     size_t n = strlen(s);
+    bool line_start = true;
     for (size_t i = 0, used = 0; i < n; i += used) {
         char piece[16];
-        size_t len = show_one(s + i, n - i, multiline, piece, &used);
+        size_t len = show_one(s + i, n - i, multiline, &line_start, piece, &used);
         if (len != used || memcmp(piece, s + i, used) != 0) {
             return false;
         }

@@ -12,8 +12,9 @@ bool text_utf8_valid(const char *s, size_t n);
 /* Length in bytes of the well-formed sequence at s, or 0. */
 size_t text_utf8_seq(const char *s, size_t n);
 /* Appends s to out as printable UTF-8 of at most `max` bytes (0 = no bound; a cut ends in "…"): control characters, C1,
- * bidirectional overrides and ill-formed bytes become \xNN or \u{NNNN}; newline and tab stay when `multiline`. Returns
- * 0 / -1. */
+ * bidirectional overrides and ill-formed bytes become \xNN or \u{NNNN}; newline and tab stay when `multiline`; a blank
+ * parts the two marks that a runner of continuous integration would take for a command in what it watches ("::error",
+ * "##vso["). Returns 0 / -1. */
 int text_sanitise(buf *out, const char *s, size_t n, size_t max, bool multiline);
 /* Is it well-formed, and nothing in it but what text_sanitise would leave as it is: on one line, or on several? */
 bool text_is_line(const char *s);

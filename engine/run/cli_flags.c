@@ -26,7 +26,7 @@ const cli_flag CLI_FLAGS[] = {
     {"only", "NAME,…", true, RUNS, "only these checks or groups of checks; never approves"},
     {"verbose", NULL, false, RUNS, "show every check"},
     {"trace", NULL, false, RUNS, "show each query, request, store call and command, with its time"},
-    {"report", "FORMAT=FILE", true, RUNS, "write a report: json or junit; \"-\" is standard output"},
+    {"report", "FORMAT=FILE", true, RUNS, "write a report: json, junit, sarif, markdown, tap, html or github; \"-\" is standard output"},
     {"baseline", "FILE", false, VERB_RUN,
      "an earlier JSON report: only findings that are not in it fail; never approves"},
     {"strict", NULL, false, RUNS, "advisories fail the run"},
@@ -366,7 +366,7 @@ json_t *cli_report_target(const char *text, err *e) {
     } else if (!known_format) {
         err_set(e, "usage_report", "--report: unknown format in \"%s\"", buf_str(&shown));
         const char *near = text_suggest(buf_str(&format), REPORT_FORMATS);
-        err_fix(e, near != NULL ? "did you mean \"%s\"?" : "formats are json and junit%s", near != NULL ? near : "");
+        err_fix(e, near != NULL ? "did you mean \"%s\"?" : "formats are json, junit, sarif, markdown, tap, html and github%s", near != NULL ? near : "");
     } else if (strcmp(equals + 1, "-") != 0 && !dir_is_there(equals + 1)) {
         err_set(e, "usage_report", "--report: there is no directory for the file of \"%s\"", buf_str(&shown));
         err_fix(e, "make the directory first, or name a file elsewhere");

@@ -1,7 +1,7 @@
 /* report.h: what a run found, as one document, and its renderings.
  *
  * The document is one JSON value in the schema of stdlib/schema/report-1.json (design §1). It is built here and filled
- * by the supervisor; text, JSON and JUnit only read it, so no two of them can disagree. A document is complete from its
+ * by the supervisor; all renderings only read it, so no two of them can disagree. A document is complete from its
  * first moment: every gate stands in it as an ERROR, not evaluated, until its result takes that place, so whatever ends
  * a run early leaves a report that turns nothing green. */
 #ifndef GE_RUN_REPORT_H
@@ -53,8 +53,8 @@ int report_exit_code(const json_t *report);
 bool report_colour(int fd);
 /* Appends a rendering. Errors: out_of_memory. */
 int report_text(buf *out, const json_t *report, const report_opts *o);
-int report_json(buf *out, const json_t *report, err *e);
-int report_junit(buf *out, const json_t *report, err *e);
+/* In one of REPORT_FORMATS. Errors: report_format, out_of_memory. */
+int report_render(buf *out, const json_t *report, const char *format, err *e);
 
 /* Where text goes beside these targets: standard output, or standard error when one of them takes standard output. */
 FILE *report_stream(const json_t *targets);

@@ -9,8 +9,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/report.h"
+#include "run/report_parts.h"
 
-const char *const REPORT_FORMATS[] = {"json", "junit", NULL};
+const char *const REPORT_FORMATS[] = {"json", "junit", "sarif", "markdown", "tap", "html", "github", NULL};
+
+/* In the order of REPORT_FORMATS. */
+static int (*const RENDER[])(buf *, const json_t *, err *) = {report_json, report_junit, report_sarif, report_markdown,
+                                                              report_tap,  report_html,  report_github};
 
 static int append_json(const char *bytes, size_t n, void *out) {
     return buf_append(out, bytes, n);
@@ -24,15 +29,14 @@ int report_json(buf *out, const json_t *report, err *e) {
     return 0;
 }
 
-static int render(buf *out, const json_t *report, const char *format, err *e) {
-    if (format != NULL && strcmp(format, "json") == 0) {
-        return report_json(out, report, e);
+int report_render(buf *out, const json_t *report, const char *format, err *e) {
+    for (size_t i = 0; format != NULL && REPORT_FORMATS[i] != NULL; i++) {
+        if (strcmp(format, REPORT_FORMATS[i]) == 0) {
+            return RENDER[i](out, report, e);
+        }
     }
-    if (format != NULL && strcmp(format, "junit") == 0) {
-        return report_junit(out, report, e);
-    }
-    err_set(e, "report_format", "reports are written as json or junit, found \"%s\"", format != NULL ? format : "");
-    return err_fix(e, "use --report json=FILE or --report junit=FILE");
+    err_set(e, "report_format", "no report is called \"%s\"", format != NULL ? format : "");
+    return err_fix(e, "use --report FORMAT=FILE with one of the formats that `gate-engine run --help` lists");
 }
 
 /* Standard output may be closed or full: that is an error of the run, not of nobody. */
@@ -114,7 +118,7 @@ static int render_all(buf *out, const json_t *report, const json_t *targets, con
         }
     }
     json_array_foreach(targets, i, target) {
-        if (render(&out[1 + i], report, json_string_value(json_object_get(target, "format")), e) != 0) {
+        if (report_render(&out[1 + i], report, json_string_value(json_object_get(target, "format")), e) != 0) {
             return -1;
         }
     }

@@ -7,20 +7,11 @@
 #include <unistd.h>
 
 #include "base/xml.h"
-#include "run/report.h"
+#include "run/report_parts.h"
 
 typedef struct tally {
     int tests, failures, errors, skipped;
 } tally;
-
-static const char *member(const json_t *object, const char *key) {
-    const char *s = json_string_value(json_object_get(object, key));
-    return s != NULL && s[0] != '\0' ? s : NULL;
-}
-
-static bool is(const char *a, const char *b) {
-    return a != NULL && strcmp(a, b) == 0;
-}
 
 /* Attributes of type xs:token take no line breaks, tabs, or blanks at the ends or doubled. */
 static void set_token(xml *x, const char *name, const char *value) {
@@ -59,16 +50,15 @@ static void add_line(buf *out, const char *label, const char *text) {
     }
 }
 
-static void put_problem(xml *x, const char *element, const json_t *entry, const char *message) {
+static void put_problem(xml *x, const char *element, const json_t *entry) {
     xml_open(x, element);
-    xml_attribute(x, "message", message != NULL ? message : "no reason was given");
-    const char *class = member(entry, "class");
-    xml_attribute(x, "type", class != NULL ? class : member(entry, "code") != NULL ? member(entry, "code") : "error");
+    xml_attribute(x, "message", report_saying(entry));
+    xml_attribute(x, "type", report_class(entry));
     buf text = BUF_INIT;
-    add_line(&text, "object", member(entry, "object"));
-    add_line(&text, "", member(entry, "detail"));
-    add_line(&text, "Fix", member(entry, "fix"));
-    add_line(&text, "Reproduce", member(entry, "reproduce"));
+    add_line(&text, "object", report_member(entry, "object"));
+    add_line(&text, "", report_member(entry, "detail"));
+    add_line(&text, "Fix", report_member(entry, "fix"));
+    add_line(&text, "Reproduce", report_member(entry, "reproduce"));
     if (text.len > 0) {
         xml_text(x, buf_str(&text));
     }
@@ -88,18 +78,17 @@ static void open_case(xml *x, const char *class, const char *name, const char *o
 }
 
 static void put_check(xml *x, const char *class, const json_t *entry) {
-    const char *status = member(entry, "status");
-    open_case(x, class, member(entry, "name"), member(entry, "object"));
+    entry_kind kind = report_kind(entry);
+    open_case(x, class, report_member(entry, "name"), report_member(entry, "object"));
     set_time(x, entry);
-    if (is(status, "FAIL")) {
-        put_problem(x, "failure", entry, member(entry, "failure"));
-    } else if (is(status, "SKIP") || is(member(entry, "step"), "would")) {
-        const char *reason = is(status, "SKIP") ? member(entry, "detail") : "a dry run: it would be done";
+    if (kind == ENTRY_FAIL) {
+        put_problem(x, "failure", entry);
+    } else if (kind == ENTRY_SKIP) {
         xml_open(x, "skipped");
-        xml_attribute(x, "message", reason != NULL ? reason : "no reason was given");
+        xml_attribute(x, "message", report_saying(entry));
         xml_close(x);
-    } else if (!is(status, "PASS")) {
-        put_problem(x, "error", entry, member(entry, "failure"));
+    } else if (kind == ENTRY_ERROR) {
+        put_problem(x, "error", entry);
     }
     xml_close(x);
 }
@@ -109,11 +98,11 @@ static tally count(const json_t *checks) {
     size_t i;
     json_t *entry;
     json_array_foreach(checks, i, entry) {
-        const char *status = member(entry, "status");
+        entry_kind kind = report_kind(entry);
         t.tests++;
-        t.failures += is(status, "FAIL");
-        t.skipped += is(status, "SKIP") || is(member(entry, "step"), "would");
-        t.errors += !is(status, "FAIL") && !is(status, "SKIP") && !is(status, "PASS");
+        t.failures += kind == ENTRY_FAIL;
+        t.skipped += kind == ENTRY_SKIP;
+        t.errors += kind == ENTRY_ERROR;
     }
     return t;
 }
@@ -130,14 +119,14 @@ static void put_property(xml *x, const char *name, const char *value) {
 static void put_properties(xml *x, const json_t *report, const json_t *gate) {
     static const char *const TARGET[] = {"platform", "host", "database", "config", "schema_hash", NULL};
     xml_open(x, "properties");
-    put_property(x, "tool", member(report, "tool"));
-    put_property(x, "script", member(report, "script"));
-    put_property(x, "tenant", member(report, "tenant"));
+    put_property(x, "tool", report_member(report, "tool"));
+    put_property(x, "script", report_member(report, "script"));
+    put_property(x, "tenant", report_member(report, "tenant"));
     for (size_t i = 0; TARGET[i] != NULL; i++) {
-        put_property(x, TARGET[i], member(json_object_get(report, "target"), TARGET[i]));
+        put_property(x, TARGET[i], report_member(json_object_get(report, "target"), TARGET[i]));
     }
-    put_property(x, "gate", member(gate, "id"));
-    put_property(x, "status", member(gate != NULL ? gate : report, "status"));
+    put_property(x, "gate", json_is_true(json_object_get(gate, "run")) ? NULL : report_member(gate, "id"));
+    put_property(x, "status", report_member(gate, "status"));
     put_property(x, "approved", json_is_true(json_object_get(report, "approved")) ? "true" : "false");
     xml_close(x);
 }
@@ -148,7 +137,7 @@ static void open_suite(xml *x, int id, const json_t *report, const json_t *gate,
         snprintf(host, sizeof host, "localhost");
     }
     host[sizeof host - 1] = '\0';
-    const char *started = member(report, "started");
+    const char *started = report_member(report, "started");
     char stamp[20];
     snprintf(stamp, sizeof stamp, "%s", started != NULL ? started : "1970-01-01T00:00:00"); /* without its zone */
     xml_open(x, "testsuite");
@@ -157,7 +146,7 @@ static void open_suite(xml *x, int id, const json_t *report, const json_t *gate,
     set_number(x, "id", id);
     xml_attribute(x, "timestamp", stamp);
     set_token(x, "hostname", host);
-    set_time(x, gate != NULL ? gate : report);
+    set_time(x, gate);
     set_number(x, "tests", t->tests);
     set_number(x, "failures", t->failures);
     set_number(x, "errors", t->errors);
@@ -165,7 +154,19 @@ static void open_suite(xml *x, int id, const json_t *report, const json_t *gate,
     put_properties(x, report, gate);
 }
 
-static void close_suite(xml *x) {
+static void put_section(xml *x, int id, const json_t *report, const json_t *section) {
+    const json_t *checks = json_object_get(section, "checks");
+    bool run = json_is_true(json_object_get(section, "run"));
+    const char *class = run ? "gate-engine" : report_member(section, "id");
+    class = class != NULL ? class : "gate";
+    const char *name = report_member(section, "name");
+    tally t = count(checks);
+    open_suite(x, id, report, section, name != NULL ? name : class, &t);
+    size_t i;
+    json_t *entry;
+    json_array_foreach(checks, i, entry) {
+        put_check(x, class, entry);
+    }
     xml_open(x, "system-out");
     xml_close(x);
     xml_open(x, "system-err");
@@ -173,61 +174,18 @@ static void close_suite(xml *x) {
     xml_close(x);
 }
 
-static void put_gate(xml *x, int id, const json_t *report, const json_t *gate) {
-    const json_t *checks = json_object_get(gate, "checks");
-    const char *class = member(gate, "id");
-    class = class != NULL ? class : "gate";
-    tally t = count(checks);
-    /* A gate that is no PASS must not look like one because no entry of its says so. */
-    const char *status = member(gate, "status");
-    bool unsaid = !is(status, "PASS") && t.failures == 0 && t.errors == 0;
-    bool failed = is(status, "FLAKY") || is(status, "FAIL");
-    t.tests += unsaid;
-    t.failures += unsaid && failed;
-    t.errors += unsaid && !failed;
-    open_suite(x, id, report, gate, member(gate, "name") != NULL ? member(gate, "name") : class, &t);
-    size_t i;
-    json_t *entry;
-    json_array_foreach(checks, i, entry) {
-        put_check(x, class, entry);
-    }
-    if (unsaid) {
-        const json_t *error = json_object_get(gate, "error");
-        const char *message = member(error, "message");
-        open_case(x, class, "gate", NULL);
-        set_time(x, gate);
-        put_problem(x, failed ? "failure" : "error", error, message != NULL ? message : member(gate, "summary"));
-        xml_close(x);
-    }
-    close_suite(x);
-}
-
-static void put_run_error(xml *x, int id, const json_t *report) {
-    const tally t = {.tests = 1, .errors = 1};
-    const json_t *error = json_object_get(report, "error");
-    const char *script = member(report, "script");
-    const char *message = member(error, "message");
-    open_suite(x, id, report, NULL, script != NULL ? script : "gate-engine", &t);
-    open_case(x, "gate-engine", "run", NULL);
-    xml_attribute(x, "time", "0.000");
-    put_problem(x, "error", error, message != NULL ? message : "nothing was evaluated");
-    xml_close(x);
-    close_suite(x);
-}
-
 int report_junit(buf *out, const json_t *report, err *e) {
+    json_t *sections = report_sections(report);
     xml x;
     xml_begin(&x, out);
     xml_open(&x, "testsuites");
-    const json_t *gates = json_object_get(report, "gates");
     size_t i;
-    json_t *gate;
-    json_array_foreach(gates, i, gate) {
-        put_gate(&x, (int)i, report, gate);
-    }
-    if (json_array_size(gates) == 0 || json_is_object(json_object_get(report, "error"))) {
-        put_run_error(&x, (int)json_array_size(gates), report);
+    json_t *section;
+    json_array_foreach(sections, i, section) {
+        put_section(&x, (int)i, report, section);
     }
     xml_close(&x);
-    return out->failed ? err_set(e, "out_of_memory", "out of memory while writing the JUnit report") : 0;
+    int rc = sections == NULL || out->failed ? -1 : 0;
+    json_decref(sections);
+    return rc == 0 ? 0 : err_set(e, "out_of_memory", "out of memory while writing the JUnit report");
 }

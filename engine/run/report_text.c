@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "run/report.h"
+#include "run/report_parts.h"
 
 enum { OBJECTS_SHOWN = 10 };
 
@@ -14,15 +15,6 @@ typedef struct page {
     bool operation;
 } page;
 
-static const char *member(const json_t *object, const char *key) {
-    const char *s = json_string_value(json_object_get(object, key));
-    return s != NULL && s[0] != '\0' ? s : NULL;
-}
-
-static bool same(const char *a, const char *b) {
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
 bool report_colour(int fd) {
     const char *no = getenv("NO_COLOR");
     const char *term = getenv("TERM");
@@ -31,10 +23,10 @@ bool report_colour(int fd) {
 
 /* ECMA-48 section 8.3.117 (SGR). */
 static const char *hue(const char *status) {
-    return same(status, "PASS") || same(status, "DONE") || same(status, "OK") ? "\033[32m"
-           : same(status, "SKIP") || same(status, "WOULD")                    ? "\033[2m"
-           : same(status, "ERROR")                                            ? "\033[33m"
-                                                                              : "\033[31m";
+    return report_same(status, "PASS") || report_same(status, "DONE") || report_same(status, "OK") ? "\033[32m"
+           : report_same(status, "SKIP") || report_same(status, "WOULD")                           ? "\033[2m"
+           : report_same(status, "ERROR")                                                          ? "\033[33m"
+                                                                                                   : "\033[31m";
 }
 
 static void put_status(page *p, const char *mark, const char *status) {
@@ -84,10 +76,10 @@ static void put_field(page *p, const char *margin, const char *label, const char
 /* --- one gate --- */
 
 static void put_object(page *p, const json_t *entry) {
-    const char *object = member(entry, "object");
-    const char *detail = member(entry, "detail");
+    const char *object = report_member(entry, "object");
+    const char *detail = report_member(entry, "detail");
     if (object == NULL && detail == NULL) {
-        object = member(entry, "name");
+        object = report_member(entry, "name");
     }
     buf both = BUF_INIT;
     buf_printf(&both, "%s%s%s", object != NULL ? object : "", object != NULL && detail != NULL ? ": " : "",
@@ -103,15 +95,15 @@ static void put_object(page *p, const json_t *entry) {
 
 /* A rule that says no to an operation is no failed check. */
 static const char *shown_status(const page *p, const char *status) {
-    return p->operation && same(status, "FAIL") ? "REFUSED" : status;
+    return p->operation && report_same(status, "FAIL") ? "REFUSED" : status;
 }
 
 static void put_block(page *p, const json_t *entries) {
     const json_t *head = json_array_get(entries, 0);
-    const char *status = member(head, "status");
-    const char *failure = member(head, "failure");
+    const char *status = report_member(head, "status");
+    const char *failure = report_member(head, "failure");
     buf_puts(p->out, "  ");
-    put_status(p, same(status, "FAIL") ? "❌" : "⚠️", shown_status(p, status));
+    put_status(p, report_same(status, "FAIL") ? "❌" : "⚠️", shown_status(p, status));
     put_reason(p, failure != NULL ? failure : "no reason was given");
     size_t members = json_array_size(entries);
     for (size_t i = 0; i < members && i < OBJECTS_SHOWN; i++) {
@@ -120,7 +112,7 @@ static void put_block(page *p, const json_t *entries) {
     if (members > OBJECTS_SHOWN) {
         buf_printf(p->out, "     and %zu more in the report\n", members - OBJECTS_SHOWN);
     }
-    put_field(p, "     ", "Fix", member(head, "fix"));
+    put_field(p, "     ", "Fix", report_member(head, "fix"));
 }
 
 /* Entries of one status in blocks, in order of appearance: by class, and errors, whose class says less, by text too. */
@@ -129,11 +121,11 @@ static json_t *blocks_of(const json_t *checks, const char *status) {
     size_t i;
     json_t *entry;
     json_array_foreach(checks, i, entry) {
-        if (!same(member(entry, "status"), status)) {
+        if (!report_same(report_member(entry, "status"), status)) {
             continue;
         }
-        const char *class = member(entry, "class");
-        const char *failure = same(status, "FAIL") ? NULL : member(entry, "failure");
+        const char *class = report_member(entry, "class");
+        const char *failure = report_same(status, "FAIL") ? NULL : report_member(entry, "failure");
         buf key = BUF_INIT;
         buf_printf(&key, "%s\n%s", class != NULL ? class : "", failure != NULL ? failure : "");
         json_t *block = json_object_get(blocks, buf_str(&key));
@@ -161,7 +153,7 @@ static bool any_entry(const json_t *checks, const char *status) {
     size_t i;
     json_t *entry;
     json_array_foreach(checks, i, entry) {
-        if (same(member(entry, "status"), status)) {
+        if (report_same(report_member(entry, "status"), status)) {
             return true;
         }
     }
@@ -171,32 +163,32 @@ static bool any_entry(const json_t *checks, const char *status) {
 /* A verdict that no entry explains: a gate that was not evaluated, or that is flaky over its repetitions. */
 static void put_verdict(page *p, const json_t *gate, const char *status) {
     const json_t *error = json_object_get(gate, "error");
-    const char *why = member(error, "message");
-    why = why != NULL ? why : member(gate, "summary");
+    const char *why = report_member(error, "message");
+    why = why != NULL ? why : report_member(gate, "summary");
     buf_puts(p->out, "  ");
-    put_status(p, same(status, "ERROR") ? "⚠️" : "❌", status);
+    put_status(p, report_same(status, "ERROR") ? "⚠️" : "❌", status);
     put_reason(p, why != NULL ? why : "no reason was given");
-    put_lines(p, "     ", member(error, "detail"));
-    put_field(p, "     ", "Fix", member(error, "fix"));
+    put_lines(p, "     ", report_member(error, "detail"));
+    put_field(p, "     ", "Fix", report_member(error, "fix"));
 }
 
 static void put_check(page *p, const json_t *entry) {
-    const char *object = member(entry, "object");
-    const char *status = member(entry, "status");
-    const char *failure = member(entry, "failure");
-    const char *severity = member(entry, "severity");
+    const char *object = report_member(entry, "object");
+    const char *status = report_member(entry, "status");
+    const char *failure = report_member(entry, "failure");
+    const char *severity = report_member(entry, "severity");
     buf_puts(p->out, "     ");
     put_status(p, "", status != NULL ? status : "?");
-    buf_printf(p->out, "%*s %s", status != NULL && strlen(status) == 4 ? 1 : 0, "", member(entry, "name"));
+    buf_printf(p->out, "%*s %s", status != NULL && strlen(status) == 4 ? 1 : 0, "", report_member(entry, "name"));
     if (object != NULL) {
         buf_printf(p->out, " [%s]", object);
     }
     buf_printf(p->out, " (%.1f ms)\n", json_number_value(json_object_get(entry, "duration_ms")));
     if (failure != NULL) {
-        put_field(p, "           ", severity != NULL && !same(severity, "leak") ? severity : "failure", failure);
+        put_field(p, "           ", severity != NULL && !report_same(severity, "leak") ? severity : "failure", failure);
     }
-    put_lines(p, "           ", member(entry, "detail"));
-    put_field(p, "           ", "reproduce", member(entry, "reproduce"));
+    put_lines(p, "           ", report_member(entry, "detail"));
+    put_field(p, "           ", "reproduce", report_member(entry, "reproduce"));
 }
 
 static void put_facts(page *p, const json_t *facts) {
@@ -215,9 +207,9 @@ static void put_known(page *p, const json_t *gate) {
     size_t i, shown = 0;
     json_t *entry;
     json_array_foreach(json_object_get(gate, "checks"), i, entry) {
-        const char *object = member(entry, "object");
-        if (same(member(entry, "baseline"), "known") && shown++ < OBJECTS_SHOWN) {
-            const char *failure = member(entry, "failure");
+        const char *object = report_member(entry, "object");
+        if (report_same(report_member(entry, "baseline"), "known") && shown++ < OBJECTS_SHOWN) {
+            const char *failure = report_member(entry, "failure");
             buf_printf(p->out, "     known: %s%s%s%s\n", failure != NULL ? failure : "?", object != NULL ? " [" : "",
                        object != NULL ? object : "", object != NULL ? "]" : "");
         }
@@ -236,27 +228,27 @@ static void put_known(page *p, const json_t *gate) {
 static void put_gate(page *p, const json_t *gate, bool alone) {
     const json_t *number = json_object_get(gate, "number");
     const json_t *checks = json_object_get(gate, "checks");
-    const char *status = member(gate, "status");
-    const char *name = member(gate, "name");
+    const char *status = report_member(gate, "status");
+    const char *name = report_member(gate, "name");
     if (json_is_integer(number)) {
         buf_printf(p->out, "Gate %lld: %s\n", (long long)json_integer_value(number), name != NULL ? name : "?");
     } else {
         buf_printf(p->out, "Gate: %s\n", name != NULL ? name : "?");
     }
-    if (same(status, "PASS")) {
+    if (report_same(status, "PASS")) {
         buf_puts(p->out, "  ");
         put_status(p, "✅", status);
-        put_reason(p, member(gate, "summary") != NULL ? member(gate, "summary") : "passed");
+        put_reason(p, report_member(gate, "summary") != NULL ? report_member(gate, "summary") : "passed");
     } else {
-        if (same(status, "FLAKY") || (!any_entry(checks, "FAIL") && !any_entry(checks, "ERROR"))) {
+        if (report_same(status, "FLAKY") || (!any_entry(checks, "FAIL") && !any_entry(checks, "ERROR"))) {
             put_verdict(p, gate, status);
         }
         put_blocks(p, checks, "FAIL");
         put_blocks(p, checks, "ERROR");
-        put_field(p, "     ", "Runbook", member(gate, "runbook"));
-        put_field(p, "     ", "Owner", member(gate, "owner"));
+        put_field(p, "     ", "Runbook", report_member(gate, "runbook"));
+        put_field(p, "     ", "Owner", report_member(gate, "owner"));
         if (alone) {
-            put_field(p, "     ", "Recover", member(gate, "recover"));
+            put_field(p, "     ", "Recover", report_member(gate, "recover"));
         }
     }
     put_known(p, gate);
@@ -279,18 +271,18 @@ static void put_error(page *p, const json_t *error) {
     }
     buf_puts(p->out, "  ");
     put_status(p, "⚠️", "ERROR");
-    put_reason(p, member(error, "message") != NULL ? member(error, "message") : "no reason was given");
-    put_lines(p, "     ", member(error, "detail"));
-    put_field(p, "     ", "Fix", member(error, "fix"));
+    put_reason(p, report_member(error, "message") != NULL ? report_member(error, "message") : "no reason was given");
+    put_lines(p, "     ", report_member(error, "detail"));
+    put_field(p, "     ", "Fix", report_member(error, "fix"));
     buf_putc(p->out, '\n');
 }
 
 static void put_step(page *p, const json_t *entry) {
-    const char *step = member(entry, "step");
-    bool failed = same(step, "failed"), would = same(step, "would");
+    const char *step = report_member(entry, "step");
+    bool failed = report_same(step, "failed"), would = report_same(step, "would");
     buf_puts(p->out, "  ");
     put_status(p, failed ? "❌" : would ? "➖" : "✅", failed ? "FAILED" : would ? "WOULD" : "DONE");
-    put_reason(p, member(entry, "name"));
+    put_reason(p, report_member(entry, "name"));
 }
 
 /* Steps in their order, then what stopped them. */
@@ -301,19 +293,19 @@ static void put_operation(page *p, const json_t *operation) {
     json_t *entry;
     json_array_foreach(checks, i, entry) {
         /* What a step found are entries of its own, one after another; titles are unique. */
-        if (member(entry, "step") != NULL && !same(member(entry, "name"), last)) {
+        if (report_member(entry, "step") != NULL && !report_same(report_member(entry, "name"), last)) {
             put_step(p, entry);
-            last = member(entry, "name");
+            last = report_member(entry, "name");
         }
     }
-    if (!same(member(operation, "status"), "PASS")) {
+    if (!report_same(report_member(operation, "status"), "PASS")) {
         if (!any_entry(checks, "FAIL") && !any_entry(checks, "ERROR")) {
-            put_verdict(p, operation, member(operation, "status"));
+            put_verdict(p, operation, report_member(operation, "status"));
         }
         put_blocks(p, checks, "FAIL");
         put_blocks(p, checks, "ERROR");
-        put_field(p, "     ", "Runbook", member(operation, "runbook"));
-        put_field(p, "     ", "Owner", member(operation, "owner"));
+        put_field(p, "     ", "Runbook", report_member(operation, "runbook"));
+        put_field(p, "     ", "Owner", report_member(operation, "owner"));
     }
     if (p->o->verbose) {
         json_array_foreach(checks, i, entry) {
@@ -325,9 +317,9 @@ static void put_operation(page *p, const json_t *operation) {
 
 static int operation_text(page *p, const json_t *report, const char *tenant) {
     const json_t *operation = json_array_get(json_object_get(report, "gates"), 0);
-    const char *status = member(report, "status");
-    const char *summary = member(operation, "summary");
-    const char *name = member(report, "name");
+    const char *status = report_member(report, "status");
+    const char *summary = report_member(operation, "summary");
+    const char *name = report_member(report, "name");
     buf_printf(p->out, "=== %s ===\nTenant: %s\n\n", name != NULL ? name : "Operation", tenant);
     size_t before = p->out->len;
     put_operation(p, operation);
@@ -341,8 +333,8 @@ static int operation_text(page *p, const json_t *report, const char *tenant) {
         buf_putc(p->out, '\n');
     }
     buf_puts(p->out, "=== ");
-    put_status(p, "", same(status, "PASS") ? "OK" : same(status, "FAIL") ? "REFUSED" : "ERROR");
-    if (same(status, "PASS") && summary != NULL) {
+    put_status(p, "", report_same(status, "PASS") ? "OK" : report_same(status, "FAIL") ? "REFUSED" : "ERROR");
+    if (report_same(status, "PASS") && summary != NULL) {
         buf_printf(p->out, ": %s", summary);
     }
     buf_puts(p->out, " ===\n");
@@ -351,13 +343,13 @@ static int operation_text(page *p, const json_t *report, const char *tenant) {
 
 static void put_approval(page *p, const json_t *report) {
     const json_t *gates = json_object_get(report, "gates");
-    const char *tenant = member(report, "tenant");
+    const char *tenant = report_member(report, "tenant");
     tenant = tenant != NULL ? tenant : "?";
     if (json_is_true(json_object_get(report, "approved"))) {
         buf_printf(p->out, "Tenant %s is approved for pilot.\n", tenant);
         return;
     }
-    if (same(member(report, "status"), "PASS")) {
+    if (report_same(report_member(report, "status"), "PASS")) {
         buf_printf(p->out, "Tenant %s is NOT approved: this run cannot approve%s.\n", tenant,
                    json_is_true(json_object_get(report, "partial")) ? ", it left checks out"
                                                                     : "; approval takes all four gates, unchanged");
@@ -367,8 +359,8 @@ static void put_approval(page *p, const json_t *report) {
     size_t i;
     json_t *gate;
     json_array_foreach(gates, i, gate) {
-        if (!same(member(gate, "status"), "PASS") && member(gate, "recover") != NULL) {
-            buf_printf(p->out, "Recover: %s\n", member(gate, "recover"));
+        if (!report_same(report_member(gate, "status"), "PASS") && report_member(gate, "recover") != NULL) {
+            buf_printf(p->out, "Recover: %s\n", report_member(gate, "recover"));
         }
     }
 }
@@ -376,11 +368,11 @@ static void put_approval(page *p, const json_t *report) {
 int report_text(buf *out, const json_t *report, const report_opts *o) {
     page p = {.out = out, .o = o};
     const json_t *gates = json_object_get(report, "gates");
-    const char *kind = member(report, "kind");
-    bool suite = same(kind, "suite");
-    const char *title = suite ? member(report, "name") : NULL;
-    const char *tenant = member(report, "tenant");
-    if (same(kind, "operation")) {
+    const char *kind = report_member(report, "kind");
+    bool suite = report_same(kind, "suite");
+    const char *title = suite ? report_member(report, "name") : NULL;
+    const char *tenant = report_member(report, "tenant");
+    if (report_same(kind, "operation")) {
         p.operation = true;
         return operation_text(&p, report, tenant != NULL ? tenant : "none");
     }
@@ -391,7 +383,7 @@ int report_text(buf *out, const json_t *report, const report_opts *o) {
     json_t *gate;
     json_array_foreach(gates, i, gate) {
         put_gate(&p, gate, !suite);
-        passed += same(member(gate, "status"), "PASS") ? 1 : 0;
+        passed += report_same(report_member(gate, "status"), "PASS") ? 1 : 0;
     }
     put_error(&p, json_object_get(report, "error"));
     buf_printf(out, "=== OVERALL: %zu/%zu GATES PASS ===\n", passed, json_array_size(gates));

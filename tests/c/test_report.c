@@ -223,7 +223,7 @@ static void a_failure_shows_ten_objects_of_a_class_and_the_report_has_all(void *
               "Recover: gate-engine recover /elsewhere/gates/rls_harness --tenant acme\n");
     buf json = BUF_INIT;
     err e;
-    assert_int_equal(report_json(&json, report, &e), 0);
+    assert_int_equal(report_render(&json, report, "json", &e), 0);
     has(buf_str(&json), "public.t12");
     buf_free(&json);
     both_valid(report);
@@ -375,7 +375,7 @@ static void an_invocation_that_ran_nothing_has_a_report_too(void **state) {
     json_t *report = report_for_error("scripts/all.lua", NULL, 2, &e);
     assert_int_equal(json_integer_value(json_object_get(report, "exit_code")), 2);
     buf xml = BUF_INIT;
-    assert_int_equal(report_junit(&xml, report, &e), 0);
+    assert_int_equal(report_render(&xml, report, "junit", &e), 0);
     has(buf_str(&xml), "errors=\"1\"");
     has(buf_str(&xml), "conf.lua:3: platform: expected a string, found 7");
     buf_free(&xml);
@@ -390,8 +390,8 @@ static void foreign_text_is_masked_and_made_harmless(void **state) {
     err_set(&e, "bad", "password hunter2-secret \x01\x1b[31m <x a=\"&\"> ]]> \xff \xef\xbf\xbf \xe2\x80\xae");
     json_t *report = report_for_error("a\nb", "\x7f", 2, &e);
     buf out = BUF_INIT;
-    assert_int_equal(report_json(&out, report, &e), 0);
-    assert_int_equal(report_junit(&out, report, &e), 0);
+    assert_int_equal(report_render(&out, report, "json", &e), 0);
+    assert_int_equal(report_render(&out, report, "junit", &e), 0);
     has_not(buf_str(&out), "hunter2");
     has(buf_str(&out), "***");
     has_not(buf_str(&out), "\x1b");

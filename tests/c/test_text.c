@@ -85,6 +85,22 @@ static void hidden_characters(void **state) {
     assert_shown("⚠️ 👩‍💻", strlen("⚠️ 👩‍💻"), 0, false, "⚠️ 👩‍💻");
 }
 
+/* What runners of continuous integration take for commands in the output they watch. */
+static void commands_to_runners(void **state) {
+    (void)state;
+#define SHOWN(text, expected) assert_shown(text, sizeof text - 1, 0, true, expected)
+    SHOWN("::error::x", ": :error::x");
+    SHOWN("a\n  \t::stop-commands::x\n::y", "a\n  \t: :stop-commands::x\n: :y");
+    SHOWN("select 1::text", "select 1::text");
+    SHOWN("x ##[error]y ##vso[task.complete]", "x # #[error]y # #vso[task.complete]");
+    SHOWN("###teamcity[x]", "## #teamcity[x]");
+    SHOWN("## heading", "## heading");
+    SHOWN("##vs", "##vs");
+#undef SHOWN
+    assert_false(text_is_line("::x"));
+    assert_true(text_is_line(": :x"));
+}
+
 static void cuts(void **state) {
     (void)state;
     assert_shown("abcdef", 6, 6, false, "abcdef");
@@ -183,6 +199,7 @@ int main(void) {
         TEST("every start of a sequence is judged as RFC 3629 defines it", all_sequences),
         TEST("whole texts are judged, NUL bytes and cut ends included", validity),
         TEST("control characters, overrides and ill-formed bytes are made visible", hidden_characters),
+        TEST("what a runner would take for a command is parted by a blank", commands_to_runners),
         TEST("a cut keeps whole characters and ends in an ellipsis inside the bound", cuts),
         TEST("random bytes become printable UTF-8 within the bound", random_bytes),
         TEST("a full buffer is an error", no_room),

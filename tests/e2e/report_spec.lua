@@ -4,25 +4,37 @@ local support = require "support"
 
 local quote = support.quote
 
---- The shipped schema and the JUnit grammar both accept the files.
-local function assert_valid(json, junit)
-  local schema = support.root .. "/stdlib/schema/report-1.json"
-  assert(os.execute(("/usr/bin/python3 tests/support/validate_report.py %s %s"):format(quote(schema), quote(json))), "bad JSON report")
-  if junit then
-    assert(os.execute(("xmllint --noout --relaxng tests/support/junit.rng %s 2>/dev/null"):format(quote(junit))), "bad JUnit report")
-  end
+local FORMATS = { "json", "junit", "sarif", "markdown", "tap", "html", "github" }
+
+--- The shipped schema accepts the file.
+local function assert_json(path)
+  assert(os.execute(("/usr/bin/python3 tests/support/validate_report.py %s %s"):format(
+    quote(support.root .. "/stdlib/schema/report-1.json"), quote(path))), "bad JSON report")
 end
 
---- Runs with both reports asked for.
+--- Every format is read by a reader of its own, and says what the others say.
+local function assert_valid(r)
+  local more = {}
+  for i = 3, #FORMATS do more[#more + 1] = quote(r[FORMATS[i]]) end
+  assert_json(r.json)
+  assert(os.execute(("xmllint --noout --relaxng tests/support/junit.rng %s 2>/dev/null"):format(quote(r.junit))), "bad JUnit report")
+  local pipe = assert(io.popen(("/usr/bin/python3 tests/support/validate_formats.py %s %s 2>&1"):format(quote(r.json),
+    table.concat(more, " "))))
+  local said = pipe:read "a"
+  assert(pipe:close(), said)
+end
+
+--- Runs with a report in each format.
 local function reported(t)
   local dir = support.tmpdir()
-  local json, junit = dir .. "/report.json", dir .. "/report.xml"
-  local argv = table.move(t.argv, 1, #t.argv, 1, {})
-  for _, word in ipairs { "--report", "json=" .. json, "--report", "junit=" .. junit } do
-    argv[#argv + 1] = word
+  local argv, files = table.move(t.argv, 1, #t.argv, 1, {}), {}
+  for _, format in ipairs(FORMATS) do
+    files[format] = dir .. "/report." .. format
+    argv[#argv + 1] = "--report"
+    argv[#argv + 1] = format .. "=" .. files[format]
   end
   local result = support.run { argv = argv, env = t.env, cwd = t.cwd }
-  result.json, result.junit = json, junit
+  for format, file in pairs(files) do result[format] = file end
   return result
 end
 
@@ -67,7 +79,7 @@ describe("a run of scripts/all.lua", function()
     local r = reported { argv = { "run", "scripts/all.lua", "--tenant", "acme" } }
     assert.equal(expected "acme", r.stdout)
     assert.equal(0, r.code)
-    assert_valid(r.json, r.junit)
+    assert_valid(r)
     assert.is_truthy(support.must_read(r.json):find('"approved": true', 1, true))
   end)
 
@@ -87,7 +99,7 @@ describe("a run of scripts/all.lua", function()
     assert.equal(0, r.code)
     assert.equal("{", r.stdout:sub(1, 1))
     assert.is_truthy(r.stderr:find("=== OVERALL: 4/4 GATES PASS ===\nTenant demo is approved for pilot.\n", 1, true))
-    assert_valid(support.write(support.tmpdir() .. "/report.json", r.stdout))
+    assert_json(support.write(support.tmpdir() .. "/report.json", r.stdout))
   end)
 
   it("shows checks, and why one was skipped, only when verbose", function()
@@ -113,14 +125,14 @@ describe("a report", function()
     assert.is_truthy(r.stdout:find("=== OVERALL: 0/1 GATES PASS ===\n$"))
     assert.is_truthy(support.must_read(r.json):find('"n12 is odd"', 1, true))
     assert.is_truthy(support.must_read(r.junit):find("select 12", 1, true))
-    assert_valid(r.json, r.junit)
+    assert_valid(r)
   end)
 
   it("is an error for a gate that checked nothing", function()
     local r = reported { argv = { "run", gate "local _ = ctx" } }
     assert.equal(3, r.code)
     assert.is_truthy(r.stdout:find("⚠️ ERROR - ", 1, true))
-    assert_valid(r.json, r.junit)
+    assert_valid(r)
   end)
 
   it("is an error for a gate that crashes, beside what it had found", function()
@@ -129,7 +141,7 @@ describe("a report", function()
       error("lost my way")]] } }
     assert.equal(3, r.code)
     assert.is_truthy(r.stdout:find("lost my way", 1, true))
-    assert_valid(r.json, r.junit)
+    assert_valid(r)
     assert.is_truthy(support.must_read(r.junit):find('errors="1"', 1, true))
   end)
 
@@ -137,24 +149,42 @@ describe("a report", function()
     local r = reported { argv = { "run", "scripts/all.lua", "--tenant", "no good" } }
     assert.equal(2, r.code)
     assert.equal("", r.stdout)
-    assert_valid(r.json, r.junit)
+    assert_valid(r)
     assert.is_truthy(support.must_read(r.junit):find('errors="1"', 1, true))
   end)
 
   it("is written for a script that does not load", function()
     local r = reported { argv = { "run", script "return {" } }
     assert.equal(2, r.code)
-    assert_valid(r.json, r.junit)
+    assert_valid(r)
   end)
 
   it("makes hostile text harmless in every form", function()
     local r = reported { argv = { "run", gate [=[
       ctx:check("numbers <are> \"even\"", function()
         ctx:fail("odd", { object = "\27[31m\0<x>&", detail = "]]><![CDATA[ \u{202e}" })
-      end)]=] } }
+        ctx:fail("odd", { args = { "<script>" }, object = "@someone #12 | `x`", reproduce = "select 1\n````\n# no heading\n<img src=x>",
+          detail = "# Head\n* item\n|a|b|\n![x](http://x.example/y) www.x.example\nok 1 - forged\n  ...\n1..1 # SKIP" })
+      end)
+      ctx:check("ok \\ # SKIP of \"tests\"", function() end)]=] } }
     assert.equal(1, r.code)
     assert.is_nil(r.stdout:find("\27", 1, true))
-    assert_valid(r.json, r.junit)
+    assert_valid(r)
+  end)
+
+  it("gives a runner of continuous integration no command", function()
+    local r = reported { argv = { "run", gate [=[
+      ctx:log("::error::logged\n##vso[task.complete result=Succeeded]")
+      ctx:check("::notice::check", function()
+        ctx:fail("odd", { args = { "\n::warning::args" }, object = "::error::object", detail = "a\n  ::stop-commands::x\n##[group]y",
+          reproduce = "::add-mask::x\n##teamcity[testFinished]" })
+      end)]=] }, }
+    assert.equal(1, r.code)
+    for _, text in ipairs { r.stdout, r.stderr, support.must_read(r.markdown), support.must_read(r.tap), support.must_read(r.json) } do
+      assert.is_nil(("\n" .. text):find "\n%s*::")
+      for _, mark in ipairs { "##[", "##vso[", "##teamcity[" } do assert.is_nil(text:find(mark, 1, true)) end
+    end
+    assert_valid(r)
   end)
 
   it("that cannot be written takes the pass away", function()

@@ -75,7 +75,7 @@ static void only_own_lines(const char *text) {
 static void as_junit(const json_t *report) {
     err e;
     buf xml = BUF_INIT;
-    PROMISE(report_junit(&xml, report, &e) == 0);
+    PROMISE(report_render(&xml, report, "junit", &e) == 0);
     mxml_node_t *top = mxmlLoadString(NULL, buf_str(&xml), MXML_OPAQUE_CALLBACK);
     PROMISE(top != NULL);
     size_t cases = 0;
@@ -110,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     only_own_lines(buf_str(&text));
     PROMISE(!log_has_secret(buf_str(&text), text.len));
     buf json = BUF_INIT;
-    PROMISE(report_json(&json, report, &e) == 0);
+    PROMISE(report_render(&json, report, "json", &e) == 0);
     json_t *back = json_loadb(buf_str(&json), json.len, JSON_REJECT_DUPLICATES, NULL);
     PROMISE(back != NULL && !log_has_secret(buf_str(&json), json.len));
     as_junit(report);

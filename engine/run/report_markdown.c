@@ -1,0 +1,197 @@
+/* The report as Markdown (GitHub Flavored Markdown, which GitLab reads too), for a comment on a pull request or a
+ * step's summary: the verdict, a line for each gate, and what was found, grouped as the text report groups it. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/report_parts.h"
+
+enum { OBJECTS_SHOWN = 10 };
+
+/* Foreign text as text: every punctuation mark becomes a character reference, which stands for itself (CommonMark 0.31
+ * section 2.5), so that nothing in it is markup or HTML. Mentions and references to issues are looked for in what was
+ * rendered: an empty comment parts their mark from the name. */
+static void put_text(buf *out, const char *text) {
+    for (const char *s = text; *s != '\0'; s++) {
+        if (*s == '\n') {
+            buf_puts(out, "<br>");
+        } else if (ispunct((unsigned char)*s) && strchr(" .,-()/", *s) == NULL) {
+            buf_printf(out, "&#%d;%s", (unsigned char)*s, *s == '@' || *s == '#' || *s == '!' ? "<!-- -->" : "");
+        } else {
+            buf_putc(out, *s == '\t' ? ' ' : *s);
+        }
+    }
+}
+
+/* What is to be pasted, between fences longer than any run of marks in it (section 4.5). */
+static void put_code(buf *out, const char *text) {
+    size_t longest = 2, run = 0;
+    for (const char *s = text; *s != '\0'; s++) {
+        run = *s == '`' ? run + 1 : 0;
+        longest = run > longest ? run : longest;
+    }
+    char fence[64];
+    size_t n = longest + 1 < sizeof fence - 1 ? longest + 1 : sizeof fence - 1;
+    memset(fence, '`', n);
+    fence[n] = '\0';
+    if (longest >= n) { /* a run that no fence is longer than: as text */
+        put_text(out, text);
+        buf_puts(out, "\n\n");
+        return;
+    }
+    buf_printf(out, "%s\n%s\n%s\n\n", fence, text, fence);
+}
+
+static const char *mark(const char *status) {
+    return report_same(status, "PASS") ? "✅" : report_same(status, "ERROR") ? "⚠️" : "❌";
+}
+
+static void put_entry(buf *out, const json_t *entry) {
+    const char *object = report_member(entry, "object");
+    const char *detail = report_member(entry, "detail");
+    const char *name = report_member(entry, "name");
+    buf_puts(out, "- ");
+    put_text(out, object != NULL ? object : name != NULL ? name : "?");
+    if (detail != NULL) {
+        buf_puts(out, ": ");
+        put_text(out, detail);
+    }
+    buf_putc(out, '\n');
+}
+
+/* All entries of a kind that say the same, the first ten by name. `done` marks them. */
+static void put_group(buf *out, const json_t *checks, size_t first, bool *done) {
+    const json_t *head = json_array_get(checks, first);
+    entry_kind kind = report_kind(head);
+    buf_printf(out, "#### %s %s: ",
+               kind == ENTRY_ADVISORY ? "💡"
+               : kind == ENTRY_FAIL   ? "❌"
+                                      : "⚠️",
+               report_kind_name(kind));
+    put_text(out, report_saying(head));
+    buf_puts(out, "\n\n");
+    size_t shown = 0, all = 0;
+    for (size_t i = first; i < json_array_size(checks); i++) {
+        const json_t *entry = json_array_get(checks, i);
+        if (done[i] || report_kind(entry) != kind || !report_same(report_class(entry), report_class(head)) ||
+            !report_same(report_saying(entry), report_saying(head))) {
+            continue;
+        }
+        done[i] = true;
+        if (all++ < OBJECTS_SHOWN) {
+            put_entry(out, entry);
+            shown++;
+        }
+    }
+    if (all > shown) {
+        buf_printf(out, "- and %zu more in the report\n", all - shown);
+    }
+    buf_putc(out, '\n');
+    const char *fix = report_member(head, "fix");
+    const char *reproduce = report_member(head, "reproduce");
+    if (fix != NULL) {
+        buf_puts(out, "**Fix:** ");
+        put_text(out, fix);
+        buf_puts(out, "\n\n");
+    }
+    if (reproduce != NULL) {
+        buf_puts(out, "**Reproduce:**\n\n");
+        put_code(out, reproduce);
+    }
+}
+
+static void put_groups(buf *out, const json_t *checks, entry_kind kind) {
+    size_t n = json_array_size(checks);
+    bool *done = calloc(n + 1, sizeof *done);
+    out->failed = out->failed || done == NULL;
+    for (size_t i = 0; done != NULL && i < n; i++) {
+        if (!done[i] && report_kind(json_array_get(checks, i)) == kind) {
+            put_group(out, checks, i, done);
+        }
+    }
+    free(done);
+}
+
+static bool has(const json_t *checks, entry_kind kind) {
+    size_t i;
+    json_t *entry;
+    json_array_foreach((json_t *)checks, i, entry) {
+        if (report_kind(entry) == kind) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void put_findings(buf *out, const json_t *section) {
+    const json_t *checks = json_object_get(section, "checks");
+    bool bad = has(checks, ENTRY_FAIL) || has(checks, ENTRY_ERROR);
+    if (!bad && !has(checks, ENTRY_ADVISORY)) {
+        return;
+    }
+    const char *name = report_member(section, "name");
+    const char *recover = report_member(section, "recover");
+    const char *runbook = report_member(section, "runbook");
+    const char *owner = report_member(section, "owner");
+    buf_puts(out, "### ");
+    put_text(out, name != NULL ? name : "?");
+    buf_puts(out, "\n\n");
+    put_groups(out, checks, ENTRY_FAIL);
+    put_groups(out, checks, ENTRY_ERROR);
+    if (bad && recover != NULL) {
+        buf_puts(out, "**Recover:**\n\n");
+        put_code(out, recover);
+    }
+    if (bad && (owner != NULL || runbook != NULL)) {
+        buf_puts(out, "**Owner:** ");
+        put_text(out, owner != NULL ? owner : "not named");
+        buf_puts(out, runbook != NULL ? " · **Runbook:** " : "");
+        put_text(out, runbook != NULL ? runbook : "");
+        buf_puts(out, "\n\n");
+    }
+    put_groups(out, checks, ENTRY_ADVISORY);
+}
+
+static void put_table(buf *out, const json_t *sections) {
+    size_t i;
+    json_t *section;
+    buf_puts(out, "| | gate | status | what | seconds |\n|---|---|---|---|---:|\n");
+    json_array_foreach((json_t *)sections, i, section) {
+        const char *status = report_member(section, "status");
+        const char *name = report_member(section, "name");
+        const char *summary = report_member(section, "summary");
+        buf_printf(out, "| %s | ", mark(status));
+        put_text(out, name != NULL ? name : "?");
+        buf_printf(out, " | %s | ", status != NULL ? status : "ERROR");
+        put_text(out, summary != NULL ? summary : "");
+        buf_printf(out, " | %.2f |\n", json_number_value(json_object_get(section, "duration_ms")) / 1000.0);
+    }
+    buf_putc(out, '\n');
+}
+
+int report_markdown(buf *out, const json_t *report, err *e) {
+    json_t *sections = report_sections(report);
+    const char *status = report_member(report, "status");
+    const char *tenant = report_member(report, "tenant");
+    const char *kind = report_member(report, "kind");
+    buf_printf(out, "## %s gate-engine: %s\n\n", mark(status), status != NULL ? status : "ERROR");
+    if (tenant != NULL) {
+        buf_puts(out, "Tenant **");
+        put_text(out, tenant);
+        buf_puts(out, "**");
+        if (report_same(kind, "suite")) {
+            buf_puts(out, json_is_true(json_object_get(report, "approved")) ? " is approved for pilot"
+                                                                            : " is **not** approved");
+        }
+        buf_puts(out, ".\n\n");
+    }
+    put_table(out, sections);
+    size_t i;
+    json_t *section;
+    json_array_foreach(sections, i, section) {
+        put_findings(out, section);
+    }
+    int rc = sections != NULL && !out->failed ? 0 : -1;
+    json_decref(sections);
+    return rc == 0 ? 0 : err_set(e, "out_of_memory", "out of memory while writing the Markdown report");
+}
