@@ -12,16 +12,16 @@ static const char STYLE[] =
     "--good:#63c984;--bad:#ff8f86;--warn:#f0b455}}\n"
     "*{box-sizing:border-box}\n"
     "body{margin:0 auto;max-width:64rem;padding:1rem;background:var(--page);color:var(--ink);"
-    "font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}\n"
+    "font:1rem/1.5 system-ui,sans-serif;overflow-wrap:break-word}\na{color:inherit}dd,pre{overflow-wrap:anywhere}\n"
     "h1{font-size:1.5rem;line-height:1.25;margin:0 0 .5rem}h2{font-size:1.2rem;margin:2rem 0 .5rem}h3{font-size:1rem;"
     "margin:1rem 0 .25rem}\n"
     ".PASS,.approved{color:var(--good)}.FAIL,.FLAKY,.not{color:var(--bad)}.ERROR,.advisory{color:var(--warn)}"
     ".SKIP,.note,.soft{color:var(--soft)}\n"
-    ".status{font-weight:700}\n"
+    ".status{font-weight:700;white-space:nowrap}\n"
     "section{border-top:1px solid var(--line)}\n"
     ".finding{border-left:4px solid;padding:.25rem .75rem;margin:.75rem "
     "0;background:var(--box)}.finding>*{color:var(--ink)}"
-    ".finding>h3>span{color:inherit}\n"
+    ".finding>h3>.FAIL{color:var(--bad)}.finding>h3>.ERROR,.finding>h3>.advisory{color:var(--warn)}\n"
     ".finding.FAIL{border-color:var(--bad)}.finding.ERROR,.finding.advisory{border-color:var(--warn)}"
     ".finding.note{border-color:var(--line)}\n"
     "pre{white-space:pre-wrap;background:var(--page);border:1px solid var(--line);padding:.5rem;margin:.25rem 0;"
@@ -90,7 +90,11 @@ static void put_head(buf *out, const json_t *report, const char *title) {
 }
 
 static void put_summary(buf *out, const json_t *report, const char *title) {
-    static const char *const TARGET[] = {"platform", "host", "database", "config", "schema_hash", NULL};
+    static const char *const TARGET[][2] = {{"platform", "Platform"},
+                                            {"host", "Host"},
+                                            {"database", "Database"},
+                                            {"config", "Configuration"},
+                                            {"schema_hash", "Schema hash"}};
     const char *status = known_status(report_member(report, "status"));
     const char *tenant = report_member(report, "tenant");
     bool approved = json_is_true(json_object_get(report, "approved"));
@@ -105,8 +109,8 @@ static void put_summary(buf *out, const json_t *report, const char *title) {
     buf_puts(out, "</p>\n<dl>\n");
     put_fact(out, "Tenant", tenant);
     put_fact(out, "Script", report_member(report, "script"));
-    for (size_t i = 0; TARGET[i] != NULL; i++) {
-        put_fact(out, i == 4 ? "schema hash" : TARGET[i], report_member(json_object_get(report, "target"), TARGET[i]));
+    for (size_t i = 0; i < sizeof TARGET / sizeof TARGET[0]; i++) {
+        put_fact(out, TARGET[i][1], report_member(json_object_get(report, "target"), TARGET[i][0]));
     }
     put_fact(out, "Started", report_member(report, "started"));
     put_fact(out, "By", report_member(report, "tool"));
