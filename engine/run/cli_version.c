@@ -1,4 +1,5 @@
 /* cli_version.c: `version`: what this program is made of, and what this kernel offers a sandbox, asked now. */
+#include <curl/curl.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -52,9 +53,11 @@ static int print_libraries(const paths *tree) {
     } else {
         missing = 1;
     }
-    char *(*curl)(void);
-    if (find_function(tree, "libcurl", "http", "curl_version", &curl, sizeof curl)) {
-        printf("  %-12s%s\n", "libcurl", curl());
+    /* curl_version() asks libldap, which leaves things out of its answer where memory runs out. */
+    curl_version_info_data *(*curl)(CURLversion);
+    if (find_function(tree, "libcurl", "http", "curl_version_info", &curl, sizeof curl)) {
+        const curl_version_info_data *info = curl(CURLVERSION_FIRST);
+        printf("  %-12s%s, %s\n", "libcurl", info->version, info->ssl_version != NULL ? info->ssl_version : "no TLS");
     } else {
         missing = 1;
     }

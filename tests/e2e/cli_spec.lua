@@ -93,7 +93,7 @@ describe("the verbs", function()
     local r = run { "version" }
     assert.are.equal(0, r.code)
     assert.is_truthy(r.stdout:match "^gate%-engine %d+%.%d+%.%d+\n")
-    for _, line in ipairs { "Lua +5%.4%.%d", "jansson +%d", "libpq +%d+%.%d", "libcurl +libcurl/%d", "libcrypto +OpenSSL",
+    for _, line in ipairs { "Lua +5%.4%.%d", "jansson +%d", "libpq +%d+%.%d", "libcurl +%d+%.%d+%.%d+, OpenSSL", "libcrypto +OpenSSL",
                             "landlock +%a", "seccomp +%a", "pidfd +%a", "openat2 +%a" } do
       assert.is_truthy(r.stdout:match(line), "expected " .. line .. " in:\n" .. r.stdout)
     end
