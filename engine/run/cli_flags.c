@@ -31,6 +31,7 @@ const cli_flag CLI_FLAGS[] = {
      "an earlier JSON report: only findings that are not in it fail; never approves"},
     {"strict", NULL, false, RUNS, "advisories fail the run"},
     {"jobs", "N", false, RUNS, "gates that run side by side; default: one per processor"},
+    {"repeat", "N", false, VERB_RUN, "run each gate N times; one that does not pass each time is FLAKY"},
     {"timeout", "SECONDS", false, RUNS, "most a gate may take; default: limits.wall_s of the configuration, 300"},
     {"require-sandbox", NULL, false, RUNS, "refuse to run where the kernel cannot contain scripts"},
     {"stdlib", "DIR", false, RUNS, "another standard library; never approves"},

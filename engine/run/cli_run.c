@@ -25,6 +25,7 @@
 
 #define GATES_MAX 256
 #define JOBS_MAX 64
+#define REPEAT_MAX 1000
 #define TIMEOUT_MAX 86400.0
 
 /* Everything a run needs, in one place, so that every way out frees it. */
@@ -204,20 +205,33 @@ static int default_tenant(job *j, err *e) {
     return j->r.tenant != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
 }
 
+/* A whole number from 1 to `most`; `otherwise` where the flag is not given. -1 with *e. */
+static int whole_number(const job *j, const char *flag, int most, int otherwise, const char *fix, err *e) {
+    const char *text = cli_text(&j->words, flag);
+    if (text == NULL) {
+        return otherwise;
+    }
+    long n = *text != '\0' && strspn(text, "0123456789") == strlen(text) ? strtol(text, NULL, 10) : 0;
+    if (n < 1 || n > most) {
+        buf shown = BUF_INIT;
+        text_sanitise(&shown, text, strlen(text), 40, false);
+        usage(e, fix, "--%s: expected a whole number from 1 to %d, found \"%s\"", flag, most, buf_str(&shown));
+        buf_free(&shown);
+        return -1;
+    }
+    return (int)n;
+}
+
 static int set_numbers(job *j, err *e) {
-    const char *jobs = cli_text(&j->words, "jobs"), *timeout = cli_text(&j->words, "timeout");
+    const char *timeout = cli_text(&j->words, "timeout");
     char *end = NULL;
-    if (jobs != NULL) {
-        long n = strspn(jobs, "0123456789") == strlen(jobs) ? strtol(jobs, &end, 10) : 0;
-        if (end == NULL || *jobs == '\0' || n < 1 || n > JOBS_MAX) {
-            buf shown = BUF_INIT;
-            text_sanitise(&shown, jobs, strlen(jobs), 40, false);
-            usage(e, "--jobs 1 runs one gate at a time", "--jobs: expected a whole number from 1 to %d, found \"%s\"",
-                  JOBS_MAX, buf_str(&shown));
-            buf_free(&shown);
-            return -1;
-        }
-        j->r.jobs = (int)n;
+    j->r.jobs = whole_number(j, "jobs", JOBS_MAX, 0, "--jobs 1 runs one gate at a time", e);
+    if (j->r.jobs < 0) {
+        return -1;
+    }
+    j->r.repeat = whole_number(j, "repeat", REPEAT_MAX, 1, "--repeat 3 runs each gate three times", e);
+    if (j->r.repeat < 0) {
+        return -1;
     }
     if (timeout != NULL) {
         bool plain = *timeout != '\0' && strspn(timeout, "0123456789.") == strlen(timeout);
@@ -400,8 +414,8 @@ static int check_kind(const job *j, err *e) {
         return usage(e, "leave it away: gates change nothing", "--dry-run belongs to operations, and %s is none",
                      label);
     }
-    static const char *const OF_GATES[] = {"only", "baseline"};
-    for (size_t i = 0; i < 2 && (operation || audit); i++) {
+    static const char *const OF_GATES[] = {"only", "baseline", "repeat"};
+    for (size_t i = 0; i < sizeof OF_GATES / sizeof OF_GATES[0] && (operation || audit); i++) {
         if (cli_given(&j->words, OF_GATES[i])) {
             return usage(e, "leave it away", "--%s belongs to gates, and %s is none", OF_GATES[i], label);
         }
@@ -430,7 +444,6 @@ static int read_flags(job *j, int argc, char **argv, err *e) {
     j->r.strict = cli_given(&j->words, "strict");
     j->r.dry_run = cli_given(&j->words, "dry-run");
     j->r.apply = cli_given(&j->words, "apply");
-    j->r.repeat = 1;
     if (set_reports(j, e) != 0 || set_tenant(j, e) != 0 || set_numbers(j, e) != 0 || set_only(j, e) != 0 ||
         set_plan(j, e) != 0 || set_baseline(j, e) != 0 || set_record(j, e) != 0) {
         return -1;

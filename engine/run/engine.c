@@ -11,7 +11,6 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/text.h"
-#include "run/baseline.h"
 #include "run/cli.h"
 #include "run/engine_parts.h"
 #include "run/integrity.h"
@@ -259,43 +258,6 @@ int engine_collect_audits(engine_run_state *s, err *e) {
 
 /* --- the gates --- */
 
-int engine_tasks(engine_run_state *s, const char *mode, err *e) {
-    size_t n = json_array_size(s->r->gates);
-    s->tasks = calloc(n, sizeof *s->tasks);
-    pool_task *pool = calloc(n, sizeof *pool);
-    int rc = s->tasks == NULL || pool == NULL ? err_set(e, "out_of_memory", "out of memory") : 0;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        const json_t *gate = json_array_get(s->r->gates, i);
-        const char *path = json_string_value(json_object_get(json_object_get(gate, "raw"), "path"));
-        rc = engine_task_init(s, &s->tasks[i], gate, mode, path, e);
-        if (rc == 0) {
-            pool[i] = s->tasks[i].pool;
-        }
-    }
-    rc = rc == 0 ? engine_pool(s, pool, n, e) : rc;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        s->tasks[i].pool = pool[i];
-        json_t *limits = pool[i].limits;
-        s->tasks[i].pool.limits = NULL;
-        json_t *closed = book_close(pool[i].book, pool[i].duration_ms, limits);
-        if (closed != NULL && s->r->baseline != NULL && baseline_apply(s->r->baseline, closed) != 0) {
-            json_decref(closed);
-            closed = NULL;
-        }
-        rc = closed != NULL ? report_set_gate(s->report, i, closed) : err_set(e, "out_of_memory", "out of memory");
-    }
-    free(pool);
-    return rc;
-}
-
-static void forget_tasks(engine_run_state *s) {
-    for (size_t i = 0; s->tasks != NULL && i < json_array_size(s->r->gates); i++) {
-        engine_task_free(&s->tasks[i]);
-    }
-    free(s->tasks);
-    s->tasks = NULL;
-}
-
 /* Appends the names of checks and groups which --only left out in all gates; at most `most`. */
 static size_t left_out_names(const engine_run_state *s, const char **names, size_t most) {
     size_t n = 0;
@@ -457,7 +419,7 @@ int engine_open(engine_run_state *s, const run_request *r, err *e) {
 
 void engine_close(engine_run_state *s) {
     progress_free(s->progress);
-    forget_tasks(s);
+    engine_forget_tasks(s);
     target_close(&s->target);
     json_decref(s->report);
     json_decref(s->said);

@@ -57,8 +57,10 @@ int engine_prepare(engine_run_state *s, json_t **prepared, err *e);
 int engine_collect_audits(engine_run_state *s, err *e);
 /* The first line of standard error: what this run is aimed at. */
 void engine_show_target(engine_run_state *s);
-/* Runs a worker for each script of the request, in this mode, into the report. */
+/* Runs a worker for each script of the request, in this mode, as often as the request says (--repeat), into the report.
+ * The tasks of the last round stay. */
 int engine_tasks(engine_run_state *s, const char *mode, err *e);
+void engine_forget_tasks(engine_run_state *s);
 /* The request's script is an operation? */
 bool engine_is_operation(const run_request *r);
 
