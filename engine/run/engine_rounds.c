@@ -23,9 +23,11 @@ static int run_workers(engine_run_state *s, const char *mode, err *e) {
             pool[i] = s->tasks[i].pool;
         }
     }
-    rc = rc == 0 ? engine_pool(s, pool, n, e) : rc;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        s->tasks[i].pool = pool[i];
+    if (rc == 0) {
+        rc = engine_pool(s, pool, n, e);
+        for (size_t i = 0; i < n; i++) { /* what they own comes back whatever became of them */
+            s->tasks[i].pool = pool[i];
+        }
     }
     free(pool);
     return rc;

@@ -3,6 +3,7 @@
 --   lua5.4 tests/bench/bench.lua >BENCHMARKS.md       (or `make bench`)
 --
 -- BENCH_RUNS: repetitions of each measurement (10). BENCH_ONLY: a Lua pattern over the tables' titles.
+package.path = "tests/bench/?.lua;stdlib/?.lua;" .. package.path
 local json = require "engine.json"
 
 local build = os.getenv "BUILD" or "build"
@@ -56,9 +57,9 @@ end
 local function times(ratio) return (ratio < 2 and "%.2f" or "%.1f"):format(ratio) end
 
 --- One table; the first command is the peer.
-local function section(title, text, commands)
+local function section(title, text, commands, repeats)
   if not title:find(only) then return end
-  local results = measure(commands)
+  local results = measure(commands, repeats)
   print(("\n## %s\n\n%s\n"):format(title, text))
   print "| what | mean | σ | min | max | × peer |"
   print "|---|---:|---:|---:|---:|---:|"
@@ -110,7 +111,7 @@ local function sh(command)
   assert(os.execute("GATE_ENGINE_STATE=" .. quote(state) .. " " .. command .. " >&2"), "failed: " .. command)
 end
 
-local WORK = dofile "tests/bench/work.lua"
+local WORK = require "work"
 
 local function write(name, ...)
   local f = assert(io.open(scratch .. "/" .. name, "wb"))
@@ -260,7 +261,21 @@ local function main()
   })
 end
 
-local ok, why = xpcall(main, debug.traceback)
+local function read_json(name)
+  local f = assert(io.open(scratch .. "/" .. name))
+  local value = json.decode(f:read "a")
+  f:close()
+  return value
+end
+
+local function all()
+  main()
+  if only == "" or only:find "Gate 1" then
+    require("rls").run { engine = engine, write = write, read_json = read_json, section = section }
+  end
+end
+
+local ok, why = xpcall(all, debug.traceback)
 os.execute(("GATE_ENGINE_STATE=%s %s platform stop >/dev/null 2>&1; rm -rf -- %s"):format(quote(state), engine, quote(scratch)))
 if not ok then
   io.stderr:write(tostring(why), "\n")
