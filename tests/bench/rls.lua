@@ -13,8 +13,8 @@ local AXES = { plain = '{ column = "tenant_id", setting = "app.tenant_id" }',
 --- Gate 1's part that needs no recording. It finds leaks, so that it ends with 1; anything else is a broken measurement.
 local function gate(bench, server, name, axes)
   local url = function(user) return ("postgresql://%s@/%s?host=%s&port=%d"):format(user, name, server.host, server.port) end
-  bench.write(name .. ".conf.lua", ("return { platform = 'external', database = {\n admin = { url = %q }, app = { url = %q }, tenant = %s } }")
-    :format(url "postgres", url "app_user", axes))
+  local config = "return { platform = 'external', database = { admin = { url = %q }, app = { url = %q }, tenant = %s } }"
+  bench.write(name .. ".conf.lua", config:format(url "postgres", url "app_user", axes))
   return ("sh -c '%s run gates/rls_harness.lua --tenant acme --only coverage,isolation --config %s.conf.lua --report json=%s.json "
     .. ">%s.out 2>&1; [ $? = 1 ]'"):format(bench.engine, name, name, name)
 end
