@@ -262,7 +262,8 @@ local function with_history(s, audit, name)
   local wanted = audit.history or 0
   if wanted == 0 then return s.audit_plan end
   if not s.week then
-    errors.raise { code = "history_short", message = ("audit %s needs %d locked week(s), and the dataset names no week"):format(name, wanted),
+    errors.raise { code = "history_short",
+      message = ("audit %s needs %d locked week(s), and the dataset names no week"):format(name, wanted),
       fix = 'Name the ISO week in manifest.json: "week": "2026-W10"' }
   end
   if s.no_history then error(s.no_history, 0) end

@@ -21,6 +21,13 @@ local function week(iso, more)
   return plan
 end
 
+--- So many weeks from 2026-W11 backwards.
+local function weeks_before_eleven(n)
+  local out = {}
+  for i = 1, n do out[i] = week(("2026-W%02d"):format(12 - i)) end
+  return out
+end
+
 --- A directory of files; a table is written as JSON.
 local function dir(files)
   local path = support.tmpdir()
@@ -102,9 +109,20 @@ describe("run AUDIT --plan", function()
       ["history[2]: pack: expected \"roster\" or \"routing\", found \"rooster\""] =
         { week "2026-W11", week("2026-W10", { pack = "rooster" }) },
       ["history[1]: the plan: expected an object, found 7"] = { 7, 7 },
+      ["history[2]: expected a week without a history of its own"] =
+        { week "2026-W11", week("2026-W10", { history = { week "2026-W09" } }) },
+      ["history[3]: week.iso: expected an ISO week such as \"2026-W10\", found \"2025-W53\""] =
+        { week "2026-W11", week "2026-W10", week "2025-W53" },
+      ["history[1]: week.iso: expected an ISO week such as \"2026-W10\", found \"\\u001B[31m\\u{202e}\""] =
+        { week "\27[31m\u{202e}", week "2026-W10" },
+      ["history: expected a list of plans, newest first, found an object"] = { a = 1 },
+      ["history: expected a list of plans, newest first, found \"2026-W11\""] = "2026-W11",
+      ["history: expected at most 8 weeks, found 9"] = weeks_before_eleven(9),
     } do
       local r = run(audit(2), dir { ["audit-plan.json"] = week("2026-W12", { history = history }) })
       assert.same({ 3, expected }, { r.code, r.seen.weeks })
+      assert.is_nil((r.stdout .. r.stderr):find "\27")
+      assert.is_nil((r.stdout .. r.stderr):find("\u{202e}", 1, true))
     end
   end)
 
@@ -114,6 +132,11 @@ describe("run AUDIT --plan", function()
     local r = run(audit(nil), dir { ["audit-plan.json"] = routing })
     assert.same({ 3, "audit_pack", "the audit is for plans of the pack roster, and this one is of routing" },
       { r.code, r.class.weeks, r.seen.weeks })
+  end)
+
+  it("sees as many weeks as a history may have", function()
+    local r = run(audit(8), dir { ["audit-plan.json"] = week("2026-W12", { history = weeks_before_eleven(8) }) })
+    assert.same({ 1, "2026-W11, 2026-W10, 2026-W09, 2026-W08, 2026-W07, 2026-W06, 2026-W05, 2026-W04" }, { r.code, r.seen.weeks })
   end)
 
   it("judges the other plans of a directory where one is broken, and does not pass", function()
@@ -165,7 +188,8 @@ describe("run AUDIT --plan", function()
     local r = support.run { "run", audit(1, ""), "--plan", plans, "--report", "junit=" .. junit }
     assert.equal(0, r.code)
     local reason = "the audit needs 1 earlier week, and there are 0 before 2026-W10"
-    assert.is_truthy(r.stdout:find("PASS - 1 of 2 plans judged, the others are history alone\n     SKIP - a.json: " .. reason .. "\n", 1, true), r.stdout)
+    local said = "PASS - 1 of 2 plans judged, the others are history alone\n     SKIP - a.json: " .. reason .. "\n"
+    assert.is_truthy(r.stdout:find(said, 1, true), r.stdout)
     local xml = support.must_read(junit)
     assert.is_truthy(xml:find('<skipped message="' .. reason .. '" />', 1, true), xml)
     assert.is_truthy(xml:find('tests="2" failures="0" errors="0" skipped="1"', 1, true), xml)

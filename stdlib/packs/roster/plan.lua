@@ -270,7 +270,8 @@ end
 ---@param instances table[]
 ---@param opts {week: string?, tenant: string?}?  ISO week "YYYY-Www"; when left out the dates are those
 ---  of M.REFERENCE_WEEK, which is said in week.reference: it stands in for one that nobody knows
----@return table  {schema, pack, week = {iso, days, reference?}, drivers = {{key, minutes, days, tours}}, assignments}. Errors: plan_week, audit_input.
+---@return table  {schema, pack, week = {iso, days, reference?}, drivers = {{key, minutes, days, tours}}, assignments}.
+---  Errors: plan_week, audit_input.
 function M.audit_plan(plan, instances, opts)
   local known = opts and opts.week
   local week_name = known or M.REFERENCE_WEEK
