@@ -47,11 +47,15 @@ local function fail_stage(ctx, stage, message, more)
     fix = more.fix and (FIX_STAGE .. ": " .. more.fix) or FIX_STAGE, reproduce = more.reproduce or command(ctx) })
 end
 
---- Canonical JSON of a product, its long lists in pieces, because one encoded value is bounded in size.
+--- Canonical JSON of a product, its long lists in pieces, because one encoded value is bounded in size. What stands in a short list may
+--- be large itself, as the earlier weeks of a plan are.
 local function canonical(value, depth)
   if type(value) ~= "table" or depth > 1 then return hash.canonical(value) end
   local parts = {}
-  if json.is_array(value) then
+  if json.is_array(value) and #value <= 64 then
+    for i, element in ipairs(value) do parts[i] = hash.canonical(element) end
+    return "[" .. table.concat(parts, ",") .. "]"
+  elseif json.is_array(value) then
     for from = 1, #value, 5000 do
       parts[#parts + 1] = hash.canonical(json.array(table.move(value, from, math.min(from + 4999, #value), 1, {}))):sub(2, -2)
     end
@@ -106,14 +110,16 @@ function stages.Parse(ctx, s)
   for _, t in ipairs(s.work.templates) do counted = counted + t.count end
   same("tours of the lines and of the templates", forecast.counts.tours, counted)
   if s.data.input_hash then same("input_hash of manifest.json and of the input", s.data.input_hash, s.work.input_hash) end
+  s.week = s.data.week
+  if s.week then s.pack.check_week(s.week) end
   s.platform, s.tenant = adapters.open(ctx)
-  s.week = s.data.week or s.pack.REFERENCE_WEEK
   s.forecast_id = s.platform.create_forecast { source = s.data.input, week = s.week, lines = forecast.lines, templates = s.work.templates,
     input_hash = s.work.input_hash, parser_config_hash = s.work.parser_config_hash }
   s.data.forecast = nil
   if ctx.platform.kind == "external" then
     ctx:fact("left_behind", ("forecast %s of tenant %s, with its plan"):format(s.forecast_id, s.tenant.code))
   end
+  ctx:fact("week", s.week or ("none: the dataset names no week, and the dates are those of " .. s.pack.REFERENCE_WEEK))
   ctx:fact("input_hash", s.work.input_hash)
   ctx:fact("templates", #s.work.templates)
 end
@@ -235,14 +241,19 @@ function stages.Audit(ctx, s)
   end
 end
 
---- The tenant's locked plans of the weeks before this one, newest first, as many as any audit asks for and as there are.
-local function load_history(s, audits)
-  local most = 0
-  for _, audit in ipairs(audits) do most = math.max(most, audit.history or 0) end
+--- The tenant's locked plans of the weeks before this one, newest first, as many as are asked for and as there are. Each is the plan
+--- that was locked: its hash is worked out again.
+local function load_history(ctx, s, most)
   local weeks = {}
-  for i, w in ipairs(most > 0 and s.platform.locked_weeks(s.week, most) or {}) do
-    weeks[i] = s.pack.audit_plan(s.platform.read_plan(w.plan), s.platform.read_instances(w.forecast), { week = w.week })
+  for i, w in ipairs(s.platform.locked_weeks(s.week, most)) do
+    local plan = s.platform.read_plan(w.plan)
+    same(("status of the plan of %s"):format(w.week), "LOCKED", plan.status)
+    same(("output hash worked out from the assignments of %s"):format(w.week), plan.output_hash, s.pack.output_hash(plan.assignments))
+    weeks[i] = s.pack.audit_plan(plan, s.platform.read_instances(w.forecast), { week = w.week })
   end
+  s.audit_plan.history = json.array(weeks)
+  put(ctx, "audit-plan.json", s.audit_plan)
+  s.audit_plan.history = nil
   return weeks
 end
 
@@ -250,6 +261,12 @@ end
 local function with_history(s, audit, name)
   local wanted = audit.history or 0
   if wanted == 0 then return s.audit_plan end
+  if not s.week then
+    errors.raise { code = "history_short",
+      message = ("audit %s needs %d locked week(s), and the dataset names no week"):format(name, wanted),
+      fix = 'Name the ISO week in manifest.json: "week": "2026-W10"' }
+  end
+  if s.no_history then error(s.no_history, 0) end
   if #s.history < wanted then
     errors.raise { code = "history_short",
       message = ("audit %s needs %d locked week(s) before %s, and the tenant has %d"):format(name, wanted, s.week, #s.history),
@@ -379,14 +396,14 @@ local function audit_names(list, results)
   return names
 end
 
---- The tenant's audits, each a check of its own, so that one which breaks hides no other.
+--- The tenant's audits, each a check of its own, so that one which breaks hides no other. Earlier weeks that cannot be read are an error
+--- of those audits alone which ask for them.
 local function tenant_audits(ctx, s)
-  local list = ctx.audits:list()
-  s.history = load_history(s, list)
-  if #s.history > 0 then
-    s.audit_plan.history = json.array(s.history)
-    put(ctx, "audit-plan.json", s.audit_plan)
-    s.audit_plan.history = nil
+  local list, most = ctx.audits:list(), 0
+  for _, audit in ipairs(list) do most = math.max(most, audit.history or 0) end
+  if most > 0 and s.week then
+    local ok, result = pcall(load_history, ctx, s, most)
+    s.history, s.no_history = ok and result or {}, not ok and result or nil
   end
   for i, name in ipairs(audit_names(list, s.results)) do
     local passed = false

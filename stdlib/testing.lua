@@ -72,8 +72,11 @@ end
 ---@param script string  path of the audit
 ---@param plan table     as stdlib/schema/audit-plan-1.json describes it, or the part of it that the audit looks at
 ---@return {object: string, detail: string?}[]
+---Raises an error where the audit asks for more earlier weeks than plan.history has, as the engine does.
 function testing.audit(script, plan)
   local audit = dofile(script)
+  local weeks, found = audit.needs and audit.needs.history or 0, #(plan.history or {})
+  if found < weeks then error(("%s needs %d earlier weeks, and plan.history has %d"):format(script, weeks, found), 2) end
   local violations = {}
   local report = { violation = function(_, v) violations[#violations + 1] = v end }
   audit.audit(plan, report)

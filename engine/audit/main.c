@@ -1,9 +1,12 @@
 /* gate-audit: runs one tenant audit on one plan and says its verdict. Nothing else is linked in, nothing else is
  * reachable.
  *
- * In (standard input): one frame, JSON {"source", "path", "memory", "helpers", "pack"}, payload = the plan as JSON.
- * Out (standard output): one frame, {"status": "PASS"|"FAIL"|"ERROR", "name", "violations": [{"object", "detail"}],
- * "more": n, "error": {…}|null, "memory_peak": bytes}. The wall clock and the address space are kept from outside. */
+ * In (standard input): one frame, JSON {"source", "path", "memory", "helpers", "pack"?, "history"?, "saved"?,
+ * "earlier"?}, payload = the plan as JSON, which must be of the pack. The audit sees as many earlier weeks as `history`
+ * says, without it none. saved: the plan comes from a file, so that nobody knows yet whether it is one. earlier:
+ * lengths of the texts of earlier weeks which stand behind the plan's (plan.h). Out (standard output): one frame,
+ * {"status": "PASS"|"FAIL"|"ERROR", "name", "violations": [{"object", "detail"}], "more": n, "error": {…}|null,
+ * "memory_peak": bytes}. The wall clock and the address space are kept from outside. */
 #include <lauxlib.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -14,6 +17,7 @@
 #include "base/err_json.h"
 #include "base/frame.h"
 #include "base/mem.h"
+#include "base/plan.h"
 #include "base/text.h"
 #include "prim/ring.h"
 #include "vm/conv.h"
@@ -110,19 +114,26 @@ static int run_audit(lua_State *L) {
     return 1;
 }
 
-/* An audit of one pack would find nothing in a plan of another, and pass. */
-static bool same_pack(const json_t *job, const json_t *plan, err *e) {
-    const char *mine = json_string_value(json_object_get(job, "pack"));
-    const char *its = json_string_value(json_object_get(plan, "pack"));
-    if (mine == NULL || its == NULL || strcmp(mine, its) == 0) {
-        return true;
+/* The plan as the audit asks for it, a new reference: of its pack, else it would find nothing and pass, and with as
+ * many earlier weeks as it needs. NULL with *e set. */
+static json_t *admit(const json_t *job, const buf *payload, err *e) {
+    const char *pack = json_string_value(json_object_get(job, "pack"));
+    json_int_t weeks = json_integer_value(json_object_get(job, "history"));
+    json_t *plan = plan_join(buf_str(payload), payload->len, json_object_get(job, "earlier"), e);
+    int rc = plan != NULL ? 0 : -1;
+    rc = rc == 0 && json_is_true(json_object_get(job, "saved")) ? plan_check_saved(plan, e) : rc;
+    rc = rc == 0 && pack != NULL ? plan_is_of(plan, pack, e) : rc;
+    rc = rc == 0 ? plan_trim(plan, weeks > 0 ? (size_t)weeks : 0, e) : rc;
+    if (rc != 0) {
+        mem_explain(e);
+        json_decref(plan);
+        return NULL;
     }
-    buf shown = BUF_INIT;
-    text_sanitise(&shown, its, strlen(its), 40, false);
-    err_set(e, "audit_pack", "the audit is for plans of the pack %s, and this one is of %s", mine, buf_str(&shown));
-    err_fix(e, "run it on a plan of its pack");
-    buf_free(&shown);
-    return false;
+    return plan;
+}
+
+static json_t *no_verdict(const err *e) {
+    return json_pack("{s:s, s:[], s:o}", "status", "ERROR", "violations", "error", err_to_json(e));
 }
 
 static json_t *verdict(const json_t *job, const json_t *plan) {
@@ -139,9 +150,7 @@ static json_t *verdict(const json_t *job, const json_t *plan) {
     json_t *name = NULL;
     vm *v = source != NULL && o.memory_bytes > 0 ? vm_new(&o, &e) : NULL;
     bool ok = false;
-    if (v != NULL && !same_pack(job, plan, &e)) {
-        ok = false;
-    } else if (v != NULL) {
+    if (v != NULL) {
         lua_State *L = vm_lua(v);
         lua_pushcfunction(L, run_audit);
         lua_pushlightuserdata(L, (void *)plan);
@@ -200,16 +209,10 @@ int main(void) {
     json_t *answer = NULL;
     int rc = 2;
     if (frame_read(0, &pending, &job, &payload, &e) == 1) {
-        json_error_t where;
-        plan = json_loadb(buf_str(&payload), payload.len, JSON_REJECT_DUPLICATES, &where);
         ring_status active;
         ring_options rings = {.profile = RING_AUDIT};
-        if (ring_enter(&rings, &active, &e) != 0) {
-            answer = json_pack("{s:s, s:[], s:o}", "status", "ERROR", "violations", "error", err_to_json(&e));
-        } else if (plan == NULL) {
-            err_set(&e, "audit_plan", "the plan is not JSON: %s", where.text);
-            mem_explain(&e);
-            answer = json_pack("{s:s, s:[], s:o}", "status", "ERROR", "violations", "error", err_to_json(&e));
+        if (ring_enter(&rings, &active, &e) != 0 || (plan = admit(job, &payload, &e)) == NULL) {
+            answer = no_verdict(&e);
         } else {
             answer = verdict(job, plan);
         }

@@ -477,6 +477,18 @@ int book_event(book *b, const json_t *event, err *e) {
     return rc == 0 && mem_lost() != lost ? err_set(e, "out_of_memory", "out of memory for what the gate found") : rc;
 }
 
+int book_skip(book *b, const char *name, const char *reason, err *e) {
+    json_t *event = json_pack("{s:s}", "check", name);
+    check *c = event_check(b, event, e);
+    json_decref(event);
+    if (c == NULL) {
+        return -1;
+    }
+    json_decref(c->skip);
+    c->skip = book_text(reason, strlen(reason), BOOK_TEXT_MAX, false);
+    return c->skip != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
+}
+
 void book_raised(book *b, const json_t *error) {
     b->stopped = true;
     if (b->crash == NULL) { /* the first reason is the cause, what follows are its effects */

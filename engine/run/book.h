@@ -28,6 +28,8 @@ void book_free(book *b);
 /* Takes one event. -1 with *e set where the worker broke the protocol or its bounds: the caller ends the worker and
  * calls book_crash. */
 int book_event(book *b, const json_t *event, err *e);
+/* Skips the open check for a reason that the supervisor itself knows. No event says that: it would need proof. */
+int book_skip(book *b, const char *check, const char *reason, err *e);
 /* An operation asks whether it may take a step. 0: the step is on record, and its worker may be told to begin. -1 with
  * *e: it must not begin (code step_stopped: what keeps it from that is on record already). */
 int book_step(book *b, const json_t *request, err *e);

@@ -123,7 +123,7 @@ static job *start_resolve(broker *b, const json_t *request, err *e) {
     return job_resolve(host, e);
 }
 
-static job *start_audit(broker *b, size_t index, const buf *plan, err *e) {
+static job *start_audit(broker *b, size_t index, const buf *plan, bool saved, const json_t *earlier, err *e) {
     const json_t *audit = json_array_get(b->o.audits, index);
     if (audit == NULL) {
         err_set(e, "audit_unknown", "there is no audit number %zu", index);
@@ -139,7 +139,9 @@ static job *start_audit(broker *b, size_t index, const buf *plan, err *e) {
     job_audit_options o = {.program = b->o.audit_program,
                            .helpers = b->o.audit_helpers,
                            .memory = memory != NULL ? (uint64_t)json_integer_value(memory) : b->o.audit_memory,
-                           .wall_s = wall != NULL ? json_number_value(wall) : b->o.audit_wall_s};
+                           .wall_s = wall != NULL ? json_number_value(wall) : b->o.audit_wall_s,
+                           .saved = saved,
+                           .earlier = earlier};
     return job_audit(audit, &o, plan, e);
 }
 
@@ -170,7 +172,7 @@ int broker_request(broker *b, const json_t *request, const buf *payload, buf *ou
     } else if (strcmp(op, "resolve") == 0) {
         j = start_resolve(b, request, &why);
     } else if (strcmp(op, "audit") == 0) {
-        j = start_audit(b, (size_t)json_integer_value(json_object_get(request, "audit")), payload, &why);
+        j = start_audit(b, (size_t)json_integer_value(json_object_get(request, "audit")), payload, false, NULL, &why);
     } else {
         err_set(&why, "broker_op", "unknown request %.40s", op);
     }
@@ -239,8 +241,8 @@ void broker_step(broker *b, buf *out) {
     }
 }
 
-json_t *broker_audit_now(broker *b, size_t index, const buf *plan, err *e) {
-    job *j = start_audit(b, index, plan, e);
+json_t *broker_audit_now(broker *b, size_t index, const buf *plan, const json_t *earlier, err *e) {
+    job *j = start_audit(b, index, plan, true, earlier, e);
     if (j == NULL) {
         return NULL;
     }

@@ -25,8 +25,10 @@ typedef struct broker broker;
 typedef struct broker_options {
     const json_t
         *commands; /* {name: {"argv": [], "env": {}?, "cwd"?, "wall_s"?, "memory_mb"?}}: those this gate declared */
-    const json_t *audits; /* [{"id", "name", "path", "source"|"error": {code, message}}]; empty where not declared */
-    const json_t *hosts;  /* [names] that may be resolved */
+    const json_t
+        *audits; /* [{"id", "name", "path", "source"|"error": {code, message}, "pack"?, "history"?}]; empty where not
+                    declared. pack: of the plans it may see; history: earlier weeks that it must see */
+    const json_t *hosts; /* [names] that may be resolved */
     const char *audit_program;
     const json_t *audit_helpers; /* {"roster": source} */
     uint64_t audit_memory;       /* bytes; an audit's own "memory_bytes" and "wall_s" are stronger */
@@ -52,8 +54,9 @@ int64_t broker_deadline(const broker *b);
 json_t *broker_budgets(const broker *b);
 /* Does what can be done now; replies are appended to `out`. */
 void broker_step(broker *b, buf *out);
-/* Runs one audit outside of any gate and waits for it (for `run AUDIT --plan`). The verdict is a new reference; NULL
- * with *e set. */
-json_t *broker_audit_now(broker *b, size_t index, const buf *plan, err *e);
+/* Runs one audit outside of any gate on a plan from a file and waits for it (for `run AUDIT --plan`). `earlier` (may be
+ * NULL) are the lengths of the texts of earlier weeks, newest first, that stand in `plan` behind its own. The verdict
+ * is a new reference; NULL with *e set. */
+json_t *broker_audit_now(broker *b, size_t index, const buf *plan, const json_t *earlier, err *e);
 
 #endif

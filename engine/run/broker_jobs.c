@@ -228,9 +228,11 @@ job *job_audit(const json_t *audit, const job_audit_options *o, const buf *plan,
     int rc = child_spawn(&spec, argv, env, &same_addresses, &j->c, e);
     adopt(j, &p);
     char *label = script_label(j->name);
-    json_t *job_text = json_pack("{s:O, s:O?, s:s, s:I, s:O?}", "source", json_object_get(audit, "source"), "helpers",
-                                 o->helpers, "path", label != NULL ? label : j->name, "memory", (json_int_t)o->memory,
-                                 "pack", json_object_get(audit, "pack"));
+    json_t *job_text =
+        json_pack("{s:O, s:O?, s:s, s:I, s:O*, s:O*, s:b, s:O*}", "source", json_object_get(audit, "source"), "helpers",
+                  o->helpers, "path", label != NULL ? label : j->name, "memory", (json_int_t)o->memory, "pack",
+                  json_object_get(audit, "pack"), "history", json_object_get(audit, "history"), "saved", (int)o->saved,
+                  "earlier", o->earlier);
     free(label);
     if (rc == 0) {
         rc = job_text == NULL ? err_set(e, "audit_unreadable", "%s: its source was not read", j->name)

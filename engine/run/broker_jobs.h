@@ -35,6 +35,8 @@ typedef struct job_audit_options {
     const json_t *helpers;
     uint64_t memory;
     double wall_s;
+    bool saved;            /* the plan comes from a file */
+    const json_t *earlier; /* lengths of the earlier weeks' texts behind the plan's; NULL: none */
 } job_audit_options;
 
 /* Each starts a child and returns its job (owned by the caller), or NULL with *e set. */

@@ -22,7 +22,8 @@ const cli_verb CLI_VERBS[] = {
      cli_run_main},
     {VERB_RECOVER, "recover", "GATE [OPTIONS]", "Show a gate's way out of what it found; carry it out with --apply",
      "The gate is run first. Without --apply nothing is changed.\n", cli_run_main},
-    {VERB_NEW, "new", "gate|operation|audit NAME", "Write a commented starting point and its spec into this directory",
+    {VERB_NEW, "new", "gate|operation|audit NAME [OPTIONS]",
+     "Write a commented starting point and its spec into this directory",
      "NAME is the script's id and its file's name. Nothing is overwritten.\n", cli_new_main},
     {VERB_CHECK, "check", "SCRIPT...", "Load scripts and show every problem with file and line; nothing is run",
      "Looks at the head (fields by name and type) and at the source: capabilities that are used and not declared, "

@@ -30,6 +30,7 @@ static const struct {
     {"errors", "stdlib/errors.lua", "structured errors"},
     {"audit", "stdlib/meta/audit.lua", "tenant audits: the plan and the report"},
     {"roster", "stdlib/audit/roster.lua", "helpers of audits for roster plans"},
+    {"routing", "stdlib/audit/routing.lua", "helpers of audits for routing plans"},
     {"testing", "stdlib/testing.lua", "specs of gates and audits"},
     {"config", NULL, "every key of gate-engine.conf.lua"},
     {"checks", NULL, "what the installed gates may find, and what to do then"},

@@ -42,6 +42,7 @@ const cli_flag CLI_FLAGS[] = {
     {"listen", "HOST:PORT|PATH", false, VERB_RUN,
      "where --record waits for clients; default: a free port of 127.0.0.1"},
     {"plan", "FILE|DIR", false, VERB_RUN, "audits: the saved plan that is looked at"},
+    {"pack", "roster|routing", false, VERB_NEW, "audits: the pack whose plans it looks at; default: roster"},
     {"help", NULL, false, ALL, "this text; after a script also its options"},
     {NULL, NULL, false, 0, NULL}};
 

@@ -67,9 +67,9 @@ static int create(const char *path, const buf *content, err *e) {
     return rc;
 }
 
-static int from_template(const paths *tree, const char *kind, const char *suffix, const fill *f, buf *out, err *e) {
+static int from_template(const paths *tree, const char *name, const char *suffix, const fill *f, buf *out, err *e) {
     buf path = BUF_INIT, text = BUF_INIT;
-    buf_printf(&path, "%s/stdlib/templates/%s%s.lua", tree->share, kind, suffix);
+    buf_printf(&path, "%s/stdlib/templates/%s%s.lua", tree->share, name, suffix);
     int rc = fs_read(buf_str(&path), TEMPLATE_MAX, &text, e);
     if (rc == 0 && expand(buf_str(&text), f, out) != 0) {
         rc = err_set(e, "out_of_memory", "out of memory");
@@ -79,8 +79,8 @@ static int from_template(const paths *tree, const char *kind, const char *suffix
     return rc;
 }
 
-/* Both files or neither. */
-static int write_both(const char *kind, const char *id, err *e) {
+/* Both files or neither. `from` names the template, whose kind it begins with. */
+static int write_both(const char *from, const char *id, err *e) {
     const paths *tree = script_tree(e);
     if (tree == NULL) {
         return -1;
@@ -93,8 +93,8 @@ static int write_both(const char *kind, const char *id, err *e) {
                tree->share, tree->modules, id);
     buf_printf(&script_path, "%s.lua", id);
     buf_printf(&spec_path, "%s_spec.lua", id);
-    int rc = from_template(tree, kind, "", &f, &body, e);
-    rc = rc == 0 ? from_template(tree, kind, "_spec", &f, &spec, e) : rc;
+    int rc = from_template(tree, from, "", &f, &body, e);
+    rc = rc == 0 ? from_template(tree, from, "_spec", &f, &spec, e) : rc;
     if (rc == 0 && (script_path.failed || spec_path.failed || f.name.failed || f.command.failed)) {
         rc = err_set(e, "out_of_memory", "out of memory");
     }
@@ -104,8 +104,8 @@ static int write_both(const char *kind, const char *id, err *e) {
     }
     if (rc == 0) {
         printf("%s\n%s\n\ngate-engine check ./%s\n", buf_str(&script_path), buf_str(&spec_path), buf_str(&script_path));
-        printf("gate-engine run ./%s%s\n%s\n", buf_str(&script_path), strcmp(kind, "audit") == 0 ? " --plan DIR" : "",
-               buf_str(&f.command));
+        printf("gate-engine run ./%s%s\n%s\n", buf_str(&script_path),
+               strncmp(from, "audit", 5) == 0 ? " --plan DIR" : "", buf_str(&f.command));
     }
     buf *all[] = {&f.name, &f.command, &body, &spec, &script_path, &spec_path};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
@@ -123,7 +123,27 @@ static bool is_kind(const char *kind, const char *const *kinds) {
     return false;
 }
 
-static int make(const json_t *operands, err *e) {
+/* The template of a kind of script, for plans of a pack where one is given; NULL with *e set. */
+static const char *template_of(const char *kind, const char *pack, err *e) {
+    static const char *const PACKS[] = {"roster", "routing", NULL};
+    bool audit = strcmp(kind, "audit") == 0;
+    if (pack != NULL && !audit) {
+        err_set(e, "usage_flag", "new: --pack belongs to audits, and %s is none", kind);
+        err_fix(e, "leave it away");
+        return NULL;
+    }
+    if (pack == NULL || strcmp(pack, PACKS[0]) == 0) {
+        return kind;
+    }
+    if (strcmp(pack, PACKS[1]) == 0) {
+        return "audit_routing";
+    }
+    cli_no_such(e, "new: --pack: expected roster or routing, found", pack, PACKS,
+                "gate-engine new audit NAME --pack routing");
+    return NULL;
+}
+
+static int make(const json_t *operands, const char *pack, err *e) {
     static const char *const KINDS[] = {"gate", "operation", "audit", NULL};
     if (json_array_size(operands) != 2) {
         err_set(e, "usage_operand", "new: expected a kind and a name, found %zu words", json_array_size(operands));
@@ -143,11 +163,12 @@ static int make(const json_t *operands, err *e) {
         buf_free(&shown);
         return err_fix(e, "the name becomes the script's id and its file's name, such as backup_fresh");
     }
-    return write_both(kind, name, e);
+    const char *from = template_of(kind, pack, e);
+    return from != NULL ? write_both(from, name, e) : -1;
 }
 
 static int new_script(const cli_words *words, err *e) {
-    return make(words->operands, e) == 0 ? EXIT_PASS : EXIT_USAGE;
+    return make(words->operands, cli_text(words, "pack"), e) == 0 ? EXIT_PASS : EXIT_USAGE;
 }
 
 int cli_new_main(const cli_verb *verb, int argc, char **argv) {

@@ -174,6 +174,19 @@ static bool check_failures(checker *c, const json_t *head) {
     return stop;
 }
 
+/* ---- audits ---- */
+
+/* A routing plan is of one day and has no weeks before it. */
+static bool check_history(checker *c, const json_t *head) {
+    const json_t *weeks = json_object_get(json_object_get(head, "needs"), "history");
+    const char *pack = json_string_value(json_object_get(head, "pack"));
+    if (weeks == NULL || pack == NULL || strcmp(pack, "routing") != 0) {
+        return false;
+    }
+    return report(c, "needs.history", "head_history", "remove needs.history: only roster plans are of a week",
+                  "expected no history for an audit of pack \"routing\", whose plans are of one day, found one");
+}
+
 /* ---- texts ---- */
 
 /* What a script says of itself stands in the engine's own lines, on terminals too: no control characters, and nothing
@@ -392,7 +405,7 @@ static int check(checker *c, const json_t *raw, json_t **out) {
     /* These read the script's own table and pass over what does not fit the schema, so that one look shows every
      * problem. */
     bool stop = check_options(c, raw_head) || check_failures(c, raw_head) || check_texts(c, raw_head) ||
-                check_gates(c, raw_head);
+                check_gates(c, raw_head) || check_history(c, raw_head);
     if (rc != 0 || stop || c->found > 0) {
         json_decref(head);
         return -1;

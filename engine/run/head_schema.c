@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/plan.h"
 #include "base/text.h"
 #include "run/head_parts.h"
 
@@ -172,11 +173,10 @@ static const schema_spec suite_keys[] = {NAMES,
 
 static const schema_spec audit_needs[] = {{.key = "history",
                                            .type = SCHEMA_INTEGER,
-                                           .def = "0",
                                            .bounds = SCHEMA_MIN | SCHEMA_MAX,
-                                           .min = 0,
-                                           .max = 52,
-                                           .doc = "locked weeks before this one that it looks at"},
+                                           .min = 1,
+                                           .max = PLAN_HISTORY_MAX,
+                                           .doc = "locked weeks before the plan's that it looks at, as plan.history"},
                                           END};
 static const char *const packs[] = {"roster", "routing", NULL};
 static const schema_spec audit_keys[] = {

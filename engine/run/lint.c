@@ -237,6 +237,8 @@ static void look(lint_usage *u, const json_t *raw, bool gate) {
     if (gate) {
         judge(u);
         lint_unused(u);
+    } else if (u->l->audit) {
+        lint_audit(u->l);
     }
 }
 

@@ -80,6 +80,9 @@ bool lint_has_method(lint_usage *u, const char *object, const char *name, const 
 /* `require` of what is not there, or not to be had. */
 void lint_requires(lint_usage *u, const json_t *raw);
 
+/* Whether an audit asks for the earlier weeks that it looks at. */
+void lint_audit(lint *l);
+
 /* Notes on what is declared and never used, and on a gate without recover. */
 void lint_unused(lint_usage *u);
 

@@ -12,7 +12,7 @@ enum { OBJECTS_SHOWN = 10 };
 typedef struct page {
     buf *out;
     const report_opts *o;
-    bool operation;
+    bool operation, audit;
 } page;
 
 bool report_colour(int fd) {
@@ -225,6 +225,24 @@ static void put_known(page *p, const json_t *gate) {
     }
 }
 
+/* Plans that an audit did not judge: a pass says nothing of them. */
+static void put_skipped(page *p, const json_t *checks) {
+    size_t i, shown = 0;
+    json_t *entry;
+    json_array_foreach(checks, i, entry) {
+        if (!report_same(report_member(entry, "status"), "SKIP") || shown++ >= OBJECTS_SHOWN) {
+            continue;
+        }
+        const char *why = report_member(entry, "detail");
+        buf_puts(p->out, "     ");
+        put_status(p, "", "SKIP");
+        buf_printf(p->out, " - %s: %s\n", report_member(entry, "name"), why != NULL ? why : "no reason was given");
+    }
+    if (shown > OBJECTS_SHOWN) {
+        buf_printf(p->out, "     and %zu more in the report\n", shown - OBJECTS_SHOWN);
+    }
+}
+
 static void put_gate(page *p, const json_t *gate, bool alone) {
     const json_t *number = json_object_get(gate, "number");
     const json_t *checks = json_object_get(gate, "checks");
@@ -252,6 +270,9 @@ static void put_gate(page *p, const json_t *gate, bool alone) {
         }
     }
     put_known(p, gate);
+    if (p->audit && !p->o->verbose) {
+        put_skipped(p, checks);
+    }
     if (p->o->verbose) {
         size_t i;
         json_t *entry;
@@ -376,6 +397,7 @@ int report_text(buf *out, const json_t *report, const report_opts *o) {
         p.operation = true;
         return operation_text(&p, report, tenant != NULL ? tenant : "none");
     }
+    p.audit = report_same(kind, "audit");
     buf_printf(out, "=== %s ===\n", title != NULL ? title : "Tenant Onboarding Validation");
     buf_printf(out, "Tenant: %s\n\n", tenant != NULL ? tenant : "none");
     size_t passed = 0;

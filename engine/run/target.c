@@ -200,11 +200,10 @@ static json_t *load_audit(const char *path, size_t id, err *why) {
         if (str(head, "kind") == NULL || strcmp(str(head, "kind"), "audit") != 0) {
             err_set(why, "audit_shape", "%s: expected a tenant audit, found a %s", path, str(head, "kind"));
         } else {
-            json_t *history = json_object_get(json_object_get(head, "needs"), "history");
-            entry = json_pack("{s:I, s:O, s:O, s:s, s:O, s:O?, s:I}", "id", (json_int_t)id, "script",
+            entry = json_pack("{s:I, s:O, s:O, s:s, s:O, s:O?, s:O*}", "id", (json_int_t)id, "script",
                               json_object_get(head, "id"), "name", json_object_get(head, "name"), "path", path,
                               "source", json_object_get(raw, "source"), "pack", json_object_get(head, "pack"),
-                              "history", json_integer_value(history));
+                              "history", json_object_get(json_object_get(head, "needs"), "history"));
         }
     }
     json_decref(head);
@@ -408,7 +407,7 @@ static json_t *job_audits(const target *t, const json_t *needs) {
     json_t *audit;
     json_array_foreach(t->audits, i, audit) {
         json_array_append_new(out,
-                              json_pack("{s:O, s:O, s:O, s:O?, s:O?}", "id", json_object_get(audit, "id"), "name",
+                              json_pack("{s:O, s:O, s:O, s:O?, s:O*}", "id", json_object_get(audit, "id"), "name",
                                         json_object_get(audit, "name"), "path", json_object_get(audit, "path"), "pack",
                                         json_object_get(audit, "pack"), "history", json_object_get(audit, "history")));
     }

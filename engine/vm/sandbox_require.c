@@ -92,7 +92,7 @@ static int run_helper(lua_State *L, vm *v, const char *name) {
                              "module %s does not exist for an audit", name);
     }
     char chunk[128];
-    snprintf(chunk, sizeof chunk, "@%s.lua", name);
+    snprintf(chunk, sizeof chunk, "@/stdlib/audit/%s.lua", name);
     err e;
     if (vm_load(v, chunk, text, strlen(text), true, &e) != 0) {
         return luax_raise(L, &e);

@@ -2,13 +2,14 @@
 --
 --   gate-engine run examples/audits/three_sundays.lua --plan examples/plans/four_weeks
 --
--- Looks at the two last locked weeks too. Only weeks that follow each other count: a week without a locked plan breaks the row.
+-- Looks at the two weeks before too. Who worked in a week without a locked plan is not known: that is an error and no pass
+-- (roster.weeks_before).
 local roster = require "roster"
 
 --- Drivers who work on the plan's Sunday.
 local function on_sunday(plan)
   local drivers = {}
-  for _, a in ipairs(plan and plan.assignments or {}) do
+  for _, a in ipairs(plan.assignments) do
     if a.weekday == "sunday" then drivers[a.driver_id] = true end
   end
   return drivers

@@ -60,29 +60,41 @@ function roster.night_minutes(assignment, from, to)
   return minutes
 end
 
---- Days of 1 January 1970 to a date "YYYY-MM-DD" (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-local function days_of(date)
-  local y, m, d = date:match "^(%d%d%d%d)%-(%d%d)%-(%d%d)$"
-  y, m, d = math.tointeger(tonumber(y)), math.tointeger(tonumber(m)), math.tointeger(tonumber(d))
-  if not y then error("roster: expected a date such as 2024-01-01, got " .. tostring(date), 3) end
-  if m <= 2 then y = y - 1 end
-  local era = y // 400
-  local yoe = y - era * 400
-  local doy = (153 * (m + (m > 2 and -3 or 9)) + 2) // 5 + d - 1
-  return era * 146097 + yoe * 365 + yoe // 4 - yoe // 100 + doy - 719468
+--- Does a year of the ISO calendar have a week 53? It does where it begins or ends on a Thursday (ISO 8601).
+local function is_long(year)
+  local function last_weekday(y) return (y + y // 4 - y // 100 + y // 400) % 7 end
+  return last_weekday(year) == 4 or last_weekday(year - 1) == 3
 end
 
---- The plan of exactly n weeks before, out of plan.history (needs = { history = … }); nil where that week was not locked. The weeks
---- in plan.history are the last locked ones, which need not follow each other.
+--- Name of the ISO week directly before one.
+---@param what string|table  "2026-W10", or a plan
+---@return string  "2026-W09"
+function roster.week_before(what)
+  local iso = type(what) == "table" and what.week.iso or what
+  local year, week = tostring(iso):match "^(%d%d%d%d)%-W(%d%d)$"
+  if not year then error("roster.week_before: expected an ISO week such as 2026-W10 or a plan, got " .. tostring(iso), 2) end
+  year, week = math.tointeger(tonumber(year)), math.tointeger(tonumber(week))
+  if week > 1 then return ("%04d-W%02d"):format(year, week - 1) end
+  return ("%04d-W%02d"):format(year - 1, is_long(year - 1) and 53 or 52)
+end
+
+local gap = { __tostring = function(e) return e.message end }
+
+--- The plan of exactly n weeks before, out of plan.history (needs = { history = … }). The weeks there are the last locked ones, which
+--- need not follow each other: where that week was not locked nobody knows who worked in it, and the audit is an ERROR (history_gap).
+--- An audit that can do without a week goes over plan.history itself.
 ---@param plan table
 ---@param n integer  1: last week
----@return table|nil
+---@return table
 function roster.weeks_before(plan, n)
-  local monday = days_of(plan.week.days[1].date) - 7 * n
+  local iso = plan.week.iso
+  for _ = 1, n do iso = roster.week_before(iso) end
   for _, week in ipairs(plan.history or {}) do
-    if days_of(week.week.days[1].date) == monday then return week end
+    if week.week.iso == iso then return week end
   end
-  return nil
+  error(setmetatable({ code = "history_gap",
+    message = ("there is no locked plan of %s, %d week%s before %s, to look at"):format(iso, n, n == 1 and "" or "s", plan.week.iso),
+    fix = "lock a plan of that week first, or give its plan along with the others" }, gap), 2)
 end
 
 --- Is it night work: more than two hours between 23:00 and 06:00 (German Working Hours Act, ArbZG § 2 (3) and (4))?

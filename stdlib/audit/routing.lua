@@ -13,15 +13,21 @@ function routing.by_vehicle(plan)
     table.insert(out[route.vehicle], route)
   end
   for _, list in pairs(out) do
-    table.sort(list, function(a, b) return a.start_min < b.start_min end)
+    table.sort(list, function(a, b)
+      if a.start_min ~= b.start_min then return a.start_min < b.start_min end
+      return a.end_min < b.end_min
+    end)
   end
   return out
 end
 
 --- Minutes of the day as people write them.
----@param minute integer
+---@param minute integer  at least 0
 ---@return string  "18:05"; after midnight "24:10"
 function routing.clock(minute)
+  if math.type(minute) ~= "integer" or minute < 0 then
+    error("routing.clock: expected whole minutes of at least 0, got " .. tostring(minute), 2)
+  end
   return ("%02d:%02d"):format(minute // 60, minute % 60)
 end
 

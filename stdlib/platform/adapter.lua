@@ -3,7 +3,8 @@
 -- An adapter is a table of the functions in M.FUNCTIONS. Each raises a structured error when the platform refuses or cannot
 -- be reached; a refusal carries the platform's own code in `sqlstate` (or `status` for HTTP). Ids are opaque strings.
 --
---   create_forecast{source, week, lines, templates, input_hash, parser_config_hash} → forecast id; week: "2026-W05"
+--   create_forecast{source, week, lines, templates, input_hash, parser_config_hash} → forecast id; week: "2026-W05", nil where the
+--     dataset names none: it is then in no other week's history
 --   expand_forecast(forecast, instances) → number of instances the platform stored
 --   store_plan(forecast, {seed, solver_config_hash, output_hash, assignments}) → plan id
 --   record_audit(plan, audit id, "PASS"|"FAIL"|"ERROR", details) → id of the record

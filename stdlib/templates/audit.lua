@@ -9,7 +9,8 @@
 --   ❌ FAIL - Audit @NAME@: FAIL
 --      - D007: 7 days of work, at most 6
 --
--- gate-engine doc audit tells what a plan holds.
+-- gate-engine doc audit tells what a plan holds. With needs = { history = 2 } beside pack, plan.history has the two locked weeks before
+-- the plan's, newest first; --plan then takes a directory of several weeks.
 local roster = require "roster"
 
 local MOST_DAYS = 6

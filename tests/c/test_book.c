@@ -109,6 +109,30 @@ static void a_skip_alone_is_no_pass(void **state) {
     json_decref(g);
 }
 
+static void the_supervisor_skips_an_open_check_for_a_reason_of_its_own(void **state) {
+    err e;
+    assert_int_equal(feed(*state, "[{\"t\":\"check\",\"name\":\"week 1\"}]", &e), 0);
+    assert_int_equal(book_skip(*state, "week 1", "nothing\x1b before it", &e), 0);
+    assert_int_equal(feed(*state, "[{\"t\":\"check_end\",\"check\":\"week 1\"}]", &e), 0);
+    assert_int_equal(book_skip(*state, "week 1", "too late", &e), -1);
+    assert_int_equal(book_skip(*state, "week 2", "there is none", &e), -1);
+    assert_string_equal(e.code, "event_order");
+    json_t *g = closed(*state, "[" CHECK("week 2") ",{\"t\":\"done\"}]");
+    assert_string_equal(text(g, "status"), "PASS");
+    assert_string_equal(text(entry(g, 0), "status"), "SKIP");
+    assert_string_equal(text(entry(g, 0), "detail"), "nothing\\x1b before it");
+    json_decref(g);
+}
+
+static void a_check_that_the_supervisor_skipped_is_no_pass(void **state) {
+    err e;
+    assert_int_equal(feed(*state, "[{\"t\":\"check\",\"name\":\"week 1\"}]", &e), 0);
+    assert_int_equal(book_skip(*state, "week 1", "nothing before it", &e), 0);
+    json_t *g = closed(*state, "[{\"t\":\"check_end\",\"check\":\"week 1\"},{\"t\":\"done\"}]");
+    assert_string_equal(text(g, "status"), "ERROR");
+    json_decref(g);
+}
+
 static void a_skip_that_the_configuration_does_not_prove_is_an_error(void **state) {
     json_t *g = closed(
         *state,
@@ -256,6 +280,8 @@ int main(void) {
         T(a_crash_keeps_its_reason_when_that_is_not_utf8),
         T(a_gate_without_any_check_is_an_error),
         T(a_skip_alone_is_no_pass),
+        T(the_supervisor_skips_an_open_check_for_a_reason_of_its_own),
+        T(a_check_that_the_supervisor_skipped_is_no_pass),
         T(a_skip_that_the_configuration_does_not_prove_is_an_error),
         T(a_finding_is_worded_by_the_head),
         T(what_a_worker_claims_of_texts_and_verdicts_is_ignored),

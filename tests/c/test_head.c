@@ -94,6 +94,35 @@ static void each_mistake_in_a_head_has_its_own_message(void **state) {
     }
 }
 
+/* What an audit may ask for of the weeks before its plan's. */
+static void an_audit_asks_for_one_to_eight_earlier_weeks_of_a_roster(void **state) {
+    (void)state;
+    static const char *const NONE[][2] = {
+        {"0", "0"}, {"-1", "-1"}, {"9", "9"}, {"1e9", "1000000000"}, {"\"2\"", "\"2\""}, {"{}", "an empty table"}};
+    char head[256], message[256];
+    for (size_t i = 0; i < sizeof NONE / sizeof *NONE; i++) {
+        snprintf(head, sizeof head,
+                 "{\"name\": \"A\", \"pack\": \"roster\", \"needs\": {\"history\": %s}, \"audit\": {\"$function\": 2}}",
+                 NONE[i][0]);
+        snprintf(message, sizeof message,
+                 "/scripts/g.lua: needs.history: expected a whole number from 1 to 8, found %s", NONE[i][1]);
+        refuse(head, message);
+    }
+    refuse(
+        "{\"name\": \"A\", \"pack\": \"routing\", \"needs\": {\"history\": 2}, \"audit\": {\"$function\": 2}}",
+        "/scripts/g.lua: needs.history: expected no history for an audit of pack \"routing\", whose plans are of one "
+        "day, found one");
+    json_t *raw = make_raw("{\"name\": \"A\", \"pack\": \"roster\", \"needs\": {\"history\": 8}, \"audit\": "
+                           "{\"$function\": 2}}",
+                           "");
+    json_t *out = NULL;
+    err e;
+    assert_int_equal(head_check(raw, &out, &e), 0);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(out, "needs"), "history")), 8);
+    json_decref(out);
+    json_decref(raw);
+}
+
 static void what_is_no_script_says_what_a_script_is(void **state) {
     (void)state;
 #define NO_SCRIPT                                                                                                      \
@@ -251,6 +280,7 @@ static void texts_of_flags_become_typed_values_or_a_message(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_mistake_in_a_head_has_its_own_message),
+        cmocka_unit_test(an_audit_asks_for_one_to_eight_earlier_weeks_of_a_roster),
         cmocka_unit_test(what_is_no_script_says_what_a_script_is),
         cmocka_unit_test(every_problem_is_listed_with_its_line),
         cmocka_unit_test(a_head_is_completed_with_defaults),

@@ -128,6 +128,39 @@ end }
     has(r.stdout, 's.lua:2: audits have no global "os"', "s.lua:2: audits have no math.random")
   end)
 
+  it("holds audits to the earlier weeks that they ask for", function()
+    local function audit(head, body)
+      return check('return { name = "A", pack = "roster",\n' .. head .. "\naudit = function(p, report)\n" .. body .. "\nend }\n")
+    end
+    for _, use in ipairs { "return p.history[1]", "local q = p return q.history", 'return p["history"]',
+      "local function weeks(plan) return plan.history end return weeks(p)" } do
+      local r = audit("", "local week = p.week\nreport:violation(week)\n" .. use)
+      assert.are.equal(2, r.code, use)
+      has(r.stdout, "s.lua:6: plan.history is used, and needs.history is not declared\n  fix: add needs = { history = 2 }")
+    end
+    local r = audit("", "local roster = require 'roster'\nreturn report, roster.weeks_before(p, 1)")
+    assert.are.equal(2, r.code)
+    has(r.stdout, "s.lua:5: roster.weeks_before is used, and needs.history is not declared")
+    for _, use in ipairs { "return p.history, report", "return require('roster').weeks_before(p, 1), report",
+      "local function walk(v) return v end return walk(p), report", "local q = p return q.history, report" } do
+      assert.are.equal("s.lua: ok (audit s)\n", audit("needs = { history = 2 },", use).stdout, use)
+    end
+    assert.are.equal("s.lua: ok (audit s)\n", audit("", "local calendar = {} return calendar.history, p, report").stdout)
+    for _, use in ipairs { "return p.week, report", "local roster = require 'roster' return roster.by_driver(p), report" } do
+      local idle = audit("needs = { history = 2 },", use)
+      assert.are.equal(0, idle.code)
+      has(idle.stdout, 's.lua:2: note: the need "history" is declared and not used', "s.lua: ok (audit s)")
+    end
+    for value, found in pairs { ["0"] = "0", ["-1"] = "-1", ["1e9"] = "1000000000", ['"2"'] = '"2"', ["{}"] = "an empty table" } do
+      r = audit("needs = { history = " .. value .. " },", "return p.history, report")
+      assert.are.equal(2, r.code)
+      has(r.stdout, "s.lua:2: needs.history: expected a whole number from 1 to 8, found " .. found)
+    end
+    r = check('return { name = "A", pack = "routing",\nneeds = { history = 2 }, audit = function(p) return p.history end }\n')
+    assert.are.equal(2, r.code)
+    has(r.stdout, 's.lua:2: needs.history: expected no history for an audit of pack "routing"', "fix: remove needs.history")
+  end)
+
   it("knows what operations have that gates have not, and the other way round", function()
     local function operation(body)
       return check(([[

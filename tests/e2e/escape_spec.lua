@@ -4,7 +4,7 @@
 --
 -- A file is the body of the function that runs. `escaped(what)` reports that something was gained: a finding of the gate, a refusal of
 -- the operation, a violation of the audit; that makes it FAIL, so that PASS means that nothing was. Verdicts: STATUS [CLASS|CLASS…],
--- "-" where the role has no such way.
+-- "-" where the role has no such way, REFUSED [CLASS] where nothing is run (exit 2). "Head" is what an audit says of itself besides.
 package.path = "tests/e2e/?.lua;tests/lua/?.lua;" .. package.path
 local support = require "support"
 local http_server = require "support.http_server"
@@ -25,7 +25,8 @@ local function files_of(directory)
     local text = support.must_read(path)
     local function field(name) return text:match("%-%- " .. name .. ": ([^\n]*)") end
     out[#out + 1] = { name = path:match "([^/]+)%.lua$", path = path, text = text, what = field "What", gate = field "Gate",
-      audit = field "Audit", operation = field "Operation" or field "Gate", needs = field "Needs" or "" }
+      audit = field "Audit", operation = field "Operation" or field "Gate", needs = field "Needs" or "",
+      head = field "Head" or "" }
   end
   pipe:close()
   return out
@@ -60,7 +61,7 @@ return require("operation").define {
 }
 ]]
 local AUDIT = [[
-return { name = "%s", pack = "roster", audit = function(plan, report)
+return { name = "%s", pack = "roster", %s audit = function(plan, report)
   local function escaped(what) report:violation { object = what } end
   local ctx = nil
 %s
@@ -146,6 +147,18 @@ local function short_lived()
   return table.concat(out, ", ")
 end
 
+--- A saved plan with the two weeks before it.
+local function plan_with_history()
+  local text, history = support.must_read "tests/fixtures/escape/audit-plan.json", {}
+  for i, iso in ipairs { "2023-W52", "2023-W51" } do
+    history[i] = json.decode(text)
+    history[i].week.iso = iso
+  end
+  local plan = json.decode(text)
+  plan.history = history
+  return json.encode(plan)
+end
+
 --- A user's world: directories, configuration and suite.
 local function world(user, server)
   local dir = support.tmpdir()
@@ -181,7 +194,7 @@ return {
   member("honest_last", HONEST:format("honest_last", "Last", ""))
   w.suite = support.write(dir .. "/suite.lua",
     ([[return require("suite").define { api = 1, id = "hostile", name = "Hostile", gates = { %s } }]]):format(table.concat(members, ", ")))
-  w.plan = support.write(dir .. "/audit-plan.json", support.must_read "tests/fixtures/escape/audit-plan.json")
+  w.plan = support.write(dir .. "/audit-plan.json", plan_with_history())
   if user == PLAIN then support.shell(("chown -R 65534:65534 %s"):format(quote(dir))) end
   return w
 end
@@ -308,10 +321,14 @@ local function describe_role(who, user)
     for _, way in ipairs(WAYS) do
       if way.audit ~= "-" then
         it(("an audit is contained: %s (%s)"):format(way.what, way.name), function()
-          local file = support.write(w.dir .. "/audits/" .. way.name .. ".lua", AUDIT:format(way.name, way.text))
+          local file = support.write(w.dir .. "/audits/" .. way.name .. ".lua", AUDIT:format(way.name, way.head, way.text))
           local seconds = way.audit:find("audit_timeout", 1, true) and AUDIT_ENDS_S or LONG_S
           local r, seen = run(w, { file, "--plan", w.plan, "--timeout", tostring(seconds), "--config", w.config })
           assert(seen, r.stderr)
+          if way.audit:find "^REFUSED" then
+            assert.same({ 2, way.audit, 0 }, { r.code, "REFUSED " .. tostring(seen.error.code), #seen.gates }, r.stdout .. r.stderr)
+            return assert_clean(r.stderr)
+          end
           local gate = assert(seen.gates[1], r.stdout .. r.stderr)
           assert.is_true(agrees(way.audit, gate.status, classes_of(gate)), "expected " .. way.audit .. ", found " .. shown(gate))
           assert.equal(({ PASS = 0, FAIL = 1, ERROR = 3 })[gate.status], r.code)
@@ -353,7 +370,7 @@ describe("a hostile script", function()
     for _, id in ipairs { "small", "usual" } do
       support.write(dir .. "/" .. id .. ".lua", (HONEST:format(id, id, "")))
     end
-    support.write(dir .. "/judge.lua", AUDIT:format("judge", "report:violation('x')"))
+    support.write(dir .. "/judge.lua", AUDIT:format("judge", "", "report:violation('x')"))
     local function limits_of(argv)
       local r = support.run { argv = { "run", table.unpack(argv) }, cwd = dir }
       local report = json.decode(assert(support.read(dir .. "/r.json"), r.stderr))

@@ -35,7 +35,7 @@ describe("the example audits", function()
     local r = backtest("three_sundays", "sunday_weeks")
     assert.equal(1, r.code, r.stdout .. r.stderr)
     assert.is_truthy(r.stdout:find("     - D002: works the Sunday of 2026-W12 and the two before it\n", 1, true), r.stdout)
-    assert.is_truthy(r.stderr:find("2026-W11.json (2026-W11) serves as history alone: 1 earlier week(s), the audit needs 2", 1, true))
+    assert.is_truthy(r.stdout:find("SKIP - 2026-W11.json: the audit needs 2 earlier weeks, and there is 1 before 2026-W11", 1, true))
   end)
 
   it("three_sundays passes four weeks with a Sunday off between them", function()
@@ -49,11 +49,11 @@ describe("the example audits", function()
     for _, plan in ipairs { PLANS .. "calm_week", PLANS .. "sunday_weeks/2026-W12.json", two } do
       local r = support.run { "run", AUDITS .. "three_sundays.lua", "--plan", plan }
       assert.equal(3, r.code, r.stdout .. r.stderr)
-      assert.is_truthy(r.stdout:find("the audit needs 2 earlier week(s)", 1, true), r.stdout)
+      assert.is_truthy(r.stdout:find("the audit needs 2 earlier weeks, and there", 1, true), r.stdout)
     end
   end)
 
-  it("three_sundays passes where the weeks do not follow each other", function()
+  it("three_sundays is an error that names the week which is missing between others, and never a pass", function()
     local dir = support.tmpdir()
     for _, week in ipairs { "2026-W08", "2026-W09", "2026-W12" } do
       local plan = support.must_read(PLANS .. "sunday_weeks/2026-W12.json")
@@ -68,7 +68,18 @@ describe("the example audits", function()
       support.write(dir .. "/" .. week .. ".json", plan)
     end
     local r = support.run { "run", AUDITS .. "three_sundays.lua", "--plan", dir }
-    assert.equal(0, r.code, r.stdout .. r.stderr)
+    assert.equal(3, r.code, r.stdout .. r.stderr)
+    local why = "three_sundays.lua:25: there is no locked plan of 2026-W11, 1 week before 2026-W12, to look at\n"
+    assert.is_truthy(r.stdout:find(why, 1, true), r.stdout)
+  end)
+
+  it("three_sundays passes four weeks of which the first or the last is missing, and none where one is missing between them", function()
+    for missing, code in pairs { ["2026-W10"] = 0, ["2026-W11"] = 3, ["2026-W12"] = 3, ["2026-W13"] = 0 } do
+      local dir = support.tmpdir()
+      support.shell(("cp %sfour_weeks/*.json %s && rm %s/%s.json"):format(PLANS, dir, dir, missing))
+      local r = support.run { "run", AUDITS .. "three_sundays.lua", "--plan", dir }
+      assert.equal(code, r.code, missing .. ": " .. r.stdout .. r.stderr)
+    end
   end)
 
   it("home_by_six passes the short day, and names the vehicle that is late and when it is back", function()

@@ -52,6 +52,8 @@ local COMMANDS = GATE:format("commands", "Commands", 'commands = { "say" }', '"a
   [[ctx:check("command", function() ctx:fact("said", ctx.exec:run("say", { stdin = "hello" }).stdout) end)]])
 local AUDIT = support.root .. "/examples/audits/max_two_nights.lua"
 local PLAN = support.root .. "/examples/plans/night_week"
+local SUNDAYS = support.root .. "/examples/audits/three_sundays.lua"
+local WEEKS = support.root .. "/examples/plans/sunday_weeks"
 
 -- The check of the installed tree is no case: with a library preloaded nothing is approved, so that it is not made.
 
@@ -130,6 +132,10 @@ local CASES = {
     code = 1, reports = { "r.json" }, setup = files {} } },
   { "an audit, gate-audit in its run", { program = audited_engine, inside = inner_audit, argv = { "run", AUDIT, "--plan", PLAN,
     "--report", "json=r.json" }, code = 1, reports = { "r.json" }, setup = files {} } },
+  { "an audit of several weeks", { argv = { "run", SUNDAYS, "--plan", WEEKS, "--report", "json=r.json" },
+    code = 1, reports = { "r.json" }, setup = files {} } },
+  { "an audit of several weeks, gate-audit in its run", { program = audited_engine, inside = inner_audit, argv = { "run", SUNDAYS,
+    "--plan", WEEKS, "--report", "json=r.json" }, code = 1, reports = { "r.json" }, setup = files {} } },
   { "gate-audit alone", { program = support.build .. "/tests/fault/gate-audit", argv = {}, setup = files {},
     stdin = audit_request(support.tmpdir()), judge = judge_verdict } },
 }

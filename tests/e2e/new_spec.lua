@@ -97,6 +97,43 @@ describe("new", function()
     has(out, "2 successes / 1 failure")
   end)
 
+  it("writes an audit of routing plans, which runs on one at once, and whose spec passes and can fail", function()
+    local dir = support.tmpdir()
+    local r = run { cwd = dir, "new", "audit", "few_stops", "--pack", "routing" }
+    assert.are.equal(0, r.code, r.stderr)
+    has(r.stdout, "few_stops.lua\nfew_stops_spec.lua\n", "gate-engine run ./few_stops.lua --plan DIR\n")
+    assert.is_nil((support.must_read(dir .. "/few_stops.lua") .. support.must_read(dir .. "/few_stops_spec.lua")):find "@%u+@")
+    r = run { cwd = dir, "check", "few_stops.lua" }
+    assert.are.equal("few_stops.lua: ok (audit few_stops)\n", r.stdout)
+    r = run { cwd = dir, "run", "./few_stops.lua", "--plan", support.root .. "/examples/plans/vienna_day" }
+    assert.are.equal(0, r.code, r.stdout .. r.stderr)
+    support.write(dir .. "/one_stop.lua", (support.must_read(dir .. "/few_stops.lua"):gsub("MOST_STOPS = 24", "MOST_STOPS = 0")))
+    r = run { cwd = dir, "run", "./one_stop.lua", "--plan", support.root .. "/examples/plans/vienna_day" }
+    assert.are.equal(1, r.code, r.stdout .. r.stderr)
+    has(r.stdout, "- V2: 1 stops from 12:00 on, at most 0")
+    local ok, out = run_spec(dir, "few_stops")
+    assert.is_true(ok, out)
+    has(out, "2 successes / 0 failures / 0 errors")
+    support.write(dir .. "/few_stops.lua", (support.must_read(dir .. "/few_stops.lua"):gsub("MOST_STOPS = 24", "MOST_STOPS = 25")))
+    ok, out = run_spec(dir, "few_stops")
+    assert.is_falsy(ok)
+    has(out, "1 success / 1 failure")
+  end)
+
+  it("has a spec's audit see the earlier weeks that it asks for, or says that they are missing", function()
+    local dir = support.tmpdir()
+    assert.are.equal(0, run({ cwd = dir, "new", "audit", "weeks", "--pack", "roster" }).code)
+    local source = support.must_read(dir .. "/weeks.lua"):gsub('pack = "roster",', 'pack = "roster", needs = { history = 1 },')
+    support.write(dir .. "/weeks.lua", source)
+    local ok, out = run_spec(dir, "weeks")
+    assert.is_falsy(ok)
+    has(out, "weeks.lua needs 1 earlier weeks, and plan.history has 0")
+    local spec = support.must_read(dir .. "/weeks_spec.lua"):gsub("return { drivers", "return { history = { {} }, drivers")
+    support.write(dir .. "/weeks_spec.lua", spec)
+    ok, out = run_spec(dir, "weeks")
+    assert.is_true(ok, out)
+  end)
+
   it("overwrites nothing, and leaves nothing behind where it refuses", function()
     for _, there in ipairs { "mine.lua", "mine_spec.lua" } do
       local dir = support.tmpdir()
@@ -116,6 +153,8 @@ describe("new", function()
       { { "new" }, "expected a kind and a name" }, { { "new", "gate" }, "expected a kind and a name" },
       { { "new", "gtae", "x" }, 'did you mean "gate"?' }, { { "new", "gate", "../x" }, 'found "../x"' },
       { { "new", "gate", "Upper" }, "expected a name ([a-z][a-z0-9_]*" }, { { "new", "gate", "a", "b" }, "found 3 words" },
+      { { "new", "audit", "a", "--pack", "rooster" }, 'did you mean "roster"?' },
+      { { "new", "gate", "a", "--pack", "routing" }, "--pack belongs to audits" },
     } do
       local dir = support.tmpdir()
       local r = run { cwd = dir, argv = case[1] }

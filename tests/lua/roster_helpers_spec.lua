@@ -43,6 +43,28 @@ describe("an audit's roster helpers", function()
       end
     end)
   end
+  it("name the week before one, across years of 52 and of 53 weeks", function()
+    for week, before in pairs { ["2026-W10"] = "2026-W09", ["2026-W11"] = "2026-W10", ["2026-W01"] = "2025-W52", ["2027-W01"] = "2026-W53",
+      ["2021-W01"] = "2020-W53", ["2016-W01"] = "2015-W53", ["2025-W01"] = "2024-W52" } do
+      assert.equal(before, roster.week_before(week))
+      assert.equal(before, roster.week_before { week = { iso = week } })
+    end
+    for _, none in ipairs { "2026-10", "", {} } do
+      assert.has_error(function() roster.week_before(type(none) == "table" and { week = {} } or none) end)
+    end
+  end)
+  it("find the week that lies so many weeks before, across a year's end, and name one that is not there", function()
+    local function week(iso, history) return { week = { iso = iso }, history = history } end
+    local this = week("2027-W01", { week "2026-W53", week "2026-W51" })
+    assert.equal("2026-W53", roster.weeks_before(this, 1).week.iso)
+    assert.equal("2026-W51", roster.weeks_before(this, 3).week.iso)
+    for n, text in pairs { [2] = "there is no locked plan of 2026-W52, 2 weeks before 2027-W01", [4] = "no locked plan of 2026-W50" } do
+      local ok, raised = pcall(roster.weeks_before, this, n)
+      assert.same({ false, "history_gap" }, { ok, raised.code })
+      assert.is_truthy(tostring(raised):find(text, 1, true), tostring(raised))
+    end
+    assert.has_error(function() roster.weeks_before(week "2026-W12", 1) end)
+  end)
   it("count another night where one is given", function()
     assert.equal(60, roster.night_minutes(work("A", 1, 900, 1380), 1320, 360))
   end)

@@ -14,7 +14,7 @@ local M = {
   export_instances = expand.export,
   limits = plan.limits, request = plan.request, solver_config_hash = plan.solver_config_hash,
   solver_plan = plan.from_solver, injected_plan = plan.injected, export_plan = plan.export, output_hash = plan.output_hash,
-  audits = audits.run, audit_plan = plan.audit_plan,
+  audits = audits.run, audit_plan = plan.audit_plan, check_week = plan.check_week,
 }
 
 --- The forecast as it was understood (artifact forecast.json).

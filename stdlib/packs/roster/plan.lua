@@ -239,6 +239,12 @@ local function monday_of(week)
   return monday
 end
 
+--- Is this a week that there is?
+---@param week string  ISO week "YYYY-Www". Errors: plan_week.
+function M.check_week(week)
+  monday_of(week)
+end
+
 local function date_text(days)
   return ("%04d-%02d-%02d"):format(civil_from_days(days))
 end
@@ -262,10 +268,13 @@ end
 --- The plan as tenant audits see it (artifact audit-plan.json; schema: stdlib/schema/audit-plan-1.json).
 ---@param plan table  {assignments, …}
 ---@param instances table[]
----@param opts {week: string?, tenant: string?}?  ISO week "YYYY-Www"; M.REFERENCE_WEEK when left out
----@return table  {schema, pack, week = {iso, days}, drivers = {{key, minutes, days, tours}}, assignments}. Errors: plan_week, audit_input.
+---@param opts {week: string?, tenant: string?}?  ISO week "YYYY-Www"; when left out the dates are those
+---  of M.REFERENCE_WEEK, which is said in week.reference: it stands in for one that nobody knows
+---@return table  {schema, pack, week = {iso, days, reference?}, drivers = {{key, minutes, days, tours}}, assignments}.
+---  Errors: plan_week, audit_input.
 function M.audit_plan(plan, instances, opts)
-  local week_name = opts and opts.week or M.REFERENCE_WEEK
+  local known = opts and opts.week
+  local week_name = known or M.REFERENCE_WEEK
   local monday = monday_of(week_name)
   local week = audits.week(plan.assignments, instances)
   local drivers, block_of = {}, {}
@@ -285,7 +294,7 @@ function M.audit_plan(plan, instances, opts)
   local days = {}
   for day = 1, 7 do days[day] = { day = day, weekday = WEEKDAYS[day], date = date_text(monday + day - 1) } end
   return {
-    schema = "gate-engine/audit-plan/1", pack = "roster", week = { iso = week_name, days = days },
+    schema = "gate-engine/audit-plan/1", pack = "roster", week = { iso = week_name, days = days, reference = not known or nil },
     drivers = json.array(drivers), assignments = json.array(list),
   }
 end

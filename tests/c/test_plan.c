@@ -1,0 +1,247 @@
+/* What the engine itself knows of a plan: what makes it one, and the history that an audit is given. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/calendar.h"
+#include "base/plan.h"
+
+static void weeks_and_dates_are_those_of_the_calendar(void **state) {
+    (void)state;
+    /* Python's date(y, 12, 28).isocalendar() gives the years of 53 weeks. */
+    static const int LONG[] = {2004, 2009, 2015, 2020, 2026, 2032, 2037};
+    size_t at = 0;
+    for (int year = 2001; year <= 2040; year++) {
+        char week[16];
+        snprintf(week, sizeof week, "%04d-W53", year);
+        bool is_long = at < sizeof LONG / sizeof *LONG && LONG[at] == year;
+        assert_int_equal(calendar_is_week(week), is_long);
+        at += is_long ? 1 : 0;
+    }
+    static const char *const WEEKS[] = {"2026-W01", "2024-W52", "0001-W01", "9999-W52"};
+    for (size_t i = 0; i < sizeof WEEKS / sizeof *WEEKS; i++) {
+        assert_true(calendar_is_week(WEEKS[i]));
+    }
+    static const char *const NO_WEEKS[] = {"",         "2026-W00", "2026-W54",  "2026W10",  "2026-10",
+                                           "2026-W1x", "x026-W10", "2026-W10 ", "2026-w10", "0000-W10"};
+    for (size_t i = 0; i < sizeof NO_WEEKS / sizeof *NO_WEEKS; i++) {
+        assert_false(calendar_is_week(NO_WEEKS[i]));
+    }
+    static const char *const DATES[] = {"2024-02-29", "2000-02-29", "2026-12-31"};
+    for (size_t i = 0; i < sizeof DATES / sizeof *DATES; i++) {
+        assert_true(calendar_is_date(DATES[i]));
+    }
+    static const char *const NO_DATES[] = {"2026-02-29", "1900-02-29", "2026-13-01", "2026-00-01",
+                                           "2026-04-31", "2026-04-00", "2026-4-01",  "2026-04-01T00:00"};
+    for (size_t i = 0; i < sizeof NO_DATES / sizeof *NO_DATES; i++) {
+        assert_false(calendar_is_date(NO_DATES[i]));
+    }
+}
+
+static json_t *week(const char *iso) {
+    json_t *plan = json_pack("{s:s, s:s, s:{s:s}, s:[], s:[{}]}", "schema", "gate-engine/audit-plan/1", "pack",
+                             "roster", "week", "iso", iso, "drivers", "assignments");
+    assert_non_null(plan);
+    return plan;
+}
+
+static void refused(json_t *plan, size_t weeks, const char *code, const char *message) {
+    err e;
+    err_clear(&e);
+    assert_int_equal(plan_trim(plan, weeks, &e), -1);
+    assert_string_equal(e.message, message);
+    assert_string_equal(e.code, code);
+    json_decref(plan);
+}
+
+static void a_plan_needs_its_schema_its_week_and_its_lists(void **state) {
+    (void)state;
+    json_t *plan = week("2026-W10");
+    plan_facts facts;
+    err e;
+    assert_int_equal(plan_check(plan, &facts, &e), 0);
+    assert_string_equal(facts.pack, "roster");
+    assert_string_equal(facts.when, "2026-W10");
+    assert_false(facts.empty);
+    json_object_set_new(plan, "assignments", json_array());
+    assert_int_equal(plan_check(plan, &facts, &e), 0);
+    assert_true(facts.empty);
+    json_decref(plan);
+
+    refused(json_array(), 1, "plan_shape", "the plan: expected an object, found a list");
+    refused(json_object(), 1, "plan_shape", "pack: expected \"roster\" or \"routing\", found nothing");
+    refused(json_pack("{s:s}", "pack", "roster"), 1, "plan_shape",
+            "schema: expected \"gate-engine/audit-plan/1\", found nothing");
+    refused(json_pack("{s:s, s:s}", "pack", "routing", "schema", "gate-engine/audit-plan/1"), 1, "plan_shape",
+            "schema: expected \"gate-engine/audit-plan-routing/1\", found \"gate-engine/audit-plan/1\"");
+    refused(week("2026-W54"), 1, "plan_week",
+            "week.iso: expected an ISO week such as \"2026-W10\", found \"2026-W54\"");
+    plan = week("2026-W10");
+    json_object_set_new(plan, "week", json_string("2026-W10"));
+    refused(plan, 1, "plan_week", "week.iso: expected an ISO week such as \"2026-W10\", found nothing");
+    plan = week("2026-W10");
+    json_object_set_new(plan, "drivers", json_object());
+    refused(plan, 1, "plan_shape", "drivers: expected a list, found an object");
+    plan = json_pack("{s:s, s:s, s:s}", "pack", "routing", "schema", "gate-engine/audit-plan-routing/1", "date",
+                     "2026-02-30");
+    refused(plan, 1, "plan_date", "date: expected a date such as \"2026-03-02\", found \"2026-02-30\"");
+}
+
+static json_t *with_history(const char *iso, const char *first, const char *second) {
+    json_t *plan = week(iso);
+    json_t *history = json_array();
+    json_array_append_new(history, week(first));
+    if (second != NULL) {
+        json_array_append_new(history, week(second));
+    }
+    json_object_set_new(plan, "history", history);
+    return plan;
+}
+
+static void an_audit_gets_the_weeks_it_asked_for_and_no_more(void **state) {
+    (void)state;
+    err e;
+    json_t *plan = with_history("2026-W12", "2026-W11", "2026-W09");
+    assert_int_equal(plan_trim(plan, 1, &e), 0);
+    assert_int_equal(json_array_size(json_object_get(plan, "history")), 1);
+    assert_int_equal(plan_trim(plan, 0, &e), 0);
+    assert_null(json_object_get(plan, "history"));
+    json_decref(plan);
+    plan = json_array(); /* whoever asks for no history may be given anything */
+    assert_int_equal(plan_trim(plan, 0, &e), 0);
+    json_decref(plan);
+    plan = with_history("2026-W12", "2026-W11", "2026-W09");
+    assert_int_equal(plan_trim(plan, 2, &e), 0);
+    assert_int_equal(json_array_size(json_object_get(plan, "history")), 2);
+    json_decref(plan);
+}
+
+static void a_history_that_is_short_or_out_of_order_is_refused(void **state) {
+    (void)state;
+    refused(week("2026-W12"), 2, "history_short", "the audit needs 2 earlier weeks, and there are 0 before 2026-W12");
+    refused(with_history("2026-W12", "2026-W11", NULL), 2, "history_short",
+            "the audit needs 2 earlier weeks, and there is 1 before 2026-W12");
+    refused(with_history("2026-W12", "2026-W12", NULL), 1, "plan_history",
+            "history[1]: expected a week before 2026-W12, found 2026-W12");
+    refused(with_history("2026-W12", "2026-W10", "2026-W11"), 2, "plan_history",
+            "history[2]: expected a week before 2026-W10, found 2026-W11");
+    refused(with_history("2026-W12", "2026-W11", "2026-W11"), 2, "plan_history",
+            "history[2]: expected a week before 2026-W11, found 2026-W11");
+    refused(with_history("2026-W12", "2026-W60", NULL), 1, "plan_week",
+            "history[1]: week.iso: expected an ISO week such as \"2026-W10\", found \"2026-W60\"");
+    refused(with_history("2026-W12", "2026-W11", "2026-W11"), 1, "plan_history",
+            "history[2]: expected a week before 2026-W11, found 2026-W11");
+    json_t *plan = with_history("2026-W12", "2026-W11", "2026-W10");
+    json_object_set_new(json_array_get(json_object_get(plan, "history"), 1), "history", json_array());
+    refused(plan, 1, "plan_history", "history[2]: expected a week without a history of its own");
+    plan = with_history("2026-W12", "2026-W11", "2026-W10");
+    for (int i = 9; i > 2; i--) {
+        char iso[16];
+        snprintf(iso, sizeof iso, "2026-W%02d", i);
+        json_array_append_new(json_object_get(plan, "history"), week(iso));
+    }
+    refused(plan, 1, "plan_history", "history: expected at most 8 weeks, found 9");
+    plan = week("2026-W12");
+    json_object_set_new(plan, "history", json_string("last week"));
+    refused(plan, 1, "plan_history", "history: expected a list of plans, newest first, found \"last week\"");
+    plan = week("2026-W12");
+    json_object_set_new(plan, "history",
+                        json_pack("[{s:s, s:s, s:s, s:[], s:[], s:[]}]", "pack", "routing", "schema",
+                                  "gate-engine/audit-plan-routing/1", "date", "2026-03-02", "vehicles", "stops",
+                                  "routes"));
+    refused(plan, 1, "plan_history", "history[1]: expected a plan of pack \"roster\", found one of pack \"routing\"");
+}
+
+static void a_week_that_only_stands_in_has_no_week_before_it_and_is_none(void **state) {
+    (void)state;
+    json_t *plan = with_history("2024-W01", "2023-W52", NULL);
+    json_object_set_new(json_object_get(plan, "week"), "reference", json_true());
+    plan_facts facts;
+    err e;
+    assert_int_equal(plan_check(plan, &facts, &e), 0);
+    assert_null(facts.when);
+    refused(plan, 1, "plan_week", "its dataset names no week, so that nobody knows which weeks came before it");
+    plan = with_history("2024-W01", "2023-W52", NULL);
+    json_t *past = json_array_get(json_object_get(plan, "history"), 0);
+    json_object_set_new(json_object_get(past, "week"), "reference", json_true());
+    refused(plan, 1, "plan_week",
+            "history[1]: its dataset names no week, so that nobody knows which weeks came before it");
+}
+
+static void texts_of_several_weeks_become_one_plan(void **state) {
+    (void)state;
+    static const char TEXT[] = "{\"a\":1}{\"b\":2,\"history\":[3]} 4 ";
+    json_t *lengths = json_pack("[i, i]", 21, 3);
+    err e;
+    json_t *plan = plan_join(TEXT, sizeof TEXT - 1, lengths, &e);
+    assert_non_null(plan);
+    json_t *expected = json_pack("{s:i, s:[{s:i}, i]}", "a", 1, "history", "b", 2, 4);
+    assert_true(json_equal(plan, expected));
+    json_decref(plan);
+    json_decref(expected);
+    /* One text cannot reach into another. */
+    static const char OPEN[] = "{\"a\":[}{\"b\":2}]}";
+    json_array_clear(lengths);
+    json_array_append_new(lengths, json_integer(9));
+    assert_null(plan_join(OPEN, sizeof OPEN - 1, lengths, &e));
+    assert_string_equal(e.code, "audit_plan");
+    static const json_int_t NONE[] = {-1, 100, 9223372036854775807};
+    for (size_t i = 0; i < sizeof NONE / sizeof *NONE; i++) {
+        json_array_set_new(lengths, 0, json_integer(NONE[i]));
+        assert_null(plan_join(TEXT, sizeof TEXT - 1, lengths, &e));
+        assert_string_equal(e.message, "the lengths of the earlier weeks are not those of their texts");
+    }
+    json_array_set_new(lengths, 0, json_integer(3));
+    assert_null(plan_join("{}{x}", 5, lengths, &e));
+    assert_non_null(strstr(e.message, "history[1]: the plan is not JSON"));
+    json_decref(lengths);
+    plan = plan_join("{}", 2, NULL, &e);
+    assert_non_null(plan);
+    json_decref(plan);
+}
+
+static void a_text_that_goes_on_behind_a_nul_is_no_name(void **state) {
+    (void)state;
+    json_t *plan = week("2026-W10");
+    json_object_set_new(json_object_get(plan, "week"), "iso", json_stringn("2026-W10\0x", 10));
+    refused(plan, 1, "plan_week", "week.iso: expected an ISO week such as \"2026-W10\", found \"2026-W10\\u0000x\"");
+    plan = week("2026-W10");
+    json_object_set_new(plan, "pack", json_stringn("roster\0", 7));
+    err e;
+    assert_int_equal(plan_is_of(plan, "roster", &e), -1);
+    json_decref(plan);
+}
+
+static void a_plan_of_another_pack_is_refused_by_both_names(void **state) {
+    (void)state;
+    json_t *plan = week("2026-W10");
+    err e;
+    assert_int_equal(plan_is_of(plan, "roster", &e), 0);
+    assert_int_equal(plan_is_of(plan, "routing", &e), -1);
+    assert_string_equal(e.message, "the audit is for plans of the pack routing, and this one is of roster");
+    json_decref(plan);
+    plan = json_integer(1);
+    assert_int_equal(plan_is_of(plan, "routing", &e), -1);
+    assert_string_equal(e.message, "the audit is for plans of the pack routing, and this one is of none");
+    json_decref(plan);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(weeks_and_dates_are_those_of_the_calendar),
+        cmocka_unit_test(a_plan_needs_its_schema_its_week_and_its_lists),
+        cmocka_unit_test(an_audit_gets_the_weeks_it_asked_for_and_no_more),
+        cmocka_unit_test(a_history_that_is_short_or_out_of_order_is_refused),
+        cmocka_unit_test(a_week_that_only_stands_in_has_no_week_before_it_and_is_none),
+        cmocka_unit_test(texts_of_several_weeks_become_one_plan),
+        cmocka_unit_test(a_text_that_goes_on_behind_a_nul_is_no_name),
+        cmocka_unit_test(a_plan_of_another_pack_is_refused_by_both_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
