@@ -97,6 +97,9 @@ int pg_serve_spawn(const pg_env *env, const pg_serve_args *a, pg_child *out, err
                              may not be there. */
                           "-c", "dynamic_shared_memory_type=mmap", "-c", "logging_collector=off", "-c",
                           "log_destination=stderr",
+                          /* A worker that was killed leaves its session behind: without this its statement would run
+                             on, and hold its locks, until it has something to say. */
+                          "-c", "client_connection_check_interval=1s",
                           /* A failing statement may hold a key: statements are not logged. */
                           "-c", "log_statement=none", "-c", "log_min_error_statement=panic", "-c", "log_timezone=UTC",
                           "-c", "synchronous_commit=off", "-c", "wal_level=minimal", "-c", "min_wal_size=2MB", "-c",

@@ -134,6 +134,27 @@ describe("gate-engine platform", function()
     platform { "stop" }
   end)
 
+  it("is free again after a script that slept on a lock", function()
+    local dir = support.tmpdir()
+    local script = support.write(dir .. "/holds.lua", [[return require("gate").define {
+      api = 1, id = "holds", name = "Holds", purpose = "a test", pass = "Fine", needs = { db = { "admin" } },
+      failures = { odd = { text = "odd", fix = "none" } },
+      run = function(ctx)
+        ctx:check("lock", function()
+          ctx.db.admin:transaction(function(conn)
+            conn:exec "lock table core.tenants in access exclusive mode"
+            conn:exec "select pg_sleep(1000)"
+          end)
+        end)
+      end }]])
+    local r = support.run { argv = { "run", script, "--timeout", "1" }, env = { GATE_ENGINE_STATE = STATE } }
+    assert.equal(3, r.code, r.stdout .. r.stderr)
+    -- What waits for the lock gets it once the server has noticed that nobody is there any more.
+    local conn = as "postgres"
+    conn:exec "set statement_timeout = '30s'"
+    assert.equal(1, conn:value "select 1 from core.tenants limit 1")
+  end)
+
   describe("without a kept server", function()
     local empty = { env = { GATE_ENGINE_STATE = support.tmpdir() .. "/state" } }
 
