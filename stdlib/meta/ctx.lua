@@ -69,11 +69,12 @@ function solver:solve(pack, request, options) end
 local audits = {}
 
 --- The tenant audits of the configuration and of options of type audit.
----@return {id: string, name: string, path: string}[]
+---@return {id: integer, name: string, path: string, pack: string?, history: integer?}[]  history: earlier weeks it needs, as plan.history
 function audits:list() end
 
---- Runs an audit on a plan in a process of its own. What it cannot do is an ERROR verdict, never raised.
----@param id string
+--- Runs an audit on a plan in a process of its own. What it cannot do is an ERROR verdict, never raised; so is a plan of another pack, or
+--- with fewer earlier weeks than the audit needs.
+---@param id integer
 ---@param plan table
 ---@return {status: "PASS"|"FAIL"|"ERROR", name: string?, violations: {object: string, detail: string?}[], error: gate.Error?}
 function audits:run(id, plan) end

@@ -159,7 +159,7 @@ function M.new(opts)
       -- Of a week that was planned again the last lock counts.
       return db:query("select distinct on (f.week) f.week, p.id::text as plan, f.id::text as forecast from public.plan_versions p "
         .. "join public.forecast_versions f on f.tenant_id = p.tenant_id and f.id = p.forecast_version_id "
-        .. "where p.tenant_id = $1::uuid and p.status = 'LOCKED' and f.week collate \"C\" < $2 "
+        .. "where p.tenant_id = $1::uuid and p.pack_id = 'roster' and p.status = 'LOCKED' and f.week collate \"C\" < $2 "
         .. "order by f.week desc, p.locked_at desc, p.id limit $3", tenant, week, most)
     end)
   end

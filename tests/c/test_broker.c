@@ -32,7 +32,7 @@ static const char COMMANDS[] = "{\"cat\": {\"argv\": [\"cat\"]},"
                                " \"env\": {\"argv\": [\"env\"], \"env\": {\"MINE\": \"1\"}},"
                                " \"missing\": {\"argv\": [\"/nonexistent/solver\"]}}";
 
-/* The bodies of audits 0 to 4; 5 is no audit, 6 could not be read. */
+/* The bodies of audits 0 to 4; 5 is no audit, 6 could not be read, 7 asks for two earlier weeks of a roster. */
 static const char *const BODIES[] = {
     "",
     "report:violation { object = plan.who, detail = 'seen' }",
@@ -50,6 +50,10 @@ static json_t *make_audits(void) {
     json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "name", "b", "path", "b.lua", "source", "return 7"));
     json_array_append_new(list, json_pack("{s:s, s:s, s:{s:s, s:s}}", "name", "c", "path", "c.lua", "error", "code",
                                           "script_syntax", "message", "no"));
+    static const char WEEKS[] =
+        "return { name = 'd', audit = function(plan, report) report:violation { object = #plan.history } end }";
+    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:i}", "name", "d", "path", "d.lua", "source", WEEKS,
+                                          "pack", "roster", "history", 2));
     return list;
 }
 
@@ -298,6 +302,26 @@ static void an_audit_that_fails_itself_is_an_error(void **state) {
     refused(ask_audit(*state, 6, "{}"), "script_syntax");
 }
 
+#define WEEK(iso, more)                                                                                                \
+    "{\"schema\":\"gate-engine/audit-plan/1\",\"pack\":\"roster\",\"week\":{\"iso\":\"" iso                            \
+    "\"},\"drivers\":[],\"assignments\":[]" more "}"
+
+/* Whatever gate hands it over, and however. */
+static void an_audit_gets_the_weeks_it_asks_for_or_is_an_error(void **state) {
+    is_error(ask_audit(*state, 7, WEEK("2026-W12", "")), "history_short");
+    is_error(ask_audit(*state, 7, WEEK("2026-W12", ",\"history\":[" WEEK("2026-W11", "") "]")), "history_short");
+    is_error(ask_audit(*state, 7, WEEK("2026-W12", ",\"history\":[" WEEK("2026-W10", "") "," WEEK("2026-W11", "") "]")),
+             "plan_history");
+    is_error(ask_audit(*state, 7, "{\"pack\":\"routing\"}"), "audit_pack");
+    is_error(ask_audit(*state, 7, "{}"), "audit_pack");
+    json_t *r = ask_audit(
+        *state, 7,
+        WEEK("2026-W12", ",\"history\":[" WEEK("2026-W11", "") "," WEEK("2026-W10", "") "," WEEK("2026-W09", "") "]"));
+    assert_string_equal(text(r, "status"), "FAIL");
+    assert_string_equal(text(json_array_get(json_object_get(r, "violations"), 0), "object"), "2");
+    json_decref(r);
+}
+
 static void an_audit_over_its_memory_is_an_error_even_when_it_goes_on(void **state) {
     is_error(ask_audit(*state, 4, "{}"), "script_memory");
 }
@@ -415,6 +439,7 @@ int main(void) {
         cmocka_unit_test(localhost_resolves_and_an_invalid_name_does_not),
         cmocka_unit_test(an_audit_passes_or_names_its_violations),
         cmocka_unit_test(an_audit_that_fails_itself_is_an_error),
+        cmocka_unit_test(an_audit_gets_the_weeks_it_asks_for_or_is_an_error),
         cmocka_unit_test(an_audit_over_its_memory_is_an_error_even_when_it_goes_on),
         cmocka_unit_test(an_audit_over_its_time_is_an_error),
         cmocka_unit_test(an_audit_program_without_a_verdict_is_an_error),

@@ -267,6 +267,15 @@ describe("the golden path", function()
     assert.same({ "FAIL", "2 tuesday 2026-03-03 2026-03-03T09:00" }, { r.status, r.seen }, r.stdout)
   end)
 
+  it("is of the same pack", function()
+    lock("mixed", "2026-W10")
+    psql [[alter table public.plan_versions disable trigger user;
+      update public.plan_versions p set pack_id = 'routing' from core.tenants t where t.id = p.tenant_id and t.code = 'mixed';
+      alter table public.plan_versions enable trigger user]]
+    local r = validate("mixed", "2026-W11", { argv = { "--audit", audit(1) } })
+    assert.same({ 3, "audit weeks needs 1 locked week(s) before 2026-W11, and the tenant has 0" }, { r.code, r.seen }, r.stdout)
+  end)
+
   it("is an ERROR that says how many weeks there are where they are too few, for that audit alone", function()
     lock("short", "2026-W10")
     local out = support.tmpdir()
