@@ -54,7 +54,10 @@ local catalogue = {}
 ---@field uniques {name: string, columns: string[], deferrable: boolean}[]
 ---@field checks {name: string, columns: string[], definition: string}[]
 ---@field policies rls.Policy[]
----@field may table<string, boolean>  select, insert, update, delete, truncate: what the application's role is granted
+---@field may table<string, boolean>  select, insert, update, delete, truncate: what the application's role may do, its schema's USAGE
+---  included
+---@field granted boolean     is anything granted to it, or to a role that it may become?
+---@field decided table<string, string>?  what the prover decided for the application's role, by command: "proven", …
 
 local TABLES = [[
   select c.oid::text as oid, n.nspname as schema, c.relname as name, c.relkind::text as kind, c.relrowsecurity as rls,
@@ -64,6 +67,12 @@ local TABLES = [[
          has_table_privilege($1, c.oid, 'INSERT') or has_any_column_privilege($1, c.oid, 'INSERT') as may_insert,
          has_table_privilege($1, c.oid, 'UPDATE') or has_any_column_privilege($1, c.oid, 'UPDATE') as may_update,
          has_table_privilege($1, c.oid, 'DELETE') as may_delete, has_table_privilege($1, c.oid, 'TRUNCATE') as may_truncate,
+         (exists (select from aclexplode(c.relacl) a where a.grantee = 0 or pg_has_role($1, a.grantee, 'MEMBER'))
+           or exists (select from pg_attribute x cross join aclexplode(x.attacl) a where x.attrelid = c.oid
+                        and (a.grantee = 0 or pg_has_role($1, a.grantee, 'MEMBER'))))
+           and (pg_has_role($1, n.nspowner, 'MEMBER') or exists (select from aclexplode(n.nspacl) a where a.privilege_type = 'USAGE'
+                        and (a.grantee = 0 or pg_has_role($1, a.grantee, 'MEMBER')))) as granted,
+         has_schema_privilege($1, n.oid, 'USAGE') as may_use,
          greatest(c.reltuples, 0)::bigint as estimate,
          array(select a.attname::text from pg_partitioned_table k cross join unnest(k.partattrs::int2[]) with ordinality u(num, i)
                  join pg_attribute a on a.attrelid = c.oid and a.attnum = u.num where k.partrelid = c.oid order by u.i) as partition_key,
@@ -128,11 +137,11 @@ local function new_table(row)
   return {
     oid = row.oid, schema = row.schema, name = row.name, label = row.schema .. "." .. row.name,
     sql = names.qualified(row.schema, row.name), kind = row.kind, owner = row.owner, rls = row.rls, forced = row.forced,
-    app_owns = row.app_owns, is_partition = row.is_partition,
+    app_owns = row.app_owns, granted = row.granted, is_partition = row.is_partition,
     estimate = row.estimate, partition_key = row.partition_key, partition_bounds = row.partition_bounds,
     columns = {}, by_column = {}, foreign_keys = {}, uniques = {}, checks = {}, policies = {},
-    may = { select = row.may_select, insert = row.may_insert, update = row.may_update, delete = row.may_delete,
-      truncate = row.may_truncate },
+    may = { select = row.may_use and row.may_select, insert = row.may_use and row.may_insert, update = row.may_use and row.may_update,
+      delete = row.may_use and row.may_delete, truncate = row.may_use and row.may_truncate },
   }
 end
 
@@ -336,17 +345,26 @@ function catalogue.canonical(t, settings)
   return forms
 end
 
---- Is everything that lets the application's role do this bound to the tenant setting, by the form of the policies alone?
+--- Is everything that lets the application's role do this bound to the tenant setting, as the prover decided, else by the form of the
+--- policies alone?
 ---@param t rls.Table
 ---@param settings table
 ---@param command string  "SELECT", "UPDATE", "DELETE"
 ---@return boolean
 function catalogue.proven(t, settings, command)
+  if t.decided then return t.decided[command] == "proven" or t.decided[command] == "trusted" end
   local forms = catalogue.canonical(t, settings)
   for _, p in ipairs(catalogue.permissive(t, command)) do
     if not forms[p.using or ""] then return false end
   end
   return t.rls and (t.forced or not t.app_owns)
+end
+
+--- Has the application any right on it: granted, by ownership, or as a role that it may become?
+---@param t rls.Table
+---@return boolean
+function catalogue.has_right(t)
+  return t.granted or t.app_owns or reachable(t)
 end
 
 --- May nobody in the application's role do it? Without a grant, or under RLS without a permissive policy, the denial is proven.

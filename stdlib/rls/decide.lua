@@ -34,7 +34,7 @@ function decide.axis(tenant)
       if item == "{id}" then axis.json_key = key end
     end
   end
-  if not axis.json_key then axis.template = value end
+  axis.template = value
   return axis
 end
 
@@ -67,7 +67,7 @@ end
 ---@param conn table
 ---@param base rls.Table[]
 ---@param by_oid table<string, rls.Table>
----@return string[]
+---@return string[]?  nil: the admin may not look
 local function absent_ids(conn, base, by_oid)
   local parts = {}
   for _, t in pairs(by_oid) do
@@ -78,13 +78,14 @@ local function absent_ids(conn, base, by_oid)
   end
   local used = {}
   for i, part in ipairs(parts) do
-    parts[i] = ("exists (select from %s where %s::text = id)"):format(part[1], part[2])
+    parts[i] = ("exists (select from %s where %s::text = ids.of_none)"):format(part[1], part[2])
   end
-  if #parts == 0 then return {} end
-  local sql = ("select id from unnest(array['%s']) id where %s"):format(table.concat(ABSENT, "', '"), table.concat(parts, " or "))
+  if #parts == 0 then return nil end
+  local sql = ("select of_none as id from unnest(array['%s']) ids(of_none) where %s"):format(table.concat(ABSENT, "', '"),
+    table.concat(parts, " or "))
   local ok, rows = pcall(conn.query, conn, sql)
   if not ok then
-    if errors.is(rows) and rows.sqlstate then return {} end
+    if errors.is(rows) and rows.sqlstate then return nil end
     error(rows, 0)
   end
   for _, row in ipairs(rows) do used[row.id] = true end
@@ -96,9 +97,34 @@ end
 --- Does an undecided verdict ask whether such an id is a tenant's?
 local function asks_for_ids(verdicts)
   for _, v in pairs(verdicts) do
-    if v.status == "unknown" and v.otherwise == "proven" and (v.assumes or {})[1] and v.assumes[1]:find "^no tenant has" then return true end
+    local assumed = v.status == "unknown" and v.otherwise == "proven" and (v.assumes or {})[1]
+    if assumed and assumed:find "^no tenant has" then return true end
   end
   return false
+end
+
+--- Does an undecided verdict rest on a table that the session itself may put in place of the real one?
+local function may_shadow(v)
+  for _, text in ipairs(v.status == "unknown" and v.assumes or {}) do
+    if text:find "^search_path: .* temporary table " or text:find "^search_path: .* finds table " then return true end
+  end
+  return false
+end
+
+--- Decides again what rests on tables that functions name without a schema, as if the attacker had made them.
+local function with_shadows(input, verdicts)
+  for command, v in pairs(verdicts) do
+    if may_shadow(v) then
+      input.shadows, input.cache = true, nil
+      local again = prover.command(input, command)
+      input.shadows = nil
+      if again.status == "counterexample" and again.class == "policy_lookup_writable" then
+        again.class = "function_search_path"
+        again.text = again.text:gsub("pg_temp%.", "the caller's own temporary table ")
+      end
+      if again.status ~= "unknown" then verdicts[command] = again end
+    end
+  end
 end
 
 local function decide_one(state, t, role)
@@ -107,16 +133,45 @@ local function decide_one(state, t, role)
     axes = axes_for(path and owner, state.axes), role = role, trust = state.trust, today = state.today, presets = state.model.presets,
     cache = state.caches[role.name] }
   local info = input.tables[t.label]
-  local own = info.may
+  local own, keeps = info.may, info.keeps_tenant
+  info.keeps_tenant = keeps and not role.via and #input.axes == 1
   info.may = role.via and (role.may[t.oid] or {}) or t.may
   local verdicts = prover.decide(input)
   if asks_for_ids(verdicts) then
-    state.absent = state.absent or absent_ids(state.conn, state.base, state.by_oid)
-    input.absent, input.cache = state.absent, nil
-    verdicts = prover.decide(input)
+    if state.absent == nil then state.absent = absent_ids(state.conn, state.base, state.by_oid) or false end
+    if state.absent then
+      input.absent, input.cache = state.absent, nil
+      verdicts = prover.decide(input)
+    end
   end
-  info.may = own
+  with_shadows(input, verdicts)
+  info.may, info.keeps_tenant = own, keeps
   return verdicts
+end
+
+--- A setting that names a tenant before the application does: ALTER ROLE … SET, ALTER DATABASE … SET.
+---@param conn table
+---@param seen table
+---@param base rls.Table[]
+---@param read rls.Model
+---@return {class: string, object: string, detail: string, reproduce: string}[]
+function decide.presets(conn, seen, base, read)
+  local out = {}
+  for _, axis in ipairs(decide.axes(seen.settings)) do
+    local value = read.presets[axis.setting:lower()]
+    local parts = {}
+    for _, t in ipairs(value and value ~= "" and base or {}) do
+      if t.tenant then parts[#parts + 1] = ("exists (select from %s where %s::text = $1)"):format(t.sql, names.ident(t.tenant)) end
+    end
+    if #parts > 0 and conn:value("select " .. table.concat(parts, " or "), value) then
+      out[#out + 1] = { class = "policy_default_tenant", object = seen.app.role,
+        detail = ("every session of %s starts with %s set to a tenant"):format(seen.app.role, axis.setting),
+        reproduce = ("select setrole::regrole, setconfig from pg_db_role_setting where setconfig::text like %s;")
+          :format(names.literal("%" .. axis.setting .. "=%")),
+        repair = ("ALTER ROLE %s RESET %s;"):format(names.ident(seen.app.login or seen.app.role), axis.setting) }
+    end
+  end
+  return out
 end
 
 --- Decides the base tables.
@@ -133,7 +188,12 @@ function decide.run(conn, seen, base, today)
   for _, role in ipairs(read.roles) do
     state.caches[role.name] = {}
     for _, t in ipairs(base) do
-      out[#out + 1] = { table = t, role = role, verdicts = decide_one(state, t, role) }
+      local verdicts = decide_one(state, t, role)
+      out[#out + 1] = { table = t, role = role, verdicts = verdicts }
+      if not role.via then
+        t.decided = {}
+        for command, v in pairs(verdicts) do t.decided[command] = v.status end
+      end
     end
   end
   return out, read

@@ -64,7 +64,11 @@ local function rls_sql(t)
     :format(names.literal(t.sql), names.literal(t.schema), names.literal(t.name))
 end
 
-local function granted(t) return t.may.select or t.may.insert or t.may.update or t.may.delete end
+--- Does anybody's being the table's owner go around its policies, on the application's way?
+local function owner_matters(ctx, t)
+  -- The reference platform promises FORCE for every table of a tenant, whoever owns it.
+  return t.app_owns or ctx.platform.kind == "embedded"
+end
 
 local function check_table(ctx, t)
   local at = { object = t.label, reproduce = rls_sql(t) }
@@ -72,13 +76,25 @@ local function check_table(ctx, t)
   if t.is_partition and not t.app_owns and catalogue.closed(t) then return end
   if not t.rls then
     at.detail = "row-level security is not enabled"
-    ctx:fail("rls_missing", at)
-  elseif #t.policies == 0 then
+    if catalogue.has_right(t) then
+      ctx:fail("rls_missing", at)
+    else
+      at.detail = at.detail .. ": the application has no right on it, as long as nobody grants one"
+      ctx:advise("rls_missing", at)
+    end
+    return
+  end
+  if #t.policies == 0 then
     at.detail = "row-level security is enabled, but there is no policy: all rows are denied"
-    -- Granted and denied at once is a policy that was forgotten; nothing granted is a table that is not the application's.
-    ctx:fail(granted(t) and "rls_missing" or "rls_no_policy", at)
-  elseif not t.forced then
+    ctx:fail("rls_no_policy", at)
+  end
+  if t.forced then return end
+  at.detail = nil
+  if owner_matters(ctx, t) then
     ctx:fail("rls_not_forced", at)
+  else
+    at.detail = ("its owner %s is not bound; the application is not that owner, and may not become it"):format(t.owner)
+    ctx:advise("rls_not_forced", at)
   end
 end
 
@@ -101,7 +117,8 @@ end
 
 --- Makes a finding. What repairs it is for the recovery's own context, which collects.
 local function say(ctx, class, f)
-  ctx:fail(class, { object = f.object, detail = f.detail, fix = f.fix, reproduce = f.reproduce,
+  local tell = f.advisory and ctx.advise or ctx.fail
+  tell(ctx, class, { object = f.object, detail = f.detail, fix = f.fix, reproduce = f.reproduce,
     repair = rawget(ctx, "collects") and f.repair or nil })
 end
 
@@ -113,13 +130,21 @@ local function is_named(named, op)
   return next(named) ~= nil
 end
 
+--- What the probe went through by, where that alone says why.
+local function class_of_leak(l)
+  if l.class then return l.class end
+  if l.op == "select" and l.detail:find("tenant setting empty", 1, true) then return "policy_empty_tenant" end
+  if l.op == "select" and l.detail:find "tenant setting [%w ]*absent" then return "policy_unset_tenant" end
+  return "cross_tenant_leak"
+end
+
 local function report_table(ctx, t, result, named)
   local seen = {}
   for _, l in ipairs(result.leaks) do
     if not seen[l.op .. l.detail] and not is_named(named, l.op) then
       seen[l.op .. l.detail] = true
       local owners = not is_base(t) and t.bound == false
-      say(ctx, owners and "view_owner_rights" or "cross_tenant_leak", { object = t.label, detail = l.detail, reproduce = l.reproduce,
+      say(ctx, owners and "view_owner_rights" or class_of_leak(l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
         repair = owners and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })
     end
   end
@@ -150,7 +175,7 @@ local function check_ways_around(ctx, seen)
   local base = harness.of_tenants(seen)
   local admin, app = ctx.db.admin, seen.app
   local ways = {
-    { "roles", function() return rules.roles.findings(admin, app.role) end },
+    { "roles", function() return rules.roles.findings(admin, app.role, base) end },
     { "grants and objects", function() return rules.objects.findings(admin, app, base, seen.by_oid, seen.settings.tenant) end },
     { "functions", function() return rules.functions.findings(admin, app, base, seen.tables, seen.by_oid) end },
   }
@@ -190,8 +215,10 @@ end
 local function decided(ctx, seen, base)
   local findings
   ctx:check("isolation: policies", function()
-    local decisions = decide.run(ctx.db.admin, seen, base, ctx.db.admin:value "select current_date::text")
+    local decisions, read = decide.run(ctx.db.admin, seen, base, ctx.db.admin:value "select current_date::text")
+    seen.decisions, seen.model = decisions, read
     findings = {}
+    for _, f in ipairs(decide.presets(ctx.db.admin, seen, base, read)) do say(ctx, f.class, f) end
     for _, f in ipairs(rules.policies.findings(decisions)) do
       findings[f.oid] = findings[f.oid] or {}
       table.insert(findings[f.oid], f)
@@ -204,12 +231,8 @@ end
 local function report_policies(ctx, found)
   local named = {}
   for _, f in ipairs(found or {}) do
-    if f.advisory then
-      ctx:advise(f.class, { object = f.object, detail = f.detail, reproduce = f.reproduce })
-    else
-      for _, command in ipairs(f.commands) do named[command:lower()] = true end
-      say(ctx, f.class, f)
-    end
+    for _, command in ipairs(not f.advisory and f.commands or {}) do named[command:lower()] = true end
+    say(ctx, f.class, f)
   end
   return named
 end

@@ -28,6 +28,7 @@ local FUNCTIONS = [[
          pg_get_userbyid(p.proowner)::text as owner, o.rolsuper or o.rolbypassrls as owner_bypasses, p.proconfig as config,
          format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) as signature, p.prokind::text as kind,
          has_function_privilege($1, p.oid, 'EXECUTE') and has_schema_privilege($1, n.oid, 'USAGE') as callable,
+         exists (select from pg_proc s where s.proname = p.proname and s.pronamespace = 'pg_catalog'::regnamespace) as shadowed,
          array(select format_type(t, null) from unnest(p.proargtypes) with ordinality a(t, i) order by i) as arg_types,
          (select array_agg(coalesce(p.proargnames[i], '') order by i)
             from generate_series(1, coalesce(array_length(p.proallargtypes, 1), p.pronargs)) i
@@ -120,6 +121,15 @@ function model.path(t, by_oid)
   return path, at
 end
 
+--- Can the application not change whose a row is? The columns that say it are not among those it may update.
+local function keeps_tenant(t)
+  local columns = t.tenant and { t.tenant } or (t.parent_key and t.parent_key.columns) or {}
+  for _, name in ipairs(columns) do
+    if t.by_column[name].may_update and not t.by_column[name].generated then return false end
+  end
+  return #columns > 0
+end
+
 local function table_of(t, by_oid)
   local keys, references = {}, {}
   for _, u in ipairs(t.uniques) do
@@ -130,7 +140,8 @@ local function table_of(t, by_oid)
     if parent and fk.validated then references[#references + 1] = { columns = fk.columns, table = parent.label, ref = fk.ref_columns } end
   end
   return { name = t.name, columns = columns_of(t), rls = t.rls, forced = t.forced, owner = t.owner, kind = t.kind, policies = t.policies,
-    keys = keys, foreign_keys = references, path = model.path(t, by_oid), may = t.may }
+    keys = keys, foreign_keys = references, path = model.path(t, by_oid), may = t.may,
+    keeps_tenant = keeps_tenant(t) }
 end
 
 local function roles_of(conn, app, oids)
@@ -147,7 +158,8 @@ local function roles_of(conn, app, oids)
   end
   if #others > 0 then
     for _, g in ipairs(conn:query(GRANTS, arrays.text(others), arrays.text(oids))) do
-      by_name[g.role].may[g.oid] = { select = g.select, insert = g.insert, update = g.update, delete = g.delete }
+      local may = by_name[g.role].may
+      may[g.oid] = { select = g.select, insert = g.insert, update = g.update, delete = g.delete }
     end
   end
   return out

@@ -57,6 +57,7 @@ local NULL = sorts.NULL
 ---@field keys string[][]?          unique keys that are not deferrable; what foreign keys here refer to is known to be one
 ---@field foreign_keys {columns: string[], table: string, ref: string[]}[]?  those that are validated
 ---@field path {columns: string[], table: string, ref: string[]}[]?  foreign keys to the table that has the axes' columns
+---@field keeps_tenant boolean?    the role may not update the columns that say whose a row is
 ---@field may table<string, boolean>?  insert, update: what the application is granted; select, …, delete of the relation itself
 
 ---@class prover.Axis
@@ -90,6 +91,7 @@ local NULL = sorts.NULL
 ---@field trust {setting: string?, role: string?, reason: string, expires: string?}[]?
 ---@field today string?             an ISO date; trust that expired before it counts for nothing
 ---@field trust_search_path boolean? names in functions' texts are taken for what they seem
+---@field shadows boolean?          tables that a function's text names without a schema are the caller's, wherever they can be
 ---@field budget integer?           most steps (100000)
 ---@field cache table?              kept by the caller between calls with the same tables, functions, axes, role and trust
 
@@ -275,6 +277,18 @@ local function writable(p, m, rows)
   return true
 end
 
+--- The column by which a row of another tenant belongs to the tenant too, as a member's row of two tenants does; nil for none.
+local function names_itself(p, m, need, class)
+  if class ~= "policy_leak" and class ~= "policy_write_unchecked" then return nil end
+  if p.phase == "check" or #need.columns == 0 then return nil end
+  for _, name in ipairs(need.columns) do
+    local is_own = false
+    for _, axis in ipairs(p.axes) do is_own = is_own or (m.own[axis.index] ~= nil and m.row[name] == m.own[axis.index]) end
+    if not is_own then return nil end
+  end
+  return table.concat(need.columns, ", ")
+end
+
 --- Reduces and names a model that shows the leak; nil where it rests on rows which the application cannot write.
 local function finding(p, m, check)
   local need = classify.reduce(m, check, p)
@@ -285,6 +299,11 @@ local function finding(p, m, check)
   elseif class == "policy_lookup_writable" then
     local ok, label = writable(p, m, need.rows)
     if not ok then return nil, ("the rows of %s decide, which the application may not be able to write"):format(label) end
+  end
+  local named = names_itself(p, m, need, class)
+  if named then
+    return nil, ("a row of another tenant would be shown whose %s is the tenant's own id: whether that makes it the tenant's own "
+      .. "is not for the policy to say"):format(named)
   end
   local text, statements = classify.describe(m, need, p)
   return { class = class, text = text, statements = statements, need = need, model = m }
@@ -437,6 +456,7 @@ local function decide_phase(input, info, command, phase, restricted, hidden)
         { otherwise = "proven", assumes = { "no tenant has one of the ids " .. table.concat(ABSENT, ", ") } })
     end
   end
+  if verdict.status == "unknown" and not verdict.assumes and next(p.cx.assumes) then verdict.assumes = keys_of(p.cx.assumes) end
   if verdict.status == "proven" and next(p.cx.assumes) then
     local assumes = keys_of(p.cx.assumes)
     return unknown(assumes[1], { otherwise = "proven", assumes = assumes })
@@ -566,7 +586,7 @@ function prover.command(input, command)
   local verdict = without_policies(input, info, command)
   if verdict then return verdict end
   local phases = {}
-  for _, phase in ipairs(combine.PHASES[command]) do
+  for _, phase in ipairs(command == "UPDATE" and info.keeps_tenant and { "using" } or combine.PHASES[command]) do
     phases[phase] = phase_verdict(input, info, command, phase)
     if not verdict or RANKS[phases[phase].status] > RANKS[verdict.status] then verdict = phases[phase] end
   end

@@ -130,7 +130,11 @@ function policies.findings(decisions)
         detail = ("%s%s: %s"):format(table.concat(r.commands, ", "), d.role.via and (" after SET ROLE " .. d.role.name) or "", r.text) }
     end
   end
-  for _, f in ipairs(out) do f.detail = detail(f) end
+  for _, f in ipairs(out) do
+    f.detail = detail(f)
+    -- Rows without a tenant that may be read, and not written, are what the platform put there for all.
+    f.advisory = f.class == "policy_null_tenant" and #f.commands == 1 and f.commands[1] == "SELECT" or nil
+  end
   for _, n in ipairs(notes) do out[#out + 1] = n end
   out.by_key = nil
   return out
