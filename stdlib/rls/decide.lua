@@ -50,7 +50,10 @@ function decide.axes(settings)
 end
 
 --- The axes for one table: the column of the tenants' own table is called otherwise.
-local function axes_for(owner, axes)
+---@param owner rls.Table?  the table that has the tenant's column
+---@param axes prover.Axis[]
+---@return prover.Axis[]
+function decide.axes_for(owner, axes)
   local columns, has = owner and owner.by_column or {}, false
   for _, axis in ipairs(axes) do has = has or columns[axis.column] ~= nil end
   if has or not owner then return axes end
@@ -130,8 +133,8 @@ end
 local function decide_one(state, t, role)
   local path, owner = model.path(t, state.by_oid)
   local input = { relation = t.label, tables = state.model.tables, functions = state.model.functions, types = state.model.types,
-    axes = axes_for(path and owner, state.axes), role = role, trust = state.trust, today = state.today, presets = state.model.presets,
-    cache = state.caches[role.name] }
+    axes = decide.axes_for(path and owner, state.axes), role = role, trust = state.trust, today = state.today,
+    presets = state.model.presets, cache = state.caches[role.name] }
   local info = input.tables[t.label]
   local own, keeps = info.may, info.keeps_tenant
   info.keeps_tenant = keeps and not role.via and #input.axes == 1

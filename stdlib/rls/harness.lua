@@ -7,9 +7,8 @@ local decide = require "rls.decide"
 local errors = require "errors"
 local names = require "rls.names"
 local probe = require "rls.probe"
-local reach = require "rls.reach"
 local rules = { roles = require "rls.rules.roles", objects = require "rls.rules.objects", functions = require "rls.rules.functions",
-  policies = require "rls.rules.policies" }
+  policies = require "rls.rules.policies", definers = require "rls.rules.definers" }
 
 local harness = {}
 
@@ -64,11 +63,10 @@ local function rls_sql(t)
     :format(names.literal(t.sql), names.literal(t.schema), names.literal(t.name))
 end
 
---- Does anybody's being the table's owner go around its policies, on the application's way?
-local function owner_matters(ctx, t)
-  -- The reference platform promises FORCE for every table of a tenant, whoever owns it.
-  return t.app_owns or ctx.platform.kind == "embedded"
-end
+--- The reference platform promises FORCE and a policy for every table of a tenant, whoever owns it and whatever it is granted.
+local function promises(ctx) return ctx.platform.kind == "embedded" end
+
+local function granted(t) return t.may.select or t.may.insert or t.may.update or t.may.delete end
 
 local function check_table(ctx, t)
   local at = { object = t.label, reproduce = rls_sql(t) }
@@ -86,11 +84,12 @@ local function check_table(ctx, t)
   end
   if #t.policies == 0 then
     at.detail = "row-level security is enabled, but there is no policy: all rows are denied"
-    ctx:fail("rls_no_policy", at)
+    -- Granted and denied at once is a policy that was forgotten.
+    ctx:fail(promises(ctx) and granted(t) and "rls_missing" or "rls_no_policy", at)
   end
   if t.forced then return end
   at.detail = nil
-  if owner_matters(ctx, t) then
+  if t.app_owns or promises(ctx) then
     ctx:fail("rls_not_forced", at)
   else
     at.detail = ("its owner %s is not bound; the application is not that owner, and may not become it"):format(t.owner)
@@ -195,17 +194,20 @@ local function check_ways_around(ctx, seen)
   ctx:check("isolation: relations without policies", function() check_unbindable(ctx, seen) end, { group = "isolation" })
 end
 
---- One check a function: none hides what another check finds.
+--- One check for each function that is undecided: none hides what another check finds.
 local function check_definers(ctx, seen)
-  local found = {}
+  local undecided = {}
   ctx:check("isolation: functions with their owner's rights", function()
-    found = reach.definers(ctx.db.admin, seen.app.role, (harness.of_tenants(seen)))
+    local found
+    if not seen.model then errors.raise { code = "policies_undecided", message = "the catalogue's model was not read" } end
+    found, undecided = rules.definers.findings(ctx.db.admin, seen, (harness.of_tenants(seen)))
+    for _, f in ipairs(found) do say(ctx, f.class, f) end
   end, { group = "isolation" })
-  for _, f in ipairs(found) do
-    ctx:check("isolation: function " .. f.name, function()
+  for _, f in ipairs(undecided) do
+    ctx:check("isolation: function " .. f.object, function()
       errors.raise { code = "definer_unproven",
-        message = ("%s runs with the rights of %s, whom row-level security does not bind, and may touch %s")
-          :format(f.name, f.owner, f.table),
+        message = ("%s runs with the rights of %s, whom row-level security does not bind, and what it reaches is undecided: %s")
+          :format(f.object, f.owner, f.reason),
         fix = "make it SECURITY INVOKER, give it to an owner whom FORCE ROW LEVEL SECURITY binds, or revoke EXECUTE from the application" }
     end, { group = "isolation" })
   end

@@ -26,6 +26,7 @@ local FUNCTIONS = [[
          pg_get_function_result(p.oid) as returns, format_type(p.prorettype, null) as returns_type, p.proretset as returns_set,
          p.proisstrict as strict, p.provolatile::text as volatility, p.prosecdef as security_definer,
          pg_get_userbyid(p.proowner)::text as owner, o.rolsuper or o.rolbypassrls as owner_bypasses, p.proconfig as config,
+         exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e') as of_extension,
          format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) as signature, p.prokind::text as kind,
          has_function_privilege($1, p.oid, 'EXECUTE') and has_schema_privilege($1, n.oid, 'USAGE') as callable,
          exists (select from pg_proc s where s.proname = p.proname and s.pronamespace = 'pg_catalog'::regnamespace) as shadowed,

@@ -41,6 +41,9 @@ local prover = {}
 
 local NULL = sorts.NULL
 
+--- How the reason ends where a row of another tenant names the tenant in another column, as the row of a member of two tenants does.
+prover.OWN_ID = "is the tenant's own id: whether that makes it the tenant's own is not for the policy to say"
+
 ---@class prover.Column
 ---@field type string               format_type
 ---@field base string?              pg_type.typname of a domain's base type
@@ -220,12 +223,13 @@ local function is_foreign(p, m)
   return true
 end
 
---- A problem for one phase: the expression and all that bounds it.
-local function new_problem(input, info, command, phase, restricted, hidden)
+--- A problem for one phase: the expression and all that bounds it. `made`: the row, the expression and the context that are there already.
+local function new_problem(input, info, command, phase, restricted, hidden, made)
   local role = input.role
-  local cx = { input = input, depth = 0, current_user = role.name, assumes = {}, guarding = { [input.relation] = true } }
-  local main = compile.row(input.relation, input.relation:match "[^.]*$", cx)
-  main.alias = info.name or main.alias
+  local cx = made and made.cx
+    or { input = input, depth = 0, current_user = role.name, assumes = {}, guarding = { [input.relation] = true } }
+  local main = made and made.main or compile.row(input.relation, input.relation:match "[^.]*$", cx)
+  main.alias = not made and info.name or main.alias
   local path = path_of(info, cx)
   local owner_columns = path and (path[#path] and path[#path].row or main).columns
   local p = { input = input, cx = cx, main = main, path = path, phase = phase, command = command, is_new = phase == "check",
@@ -245,7 +249,7 @@ local function new_problem(input, info, command, phase, restricted, hidden)
   function p.owner_row(m, seen) return owner_in(p, m, seen) end
   p.owned = false
   for _, axis in ipairs(p.axes) do p.owned = p.owned or (owner_columns or {})[axis.column] ~= nil end
-  p.node = compile.combine(info, command, phase, { rows = { main } }, cx, p.parts)
+  p.node = made and made.node or compile.combine(info, command, phase, { rows = { main } }, cx, p.parts)
   return p
 end
 
@@ -302,8 +306,7 @@ local function finding(p, m, check)
   end
   local named = names_itself(p, m, need, class)
   if named then
-    return nil, ("a row of another tenant would be shown whose %s is the tenant's own id: whether that makes it the tenant's own "
-      .. "is not for the policy to say"):format(named)
+    return nil, ("a row of another tenant would be shown whose %s " .. prover.OWN_ID):format(named)
   end
   local text, statements = classify.describe(m, need, p)
   return { class = class, text = text, statements = statements, need = need, model = m }
@@ -439,8 +442,8 @@ local function judge(p, out)
 end
 
 --- Decides one phase under given trust.
-local function decide_phase(input, info, command, phase, restricted, hidden)
-  local p = new_problem(input, info, command, phase, restricted, hidden)
+local function decide_phase(input, info, command, phase, restricted, hidden, made)
+  local p = new_problem(input, info, command, phase, restricted, hidden, made)
   if not p.path or not p.owned then return unknown "whose its rows are is not known: it has no tenant column, nor a path to one" end
   if p.cx.poison then return unknown(p.cx.poison) end
   local budget = input.budget or BUDGET
@@ -594,6 +597,34 @@ function prover.command(input, command)
   for key, value in pairs(verdict) do out[key] = value end
   out.phases = phases
   return out
+end
+
+--- May a caller of a function with its owner's rights reach another tenant's row by it? One verdict for each row of a tenants' table that
+--- its statements read or write; `whose` gives the columns that say whose a row of a table is, nil for a table that is no tenant's.
+---@param input prover.Input  relation, axes: set here
+---@param f prover.Function
+---@param name string
+---@param whose fun(label: string): table<string, boolean>?, prover.Axis[]?
+---@return {label: string, write: boolean, verdict: prover.Verdict}[] verdicts
+---@return string? unread      what in it was not understood
+---@return string? injection   that it executes what the caller gives it, and how
+---@return boolean changes     does it write?
+function prover.calls(input, f, name, whose)
+  local cx = { input = input, depth = 0, assumes = {}, guarding = {} }
+  local walk = compile.reaches(f, name, cx, whose)
+  local out = {}
+  for _, reach in ipairs(walk.out) do
+    local label = reach.main.label
+    local columns, axes = whose(label)
+    if columns then
+      input.relation, input.axes = label, axes
+      local info = input.tables[label]
+      local verdict = decide_phase(input, info, "SELECT", reach.write and "check" or "using", {}, {},
+        { main = reach.main, node = reach.node, cx = cx })
+      out[#out + 1] = { label = label, write = reach.write == true, verdict = publish(verdict) }
+    end
+  end
+  return out, walk.unread, walk.injection, walk.changes
 end
 
 --- Decides all four commands for one relation and one role.

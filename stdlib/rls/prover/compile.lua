@@ -501,5 +501,6 @@ end
 require "rls.prover.query"(compile)
 require "rls.prover.program"(compile)
 require "rls.prover.inline"(compile)
+require "rls.prover.statements"(compile)
 
 return compile

@@ -152,7 +152,8 @@ return function(compile)
     return path, other
   end
 
-  local function body_context(f, name, cx)
+  --- Where the names in a function's text are looked up.
+  function compile.body_context(f, name, cx)
     local path, other = path_of(f)
     local role = cx.input.role
     local trusted = f.parsed or cx.input.trust_search_path
@@ -177,7 +178,7 @@ return function(compile)
   --- Compiles the body in its own context: definer's rights, its search path. Without a tree it is a program in PL/pgSQL.
   local function read_body(f, name, args, cx, tree)
     local saved = { cx.body, cx.current_user, cx.bypass, cx.depth, cx.definer }
-    cx.body = body_context(f, name, cx)
+    cx.body = compile.body_context(f, name, cx)
     cx.depth = cx.depth + 1
     if f.security_definer then
       cx.definer, cx.current_user = true, f.owner or "?"

@@ -137,6 +137,12 @@ return function(compile)
     return found, not found and ("the table " .. c.relname) or nil
   end
 
+  --- The label of the table that a bare name means, or nil.
+  function compile.find_label(relname, cx)
+    local label, problem = find_table({ relname = relname }, cx)
+    return not problem and label or nil
+  end
+
   --- What its own policies ask of a row that this reader sees: nil where none bind, unsure where that is not known.
   local function guard(row, cx)
     local info = row.info
