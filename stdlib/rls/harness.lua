@@ -5,6 +5,7 @@
 local catalogue = require "rls.catalogue"
 local decide = require "rls.decide"
 local errors = require "errors"
+local matrix = require "rls.matrix"
 local names = require "rls.names"
 local probe = require "rls.probe"
 local rules = { roles = require "rls.rules.roles", objects = require "rls.rules.objects", functions = require "rls.rules.functions",
@@ -270,6 +271,11 @@ function harness.isolation(ctx, seen)
     end
   end
   ctx:fact("probes", statements)
+  if seen.decisions then
+    local rows, left = matrix.rows(seen.decisions, results)
+    ctx:fact("access_matrix", rows)
+    if left > 0 then ctx:fact("access_matrix_left_out", left) end
+  end
   check_ways_around(ctx, seen)
   check_definers(ctx, seen)
 end
