@@ -209,8 +209,8 @@ static void put_matrix(page *p, const json_t *rows) {
         const char *table = member(row, "table"), *role = member(row, "role");
         for (size_t c = 0; c < sizeof COMMANDS / sizeof *COMMANDS; c++) {
             const char *how = member(row, COMMANDS[c]);
-            buf_printf(p->out, "       %s  %s  %s  %s\n", role != NULL ? role : "?", table != NULL ? table : "?", COMMANDS[c],
-                       how != NULL ? how : "?");
+            buf_printf(p->out, "       %s  %s  %s  %s\n", role != NULL ? role : "?", table != NULL ? table : "?",
+                       COMMANDS[c], how != NULL ? how : "?");
         }
     }
 }

@@ -552,17 +552,31 @@ local function cache_key(input, info, command, phase)
   end
   table.sort(columns)
   parts[#parts + 1] = table.concat(columns, ",")
-  if info.path or all:find "SELECT" or input.functions then parts[#parts + 1] = input.relation end
   parts[#parts + 1] = all
   return table.concat(parts, "\0")
+end
+
+--- Does what is decided depend on nothing of the table but its columns and policies?
+local function alone(info)
+  for _, fk in ipairs(info.foreign_keys or {}) do
+    if #fk.columns > 1 then return false end
+  end
+  return #(info.path or {}) == 0
 end
 
 local function phase_verdict(input, info, command, phase)
   local cache = input.cache
   local key = cache and cache_key(input, info, command, phase)
-  if key and cache[key] then return cache[key] end
+  if not key then return decide_with_trust(input, info, command, phase) end
+  local own = input.relation .. "\0" .. key
+  if cache[own] then return cache[own] end
+  if cache[key] and alone(info) then return cache[key] end
+  local reads = { false }
+  input.reads = reads
   local verdict = decide_with_trust(input, info, command, phase)
-  if key then cache[key] = verdict end
+  input.reads = nil
+  cache[own] = verdict
+  if not reads[1] and alone(info) then cache[key] = verdict end
   return verdict
 end
 

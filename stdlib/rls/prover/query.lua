@@ -114,6 +114,7 @@ return function(compile)
 
   --- The label of the table that a FROM names, or nil with what is in the way.
   local function find_table(c, cx)
+    if cx.input.reads then cx.input.reads[1] = true end
     if c.schemaname then
       local label = c.schemaname .. "." .. c.relname
       return label, not cx.input.tables[label] and ("the table " .. label) or nil
