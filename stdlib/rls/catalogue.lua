@@ -83,6 +83,10 @@ local TABLES = [[
    order by n.nspname, c.relname]]
 
 local COLUMNS = [[
+  with recursive step(oid, base) as (
+    select oid, typbasetype from pg_type where typtype = 'd'
+    union all select s.oid, t.typbasetype from step s join pg_type t on t.oid = s.base where t.typtype = 'd'
+  ), domain as (select s.oid, s.base from step s join pg_type t on t.oid = s.base where t.typtype <> 'd')
   select a.attrelid::text as oid, a.attname as name, format_type(a.atttypid, a.atttypmod) as type, b.typname as base,
          b.typcategory::text as category, a.attnotnull or t.typnotnull as notnull, a.atthasdef or t.typdefault is not null as has_default,
          a.attgenerated <> '' as generated, a.attidentity::text as identity,
@@ -91,10 +95,8 @@ local COLUMNS = [[
          case when a.atttypmod > 4 and b.typname in ('varchar', 'bpchar') then a.atttypmod - 4 end as length,
          (select array_agg(e.enumlabel::text order by e.enumsortorder) from pg_enum e where e.enumtypid = b.oid) as labels
     from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
-    join pg_type t on t.oid = a.atttypid
-    join lateral (with recursive r as (select t.oid, t.typtype, t.typbasetype
-                    union all select x.oid, x.typtype, x.typbasetype from r join pg_type x on x.oid = r.typbasetype where r.typtype = 'd')
-                  select y.* from r join pg_type y on y.oid = r.oid where r.typtype <> 'd') b on true
+    join pg_type t on t.oid = a.atttypid left join domain on domain.oid = t.oid
+    join pg_type b on b.oid = coalesce(domain.base, t.oid)
    where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f')
      and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
    order by a.attrelid, a.attnum]]
