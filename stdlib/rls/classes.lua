@@ -129,6 +129,12 @@ found no way through. A probe tries what it knows: read the reason, and simplify
   policy_trusted = advisory("A policy on %s rests on a trust entry", "Review the entry's reason before it expires",
     [[The policy has a way through that the configuration's trust declares out of the attacker's reach. The entry stands
 in every report.]]),
+  trust_expired = { text = "The trust in %s has expired", fix = "Review it: renew the entry with a new date, or close what it covered",
+    explain = [[An entry of the configuration's trust counts until the day it names. What it covered is a leak again, and stands beside
+this finding.]] },
+  trust_unused = { text = "Nothing rests on the trust in %s", fix = "Remove the entry from the configuration",
+    explain = [[An entry of the configuration's trust that no policy needs covers nothing today and would silently cover what somebody
+writes tomorrow.]] },
   context_function_cached = leak("a function that reads the tenant is IMMUTABLE", "Declare it STABLE",
     [[An IMMUTABLE function is computed once, when a statement is planned. A cached plan (prepared statement, PL/pgSQL)
 then goes on with the tenant of whoever came first (section 38.7).]]),

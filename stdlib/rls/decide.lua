@@ -39,11 +39,11 @@ function decide.axis(tenant)
 end
 
 --- The axes of the configuration: database.tenant is one, or a list of them.
----@param settings table  config.database
+---@param settings table  config.database; axes: the list, where somebody has made it
 ---@return prover.Axis[]
 function decide.axes(settings)
   local out = {}
-  local list = settings.tenant
+  local list = settings.axes or settings.tenant
   if list.column then list = { list } end
   for i, tenant in ipairs(list) do out[i] = decide.axis(tenant) end
   return out
@@ -54,14 +54,16 @@ end
 ---@param axes prover.Axis[]
 ---@return prover.Axis[]
 function decide.axes_for(owner, axes)
-  local columns, has = owner and owner.by_column or {}, false
-  for _, axis in ipairs(axes) do has = has or columns[axis.column] ~= nil end
-  if has or not owner then return axes end
+  local columns, same = owner and owner.by_column or {}, true
+  for i, axis in ipairs(axes) do
+    same = same and columns[axis.column] ~= nil and ((owner.axes or {})[i] or axis.column) == axis.column
+  end
+  if same or not owner then return axes end
   local out = {}
   for i, axis in ipairs(axes) do
-    out[i] = setmetatable({}, { __index = axis })
+    out[i] = {}
     for key, value in pairs(axis) do out[i][key] = value end
-    out[i].column = i == 1 and owner.tenant or axis.column
+    out[i].column = (owner.axes or {})[i] or (i == 1 and owner.tenant) or axis.column
   end
   return out
 end
@@ -150,6 +152,57 @@ local function decide_one(state, t, role)
   with_shadows(input, verdicts)
   info.may, info.keeps_tenant = own, keeps
   return verdicts
+end
+
+--- Does a policy, all by itself, let the application do no more than its tenant's rows?
+---@param seen table  of rls.harness.look, with `model`
+---@param t rls.Table
+---@param policy rls.Policy
+---@return boolean
+function decide.binds(seen, t, policy)
+  local path, owner = model.path(t, seen.by_oid)
+  local tables = setmetatable({}, { __index = seen.model.tables, __pairs = function() return pairs(seen.model.tables) end })
+  tables[t.label] = setmetatable({ policies = { policy }, rls = true, forced = true, may = nil }, { __index = seen.model.tables[t.label] })
+  local input = { relation = t.label, tables = tables, functions = seen.model.functions, types = seen.model.types,
+    axes = decide.axes_for(path and owner, decide.axes(seen.settings)), role = seen.model.roles[1], trust = seen.trust,
+    presets = seen.model.presets }
+  for _, command in ipairs(policy.command == "ALL" and decide.COMMANDS or { policy.command }) do
+    local v = prover.command(input, command)
+    if v.decided_by ~= "no grant" and v.status ~= "proven" and v.status ~= "trusted" then return false end
+  end
+  return true
+end
+
+--- What the configuration's trust covers. An entry that has expired, or that nothing rests on, is a finding.
+---@param decisions rls.Decision[]
+---@param trust table[]?
+---@param today string
+---@return {class: string, object: string, detail: string}[] findings, table[] entries  for the report
+function decide.trust(decisions, trust, today)
+  local covers, found, entries = {}, {}, {}
+  for _, d in ipairs(decisions) do
+    for _, v in pairs(d.verdicts) do
+      for _, phase in pairs(v.phases or { v }) do
+        for entry in pairs(phase.covers or {}) do
+          covers[entry] = covers[entry] or {}
+          covers[entry][d.table.label] = true
+        end
+      end
+    end
+  end
+  for _, entry in ipairs(trust or {}) do
+    local count, object = 0, entry.setting or entry.role
+    for _ in pairs(covers[entry] or {}) do count = count + 1 end
+    entries[#entries + 1] = { object = object, reason = entry.reason, approver = entry.approver, expires = entry.expires, tables = count }
+    if entry.expires and entry.expires < today then
+      found[#found + 1] = { class = "trust_expired", object = object, detail = ("it was trusted until %s: %s"):format(entry.expires,
+        entry.reason) }
+    elseif count == 0 then
+      found[#found + 1] = { class = "trust_unused", object = object,
+        detail = "no policy of a tenants' table rests on it: " .. entry.reason }
+    end
+  end
+  return found, entries
 end
 
 --- A setting that names a tenant before the application does: ALTER ROLE … SET, ALTER DATABASE … SET.

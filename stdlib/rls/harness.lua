@@ -124,6 +124,15 @@ end
 
 local COMMAND = { select = true, insert = true, update = true, delete = true }
 
+--- Does what the probe went through need a setting that the configuration trusts?
+local function is_trusted(t, l, trust)
+  if not (t.decided and t.decided[l.op:upper()] == "trusted") then return false end
+  for _, entry in ipairs(trust or {}) do
+    if entry.setting and l.detail:find(entry.setting, 1, true) then return true end
+  end
+  return false
+end
+
 --- Has the prover named this leak already? What it calls closed and the probe goes through is a leak that has no name yet.
 local function is_named(named, op)
   if COMMAND[op] then return named[op] end
@@ -138,10 +147,10 @@ local function class_of_leak(l)
   return "cross_tenant_leak"
 end
 
-local function report_table(ctx, t, result, named)
+local function report_table(ctx, t, result, named, trust)
   local seen = {}
   for _, l in ipairs(result.leaks) do
-    if not seen[l.op .. l.detail] and not is_named(named, l.op) then
+    if not seen[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, trust) then
       seen[l.op .. l.detail] = true
       local owners = not is_base(t) and t.bound == false
       say(ctx, owners and "view_owner_rights" or class_of_leak(l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
@@ -218,10 +227,14 @@ end
 local function decided(ctx, seen, base)
   local findings
   ctx:check("isolation: policies", function()
-    local decisions, read = decide.run(ctx.db.admin, seen, base, ctx.db.admin:value "select current_date::text")
+    local today = ctx.db.admin:value "select current_date::text"
+    local decisions, read = decide.run(ctx.db.admin, seen, base, today)
     seen.decisions, seen.model = decisions, read
     findings = {}
     for _, f in ipairs(decide.presets(ctx.db.admin, seen, base, read)) do say(ctx, f.class, f) end
+    local stale, trusted = decide.trust(decisions, seen.trust, today)
+    for _, f in ipairs(stale) do say(ctx, f.class, f) end
+    if #trusted > 0 then ctx:fact("trust", trusted) end
     for _, f in ipairs(rules.policies.findings(decisions)) do
       findings[f.oid] = findings[f.oid] or {}
       table.insert(findings[f.oid], f)
@@ -266,7 +279,7 @@ function harness.isolation(ctx, seen)
           errors.raise { code = "probe_failed", message = t.label .. " was not probed" }
         end
         statements = statements + result.statements
-        report_table(ctx, t, result, report_policies(ctx, found[t.oid]))
+        report_table(ctx, t, result, report_policies(ctx, found[t.oid]), seen.trust)
       end, { group = "isolation" })
     end
   end

@@ -109,6 +109,7 @@ prover.OWN_ID = "is the tenant's own id: whether that makes it the tenant's own 
 ---@field settings string[]?        other settings than the tenant's that it needs
 ---@field also {class: string, text: string}[]?  further reasons
 ---@field trust table[]?            entries that cover it
+---@field covers table<table, boolean>?  entries that cover some of its reasons
 ---@field reason string?            of an unknown
 ---@field otherwise string?         what it would be but for the reason
 ---@field assumes string[]?         what would have to hold for that
@@ -496,7 +497,7 @@ local function publish(verdict)
   if not first then return verdict end
   local m = first.model
   local out = { status = verdict.status, decided_by = verdict.decided_by, class = first.class, text = first.text,
-    statements = first.statements, settings = first.need.settings, trust = verdict.trust,
+    statements = first.statements, settings = first.need.settings, trust = verdict.trust, covers = verdict.covers,
     assignment = { settings = m.settings, row = m.row, rows = m.rows, own = m.own }, also = {} }
   for i = 2, #verdict.findings do
     out.also[#out.also + 1] = { class = verdict.findings[i].class, text = verdict.findings[i].text }
@@ -515,7 +516,9 @@ local function decide_with_trust(input, info, command, phase)
     all = all and covered ~= nil
     for _, entry in ipairs(covered or {}) do entries[entry] = true end
   end
+  verdict.covers = entries
   local rest = decide_phase(input, info, command, phase, settings, roles)
+  rest.covers = entries
   if rest.status == "proven" and all then
     verdict.status, verdict.trust = "trusted", {}
     for _, entry in ipairs(input.trust) do if entries[entry] then table.insert(verdict.trust, entry) end end
