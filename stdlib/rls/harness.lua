@@ -9,7 +9,7 @@ local matrix = require "rls.matrix"
 local names = require "rls.names"
 local probe = require "rls.probe"
 local rules = { roles = require "rls.rules.roles", objects = require "rls.rules.objects", functions = require "rls.rules.functions",
-  policies = require "rls.rules.policies", definers = require "rls.rules.definers" }
+  policies = require "rls.rules.policies", definers = require "rls.rules.definers", views = require "rls.rules.views" }
 
 local harness = {}
 
@@ -235,9 +235,12 @@ local function decided(ctx, seen, base)
     local stale, trusted = decide.trust(decisions, seen.trust, today)
     for _, f in ipairs(stale) do say(ctx, f.class, f) end
     if #trusted > 0 then ctx:fact("trust", trusted) end
-    for _, f in ipairs(rules.policies.findings(decisions)) do
-      findings[f.oid] = findings[f.oid] or {}
-      table.insert(findings[f.oid], f)
+    local _, views = harness.of_tenants(seen)
+    for _, list in ipairs { rules.policies.findings(decisions), rules.views.findings(ctx.db.admin, seen, views) } do
+      for _, f in ipairs(list) do
+        findings[f.oid] = findings[f.oid] or {}
+        table.insert(findings[f.oid], f)
+      end
     end
   end, { group = "isolation" })
   return findings or {}

@@ -147,7 +147,7 @@ return function(compile)
   --- What its own policies ask of a row that this reader sees: nil where none bind, unsure where that is not known.
   local function guard(row, cx)
     local info = row.info
-    if not info or info.kind == "v" or info.kind == "m" then
+    if not info or info.kind == "v" then
       row.unsure = "it reads " .. (row.label or "?") .. ", a view or an unknown table"
     elseif info.rls and not info.policies then
       row.unsure = "the policies of " .. row.label .. ", which are not known"
