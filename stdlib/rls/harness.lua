@@ -236,7 +236,7 @@ local function decided(ctx, seen, base)
     for _, f in ipairs(stale) do say(ctx, f.class, f) end
     if #trusted > 0 then ctx:fact("trust", trusted) end
     local _, views = harness.of_tenants(seen)
-    for _, list in ipairs { rules.policies.findings(decisions), rules.views.findings(ctx.db.admin, seen, views) } do
+    for _, list in ipairs { rules.policies.findings(decisions, seen), rules.views.findings(ctx.db.admin, seen, views) } do
       for _, f in ipairs(list) do
         findings[f.oid] = findings[f.oid] or {}
         table.insert(findings[f.oid], f)

@@ -8,6 +8,7 @@ local decide = require "rls.decide"
 local model = require "rls.model"
 local names = require "rls.names"
 local prover = require "rls.prover"
+local reproduce = require "rls.reproduce"
 
 local definers = {}
 
@@ -49,20 +50,18 @@ local function may_touch(f, read, tables, seen)
 end
 
 --- The call, with arguments as the counterexample has them.
-local function call_sql(f, v, app)
+local function call_sql(f, r, world)
+  local v = r.verdict
   local settings = v and v.assignment and v.assignment.settings or {}
-  local args, lines = {}, { "BEGIN;", ("SET LOCAL ROLE %s;"):format(names.ident(app)) }
+  local args = {}
   for i, arg in ipairs(f.args) do
     local value = settings["\1argument." .. (arg.name and arg.name ~= "" and arg.name or ("$%d"):format(i))]
+    -- Of a function that puts a text into SQL: a condition that holds for every row.
+    if not v and arg.type == "text" then value = "true or true" end
     args[i] = ("%s::%s"):format(value and names.literal(value) or "NULL", arg.type)
   end
-  for _, statement in ipairs(v and v.statements or {}) do
-    if not statement:find("\1", 1, true) then lines[#lines + 1] = statement end
-  end
-  lines[#lines + 1] = ("%s %s(%s);"):format(f.kind == "p" and "CALL" or "SELECT * FROM", f.signature:match "^(.-)%(",
-    table.concat(args, ", "))
-  lines[#lines + 1] = "ROLLBACK;"
-  return table.concat(lines, "\n")
+  return reproduce.text(world, v and world.by_label[r.label] or nil, v, ("%s %s(%s);"):format(f.kind == "p" and "CALL" or "SELECT * FROM",
+    f.signature:match "^(.-)%(", table.concat(args, ", ")), r.write)
 end
 
 local function words(text) return (text:gsub("\1argument%.", "argument ")) end
@@ -81,7 +80,7 @@ local function judge(f, state)
     local v = r.verdict
     for _, text in ipairs(v.assumes or {}) do assumed = assumed or text:find "^search_path: " ~= nil end
     if v.status == "counterexample" then
-      return { verdict = v, changes = changes,
+      return { verdict = v, label = r.label, write = r.write, changes = changes,
         leak = ("%s another tenant's row of %s: %s"):format(r.write and "it writes" or "it reaches", r.label, words(v.text)) }
     elseif v.status == "unknown" and (v.reason or ""):find(prover.OWN_ID, 1, true) then
       out.oracle = out.oracle or ("%s: %s"):format(r.label, words(v.reason))
@@ -93,7 +92,8 @@ local function judge(f, state)
     for _, r in ipairs(ask(true)) do
       if r.verdict.status == "counterexample" then
         return { leak = ("with tables of the caller's own in place of those that it names without their schema it reaches another "
-          .. "tenant's row of %s: %s"):format(r.label, words(r.verdict.text)), verdict = r.verdict, shadow = true, changes = changes }
+          .. "tenant's row of %s: %s"):format(r.label, words(r.verdict.text)), verdict = r.verdict, label = r.label, write = r.write,
+          shadow = true, changes = changes }
       end
     end
   end
@@ -129,7 +129,7 @@ local function whose(seen, by_label, loose, axes)
 end
 
 --- What is said of one function: a finding, or that it is undecided.
-local function say(found, undecided, f, r, app)
+local function say(found, undecided, f, r, world)
   -- That a row exists is told by a function that answers yes or no and changes nothing: an oracle, not a leak.
   local oracle = f.returns == "boolean" and not f.returns_set and not r.changes
   local what = r.leak or (oracle and r.unknown) or (not r.unknown and r.oracle) or nil
@@ -137,7 +137,7 @@ local function say(found, undecided, f, r, app)
     found[#found + 1] = { class = r.shadow and "function_search_path" or "function_definer", object = f.signature,
       detail = ("it runs with the rights of %s, whom row-level security does not bind, and %s"):format(f.owner,
         r.leak or "what it tells was not decided: " .. what),
-      reproduce = call_sql(f, r.verdict, app), advisory = (not r.leak or oracle) or nil }
+      reproduce = call_sql(f, r, world), advisory = (not r.leak or oracle) or nil }
   elseif r.unknown then
     undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = r.unknown }
   end
@@ -155,14 +155,14 @@ function definers.findings(conn, seen, base)
   if #list == 0 then return found, undecided end
   local by_label, oids, axes = {}, {}, decide.axes(seen.settings)
   for i, t in ipairs(base) do by_label[t.label], oids[i] = t, t.oid end
-  local loose = loose_tables(conn, list, oids)
+  local loose, world = loose_tables(conn, list, oids), reproduce.world(seen, seen.app.role)
   local state = { read = read, role = read.roles[1], axes = axes, whose = whose(seen, by_label, loose, axes) }
   for _, f in ipairs(list) do
     local tables = {}
     for _, t in ipairs(base) do
       if (loose[f.owner] or {})[t.oid] then tables[#tables + 1] = t end
     end
-    if #tables > 0 and may_touch(f, read, tables) then say(found, undecided, f, judge(f, state), seen.app.role) end
+    if #tables > 0 and may_touch(f, read, tables) then say(found, undecided, f, judge(f, state), world) end
   end
   return found, undecided
 end

@@ -185,6 +185,11 @@ local function oracles(out, conn, base, by_oid, oids, registry)
   end
 end
 
+local function rule_sql(t, name)
+  return ("select pg_get_ruledef(oid) from pg_rewrite where rulename = %s and ev_class = %s::regclass;"):format(names.literal(name),
+    names.literal(t.sql))
+end
+
 --- A rule that mentions the tenant setting may bind what it does by its own text, which nothing here proves or refutes.
 local function rules(out, conn, app, all, oids, setting)
   for _, w in ipairs(conn:query(RULES, app, oids)) do
@@ -194,7 +199,7 @@ local function rules(out, conn, app, all, oids, setting)
         :format(w.name, t.label, w.owner, setting) }
     elseif t and #w.open > 0 then
       add(out, "rule_rewrites", t, ("the rule %s writes or reads %s as %s, whom row-level security does not bind"):format(w.name,
-        all[w.open[1]] and all[w.open[1]].label or "a tenants' table", w.owner), w.definition)
+        all[w.open[1]] and all[w.open[1]].label or "a tenants' table", w.owner), rule_sql(t, w.name))
     end
   end
 end
@@ -206,7 +211,7 @@ local function copies(out, conn, app, all, oids)
     local copied = text:find "%f[%w]insert%s+into" and (text:find "%f[%w]new%." or text:find "%f[%w]old%.")
     if t and target and copied and not target.rls then
       add(out, "rule_rewrites", t, ("the rule %s copies its rows into %s, which is everybody's to read"):format(w.name, target.label),
-        w.definition)
+        rule_sql(t, w.name))
     end
   end
 end

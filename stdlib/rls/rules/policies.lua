@@ -5,6 +5,7 @@
 local decide = require "rls.decide"
 local names = require "rls.names"
 local prover = require "rls.prover"
+local reproduce = require "rls.reproduce"
 
 local policies = {}
 
@@ -19,58 +20,57 @@ local function where_foreign(t, v)
   return #parts > 0 and " WHERE " .. parts[1] or ""
 end
 
---- The row of the assignment as columns and values.
-local function row_of(t, v)
-  local columns, values = {}, {}
-  for _, c in ipairs(t.columns) do
-    local value = v.assignment and v.assignment.row[c.name]
-    if value ~= nil then
-      columns[#columns + 1] = names.ident(c.name)
-      values[#values + 1] = prover.literal(value)
-    end
-  end
-  return columns, values
-end
-
+--- A column that an UPDATE may set, and a value that reads nothing.
 local function settable(t)
   for _, c in ipairs(t.columns) do
-    if c.may_update and not c.generated and c.identity ~= "a" then return names.ident(c.name) end
+    local free = c.may_update and not c.generated and c.identity ~= "a" and c.name ~= t.tenant
+    if free then return names.ident(c.name), reproduce.filler(c) end
   end
-  return nil
+  local c = t.tenant and t.by_column[t.tenant]
+  return c and names.ident(c.name) or "…", c and reproduce.filler(c) or "…"
 end
 
+-- Where the rows cannot be read the statements do not look at them: without WHERE the policies of SELECT are not asked.
 local STATEMENT = {
   SELECT = function(t, v) return ("SELECT * FROM %s%s LIMIT 5;"):format(t.sql, where_foreign(t, v)) end,
-  DELETE = function(t, v) return ("DELETE FROM %s%s;"):format(t.sql, where_foreign(t, v)) end,
-  INSERT = function(t, v)
-    local columns, values = row_of(t, v)
-    if #columns == 0 then return ("INSERT INTO %s DEFAULT VALUES;"):format(t.sql) end
-    return ("INSERT INTO %s (%s) VALUES (%s); -- and what else its columns need"):format(t.sql, table.concat(columns, ", "),
-      table.concat(values, ", "))
-  end,
-  UPDATE = function(t, v)
-    local column = settable(t) or "…"
+  DELETE = function(t, v, readable) return ("DELETE FROM %s%s;"):format(t.sql, readable and where_foreign(t, v) or "") end,
+  INSERT = function(t, v) return (reproduce.insert(t, v.assignment and v.assignment.row or {}):gsub(" ON CONFLICT DO NOTHING;$", ";")) end,
+  UPDATE = function(t, v, readable)
+    local column, value = settable(t)
     if v.phase == "check" then
-      local value = t.tenant and v.assignment and v.assignment.row[t.tenant]
-      return ("UPDATE %s SET %s = %s;"):format(t.sql, t.tenant and names.ident(t.tenant) or column,
-        value ~= nil and prover.literal(value) or column)
+      local tenant = t.tenant and v.assignment and v.assignment.row[t.tenant]
+      if tenant ~= nil then column, value = names.ident(t.tenant), prover.literal(tenant) end
+      return ("UPDATE %s SET %s = %s;"):format(t.sql, column, value)
     end
-    return ("UPDATE %s SET %s = %s%s;"):format(t.sql, column, column, where_foreign(t, v))
+    -- What may be changed, and not left as another's, is taken over.
+    local closed = (v.phases or {}).check and v.phases.check.status ~= "counterexample"
+    local own = v.assignment and v.assignment.own[1]
+    if closed and t.tenant and own ~= nil and t.by_column[t.tenant].may_update then
+      column, value = names.ident(t.tenant), prover.literal(own)
+    end
+    return ("UPDATE %s SET %s = %s%s;"):format(t.sql, column, value, readable and where_foreign(t, v) or "")
   end,
 }
 
 --- SQL that shows it.
----@param t rls.Table
----@param role rls.Role
+---@param world table  of rls.reproduce
+---@param d rls.Decision
 ---@param command string
 ---@param v prover.Verdict
 ---@return string
-function policies.reproduce(t, role, command, v)
-  local lines = { "BEGIN;", ("SET LOCAL ROLE %s;"):format(names.ident(role.name)) }
-  for _, statement in ipairs(v.statements or {}) do lines[#lines + 1] = statement end
-  lines[#lines + 1] = STATEMENT[command](t, v)
-  lines[#lines + 1] = "ROLLBACK;"
-  return table.concat(lines, "\n")
+function policies.reproduce(world, d, command, v)
+  local readable = d.verdicts.SELECT.status == "counterexample"
+  local moved = command == "UPDATE" and v.phase == "check"
+  local text = STATEMENT[command](d.table, v, readable)
+  if not moved then return reproduce.text(world, d.table, v, text, command == "INSERT") end
+  -- A row of its own is what it gives away.
+  local own, row = {}, {}
+  for key, value in pairs(v) do own[key] = value end
+  for key, value in pairs(v.assignment and v.assignment.row or {}) do row[key] = value end
+  local mine = v.assignment and v.assignment.own[1]
+  if d.table.tenant and mine ~= nil then row[d.table.tenant] = mine end
+  own.assignment = { row = row, rows = v.assignment and v.assignment.rows or {}, own = { mine } }
+  return reproduce.text(world, d.table, own, text, false)
 end
 
 --- The phase that decided UPDATE.
@@ -84,13 +84,13 @@ local function with_phase(v)
 end
 
 --- Findings of one table for one role, by class.
-local function add(out, d, command, v)
+local function add(out, world, d, command, v)
   local key = d.table.oid .. "\0" .. v.class
   local f = out.by_key[key]
   if not f then
     v = with_phase(v)
     f = { class = v.class, object = d.table.label, oid = d.table.oid, commands = {}, text = v.text, role = d.role,
-      reproduce = policies.reproduce(d.table, d.role, command, v) }
+      reproduce = policies.reproduce(world, d, command, v) }
     out.by_key[key] = f
     out[#out + 1] = f
   end
@@ -105,15 +105,17 @@ end
 --- Counterexamples as findings, the undecided and the trusted as advisories. What is decided without a policy (no row-level security, an
 --- owner who is not forced, BYPASSRLS) is for other rules to say.
 ---@param decisions rls.Decision[]
+---@param seen table  of rls.harness.look, with `model`
 ---@return {class: string, object: string, oid: string, detail: string, reproduce: string, commands: string[], advisory: boolean?}[]
-function policies.findings(decisions)
-  local out, notes = { by_key = {} }, {}
+function policies.findings(decisions, seen)
+  local out, notes, worlds = { by_key = {} }, {}, {}
   for _, d in ipairs(decisions) do
     local reasons, order = {}, {}
     for _, command in ipairs(decide.COMMANDS) do
       local v = d.verdicts[command]
       if v.status == "counterexample" and v.decided_by == "policies" then
-        add(out, d, command, v)
+        worlds[d.role] = worlds[d.role] or reproduce.world(seen, d.role.name)
+        add(out, worlds[d.role], d, command, v)
       elseif v.status == "unknown" or v.status == "trusted" then
         local text = v.reason or (v.trust and v.trust[1] and v.trust[1].reason) or v.text or "?"
         local key = v.status .. "\0" .. text

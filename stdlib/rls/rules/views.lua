@@ -9,6 +9,7 @@ local decide = require "rls.decide"
 local model = require "rls.model"
 local names = require "rls.names"
 local prover = require "rls.prover"
+local reproduce = require "rls.reproduce"
 
 local views = {}
 
@@ -19,14 +20,6 @@ local VIEWS = [[
     from pg_class v where v.oid::text = any($1) and v.relkind = 'v']]
 
 local READERS = "select rolname::text as name, rolsuper or rolbypassrls as bypasses from pg_roles where rolname = any($1)"
-
-local function reproduce(v, app, verdict, statement)
-  local lines = { "BEGIN;", ("SET LOCAL ROLE %s;"):format(names.ident(app)) }
-  for _, s in ipairs(verdict and verdict.statements or {}) do lines[#lines + 1] = s end
-  lines[#lines + 1] = statement or ("SELECT * FROM %s LIMIT 5;"):format(v.sql)
-  lines[#lines + 1] = "ROLLBACK;"
-  return table.concat(lines, "\n")
-end
 
 --- A unique key of a table beneath the view that a tenant chooses the values of, and that is not one tenant's.
 local function open_key(v, seen)
@@ -97,7 +90,7 @@ end
 
 --- What is found of one view.
 local function say(out, seen, v, row)
-  local app = seen.app.role
+  local world = reproduce.world(seen, seen.app.role)
   local function add(class, commands, detail, text, option)
     out[#out + 1] = { class = class, object = v.label, oid = v.oid, commands = commands, detail = detail, reproduce = text,
       repair = ("ALTER VIEW %s SET (%s = true);"):format(v.sql, option) }
@@ -105,8 +98,9 @@ local function say(out, seen, v, row)
   local bound, leak = judge(v, row, seen)
   v.filtered = bound
   if leak and v.may.select then
-    add("view_owner_rights", { "SELECT" }, ("it reads as %s, whom row-level security does not bind, and another tenant's row of %s passes: %s")
-      :format(v.reader, leak.label, leak.verdict.text), reproduce(v, app, leak.verdict), "security_invoker")
+    local detail = "it reads as %s, whom row-level security does not bind, and another tenant's row of %s passes: %s"
+    add("view_owner_rights", { "SELECT" }, detail:format(v.reader, leak.label, leak.verdict.text), reproduce.text(world,
+      world.by_label[leak.label], leak.verdict, ("SELECT * FROM %s LIMIT 5;"):format(v.sql)), "security_invoker")
   elseif bound and v.may.select and not row.barrier then
     add("view_not_barrier", { "SELECT" }, ("it reads as %s and tests the tenant itself, and is no security_barrier"):format(v.reader),
       ("-- without security_barrier the planner may call a cheap function of the reader's before the view's own test\n"
@@ -115,8 +109,8 @@ local function say(out, seen, v, row)
   local t, key = open_key(v, seen)
   if t and row.insertable and v.may.insert and v.may.update then
     local before, statement = table.unpack(upsert_sql(v, t, key))
-    local text = reproduce(v, app, nil, statement):gsub("BEGIN;\n", function()
-      return ("BEGIN;\n%s\nGRANT SELECT ON in_the_way TO %s;\n"):format(before, names.ident(app))
+    local text = reproduce.text(world, nil, nil, statement):gsub("BEGIN;\n", function()
+      return ("BEGIN;\n%s\nGRANT SELECT ON in_the_way TO %s;\n"):format(before, names.ident(world.app))
     end)
     add("view_owner_rights", { "INSERT", "UPDATE" }, ("INSERT … ON CONFLICT (%s) DO UPDATE through it changes the row of %s that is in the "
       .. "way, whoever's it is: it acts as %s"):format(table.concat(key.columns, ", "), t.label, v.reader), text, "security_invoker")
