@@ -191,10 +191,30 @@ static void put_check(page *p, const json_t *entry) {
     put_field(p, "           ", "reproduce", report_member(entry, "reproduce"));
 }
 
+/* A fact that is a table: a line for each role, table and command of gate 1's access matrix. */
+static void put_matrix(page *p, const json_t *rows) {
+    static const char *const COMMANDS[] = {"select", "insert", "update", "delete"};
+    size_t i;
+    json_t *row;
+    buf_puts(p->out, "     access_matrix:\n");
+    json_array_foreach(rows, i, row) {
+        const char *table = member(row, "table"), *role = member(row, "role");
+        for (size_t c = 0; c < sizeof COMMANDS / sizeof *COMMANDS; c++) {
+            const char *how = member(row, COMMANDS[c]);
+            buf_printf(p->out, "       %s  %s  %s  %s\n", role != NULL ? role : "?", table != NULL ? table : "?",
+                       COMMANDS[c], how != NULL ? how : "?");
+        }
+    }
+}
+
 static void put_facts(page *p, const json_t *facts) {
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)facts, name, value) {
+        if (json_is_array(value) && same(name, "access_matrix")) {
+            put_matrix(p, value);
+            continue;
+        }
         char *text =
             json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
         put_field(p, "     ", name, json_is_string(value) ? json_string_value(value) : text != NULL ? text : "?");

@@ -16,6 +16,7 @@ local catalogue = {}
 ---@field identity string    "a" always, "d" by default, "" none
 ---@field labels string[]    of an enum
 ---@field length integer?    most characters
+---@field deterministic boolean  false for a collation under which different texts may be equal
 ---@field may_update boolean  may the application's role set it?
 
 ---@class rls.ForeignKey
@@ -23,14 +24,16 @@ local catalogue = {}
 ---@field columns string[]
 ---@field ref string          oid of the referenced table
 ---@field ref_columns string[]
+---@field validated boolean
 
 ---@class rls.Policy
 ---@field name string
 ---@field permissive boolean
 ---@field roles string[]
 ---@field command string      "ALL", "SELECT", "INSERT", "UPDATE", "DELETE"
----@field using string?
+---@field using string?       as pg_get_expr prints it with search_path = pg_catalog
 ---@field check string?
+---@field foreign_operators string[]  operators from outside pg_catalog that it depends on
 
 ---@class rls.Table
 ---@field oid string
@@ -48,10 +51,13 @@ local catalogue = {}
 ---@field bound boolean?      of a view: row-level security binds whoever it reads them as
 ---@field columns rls.Column[]
 ---@field foreign_keys rls.ForeignKey[]
----@field uniques {name: string, columns: string[]}[]
+---@field uniques {name: string, columns: string[], deferrable: boolean}[]
 ---@field checks {name: string, columns: string[], definition: string}[]
 ---@field policies rls.Policy[]
----@field may table<string, boolean>  select, insert, update, delete, truncate: what the application's role is granted
+---@field may table<string, boolean>  select, insert, update, delete, truncate: what the application's role may do, its schema's USAGE
+---  included
+---@field granted boolean     is anything granted to it, or to a role that it may become?
+---@field decided table<string, string>?  what the prover decided for the application's role, by command: "proven", …
 
 local TABLES = [[
   select c.oid::text as oid, n.nspname as schema, c.relname as name, c.relkind::text as kind, c.relrowsecurity as rls,
@@ -61,6 +67,12 @@ local TABLES = [[
          has_table_privilege($1, c.oid, 'INSERT') or has_any_column_privilege($1, c.oid, 'INSERT') as may_insert,
          has_table_privilege($1, c.oid, 'UPDATE') or has_any_column_privilege($1, c.oid, 'UPDATE') as may_update,
          has_table_privilege($1, c.oid, 'DELETE') as may_delete, has_table_privilege($1, c.oid, 'TRUNCATE') as may_truncate,
+         (exists (select from aclexplode(c.relacl) a where a.grantee = 0 or pg_has_role($1, a.grantee, 'MEMBER'))
+           or exists (select from pg_attribute x cross join aclexplode(x.attacl) a where x.attrelid = c.oid
+                        and (a.grantee = 0 or pg_has_role($1, a.grantee, 'MEMBER'))))
+           and (pg_has_role($1, n.nspowner, 'MEMBER') or exists (select from aclexplode(n.nspacl) a where a.privilege_type = 'USAGE'
+                        and (a.grantee = 0 or pg_has_role($1, a.grantee, 'MEMBER')))) as granted,
+         has_schema_privilege($1, n.oid, 'USAGE') as may_use,
          greatest(c.reltuples, 0)::bigint as estimate,
          array(select a.attname::text from pg_partitioned_table k cross join unnest(k.partattrs::int2[]) with ordinality u(num, i)
                  join pg_attribute a on a.attrelid = c.oid and a.attnum = u.num where k.partrelid = c.oid order by u.i) as partition_key,
@@ -71,24 +83,27 @@ local TABLES = [[
    order by n.nspname, c.relname]]
 
 local COLUMNS = [[
+  with recursive step(oid, base) as (
+    select oid, typbasetype from pg_type where typtype = 'd'
+    union all select s.oid, t.typbasetype from step s join pg_type t on t.oid = s.base where t.typtype = 'd'
+  ), domain as (select s.oid, s.base from step s join pg_type t on t.oid = s.base where t.typtype <> 'd')
   select a.attrelid::text as oid, a.attname as name, format_type(a.atttypid, a.atttypmod) as type, b.typname as base,
          b.typcategory::text as category, a.attnotnull or t.typnotnull as notnull, a.atthasdef or t.typdefault is not null as has_default,
          a.attgenerated <> '' as generated, a.attidentity::text as identity,
          has_column_privilege($1, c.oid, a.attnum, 'UPDATE') as may_update,
+         coalesce((select l.collisdeterministic from pg_collation l where l.oid = a.attcollation), true) as deterministic,
          case when a.atttypmod > 4 and b.typname in ('varchar', 'bpchar') then a.atttypmod - 4 end as length,
          (select array_agg(e.enumlabel::text order by e.enumsortorder) from pg_enum e where e.enumtypid = b.oid) as labels
     from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
-    join pg_type t on t.oid = a.atttypid
-    join lateral (with recursive r as (select t.oid, t.typtype, t.typbasetype
-                    union all select x.oid, x.typtype, x.typbasetype from r join pg_type x on x.oid = r.typbasetype where r.typtype = 'd')
-                  select y.* from r join pg_type y on y.oid = r.oid where r.typtype <> 'd') b on true
+    join pg_type t on t.oid = a.atttypid left join domain on domain.oid = t.oid
+    join pg_type b on b.oid = coalesce(domain.base, t.oid)
    where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f')
      and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
    order by a.attrelid, a.attnum]]
 
 local CONSTRAINTS = [[
-  select c.conrelid::text as oid, c.conname as name, c.contype::text as type, c.confrelid::text as ref,
-         pg_get_constraintdef(c.oid) as definition,
+  select c.conrelid::text as oid, c.conname as name, c.contype::text as type, c.confrelid::text as ref, c.condeferrable as deferrable,
+         c.convalidated as validated, pg_get_constraintdef(c.oid) as definition,
          array(select a.attname::text from unnest(c.conkey) with ordinality k(num, i) join pg_attribute a
                  on a.attrelid = c.conrelid and a.attnum = k.num order by k.i) as columns,
          array(select a.attname::text from unnest(c.confkey) with ordinality k(num, i) join pg_attribute a
@@ -96,7 +111,7 @@ local CONSTRAINTS = [[
     from pg_constraint c join pg_class r on r.oid = c.conrelid join pg_namespace n on n.oid = r.relnamespace
    where c.contype in ('f', 'c', 'p', 'u') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
   union all
-  select a.attrelid::text, c.conname, 'c', '0', pg_get_constraintdef(c.oid), array[a.attname::text], '{}'
+  select a.attrelid::text, c.conname, 'c', '0', false, c.convalidated, pg_get_constraintdef(c.oid), array[a.attname::text], '{}'
     from pg_constraint c join pg_attribute a on a.atttypid = c.contypid join pg_class r on r.oid = a.attrelid
    where c.contypid <> 0 and c.contype = 'c' and r.relkind in ('r', 'p') and not a.attisdropped
    order by 1, 3, 2]]
@@ -108,7 +123,10 @@ local POLICIES = [[
          case when p.polroles = '{0}' then array['public']
            else array(select rolname::text from pg_roles where oid = any(p.polroles)) end as roles,
          p.polroles = '{0}' or exists (select from unnest(p.polroles) r where pg_has_role($1, r, 'MEMBER')) as applies,
-         pg_get_expr(p.polqual, p.polrelid) as using, pg_get_expr(p.polwithcheck, p.polrelid) as check
+         pg_get_expr(p.polqual, p.polrelid) as using, pg_get_expr(p.polwithcheck, p.polrelid) as check,
+         array(select distinct o.oprname::text from pg_depend d join pg_operator o on o.oid = d.refobjid
+                where d.classid = 'pg_policy'::regclass and d.objid = p.oid and d.refclassid = 'pg_operator'::regclass
+                  and o.oprnamespace <> 'pg_catalog'::regnamespace) as foreign_operators
     from pg_policy p order by p.polrelid, p.polname]]
 
 local function set_of(list)
@@ -121,12 +139,22 @@ local function new_table(row)
   return {
     oid = row.oid, schema = row.schema, name = row.name, label = row.schema .. "." .. row.name,
     sql = names.qualified(row.schema, row.name), kind = row.kind, owner = row.owner, rls = row.rls, forced = row.forced,
-    app_owns = row.app_owns, is_partition = row.is_partition,
+    app_owns = row.app_owns, granted = row.granted, is_partition = row.is_partition,
     estimate = row.estimate, partition_key = row.partition_key, partition_bounds = row.partition_bounds,
     columns = {}, by_column = {}, foreign_keys = {}, uniques = {}, checks = {}, policies = {},
-    may = { select = row.may_select, insert = row.may_insert, update = row.may_update, delete = row.may_delete,
-      truncate = row.may_truncate },
+    may = { select = row.may_use and row.may_select, insert = row.may_use and row.may_insert, update = row.may_use and row.may_update,
+      delete = row.may_use and row.may_delete, truncate = row.may_use and row.may_truncate },
   }
+end
+
+--- Runs fn with a search path under which a bare name is pg_catalog's, so that what is printed says where each name comes from.
+---@param conn table
+---@param fn fun()
+function catalogue.qualified(conn, fn)
+  conn:transaction(function()
+    conn:script "set local search_path = pg_catalog"
+    fn()
+  end, { rollback = true })
 end
 
 local function read_tables(conn, role)
@@ -146,11 +174,12 @@ local function read_tables(conn, role)
   for _, row in ipairs(conn:query(CONSTRAINTS)) do
     local t = by_oid[row.oid]
     if t and row.type == "f" then
-      t.foreign_keys[#t.foreign_keys + 1] = { name = row.name, columns = row.columns, ref = row.ref, ref_columns = row.ref_columns }
+      t.foreign_keys[#t.foreign_keys + 1] = { name = row.name, columns = row.columns, ref = row.ref, ref_columns = row.ref_columns,
+        validated = row.validated }
     elseif t and row.type == "c" then
       t.checks[#t.checks + 1] = { name = row.name, columns = row.columns, definition = row.definition }
     elseif t then
-      t.uniques[#t.uniques + 1] = { name = row.name, columns = row.columns }
+      t.uniques[#t.uniques + 1] = { name = row.name, columns = row.columns, deferrable = row.deferrable }
     end
   end
   for _, row in ipairs(conn:query(POLICIES, role)) do
@@ -261,7 +290,8 @@ end
 ---@param shared table?  labels that are shared on this platform
 ---@return rls.Table[] tables, table<string, rls.Table> by_oid
 function catalogue.read(conn, settings, role, shared)
-  local all, by_oid = read_tables(conn, role)
+  local all, by_oid
+  catalogue.qualified(conn, function() all, by_oid = read_tables(conn, role) end)
   local schemas = settings.schemas and set_of(settings.schemas)
   local sets = { exclude = set_of(settings.exclude), shared = set_of(settings.shared), scoped = set_of(settings.tenant_scoped) }
   for label in pairs(shared or {}) do sets.shared[label] = true end
@@ -317,17 +347,26 @@ function catalogue.canonical(t, settings)
   return forms
 end
 
---- Is everything that lets the application's role do this bound to the tenant setting, by the form of the policies alone?
+--- Is everything that lets the application's role do this bound to the tenant setting, as the prover decided, else by the form of the
+--- policies alone?
 ---@param t rls.Table
 ---@param settings table
 ---@param command string  "SELECT", "UPDATE", "DELETE"
 ---@return boolean
 function catalogue.proven(t, settings, command)
+  if t.decided then return t.decided[command] == "proven" or t.decided[command] == "trusted" end
   local forms = catalogue.canonical(t, settings)
   for _, p in ipairs(catalogue.permissive(t, command)) do
     if not forms[p.using or ""] then return false end
   end
   return t.rls and (t.forced or not t.app_owns)
+end
+
+--- Has the application any right on it: granted, by ownership, or as a role that it may become?
+---@param t rls.Table
+---@return boolean
+function catalogue.has_right(t)
+  return t.granted or t.app_owns or reachable(t)
 end
 
 --- May nobody in the application's role do it? Without a grant, or under RLS without a permissive policy, the denial is proven.

@@ -49,6 +49,13 @@ revoke the membership.]] },
     [[The owner of a table, and whoever is a member of it, may ALTER TABLE … DISABLE ROW LEVEL SECURITY or drop its
 policies; FORCE does not hinder that. Close it: a role of its own for migrations owns the tables, the application's
 role is no member of it.]]),
+  role_owns_schema = leak("the application's role may drop what is in the schema",
+    "Let another role own the schema, and the application's role have USAGE only",
+    [[The owner of a schema, and whoever is a member of it, may drop every object in it, whoever owns that, and make others under the
+same names (DROP TABLE).]]),
+  role_writes_all_data = leak("the application's role may write every table", "REVOKE pg_write_all_data FROM the role",
+    [[pg_write_all_data grants INSERT, UPDATE and DELETE on every table, those made tomorrow too: each one without row-level
+security is open. (PostgreSQL 14; section 22.5.)]]),
   role_runs_programs = leak("the application's role may read the server's files or run programs",
     "REVOKE pg_read_server_files, pg_write_server_files, pg_execute_server_program FROM the role",
     [[pg_read_server_files, pg_write_server_files and pg_execute_server_program reach the data directory and the operating
@@ -59,9 +66,9 @@ row-level security does not apply to replication.]]),
   role_creates_roles = leak("the application's role may grant itself other roles", "ALTER ROLE … NOCREATEROLE",
     [[Up to PostgreSQL 15 a role with CREATEROLE may make itself a member of every role that is no superuser: of the
 tables' owner, of pg_execute_server_program (section 22.2).]]),
-  role_reads_all_data = advisory("The role %s may read or write all tables", "Grant what the application uses, table by table",
-    [[pg_read_all_data and pg_write_all_data grant every table, view and sequence, those made tomorrow too. Row-level
-security still binds the role, but every table that lacks it is open. (PostgreSQL 14; section 22.5.)]]),
+  role_reads_all_data = leak("the application's role may read every table", "Grant what the application uses, table by table",
+    [[pg_read_all_data grants SELECT on every table, view and sequence, those made tomorrow too. Row-level security still binds the
+role, but every table that lacks it is open. (PostgreSQL 14; section 22.5.)]]),
 }
 
 local POLICIES = {
@@ -90,6 +97,11 @@ the configuration's trust, with its reason.]]),
   policy_prefix_match = leak("the tenant is compared by pattern or prefix", "Compare the whole value with =",
     [[LIKE, starts_with, left, position: tenant '1' matches '10', '%' matches all, and the empty setting is a prefix of
 everything.]]),
+  policy_loose_match = leak("the tenant is compared by what several tenants share", "Compare the whole value with =",
+    [[lower(), trimming, parts of the value, a remainder: ids that differ give the same result, so that one tenant's session matches
+another's rows.]]),
+  policy_list_injection = leak("a setting that is taken apart can hold a second tenant", nil,
+    [[The policy splits a setting that any session may set into a list of ids: whoever sets it adds tenant B's.]]),
   policy_not_distinct = leak("an absent tenant equals a row without one", "Compare with =, which is NULL where either side is",
     [[IS NOT DISTINCT FROM is true where both sides are NULL: without a setting the rows without a tenant are open.]]),
   policy_captured_column = leak("the policy compares a row with itself", "Qualify the column: tasks.tenant_id = projects.tenant_id",
@@ -117,6 +129,12 @@ found no way through. A probe tries what it knows: read the reason, and simplify
   policy_trusted = advisory("A policy on %s rests on a trust entry", "Review the entry's reason before it expires",
     [[The policy has a way through that the configuration's trust declares out of the attacker's reach. The entry stands
 in every report.]]),
+  trust_expired = { text = "The trust in %s has expired", fix = "Review it: renew the entry with a new date, or close what it covered",
+    explain = [[An entry of the configuration's trust counts until the day it names. What it covered is a leak again, and stands beside
+this finding.]] },
+  trust_unused = { text = "Nothing rests on the trust in %s", fix = "Remove the entry from the configuration",
+    explain = [[An entry of the configuration's trust that no policy needs covers nothing today and would silently cover what somebody
+writes tomorrow.]] },
   context_function_cached = leak("a function that reads the tenant is IMMUTABLE", "Declare it STABLE",
     [[An IMMUTABLE function is computed once, when a statement is planned. A cached plan (prepared statement, PL/pgSQL)
 then goes on with the tenant of whoever came first (section 38.7).]]),
@@ -152,6 +170,18 @@ with that session's tenant set, and sees the rows it writes.]]),
     [[A SECURITY DEFINER function runs with its owner's rights. Where row-level security does not bind the owner, what the
 function selects and changes is limited by its own text alone; without SET search_path the caller may also put other
 tables under its names.]]),
+  function_search_path = leak("a function looks up names where the caller may put its own",
+    "Write schema.table in the function, or ALTER FUNCTION … SET search_path = pg_catalog, pg_temp",
+    [[A function without SET search_path finds its tables along the caller's path, and pg_temp comes first unless the path names it
+last: a temporary table of the attacker's takes the place of the one that was meant, with the attacker's rows in it
+(CREATE FUNCTION, "Writing SECURITY DEFINER Functions Safely").]]),
+  foreign_key_cascade = leak("a foreign key of a shared table changes tenants' rows",
+    "Let the key say ON DELETE RESTRICT, or revoke the writes on the shared table",
+    [[ON DELETE CASCADE and SET NULL act with the rights of the referencing table's owner, and no policy is asked: whoever may
+delete a row that is everybody's changes or deletes the rows of every tenant that refer to it (section 5.8).]]),
+  view_not_barrier = leak("a view's own test of the tenant can be looked behind", "ALTER VIEW … SET (security_barrier = true)",
+    [[A view that reads with its owner's rights and filters by the tenant itself has to be a security_barrier: otherwise the
+planner may call a cheap function of the reader on rows before the filter has hidden them (section 41.5).]]),
   trigger_copies = leak("a trigger copies rows to a table that is everybody's",
     "Give the target the tenant column and policies, or revoke it",
     [[A trigger writes what it is given into a table without the tenant column or without policies, which the application

@@ -3,11 +3,13 @@
 -- The gate runs them with the engine's ctx. Its recovery runs them a second time, inside of a transaction in which the proposed migration
 -- was carried out, with a context that only collects: what a migration really closes is seen before anybody is told to apply it.
 local catalogue = require "rls.catalogue"
+local decide = require "rls.decide"
 local errors = require "errors"
+local matrix = require "rls.matrix"
 local names = require "rls.names"
 local probe = require "rls.probe"
-local reach = require "rls.reach"
-local rules = { roles = require "rls.rules.roles", objects = require "rls.rules.objects", functions = require "rls.rules.functions" }
+local rules = { roles = require "rls.rules.roles", objects = require "rls.rules.objects", functions = require "rls.rules.functions",
+  policies = require "rls.rules.policies", definers = require "rls.rules.definers", views = require "rls.rules.views" }
 
 local harness = {}
 
@@ -17,7 +19,9 @@ local SHARED = { ["platform.required_audits"] = true }
 --- Who the application is, as the server sees it.
 local function application(ctx)
   return ctx.db.app:row [[
-    select current_user::text as role, rolsuper as super, rolbypassrls as bypass from pg_roles where rolname = current_user]]
+    select current_user::text as role, rolsuper as super, rolbypassrls as bypass,
+           case when session_user = current_user then session_user::text end as login
+      from pg_roles where rolname = current_user]]
 end
 
 --- Who the application is, and every table with whose rows it holds.
@@ -32,7 +36,7 @@ function harness.look(ctx)
   end
   local app = application(ctx)
   local tables, by_oid = catalogue.read(ctx.db.admin, settings, app.role, ctx.platform.kind == "embedded" and SHARED or nil)
-  return { settings = settings, app = app, tables = tables, by_oid = by_oid,
+  return { settings = settings, app = app, tables = tables, by_oid = by_oid, trust = ctx.config.trust,
     admin = ctx.db.admin:row "select rolsuper as super, rolsuper or rolbypassrls as bypass from pg_roles where rolname = current_user" }
 end
 
@@ -60,6 +64,9 @@ local function rls_sql(t)
     :format(names.literal(t.sql), names.literal(t.schema), names.literal(t.name))
 end
 
+--- The reference platform promises FORCE and a policy for every table of a tenant, whoever owns it and whatever it is granted.
+local function promises(ctx) return ctx.platform.kind == "embedded" end
+
 local function granted(t) return t.may.select or t.may.insert or t.may.update or t.may.delete end
 
 local function check_table(ctx, t)
@@ -68,13 +75,26 @@ local function check_table(ctx, t)
   if t.is_partition and not t.app_owns and catalogue.closed(t) then return end
   if not t.rls then
     at.detail = "row-level security is not enabled"
-    ctx:fail("rls_missing", at)
-  elseif #t.policies == 0 then
+    if catalogue.has_right(t) then
+      ctx:fail("rls_missing", at)
+    else
+      at.detail = at.detail .. ": the application has no right on it, as long as nobody grants one"
+      ctx:advise("rls_missing", at)
+    end
+    return
+  end
+  if #t.policies == 0 then
     at.detail = "row-level security is enabled, but there is no policy: all rows are denied"
-    -- Granted and denied at once is a policy that was forgotten; nothing granted is a table that is not the application's.
-    ctx:fail(granted(t) and "rls_missing" or "rls_no_policy", at)
-  elseif not t.forced then
+    -- Granted and denied at once is a policy that was forgotten.
+    ctx:fail(promises(ctx) and granted(t) and "rls_missing" or "rls_no_policy", at)
+  end
+  if t.forced then return end
+  at.detail = nil
+  if t.app_owns or promises(ctx) then
     ctx:fail("rls_not_forced", at)
+  else
+    at.detail = ("its owner %s is not bound; the application is not that owner, and may not become it"):format(t.owner)
+    ctx:advise("rls_not_forced", at)
   end
 end
 
@@ -97,17 +117,43 @@ end
 
 --- Makes a finding. What repairs it is for the recovery's own context, which collects.
 local function say(ctx, class, f)
-  ctx:fail(class, { object = f.object, detail = f.detail, fix = f.fix, reproduce = f.reproduce,
+  local tell = f.advisory and ctx.advise or ctx.fail
+  tell(ctx, class, { object = f.object, detail = f.detail, fix = f.fix, reproduce = f.reproduce,
     repair = rawget(ctx, "collects") and f.repair or nil })
 end
 
-local function report_table(ctx, t, result)
+local COMMAND = { select = true, insert = true, update = true, delete = true }
+
+--- Does what the probe went through need a setting that the configuration trusts?
+local function is_trusted(t, l, trust)
+  if not (t.decided and t.decided[l.op:upper()] == "trusted") then return false end
+  for _, entry in ipairs(trust or {}) do
+    if entry.setting and l.detail:find(entry.setting, 1, true) then return true end
+  end
+  return false
+end
+
+--- Has the prover named this leak already? What it calls closed and the probe goes through is a leak that has no name yet.
+local function is_named(named, op)
+  if COMMAND[op] then return named[op] end
+  return next(named) ~= nil
+end
+
+--- What the probe went through by, where that alone says why.
+local function class_of_leak(l)
+  if l.class then return l.class end
+  if l.op == "select" and l.detail:find("tenant setting empty", 1, true) then return "policy_empty_tenant" end
+  if l.op == "select" and l.detail:find "tenant setting [%w ]*absent" then return "policy_unset_tenant" end
+  return "cross_tenant_leak"
+end
+
+local function report_table(ctx, t, result, named, trust)
   local seen = {}
   for _, l in ipairs(result.leaks) do
-    if not seen[l.op .. l.detail] then
+    if not seen[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, trust) then
       seen[l.op .. l.detail] = true
       local owners = not is_base(t) and t.bound == false
-      say(ctx, owners and "view_owner_rights" or "cross_tenant_leak", { object = t.label, detail = l.detail, reproduce = l.reproduce,
+      say(ctx, owners and "view_owner_rights" or class_of_leak(l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
         repair = owners and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })
     end
   end
@@ -138,7 +184,7 @@ local function check_ways_around(ctx, seen)
   local base = harness.of_tenants(seen)
   local admin, app = ctx.db.admin, seen.app
   local ways = {
-    { "roles", function() return rules.roles.findings(admin, app.role) end },
+    { "roles", function() return rules.roles.findings(admin, app.role, base) end },
     { "grants and objects", function() return rules.objects.findings(admin, app, base, seen.by_oid, seen.settings.tenant) end },
     { "functions", function() return rules.functions.findings(admin, app, base, seen.tables, seen.by_oid) end },
   }
@@ -158,37 +204,63 @@ local function check_ways_around(ctx, seen)
   ctx:check("isolation: relations without policies", function() check_unbindable(ctx, seen) end, { group = "isolation" })
 end
 
---- One check a function: none hides what another check finds.
+--- One check for each function that is undecided: none hides what another check finds.
 local function check_definers(ctx, seen)
-  local found = {}
+  local undecided = {}
   ctx:check("isolation: functions with their owner's rights", function()
-    found = reach.definers(ctx.db.admin, seen.app.role, (harness.of_tenants(seen)))
+    local found
+    if not seen.model then errors.raise { code = "policies_undecided", message = "the catalogue's model was not read" } end
+    found, undecided = rules.definers.findings(ctx.db.admin, seen, (harness.of_tenants(seen)))
+    for _, f in ipairs(found) do say(ctx, f.class, f) end
   end, { group = "isolation" })
-  for _, f in ipairs(found) do
-    ctx:check("isolation: function " .. f.name, function()
+  for _, f in ipairs(undecided) do
+    ctx:check("isolation: function " .. f.object, function()
       errors.raise { code = "definer_unproven",
-        message = ("%s runs with the rights of %s, whom row-level security does not bind, and may touch %s")
-          :format(f.name, f.owner, f.table),
+        message = ("%s runs with the rights of %s, whom row-level security does not bind, and what it reaches is undecided: %s")
+          :format(f.object, f.owner, f.reason),
         fix = "make it SECURITY INVOKER, give it to an owner whom FORCE ROW LEVEL SECURITY binds, or revoke EXECUTE from the application" }
     end, { group = "isolation" })
   end
 end
 
---- Policies that say something else than "the row's tenant is the session's": probed, and not proven.
-local function advise_unproven(ctx, seen, t)
-  local forms = catalogue.canonical(t, seen.settings)
-  for _, p in ipairs(t.policies) do
-    if p.permissive and p.applies and not (forms[p.using or p.check or ""] and forms[p.check or p.using or ""]) then
-      ctx:advise("policy_unproven", { object = t.label,
-        detail = ("policy %s: %s"):format(p.name, p.using or p.check or ""), reproduce = rls_sql(t) })
+--- The prover's verdicts and what they say of each table, by oid; nil where nothing could be decided, which is an ERROR of its own.
+local function decided(ctx, seen, base)
+  local findings
+  ctx:check("isolation: policies", function()
+    local today = ctx.db.admin:value "select current_date::text"
+    local decisions, read = decide.run(ctx.db.admin, seen, base, today)
+    seen.decisions, seen.model = decisions, read
+    findings = {}
+    for _, f in ipairs(decide.presets(ctx.db.admin, seen, base, read)) do say(ctx, f.class, f) end
+    local stale, trusted = decide.trust(decisions, seen.trust, today)
+    for _, f in ipairs(stale) do say(ctx, f.class, f) end
+    if #trusted > 0 then ctx:fact("trust", trusted) end
+    local _, views = harness.of_tenants(seen)
+    for _, list in ipairs { rules.policies.findings(decisions, seen), rules.views.findings(ctx.db.admin, seen, views) } do
+      for _, f in ipairs(list) do
+        findings[f.oid] = findings[f.oid] or {}
+        table.insert(findings[f.oid], f)
+      end
     end
+  end, { group = "isolation" })
+  return findings or {}
+end
+
+--- What the prover says of one table. Returns the commands it names a leak for, in lower case.
+local function report_policies(ctx, found)
+  local named = {}
+  for _, f in ipairs(found or {}) do
+    for _, command in ipairs(not f.advisory and f.commands or {}) do named[command:lower()] = true end
+    say(ctx, f.class, f)
   end
+  return named
 end
 
 --- Can tenant A see or change what is B's? One check a table and a way around.
 function harness.isolation(ctx, seen)
   local base, views = harness.of_tenants(seen)
   local results, statements
+  local found = decided(ctx, seen, base)
   local ok, raised = pcall(function()
     results = probe.run(function() return ctx.db:open("admin") end, base, views, seen.by_oid, { settings = seen.settings,
       role = seen.app.role, superuser = seen.admin.super, bypass = seen.admin.bypass,
@@ -210,12 +282,16 @@ function harness.isolation(ctx, seen)
           errors.raise { code = "probe_failed", message = t.label .. " was not probed" }
         end
         statements = statements + result.statements
-        report_table(ctx, t, result)
-        if is_base(t) then advise_unproven(ctx, seen, t) end
+        report_table(ctx, t, result, report_policies(ctx, found[t.oid]), seen.trust)
       end, { group = "isolation" })
     end
   end
   ctx:fact("probes", statements)
+  if seen.decisions then
+    local rows, left = matrix.rows(seen.decisions, results)
+    ctx:fact("access_matrix", rows)
+    if left > 0 then ctx:fact("access_matrix_left_out", left) end
+  end
   check_ways_around(ctx, seen)
   check_definers(ctx, seen)
 end

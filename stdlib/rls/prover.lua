@@ -41,6 +41,9 @@ local prover = {}
 
 local NULL = sorts.NULL
 
+--- How the reason ends where a row of another tenant names the tenant in another column, as the row of a member of two tenants does.
+prover.OWN_ID = "is the tenant's own id: whether that makes it the tenant's own is not for the policy to say"
+
 ---@class prover.Column
 ---@field type string               format_type
 ---@field base string?              pg_type.typname of a domain's base type
@@ -57,6 +60,7 @@ local NULL = sorts.NULL
 ---@field keys string[][]?          unique keys that are not deferrable; what foreign keys here refer to is known to be one
 ---@field foreign_keys {columns: string[], table: string, ref: string[]}[]?  those that are validated
 ---@field path {columns: string[], table: string, ref: string[]}[]?  foreign keys to the table that has the axes' columns
+---@field keeps_tenant boolean?    the role may not update the columns that say whose a row is
 ---@field may table<string, boolean>?  insert, update: what the application is granted; select, …, delete of the relation itself
 
 ---@class prover.Axis
@@ -90,6 +94,7 @@ local NULL = sorts.NULL
 ---@field trust {setting: string?, role: string?, reason: string, expires: string?}[]?
 ---@field today string?             an ISO date; trust that expired before it counts for nothing
 ---@field trust_search_path boolean? names in functions' texts are taken for what they seem
+---@field shadows boolean?          tables that a function's text names without a schema are the caller's, wherever they can be
 ---@field budget integer?           most steps (100000)
 ---@field cache table?              kept by the caller between calls with the same tables, functions, axes, role and trust
 
@@ -104,6 +109,7 @@ local NULL = sorts.NULL
 ---@field settings string[]?        other settings than the tenant's that it needs
 ---@field also {class: string, text: string}[]?  further reasons
 ---@field trust table[]?            entries that cover it
+---@field covers table<table, boolean>?  entries that cover some of its reasons
 ---@field reason string?            of an unknown
 ---@field otherwise string?         what it would be but for the reason
 ---@field assumes string[]?         what would have to hold for that
@@ -218,12 +224,13 @@ local function is_foreign(p, m)
   return true
 end
 
---- A problem for one phase: the expression and all that bounds it.
-local function new_problem(input, info, command, phase, restricted, hidden)
+--- A problem for one phase: the expression and all that bounds it. `made`: the row, the expression and the context that are there already.
+local function new_problem(input, info, command, phase, restricted, hidden, made)
   local role = input.role
-  local cx = { input = input, depth = 0, current_user = role.name, assumes = {}, guarding = { [input.relation] = true } }
-  local main = compile.row(input.relation, input.relation:match "[^.]*$", cx)
-  main.alias = info.name or main.alias
+  local cx = made and made.cx
+    or { input = input, depth = 0, current_user = role.name, assumes = {}, guarding = { [input.relation] = true } }
+  local main = made and made.main or compile.row(input.relation, input.relation:match "[^.]*$", cx)
+  main.alias = not made and info.name or main.alias
   local path = path_of(info, cx)
   local owner_columns = path and (path[#path] and path[#path].row or main).columns
   local p = { input = input, cx = cx, main = main, path = path, phase = phase, command = command, is_new = phase == "check",
@@ -243,7 +250,7 @@ local function new_problem(input, info, command, phase, restricted, hidden)
   function p.owner_row(m, seen) return owner_in(p, m, seen) end
   p.owned = false
   for _, axis in ipairs(p.axes) do p.owned = p.owned or (owner_columns or {})[axis.column] ~= nil end
-  p.node = compile.combine(info, command, phase, { rows = { main } }, cx, p.parts)
+  p.node = made and made.node or compile.combine(info, command, phase, { rows = { main } }, cx, p.parts)
   return p
 end
 
@@ -275,6 +282,18 @@ local function writable(p, m, rows)
   return true
 end
 
+--- The column by which a row of another tenant belongs to the tenant too, as a member's row of two tenants does; nil for none.
+local function names_itself(p, m, need, class)
+  if class ~= "policy_leak" and class ~= "policy_write_unchecked" then return nil end
+  if p.phase == "check" or #need.columns == 0 then return nil end
+  for _, name in ipairs(need.columns) do
+    local is_own = false
+    for _, axis in ipairs(p.axes) do is_own = is_own or (m.own[axis.index] ~= nil and m.row[name] == m.own[axis.index]) end
+    if not is_own then return nil end
+  end
+  return table.concat(need.columns, ", ")
+end
+
 --- Reduces and names a model that shows the leak; nil where it rests on rows which the application cannot write.
 local function finding(p, m, check)
   local need = classify.reduce(m, check, p)
@@ -285,6 +304,10 @@ local function finding(p, m, check)
   elseif class == "policy_lookup_writable" then
     local ok, label = writable(p, m, need.rows)
     if not ok then return nil, ("the rows of %s decide, which the application may not be able to write"):format(label) end
+  end
+  local named = names_itself(p, m, need, class)
+  if named then
+    return nil, ("a row of another tenant would be shown whose %s " .. prover.OWN_ID):format(named)
   end
   local text, statements = classify.describe(m, need, p)
   return { class = class, text = text, statements = statements, need = need, model = m }
@@ -420,8 +443,8 @@ local function judge(p, out)
 end
 
 --- Decides one phase under given trust.
-local function decide_phase(input, info, command, phase, restricted, hidden)
-  local p = new_problem(input, info, command, phase, restricted, hidden)
+local function decide_phase(input, info, command, phase, restricted, hidden, made)
+  local p = new_problem(input, info, command, phase, restricted, hidden, made)
   if not p.path or not p.owned then return unknown "whose its rows are is not known: it has no tenant column, nor a path to one" end
   if p.cx.poison then return unknown(p.cx.poison) end
   local budget = input.budget or BUDGET
@@ -437,6 +460,7 @@ local function decide_phase(input, info, command, phase, restricted, hidden)
         { otherwise = "proven", assumes = { "no tenant has one of the ids " .. table.concat(ABSENT, ", ") } })
     end
   end
+  if verdict.status == "unknown" and not verdict.assumes and next(p.cx.assumes) then verdict.assumes = keys_of(p.cx.assumes) end
   if verdict.status == "proven" and next(p.cx.assumes) then
     local assumes = keys_of(p.cx.assumes)
     return unknown(assumes[1], { otherwise = "proven", assumes = assumes })
@@ -473,7 +497,7 @@ local function publish(verdict)
   if not first then return verdict end
   local m = first.model
   local out = { status = verdict.status, decided_by = verdict.decided_by, class = first.class, text = first.text,
-    statements = first.statements, settings = first.need.settings, trust = verdict.trust,
+    statements = first.statements, settings = first.need.settings, trust = verdict.trust, covers = verdict.covers,
     assignment = { settings = m.settings, row = m.row, rows = m.rows, own = m.own }, also = {} }
   for i = 2, #verdict.findings do
     out.also[#out.also + 1] = { class = verdict.findings[i].class, text = verdict.findings[i].text }
@@ -492,7 +516,9 @@ local function decide_with_trust(input, info, command, phase)
     all = all and covered ~= nil
     for _, entry in ipairs(covered or {}) do entries[entry] = true end
   end
+  verdict.covers = entries
   local rest = decide_phase(input, info, command, phase, settings, roles)
+  rest.covers = entries
   if rest.status == "proven" and all then
     verdict.status, verdict.trust = "trusted", {}
     for _, entry in ipairs(input.trust) do if entries[entry] then table.insert(verdict.trust, entry) end end
@@ -529,17 +555,31 @@ local function cache_key(input, info, command, phase)
   end
   table.sort(columns)
   parts[#parts + 1] = table.concat(columns, ",")
-  if info.path or all:find "SELECT" or input.functions then parts[#parts + 1] = input.relation end
   parts[#parts + 1] = all
   return table.concat(parts, "\0")
+end
+
+--- Does what is decided depend on nothing of the table but its columns and policies?
+local function alone(info)
+  for _, fk in ipairs(info.foreign_keys or {}) do
+    if #fk.columns > 1 then return false end
+  end
+  return #(info.path or {}) == 0
 end
 
 local function phase_verdict(input, info, command, phase)
   local cache = input.cache
   local key = cache and cache_key(input, info, command, phase)
-  if key and cache[key] then return cache[key] end
+  if not key then return decide_with_trust(input, info, command, phase) end
+  local own = input.relation .. "\0" .. key
+  if cache[own] then return cache[own] end
+  if cache[key] and alone(info) then return cache[key] end
+  local reads = { false }
+  input.reads = reads
   local verdict = decide_with_trust(input, info, command, phase)
-  if key then cache[key] = verdict end
+  input.reads = nil
+  cache[own] = verdict
+  if not reads[1] and alone(info) then cache[key] = verdict end
   return verdict
 end
 
@@ -566,7 +606,7 @@ function prover.command(input, command)
   local verdict = without_policies(input, info, command)
   if verdict then return verdict end
   local phases = {}
-  for _, phase in ipairs(combine.PHASES[command]) do
+  for _, phase in ipairs(command == "UPDATE" and info.keeps_tenant and { "using" } or combine.PHASES[command]) do
     phases[phase] = phase_verdict(input, info, command, phase)
     if not verdict or RANKS[phases[phase].status] > RANKS[verdict.status] then verdict = phases[phase] end
   end
@@ -574,6 +614,34 @@ function prover.command(input, command)
   for key, value in pairs(verdict) do out[key] = value end
   out.phases = phases
   return out
+end
+
+--- May a caller of a function with its owner's rights reach another tenant's row by it? One verdict for each row of a tenants' table that
+--- its statements read or write; `whose` gives the columns that say whose a row of a table is, nil for a table that is no tenant's.
+---@param input prover.Input  relation, axes: set here
+---@param f prover.Function
+---@param name string
+---@param whose fun(label: string): table<string, boolean>?, prover.Axis[]?
+---@return {label: string, write: boolean, verdict: prover.Verdict}[] verdicts
+---@return string? unread      what in it was not understood
+---@return string? injection   that it executes what the caller gives it, and how
+---@return boolean changes     does it write?
+function prover.calls(input, f, name, whose)
+  local cx = { input = input, depth = 0, assumes = {}, guarding = {} }
+  local walk = compile.reaches(f, name, cx, whose)
+  local out = {}
+  for _, reach in ipairs(walk.out) do
+    local label = reach.main.label
+    local columns, axes = whose(label)
+    if columns then
+      input.relation, input.axes = label, axes
+      local info = input.tables[label]
+      local verdict = decide_phase(input, info, "SELECT", reach.write and "check" or "using", {}, {},
+        { main = reach.main, node = reach.node, cx = cx })
+      out[#out + 1] = { label = label, write = reach.write == true, verdict = publish(verdict) }
+    end
+  end
+  return out, walk.unread, walk.injection, walk.changes
 end
 
 --- Decides all four commands for one relation and one role.

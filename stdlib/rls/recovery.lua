@@ -4,6 +4,7 @@
 -- are. Only where the finding is gone and no positive control failed does the statement go into the migration; then the transaction is
 -- rolled back. What no statement closes safely is a decision, and is named as one.
 local catalogue = require "rls.catalogue"
+local decide = require "rls.decide"
 local errors = require "errors"
 local harness = require "rls.harness"
 local names = require "rls.names"
@@ -12,7 +13,8 @@ local recovery = {}
 
 --- Findings of a table that its policies and their switches answer for.
 local function of_policies(class)
-  return class == "rls_missing" or class == "rls_not_forced" or class == "cross_tenant_leak" or class:find "^policy_" ~= nil
+  return class == "rls_missing" or class == "rls_not_forced" or class == "cross_tenant_leak" or class == "function_search_path"
+    or class:find "^policy_" ~= nil
 end
 
 --- What a person must decide where no statement closes the finding.
@@ -23,6 +25,12 @@ local DECISIONS = {
   foreign_table = "Who needs it? REVOKE it from the application, or guard the remote side.",
   trigger_copies = "Whose are the copied rows? Give the target the tenant column and policies, or revoke it from the application.",
   rule_rewrites = "What is the rule for? Replace it by a trigger that runs with the caller's rights.",
+  function_definer = "Who is to see what the function reads? Make it SECURITY INVOKER, or let it test the tenant setting itself.",
+  function_search_path = "ALTER FUNCTION … SET search_path = pg_catalog, pg_temp, and write schema.table in its text.",
+  foreign_key_cascade = "Who is to delete what is everybody's? REVOKE the writes from the application, or ON DELETE RESTRICT.",
+  role_owns_schema = "Which role is to own the schema? ALTER SCHEMA … OWNER TO <a role for migrations>.",
+  policy_user_test = "Which role is it that may see more? Let it be one that the application neither is nor may become.",
+  context_function_cached = "Let the function read the tenant setting each time, STABLE, and keep nothing.",
   statistics_exposed = "Who granted the statistics, and why? REVOKE SELECT on them.",
   role_bypasses_rls = "Which role is the application to connect as? It must neither be, nor be a member of, one that bypasses policies.",
   set_config_missing = "The first statement of the code path must set the tenant for its transaction: set_config(…, true).",
@@ -34,24 +42,25 @@ local function policy(t, settings)
 end
 
 --- Does the policy let the application's role do no more than its tenant's rows?
-local function is_strict(p, forms)
-  local using_ok = p.using == nil or forms[p.using] == true
-  local check_ok = p.check == nil or forms[p.check] == true
-  return using_ok and check_ok and not (p.using == nil and p.check == nil)
+local function is_strict(t, p, seen)
+  if p.using == nil and p.check == nil then return false end
+  if seen.model then return decide.binds(seen, t, p) end
+  local forms = catalogue.canonical(t, seen.settings)
+  return (p.using == nil or forms[p.using] == true) and (p.check == nil or forms[p.check] == true)
 end
 
 --- Statements that enable, force and bind one table, or nil where its policies are as they should be or it has no tenant column.
 ---@param t rls.Table
----@param settings table
+---@param seen table  of rls.harness.look: settings, and the model where one was read
 ---@return string|nil sql
-function recovery.table_sql(t, settings)
+function recovery.table_sql(t, seen)
   if not t.tenant or (t.kind ~= "r" and t.kind ~= "p") then return nil end
-  local lines, forms, covered = {}, catalogue.canonical(t, settings), false
+  local lines, covered = {}, false
   if not t.rls then lines[#lines + 1] = ("ALTER TABLE %s ENABLE ROW LEVEL SECURITY;"):format(t.sql) end
   if not t.forced then lines[#lines + 1] = ("ALTER TABLE %s FORCE ROW LEVEL SECURITY;"):format(t.sql) end
   local named = {}
   for _, p in ipairs(t.policies) do
-    if p.permissive and p.applies and not is_strict(p, forms) then
+    if p.permissive and p.applies and not is_strict(t, p, seen) then
       lines[#lines + 1] = ("DROP POLICY %s ON %s;"):format(names.ident(p.name), t.sql)
     else
       named[p.name] = true
@@ -62,7 +71,7 @@ function recovery.table_sql(t, settings)
     local has = false
     for _, p in ipairs(catalogue.permissive(t, command)) do has = has or named[p.name] end
     if t.may[command:lower()] and not has and not covered then
-      lines[#lines + 1] = policy(t, settings)
+      lines[#lines + 1] = policy(t, seen.settings)
       break
     end
   end
@@ -115,7 +124,7 @@ local function steps_for(found, wanted)
   for _, f in ipairs(found.findings) do
     if wanted[f.class .. "\0" .. tostring(f.object)] then
       local t = by_label[f.object]
-      local sql = f.repair or (t and of_policies(f.class) and recovery.table_sql(t, found.seen.settings)) or nil
+      local sql = f.repair or (t and of_policies(f.class) and recovery.table_sql(t, found.seen)) or nil
       local key = sql or f.class .. "\0" .. tostring(f.object)
       local step = by_key[key]
       if not step then

@@ -317,9 +317,26 @@ describe("the prover, looking through functions,", function()
   end)
 
   it("is undecided about functions that it cannot read, unless the rest closes the policy", function()
-    local log = fn("DECLARE i int; BEGIN i := 1; RETURN i = 1; END", { language = "plpgsql" })
+    local log = fn("BEGIN LOOP RETURN true; END LOOP; END", { language = "plpgsql" })
     check("unknown", with({ ["app.log"] = log }, "app.log()"), "SELECT", "more than one RETURN")
     check("proven", with({ ["app.log"] = log }, "(app.log() AND " .. CLOSED .. ")"))
+  end)
+
+  it("reads PL/pgSQL that assigns, asks, raises and catches", function()
+    local function plpgsql(body, returns) return { ["app.f"] = fn(body, { language = "plpgsql", returns = returns }) } end
+    check("counterexample policy_always_true", with(plpgsql "DECLARE i int; BEGIN i := 1; RETURN i = 1; END", "app.f()"))
+    check("proven", with(plpgsql "DECLARE i int := 2; BEGIN IF i = 1 THEN RETURN true; END IF; RETURN false; END", "app.f()"))
+    local own = "tenant_id = app.f()"
+    check("proven", with(plpgsql("BEGIN RETURN current_setting('app.t')::pg_catalog.uuid; EXCEPTION WHEN others THEN RETURN NULL; END",
+      "uuid"), own))
+    check("counterexample policy_default_tenant", with(plpgsql(
+      "BEGIN RETURN current_setting('app.t')::uuid; EXCEPTION WHEN others THEN RETURN '22222222-2222-2222-2222-222222222222'::uuid; END",
+      "uuid"), own))
+    check("counterexample policy_escape_setting", with(plpgsql(
+      "DECLARE v text; BEGIN SELECT current_setting('app.who', true) INTO v; IF v IS NULL THEN v := current_setting('app.t', true); "
+      .. "END IF; RETURN v::uuid; END", "uuid"), own))
+    check("proven", with(plpgsql("BEGIN IF current_setting('app.t', true) IS NULL THEN RAISE EXCEPTION 'no'; END IF; "
+      .. "RETURN current_setting('app.t')::pg_catalog.uuid; END", "uuid"), own))
   end)
 
   it("is undecided about everything once a function may change the session", function()

@@ -13,10 +13,15 @@ local NULL = sorts.NULL
 
 --- The most telling first.
 classify.ORDER = { "policy_always_true", "policy_write_unchecked", "policy_widens", "policy_captured_column", "policy_prefix_match",
-  "policy_leak", "policy_default_tenant", "policy_unset_tenant", "policy_empty_tenant", "policy_not_distinct", "policy_null_tenant",
+  "policy_loose_match", "policy_precedence", "policy_leak",
+  "policy_default_tenant", "policy_unset_tenant", "policy_empty_tenant", "policy_not_distinct", "policy_null_tenant",
   "policy_list_injection", "policy_escape_setting", "policy_user_test", "policy_lookup_writable" }
 
 local PATTERNS = { ["~~"] = true, ["~~*"] = true, starts_with = true, left = true, right = true, substring = true, strpos = true }
+
+--- Functions that make one text or number of several.
+local LOOSE = { lower = true, upper = true, btrim = true, ltrim = true, rtrim = true, replace = true, split_part = true, ["~~*"] = true,
+  ["%"] = true, length = true }
 
 -- What of a node is no node.
 local PLAIN = { row = true, f = true, info = true, columns = true }
@@ -35,7 +40,8 @@ function classify.walk(node, visit, seen)
 end
 
 --- What in the expression makes some reasons likely.
----@return {pattern: boolean, distinct: boolean, captured: boolean, lists: table<string, boolean>, constants: table<string, any[]>,
+---@return {pattern: boolean, loose: boolean?, user: boolean?, mixed: boolean?,
+---  distinct: boolean, captured: boolean, lists: table<string, boolean>, constants: table<string, any[]>,
 ---  settings: table<string, boolean>, functions: table<string, boolean>}
 function classify.features(node)
   local found = { pattern = false, distinct = false, captured = false, lists = {}, constants = {}, settings = {},
@@ -45,6 +51,11 @@ function classify.features(node)
   end
   classify.walk(node, function(n)
     if n.k == "fn" and PATTERNS[n.f.name] then found.pattern = true end
+    if n.k == "fn" and LOOSE[n.f.name] then found.loose = true end
+    if n.k == "user" or n.k == "has_role" then found.user = true end
+    if n.k == "or" then
+      for _, arg in ipairs(n.args) do found.mixed = found.mixed or arg.k == "and" end
+    end
     if n.k == "fn" and not n.f.name:find ":" then found.functions[n.f.name] = true end
     if n.k == "setting" then found.settings[n.name] = true end
     if n.k == "distinct" then found.distinct = true end
@@ -81,7 +92,11 @@ local FRESH_OWN = { uuid = "a0000000-0000-4000-8000-00000000000a", int = 555555,
 local function setting_text(axis, value)
   local text = sorts.text(axis.sort, value)
   if not text then return nil end
-  if axis.json_key then return json.encode { [axis.json_key] = text } end
+  if axis.json_key then
+    local document = axis.template and json.decode(axis.template) or {}
+    document[axis.json_key] = text
+    return json.encode(document)
+  end
   if axis.template then return (axis.template:gsub("{id}", function() return text end)) end
   return text
 end
@@ -125,15 +140,27 @@ local function as_tenant(m, check, axis, own)
   return nil
 end
 
+--- The id that the text of an axis's setting names, or nil.
+local function id_in(axis, text)
+  if axis.json_key then
+    local ok, document = pcall(json.decode, text)
+    text = ok and type(document) == "table" and document[axis.json_key] or nil
+  end
+  return type(text) == "string" and sorts.parse(axis.sort, text) or nil
+end
+
 --- The state of an axis's setting, made as usual as it can be.
 local function usual_setting(m, check, axis)
   local name, old = axis.setting, m.settings[axis.setting]
-  local owns = { m.own[axis.index], FRESH_OWN[axis.sort] }
+  local owns = { FRESH_OWN[axis.sort], m.own[axis.index] }
   -- another spelling, or a session of another tenant
-  if old and not axis.json_key and old ~= "" then table.insert(owns, 1, sorts.parse(axis.sort, old)) end
-  for _, own in pairs(owns) do
-    local state, more = as_tenant(m, check, axis, own)
-    if state then return state, more end
+  if old and old ~= "" then owns[3] = id_in(axis, old) end
+  for i = 1, 3 do
+    if owns[i] ~= nil then
+      local state, more = as_tenant(m, check, axis, owns[i])
+      -- whose id is no usual one
+      if state then return state, more, i > 1 end
+    end
   end
   if old == nil then return "unset" end
   if try_field(m, check, m.settings, name, nil) then return "unset" end
@@ -173,10 +200,25 @@ end
 local function needs_column(m, check, name, column)
   if not column.notnull then return not try_field(m, check, m.row, name, NULL) end
   local old = m.row[name]
-  local other = column.t == "bool" and not old or FRESH[column.t]
+  local other = FRESH[column.t]
+  if column.t == "bool" then other = not old end
   local free = other == nil or try_field(m, check, m.row, name, other)
   m.row[name] = old
   return not free
+end
+
+--- Would it be otherwise for another user: one whom nothing names, or one that the expression names?
+local function needs_user(m, check, p)
+  if not p.features.user then return false end
+  m.renamed = p.renamed
+  local needed = not check(m)
+  for _, name in ipairs(p.features.constants.text or {}) do
+    m.renamed = {}
+    for own in pairs(p.renamed) do m.renamed[own] = name end
+    needed = needed or not check(m)
+  end
+  m.renamed = {}
+  return needed
 end
 
 --- Takes the model down to what it needs, in place, and says what that is.
@@ -192,8 +234,9 @@ function classify.reduce(m, check, p)
     if not p.by_setting[name] and not try_field(m, check, m.settings, name, nil) then need.settings[#need.settings + 1] = name end
   end
   for _, axis in ipairs(p.axes) do
-    local state, more = usual_setting(m, check, axis)
+    local state, more, special = usual_setting(m, check, axis)
     need.states[axis.index] = state
+    need.special = need.special or special
     need.settings[#need.settings + 1] = more
   end
   for _, axis in ipairs(p.axes) do
@@ -219,9 +262,7 @@ function classify.reduce(m, check, p)
     if not fixed and needs_column(m, check, name, column) then need.columns[#need.columns + 1] = name end
   end
   table.sort(need.columns)
-  m.renamed = p.renamed
-  need.user = not check(m)
-  m.renamed = {}
+  need.user = needs_user(m, check, p)
   return need
 end
 
@@ -259,12 +300,13 @@ end
 ---@param p table  the problem: phase, widens()
 ---@return string
 function classify.name(need, features, p)
+  -- A column that is compared with itself is a mistake, whatever else the row that shows it needs.
+  if #need.rows > 0 and features.captured then return "policy_captured_column" end
   if #need.settings > 0 then
     for _, name in ipairs(need.settings) do if features.lists[name] then return "policy_list_injection" end end
     return "policy_escape_setting"
   end
   if #need.rows > 0 then
-    if features.captured then return "policy_captured_column" end
     if need.own_rows and #need.columns == 0 and not any_tenant(need, "this") then return "policy_leak" end
     return "policy_lookup_writable"
   end
@@ -274,9 +316,12 @@ function classify.name(need, features, p)
   end
   local state = by_state(need, features)
   if state then return state end
-  if features.pattern and any_tenant(need, "this") then return "policy_prefix_match" end
+  local narrow = any_tenant(need, "this") or need.special
+  if features.pattern and narrow then return "policy_prefix_match" end
+  if features.loose and narrow then return "policy_loose_match" end
   if p.phase == "check" then return "policy_write_unchecked" end
   if p.widens() then return "policy_widens" end
+  if features.mixed and #need.columns > 0 then return "policy_precedence" end
   if features.captured then return "policy_captured_column" end
   if #need.columns == 0 and not any_tenant(need, "this") then return "policy_always_true" end
   return "policy_leak"

@@ -499,6 +499,8 @@ function compile.combine(info, command, phase, scope, cx, each)
 end
 
 require "rls.prover.query"(compile)
+require "rls.prover.program"(compile)
 require "rls.prover.inline"(compile)
+require "rls.prover.statements"(compile)
 
 return compile

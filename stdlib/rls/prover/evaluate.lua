@@ -192,6 +192,16 @@ function E.case(node, env, m)
   return eval(node.results[#node.results], env, m)
 end
 
+--- RAISE, and a function that ends without RETURN.
+function E.raise() return ERROR end
+
+--- EXCEPTION WHEN of PL/pgSQL. Which errors a handler takes that is not for all of them is not known here.
+E["try"] = function(node, env, m)
+  local v = eval(node.a, env, m)
+  if v == ERROR then return node.sure and eval(node.b, env, m) or UNKNOWN end
+  return v
+end
+
 function E.strict(node, env, m)
   for _, a in ipairs(node.args) do
     local v = eval(a, env, m)
@@ -333,6 +343,7 @@ end
 ---@param m prover.Model
 ---@return boolean
 function evaluate.plan_error(node, m, lazy)
+  if node.k == "try" then return false end
   local function any(list, ...)
     for _, item in ipairs(list or {}) do
       if evaluate.plan_error(item, m, ...) then return true end

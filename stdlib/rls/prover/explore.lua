@@ -388,6 +388,20 @@ V["nullif"] = function(self, node, env, k)
   end)
 end
 
+function V.raise(_, _, _, k) return k(ERROR) end
+
+--- An error of the first may come from what is not looked at in detail, so the second is always one of the ways.
+V["try"] = function(self, node, env, k)
+  self:val(node.a, env, function(v)
+    if v == ERROR then return self:val(node.b, env, k) end
+    return k(v)
+  end)
+  self:branch(function()
+    self:note "an error"
+    self:val(node.b, env, k)
+  end)
+end
+
 function V.strict(self, node, env, k)
   self:vals(node.args, env, function(args)
     if not args then return k(NULL) end

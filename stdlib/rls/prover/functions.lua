@@ -164,6 +164,10 @@ define("~~* ilike", { "text", "text" }, "bool", on_ascii(function(s, p) return l
 define("+", { "int", "int" }, "int", arithmetic(function(a, b) return a + b end))
 define("-", { "int", "int" }, "int", arithmetic(function(a, b) return a - b end))
 define("*", { "int", "int" }, "int", arithmetic(function(a, b) return a * b end))
+define("% mod", { "int", "int" }, "int", function(a, b)
+  if b == 0 then return ERROR end
+  return math.fmod(a, b)
+end)
 define("<", { "int", "int" }, "bool", function(a, b) return a < b end)
 define("<=", { "int", "int" }, "bool", function(a, b) return a <= b end)
 define(">", { "int", "int" }, "bool", function(a, b) return a > b end)

@@ -1,10 +1,10 @@
 --- Calls: the part of rls.prover.compile that reads the functions a policy calls.
 --
--- A function in SQL with one SELECT, or in PL/pgSQL with nothing but one RETURN, is read as what it returns. Any other function is
--- opaque, and only if nothing in its text could change the session: a function may set the very setting that a policy compares with.
--- In the text of a function that does not pin its search_path names mean what the caller makes of them, and types and tables
--- can be shadowed in pg_temp even then, unless the path names it last (PostgreSQL manual, CREATE FUNCTION, "Writing SECURITY DEFINER
--- Functions Safely").
+-- A function in SQL with one SELECT is read as what it returns, and so is one in PL/pgSQL that only assigns, asks and returns
+-- (rls.prover.program). Any other function is opaque, and only if nothing in its text could change the session: a function may set the
+-- very setting that a policy compares with. In the text of a function that does not pin its search_path names mean what the caller
+-- makes of them, and types and tables can be shadowed in pg_temp even then, unless the path names it last (PostgreSQL manual, CREATE
+-- FUNCTION, "Writing SECURITY DEFINER Functions Safely").
 local functions = require "rls.prover.functions"
 local sorts = require "rls.prover.sorts"
 
@@ -23,6 +23,7 @@ local DEPTH_MAX = 8
 ---@field owner string?
 ---@field owner_bypasses boolean?  is its owner bound by no row-level security at all?
 ---@field config string[]?         proconfig
+---@field shadowed boolean?         pg_catalog has a function of that name, which a bare name means
 
 -- Words that a body may not have unless the prover reads the body itself.
 local FORBIDDEN = {}
@@ -40,9 +41,26 @@ end
 return function(compile)
   local opaque = compile.opaque
 
+  --- The user's functions of this name. A bare one that is none of pg_catalog's means the only one of that name, in whatever schema:
+  --- that the caller's search path finds it is noted where the name is looked up (compile.system_name).
+  local function own_functions(names, cx)
+    local all = cx.input.functions
+    if not all then return nil end
+    local name = table.concat(names, ".")
+    if all[name] or #names > 1 or not cx.body or functions.known(name) or functions.DANGEROUS[name] then return all[name], name end
+    local found
+    for label in pairs(all) do
+      if label:match "[^.]*$" == name and not (all[label][1] or all[label]).shadowed then
+        if found then return nil end
+        found = label
+      end
+    end
+    return all[found or name], found or name
+  end
+
   --- The function of this name with so many arguments; nil for none or several.
   local function find(names, count, cx)
-    local own = cx.input.functions and cx.input.functions[table.concat(names, ".")]
+    local own = own_functions(names, cx)
     if own and own[1] then
       local found
       for _, f in ipairs(own) do
@@ -104,10 +122,11 @@ return function(compile)
     local text = without_comments(f.body)
     local lower = text:lower()
     if f.language == "plpgsql" then
-      local from, to = lower:match "^%s*begin%s+return%s+()[^;]+()%s*;%s*end%s*;?%s*$"
-      local query = from and lower:match("^query%s", from)
-      if not from or query or lower:match("^next%s", from) then return nil, "PL/pgSQL with more than one RETURN" end
-      return "SELECT " .. text:sub(from, to - 1)
+      local block, problem = compile.program_of(f)
+      local only = block and #block.body == 1 and not block.handlers and #block.declared == 0 and block.body[1]
+      if only and only.k == "query" and f.returns_set then return only.text end
+      if only and only.k == "return" and not f.returns_set then return "SELECT " .. only.text end
+      return nil, problem or "PL/pgSQL with more than one RETURN"
     elseif f.language ~= "sql" then
       return nil, "written in " .. tostring(f.language)
     end
@@ -133,7 +152,8 @@ return function(compile)
     return path, other
   end
 
-  local function body_context(f, name, cx)
+  --- Where the names in a function's text are looked up.
+  function compile.body_context(f, name, cx)
     local path, other = path_of(f)
     local role = cx.input.role
     local trusted = f.parsed or cx.input.trust_search_path
@@ -155,16 +175,17 @@ return function(compile)
     return { params = params, params_of = name:match "[^.]*$" }
   end
 
-  --- Compiles the body in its own context: definer's rights, its search path.
+  --- Compiles the body in its own context: definer's rights, its search path. Without a tree it is a program in PL/pgSQL.
   local function read_body(f, name, args, cx, tree)
     local saved = { cx.body, cx.current_user, cx.bypass, cx.depth, cx.definer }
-    cx.body = body_context(f, name, cx)
+    cx.body = compile.body_context(f, name, cx)
     cx.depth = cx.depth + 1
     if f.security_definer then
       cx.definer, cx.current_user = true, f.owner or "?"
       cx.bypass = f.owner_bypasses == true and true or "unknown"
     end
-    local sub, problem = compile.select(tree, parameters(f, name, args, cx), cx)
+    local read = tree and compile.select or function(_, params) return compile.program(f, params, cx) end
+    local sub, problem = read(tree, parameters(f, name, args, cx), cx)
     cx.body, cx.current_user, cx.bypass, cx.depth, cx.definer = saved[1], saved[2], saved[3], saved[4], saved[5]
     return sub, problem
   end
@@ -176,21 +197,32 @@ return function(compile)
     if cx.depth >= DEPTH_MAX then return "functions nested too deep" end
     if #args ~= #(f.args or {}) then return "called with default or variadic arguments" end
     local text, problem = body_of(f)
+    if not text and compile.program_trees(f) then return nil, nil end
     if not text then return problem end
     local tree, unread = compile.parse(text)
     if not tree then return unread end
     return nil, tree
   end
 
+  local function scan_text(f, name, cx, seen)
+    local text = body_of(f)
+    local tree = text and compile.parse(text)
+    if tree then return compile.scan(tree, cx, seen) end
+    local trees = compile.program_trees(f)
+    for _, one in ipairs(trees or {}) do compile.scan(one, cx, seen) end
+    if trees then return end
+    local danger = wild(f, cx, 0)
+    if danger then cx.poison = cx.poison or ("it calls %s, which cannot be looked through: %s"):format(name, danger) end
+  end
+
   --- What a function does to the session, as far as its text tells.
   local function scan_function(f, name, cx, seen)
     if seen[f] then return end
     seen[f] = true
-    local text = body_of(f)
-    local tree = text and compile.parse(text)
-    if tree then return compile.scan(tree, cx, seen) end
-    local danger = wild(f, cx, 0)
-    if danger then cx.poison = cx.poison or ("it calls %s, which cannot be looked through: %s"):format(name, danger) end
+    local saved = cx.body
+    cx.body = cx.body or { name = name }
+    scan_text(f, name, cx, seen)
+    cx.body = saved
   end
 
   --- Looks at every call in a tree, also where the construct around it is not understood: none may change the session.
@@ -200,7 +232,8 @@ return function(compile)
       if key == "FuncCall" then
         local names = compile.names(value.funcname)
         local name = table.concat(names, ".")
-        local own = cx.input.functions and cx.input.functions[name]
+        local own, label = own_functions(names, cx)
+        name = label or name
         local system = #names == 1 or (#names == 2 and names[1] == "pg_catalog")
         if own then
           for _, f in ipairs(own[1] and own or { own }) do scan_function(f, name, cx, seen) end
@@ -227,16 +260,29 @@ return function(compile)
     return opaque("the function " .. name)
   end
 
+  --- What is known of the kind of function that a name means: of several, only what holds for each of them.
+  function compile.own_function(names, cx)
+    local own = own_functions(names, cx)
+    if not own or not own[1] then return own end
+    local out = { language = own[1].language, returns_set = false, scalar = true }
+    for _, f in ipairs(own) do
+      out.returns_set = out.returns_set or f.returns_set == true
+      if f.language ~= "sql" and f.language ~= "plpgsql" then out.language = f.language end
+    end
+    return out
+  end
+
   --- A call in an expression.
   function compile.call(c, scope, cx)
     local names = compile.names(c.funcname)
     local args = arguments(c, scope, cx)
     local system = compile.system_name(names, cx, "function")
-    if system and not (cx.input.functions and cx.input.functions[system]) then
+    local own, name = own_functions(names, cx)
+    if system and not own then
       if not args or c.agg_star or c.over then return opaque("a call of " .. system) end
       return compile.system_call(system, args, cx)
     end
-    local name = table.concat(names, ".")
+    name = name or table.concat(names, ".")
     local f = find(names, #(c.args or {}), cx)
     if not f then return unknown_function(name, cx) end
     if not args then return not_read(f, name, cx, "named or variadic arguments") end
@@ -244,7 +290,7 @@ return function(compile)
     if why or f.returns_set then return not_read(f, name, cx, why or "a set") end
     local sub, problem = read_body(f, name, args, cx, tree)
     if not sub then return not_read(f, name, cx, problem) end
-    local node = compile.scalar(sub)
+    local node = tree and compile.scalar(sub) or sub
     if node.k == "scalar" then node.first = true end
     if f.returns then node = compile.cast(node, sorts.of(f.returns, cx.input.types)) end
     return f.strict and { k = "strict", t = node.t, args = args, a = node } or node
@@ -253,7 +299,8 @@ return function(compile)
   --- A call of a set-returning function: its query, or nil with the reason.
   function compile.set_function(c, scope, cx)
     local names = compile.names(c.funcname)
-    local name = table.concat(names, ".")
+    local _, label = own_functions(names, cx)
+    local name = label or table.concat(names, ".")
     local args = arguments(c, scope, cx)
     local f = args and find(names, #args, cx)
     if not f then
@@ -262,7 +309,7 @@ return function(compile)
     end
     local why, tree = obstacle(f, args, cx)
     local sub
-    if not why then sub, why = read_body(f, name, args, cx, tree) end
+    if not why and tree then sub, why = read_body(f, name, args, cx, tree) end
     if not sub or sub.union or sub.aggregate or not sub.targets[1] then
       not_read(f, name, cx, why or "its query")
       return nil, name

@@ -99,19 +99,36 @@ return function(compile)
     return opaque("the name " .. table.concat(names, "."))
   end
 
+  --- The table that the caller may put in place of one that a function names without its schema: it holds what the caller wrote.
+  local function shadowed(label, name, cx)
+    local new = "pg_temp." .. name
+    if not cx.input.tables[new] then
+      local columns = {}
+      for column, c in pairs(cx.input.tables[label].columns or {}) do
+        columns[column] = { type = c.type, base = c.base, deterministic = c.deterministic }
+      end
+      cx.input.tables[new] = { columns = columns, rls = false, kind = "r", may = { insert = true, update = true } }
+    end
+    return new
+  end
+
   --- The label of the table that a FROM names, or nil with what is in the way.
   local function find_table(c, cx)
+    if cx.input.reads then cx.input.reads[1] = true end
     if c.schemaname then
       local label = c.schemaname .. "." .. c.relname
       return label, not cx.input.tables[label] and ("the table " .. label) or nil
     end
     local found
     for label in pairs(cx.input.tables) do
-      if label:match "[^.]*$" == c.relname or label:sub(-#c.relname - 1) == "." .. c.relname then
+      local same = label:match "[^.]*$" == c.relname or label:sub(-#c.relname - 1) == "." .. c.relname
+      if same and label:sub(1, 8) ~= "pg_temp." then
         if found then return nil, "the table " .. c.relname .. " without its schema" end
         found = label
       end
     end
+    local shadow = cx.body and (not cx.body.temp_last or not cx.body.pinned) and found and cx.input.shadows
+    if shadow then return shadowed(found, c.relname, cx) end
     if cx.body and not cx.body.temp_last and cx.input.role.may_temp ~= false then
       cx.assumes[("search_path: in %s a temporary table can take the place of %s"):format(cx.body.name, c.relname)] = true
     end
@@ -121,10 +138,16 @@ return function(compile)
     return found, not found and ("the table " .. c.relname) or nil
   end
 
+  --- The label of the table that a bare name means, or nil.
+  function compile.find_label(relname, cx)
+    local label, problem = find_table({ relname = relname }, cx)
+    return not problem and label or nil
+  end
+
   --- What its own policies ask of a row that this reader sees: nil where none bind, unsure where that is not known.
   local function guard(row, cx)
     local info = row.info
-    if not info or info.kind == "v" or info.kind == "m" then
+    if not info or info.kind == "v" then
       row.unsure = "it reads " .. (row.label or "?") .. ", a view or an unknown table"
     elseif info.rls and not info.policies then
       row.unsure = "the policies of " .. row.label .. ", which are not known"
@@ -232,7 +255,7 @@ return function(compile)
   --- A set-returning call: its rows, with one column `name`.
   local function set_call(call, alias, name, level, sub, cx)
     local names = compile.names(call.funcname)
-    local system = compile.system_name(names, cx, "function")
+    local system = not compile.own_function(names, cx) and compile.system_name(names, cx, "function")
     if system == "unnest" and #(call.args or {}) == 1 then
       local array = compile.expr(call.args[1], level, cx)
       if array.t == "null" then array = compile.coerce(array, "array:text") end
@@ -377,7 +400,7 @@ return function(compile)
 
   --- Is the function of this name certainly neither an aggregate nor set-returning?
   function compile.is_scalar(names, cx)
-    local own = cx.input.functions and cx.input.functions[table.concat(names, ".")]
+    local own = compile.own_function(names, cx)
     if own then return own.language == "sql" or own.language == "plpgsql" end
     local last = names[#names]
     return (#names == 1 or names[1] == "pg_catalog") and (functions.known(last) or last == "unnest" or last == "current_setting"
@@ -385,7 +408,7 @@ return function(compile)
   end
 
   function compile.returns_set(names, cx)
-    local own = cx.input.functions and cx.input.functions[table.concat(names, ".")]
+    local own = compile.own_function(names, cx)
     if own then return own.returns_set == true end
     return names[#names] == "unnest" and (#names == 1 or names[1] == "pg_catalog")
   end

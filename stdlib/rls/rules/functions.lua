@@ -41,7 +41,12 @@ end
 
 local function cached(out, conn, oids, by_oid)
   for _, f in ipairs(conn:query(CONTEXT, oids)) do
-    if f.volatility == "i" and f.source:lower():find("current_setting", 1, true) then
+    local kept = f.source:lower():find "%f[%w_]set_config%s*%("
+    if kept then
+      out[#out + 1] = { class = "context_function_cached", object = by_oid[f.rel].label,
+        detail = ("its policy calls %s, which keeps what it found in a setting: the next transaction, or whoever sets it, has its tenant")
+          :format(f.name), reproduce = source_sql(f.name) }
+    elseif f.volatility == "i" and f.source:lower():find("current_setting", 1, true) then
       out[#out + 1] = { class = "context_function_cached", object = by_oid[f.rel].label,
         detail = ("its policy calls %s, which reads a setting and is declared IMMUTABLE"):format(f.name), reproduce = source_sql(f.name),
         repair = ("ALTER FUNCTION %s STABLE;"):format(f.name) }

@@ -3,6 +3,7 @@
 -- PostgreSQL manual: 5.8 (row security: TRUNCATE, REFERENCES and owners are not bound; covert channels), 41 (rules), CREATE
 -- PUBLICATION, 35 (large objects), 14.2 (statistics).
 local arrays = require "rls.arrays"
+local catalogue = require "rls.catalogue"
 local names = require "rls.names"
 
 local objects = {}
@@ -31,6 +32,12 @@ local SEQUENCES = [[
      and d.deptype in ('a', 'i')
    where s.relkind = 'S' and d.refobjid::text = any($2)
      and (has_sequence_privilege($1, s.oid, 'SELECT') or has_sequence_privilege($1, s.oid, 'USAGE'))
+  union
+  select f.adrelid::text, n.nspname, s.relname
+    from pg_attrdef f join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid and d.refclassid = 'pg_class'::regclass
+    join pg_class s on s.oid = d.refobjid and s.relkind = 'S' join pg_namespace n on n.oid = s.relnamespace
+   where f.adrelid::text = any($2)
+     and (has_sequence_privilege($1, s.oid, 'SELECT') or has_sequence_privilege($1, s.oid, 'USAGE'))
    order by 2, 3]]
 
 --- Unique keys whose values people choose: columns that are made (identity, default, generated) tell nothing to whoever asks.
@@ -57,6 +64,23 @@ local RULES = [[
            when '2' then has_table_privilege($1, c.oid, 'UPDATE') or has_any_column_privilege($1, c.oid, 'UPDATE')
            when '4' then has_table_privilege($1, c.oid, 'DELETE') else has_table_privilege($1, c.oid, 'SELECT') end
    order by 1, 2]]
+
+--- What rules on tenants' tables write into, of what is not a tenants' table and the application may read.
+local COPIES = [[
+  select c.oid::text as oid, w.rulename::text as name, t.oid::text as target, pg_get_ruledef(w.oid) as definition
+    from pg_rewrite w join pg_class c on c.oid = w.ev_class
+    join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid and d.refclassid = 'pg_class'::regclass
+    join pg_class t on t.oid = d.refobjid and t.relkind in ('r', 'p') and t.oid <> c.oid
+   where w.rulename <> '_RETURN' and c.oid::text = any($2) and not t.oid::text = any($2)
+     and (has_table_privilege($1, t.oid, 'SELECT') or has_any_column_privilege($1, t.oid, 'SELECT'))
+   group by 1, 2, 3, 4 order by 1, 2]]
+
+--- Foreign keys of tenants' tables whose actions change rows of them.
+local CASCADES = [[
+  select c.conrelid::text as oid, c.confrelid::text as ref, c.conname::text as name, c.confdeltype::text as on_delete,
+         c.confupdtype::text as on_update
+    from pg_constraint c where c.contype = 'f' and c.conrelid::text = any($1) and c.conparentid = 0
+     and (c.confdeltype in ('c', 'n', 'd') or c.confupdtype in ('c', 'n', 'd')) order by 3]]
 
 local LARGE_OBJECTS = [[
   select current_setting('lo_compat_privileges') = 'on' as compat,
@@ -161,6 +185,11 @@ local function oracles(out, conn, base, by_oid, oids, registry)
   end
 end
 
+local function rule_sql(t, name)
+  return ("select pg_get_ruledef(oid) from pg_rewrite where rulename = %s and ev_class = %s::regclass;"):format(names.literal(name),
+    names.literal(t.sql))
+end
+
 --- A rule that mentions the tenant setting may bind what it does by its own text, which nothing here proves or refutes.
 local function rules(out, conn, app, all, oids, setting)
   for _, w in ipairs(conn:query(RULES, app, oids)) do
@@ -170,17 +199,64 @@ local function rules(out, conn, app, all, oids, setting)
         :format(w.name, t.label, w.owner, setting) }
     elseif t and #w.open > 0 then
       add(out, "rule_rewrites", t, ("the rule %s writes or reads %s as %s, whom row-level security does not bind"):format(w.name,
-        all[w.open[1]] and all[w.open[1]].label or "a tenants' table", w.owner), w.definition)
+        all[w.open[1]] and all[w.open[1]].label or "a tenants' table", w.owner), rule_sql(t, w.name))
     end
   end
 end
 
-local function server_wide(out, conn, app)
+local function copies(out, conn, app, all, oids)
+  for _, w in ipairs(conn:query(COPIES, app, oids)) do
+    local t, target = all[w.oid], all[w.target]
+    local text = w.definition:lower()
+    local copied = text:find "%f[%w]insert%s+into" and (text:find "%f[%w]new%." or text:find "%f[%w]old%.")
+    if t and target and copied and not target.rls then
+      add(out, "rule_rewrites", t, ("the rule %s copies its rows into %s, which is everybody's to read"):format(w.name, target.label),
+        rule_sql(t, w.name))
+    end
+  end
+end
+
+--- What happens to tenants' rows when a row that is everybody's goes: no policy is asked.
+local function cascades(out, conn, all, oids)
+  local DOES = { c = "CASCADE", n = "SET NULL", d = "SET DEFAULT" }
+  for _, k in ipairs(conn:query(CASCADES, oids)) do
+    local t, parent = all[k.oid], all[k.ref]
+    local tenants = parent and (parent.scope == "tenant" or parent.scope == "child")
+    if t and parent and not tenants then
+      for command, action in pairs { delete = k.on_delete, update = k.on_update } do
+        if DOES[action] and not catalogue.nobody_may(parent, command) then
+          add(out, "foreign_key_cascade", parent, ("the application may %s its rows, and with them go every tenant's of %s (%s, ON %s %s)")
+            :format(command:upper(), t.label, k.name, command:upper(), DOES[action]),
+            ("select pg_get_constraintdef(oid) from pg_constraint where conname = %s and conrelid = %s::regclass;"):format(
+              names.literal(k.name), names.literal(t.sql)))
+        end
+      end
+    end
+  end
+end
+
+--- The tables that refer to large objects.
+local function with_large_objects(base)
+  local out = {}
+  for _, t in ipairs(base) do
+    for _, c in ipairs(t.columns) do
+      if c.base == "oid" or c.base == "lo" then
+        out[#out + 1] = t.label
+        break
+      end
+    end
+  end
+  return out
+end
+
+local function server_wide(out, conn, app, base)
   local lo = conn:row(LARGE_OBJECTS, app)
-  if lo.compat or lo.reachable > 0 then
-    out[#out + 1] = { class = "large_object", object = app,
+  local holders = (lo.compat or lo.reachable > 0) and with_large_objects(base) or {}
+  if #holders == 0 and (lo.compat or lo.reachable > 0) then holders[1] = app end
+  for _, holder in ipairs(holders) do
+    out[#out + 1] = { class = "large_object", object = holder,
       detail = lo.compat and "lo_compat_privileges is on: every large object is everybody's"
-        or ("it may read %d large object(s)"):format(lo.reachable),
+        or ("%s may read %d large object(s), whoever's they are"):format(app, lo.reachable),
       reproduce = "select oid, lomowner::regrole, lomacl from pg_largeobject_metadata limit 20; show lo_compat_privileges;" }
   end
   for _, s in ipairs(conn:query(STATISTICS, app)) do
@@ -211,7 +287,9 @@ function objects.findings(conn, app, base, by_oid, tenant)
       add(out, "sequence_shared", t, ("the application may read %s.%s"):format(s.schema, s.name),
         ("select last_value from %s;"):format(names.qualified(s.schema, s.name)))
     end
-    server_wide(out, conn, app.role)
+    server_wide(out, conn, app.role, base)
+    copies(out, conn, app.role, by_oid, oids)
+    cascades(out, conn, by_oid, oids)
   end
   published(out, conn, base, by_oid, oids)
   oracles(out, conn, base, by_oid, oids, registry)

@@ -1,6 +1,7 @@
 --- What the application's role may become or do that no policy is asked for.
 --
 -- PostgreSQL manual: 22.2 (role attributes), 22.3 (membership), 22.5 (predefined roles), 5.8 (who bypasses row-level security).
+local arrays = require "rls.arrays"
 local names = require "rls.names"
 
 local roles = {}
@@ -19,7 +20,14 @@ local MEMBERSHIPS = [[
     from pg_roles m where m.rolname <> $1 and pg_has_role($1, m.oid, 'MEMBER') order by 1]]
 
 local PROGRAMS = { pg_read_server_files = true, pg_write_server_files = true, pg_execute_server_program = true }
-local ALL_DATA = { pg_read_all_data = true, pg_write_all_data = true }
+local ALL_DATA = { pg_read_all_data = "role_reads_all_data", pg_write_all_data = "role_writes_all_data" }
+
+--- Schemas of tenants' tables whose owner the application's role is, or may become.
+local SCHEMAS = [[
+  select distinct n.nspname::text as name, pg_get_userbyid(n.nspowner)::text as owner
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+   where c.oid::text = any($2) and pg_has_role($1, n.nspowner, 'MEMBER')
+     and not pg_has_role($1, c.relowner, 'MEMBER') order by 1]]
 
 local function attributes_sql(role)
   return ("select rolsuper, rolbypassrls, rolreplication, rolcreaterole from pg_roles where rolname = %s;"):format(names.literal(role))
@@ -40,11 +48,31 @@ local function judge(out, app, r, version, via)
   if r.creates_roles and not r.super and version < 160000 then add("role_creates_roles", "has CREATEROLE", "NOCREATEROLE") end
 end
 
+--- Has every tenants' table row-level security? Then rights on all tables are no way around it.
+local function is_guarded(base)
+  for _, t in ipairs(base) do
+    if not t.rls then return false end
+  end
+  return true
+end
+
+local function schemas(out, conn, app, base)
+  local oids = {}
+  for i, t in ipairs(base) do oids[i] = t.oid end
+  for _, s in ipairs(conn:query(SCHEMAS, app, arrays.text(oids))) do
+    out[#out + 1] = { class = "role_owns_schema", object = s.name,
+      detail = ("%s owns the schema%s, and may drop every table in it"):format(s.owner,
+        s.owner ~= app and (", which %s may become,"):format(app) or ""),
+      reproduce = ("select nspowner::regrole from pg_namespace where nspname = %s;"):format(names.literal(s.name)) }
+  end
+end
+
 --- Everything that goes around the policies by who the application's role is.
 ---@param conn table   the admin's
 ---@param app string   the application's role
+---@param base rls.Table[]  tenants' base tables
 ---@return {class: string, object: string, detail: string, reproduce: string, repair: string?}[]
-function roles.findings(conn, app)
+function roles.findings(conn, app, base)
   local out = {}
   local own = conn:row(ATTRIBUTES, app)
   judge(out, app, own, own.version)
@@ -56,9 +84,11 @@ function roles.findings(conn, app)
       out[#out + 1] = { class = "role_runs_programs", object = app, detail = "it is a member of " .. m.name, reproduce = held,
         repair = repair }
     elseif ALL_DATA[m.name] and not own.super then
-      out[#out + 1] = { class = "role_reads_all_data", object = app, detail = "it is a member of " .. m.name, reproduce = held }
+      out[#out + 1] = { class = ALL_DATA[m.name], object = app, detail = "it is a member of " .. m.name, reproduce = held, repair = repair,
+        advisory = is_guarded(base) or nil }
     end
   end
+  if not own.super then schemas(out, conn, app, base) end
   return out
 end
 

@@ -1,6 +1,6 @@
 -- What: A procedure that cleans up runs with its owner's rights and finds its row by id.
 -- Class: function_definer
--- Object: public.close_ticket(int)
+-- Object: public.close_ticket(integer)
 -- Exploit: CALL it with an id of tenant B's.
 -- @superuser
 create table tickets (id int primary key, tenant_id uuid not null, open boolean not null default true);

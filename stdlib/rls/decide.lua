@@ -1,0 +1,258 @@
+--- Decides every tenants' table for every command and role of the application with the prover: the access matrix.
+--
+-- The roles are the one that the application logs in as and each that it may become by SET ROLE. What the prover takes for granted is
+-- looked up here: that the ids which stand for "no tenant" are no tenant's.
+local errors = require "errors"
+local json = require "json"
+local model = require "rls.model"
+local names = require "rls.names"
+local prover = require "rls.prover"
+
+local decide = {}
+
+decide.COMMANDS = { "SELECT", "INSERT", "UPDATE", "DELETE" }
+
+--- Ids that policies use for "no tenant".
+local ABSENT = { "00000000-0000-0000-0000-000000000000", "0", "-1" }
+
+---@class rls.Decision
+---@field table rls.Table
+---@field role rls.Role
+---@field verdicts table<string, prover.Verdict>  by command
+
+--- An axis of the configuration as the prover needs it. `value` is what the application sets: "{id}", a text with it, a JSON object
+--- that has it as one of its values.
+---@param tenant table  an entry of config.database.tenant
+---@return prover.Axis
+function decide.axis(tenant)
+  local axis = { column = tenant.column, setting = tenant.setting, context = tenant.context }
+  local value = tenant.value or "{id}"
+  if value == "{id}" then return axis end
+  local ok, document = pcall(json.decode, value)
+  if ok and type(document) == "table" then
+    for key, item in pairs(document) do
+      if item == "{id}" then axis.json_key = key end
+    end
+  end
+  axis.template = value
+  return axis
+end
+
+--- The axes of the configuration: database.tenant is one, or a list of them.
+---@param settings table  config.database; axes: the list, where somebody has made it
+---@return prover.Axis[]
+function decide.axes(settings)
+  local out = {}
+  local list = settings.axes or settings.tenant
+  if list.column then list = { list } end
+  for i, tenant in ipairs(list) do out[i] = decide.axis(tenant) end
+  return out
+end
+
+--- The axes for one table: the column of the tenants' own table is called otherwise.
+---@param owner rls.Table?  the table that has the tenant's column
+---@param axes prover.Axis[]
+---@return prover.Axis[]
+function decide.axes_for(owner, axes)
+  local columns, same = owner and owner.by_column or {}, true
+  for i, axis in ipairs(axes) do
+    same = same and columns[axis.column] ~= nil and ((owner.axes or {})[i] or axis.column) == axis.column
+  end
+  if same or not owner then return axes end
+  local out = {}
+  for i, axis in ipairs(axes) do
+    out[i] = {}
+    for key, value in pairs(axis) do out[i][key] = value end
+    out[i].column = (owner.axes or {})[i] or (i == 1 and owner.tenant) or axis.column
+  end
+  return out
+end
+
+--- Which of the ids that may stand for none are really no tenant's: the table of the tenants says, else every tenants' table.
+---@param conn table
+---@param base rls.Table[]
+---@param by_oid table<string, rls.Table>
+---@return string[]?  nil: the admin may not look
+local function absent_ids(conn, base, by_oid)
+  local parts = {}
+  for _, t in pairs(by_oid) do
+    if t.registry then parts[#parts + 1] = { t.sql, names.ident(t.registry) } end
+  end
+  for _, t in ipairs(base) do
+    if t.tenant then parts[#parts + 1] = { t.sql, names.ident(t.tenant) } end
+  end
+  local used = {}
+  for i, part in ipairs(parts) do
+    parts[i] = ("exists (select from %s where %s::text = ids.of_none)"):format(part[1], part[2])
+  end
+  if #parts == 0 then return nil end
+  local sql = ("select of_none as id from unnest(array['%s']) ids(of_none) where %s"):format(table.concat(ABSENT, "', '"),
+    table.concat(parts, " or "))
+  local ok, rows = pcall(conn.query, conn, sql)
+  if not ok then
+    if errors.is(rows) and rows.sqlstate then return nil end
+    error(rows, 0)
+  end
+  for _, row in ipairs(rows) do used[row.id] = true end
+  local out = {}
+  for _, id in ipairs(ABSENT) do if not used[id] then out[#out + 1] = id end end
+  return out
+end
+
+--- Does an undecided verdict ask whether such an id is a tenant's?
+local function asks_for_ids(verdicts)
+  for _, v in pairs(verdicts) do
+    local assumed = v.status == "unknown" and v.otherwise == "proven" and (v.assumes or {})[1]
+    if assumed and assumed:find "^no tenant has" then return true end
+  end
+  return false
+end
+
+--- Does an undecided verdict rest on a table that the session itself may put in place of the real one?
+local function may_shadow(v)
+  for _, text in ipairs(v.status == "unknown" and v.assumes or {}) do
+    if text:find "^search_path: .* temporary table " or text:find "^search_path: .* finds table " then return true end
+  end
+  return false
+end
+
+--- Decides again what rests on tables that functions name without a schema, as if the attacker had made them.
+local function with_shadows(input, verdicts)
+  for command, v in pairs(verdicts) do
+    if may_shadow(v) then
+      input.shadows, input.cache = true, nil
+      local again = prover.command(input, command)
+      input.shadows = nil
+      if again.status == "counterexample" and again.class == "policy_lookup_writable" then
+        again.class = "function_search_path"
+        again.text = again.text:gsub("pg_temp%.", "the caller's own temporary table ")
+      end
+      if again.status ~= "unknown" then verdicts[command] = again end
+    end
+  end
+end
+
+local function decide_one(state, t, role)
+  local path, owner = model.path(t, state.by_oid)
+  local input = { relation = t.label, tables = state.model.tables, functions = state.model.functions, types = state.model.types,
+    axes = decide.axes_for(path and owner, state.axes), role = role, trust = state.trust, today = state.today,
+    presets = state.model.presets, cache = state.caches[role.name] }
+  local info = input.tables[t.label]
+  local own, keeps = info.may, info.keeps_tenant
+  info.keeps_tenant = keeps and not role.via and #input.axes == 1
+  info.may = role.via and (role.may[t.oid] or {}) or t.may
+  local verdicts = prover.decide(input)
+  if asks_for_ids(verdicts) then
+    if state.absent == nil then state.absent = absent_ids(state.conn, state.base, state.by_oid) or false end
+    if state.absent then
+      input.absent, input.cache = state.absent, nil
+      verdicts = prover.decide(input)
+    end
+  end
+  with_shadows(input, verdicts)
+  info.may, info.keeps_tenant = own, keeps
+  return verdicts
+end
+
+--- Does a policy, all by itself, let the application do no more than its tenant's rows?
+---@param seen table  of rls.harness.look, with `model`
+---@param t rls.Table
+---@param policy rls.Policy
+---@return boolean
+function decide.binds(seen, t, policy)
+  local path, owner = model.path(t, seen.by_oid)
+  local tables = setmetatable({}, { __index = seen.model.tables, __pairs = function() return pairs(seen.model.tables) end })
+  tables[t.label] = setmetatable({ policies = { policy }, rls = true, forced = true, may = nil }, { __index = seen.model.tables[t.label] })
+  local input = { relation = t.label, tables = tables, functions = seen.model.functions, types = seen.model.types,
+    axes = decide.axes_for(path and owner, decide.axes(seen.settings)), role = seen.model.roles[1], trust = seen.trust,
+    presets = seen.model.presets }
+  for _, command in ipairs(policy.command == "ALL" and decide.COMMANDS or { policy.command }) do
+    local v = prover.command(input, command)
+    if v.decided_by ~= "no grant" and v.status ~= "proven" and v.status ~= "trusted" then return false end
+  end
+  return true
+end
+
+--- What the configuration's trust covers. An entry that has expired, or that nothing rests on, is a finding.
+---@param decisions rls.Decision[]
+---@param trust table[]?
+---@param today string
+---@return {class: string, object: string, detail: string}[] findings, table[] entries  for the report
+function decide.trust(decisions, trust, today)
+  local covers, found, entries = {}, {}, {}
+  for _, d in ipairs(decisions) do
+    for _, v in pairs(d.verdicts) do
+      for _, phase in pairs(v.phases or { v }) do
+        for entry in pairs(phase.covers or {}) do
+          covers[entry] = covers[entry] or {}
+          covers[entry][d.table.label] = true
+        end
+      end
+    end
+  end
+  for _, entry in ipairs(trust or {}) do
+    local count, object = 0, entry.setting or entry.role
+    for _ in pairs(covers[entry] or {}) do count = count + 1 end
+    entries[#entries + 1] = { object = object, reason = entry.reason, approver = entry.approver, expires = entry.expires, tables = count }
+    if entry.expires and entry.expires < today then
+      found[#found + 1] = { class = "trust_expired", object = object, detail = ("it was trusted until %s: %s"):format(entry.expires,
+        entry.reason) }
+    elseif count == 0 then
+      found[#found + 1] = { class = "trust_unused", object = object,
+        detail = "no policy of a tenants' table rests on it: " .. entry.reason }
+    end
+  end
+  return found, entries
+end
+
+--- A setting that names a tenant before the application does: ALTER ROLE … SET, ALTER DATABASE … SET.
+---@param conn table
+---@param seen table
+---@param base rls.Table[]
+---@param read rls.Model
+---@return {class: string, object: string, detail: string, reproduce: string}[]
+function decide.presets(conn, seen, base, read)
+  local out = {}
+  for _, axis in ipairs(decide.axes(seen.settings)) do
+    local value = read.presets[axis.setting:lower()]
+    local parts = {}
+    for _, t in ipairs(value and value ~= "" and base or {}) do
+      if t.tenant then parts[#parts + 1] = ("exists (select from %s where %s::text = $1)"):format(t.sql, names.ident(t.tenant)) end
+    end
+    if #parts > 0 and conn:value("select " .. table.concat(parts, " or "), value) then
+      out[#out + 1] = { class = "policy_default_tenant", object = seen.app.role,
+        detail = ("every session of %s starts with %s set to a tenant"):format(seen.app.role, axis.setting),
+        reproduce = ("select setrole::regrole, setconfig from pg_db_role_setting where setconfig::text like %s;")
+          :format(names.literal("%" .. axis.setting .. "=%")),
+        repair = ("ALTER ROLE %s RESET %s;"):format(names.ident(seen.app.login or seen.app.role), axis.setting) }
+    end
+  end
+  return out
+end
+
+--- Decides the base tables.
+---@param conn table  the admin's
+---@param seen table  of rls.harness.look: settings, app, by_oid, trust
+---@param base rls.Table[]
+---@param today string  an ISO date
+---@return rls.Decision[] decisions, rls.Model model
+function decide.run(conn, seen, base, today)
+  local read = model.read(conn, seen.app, base, seen.by_oid)
+  local state = { conn = conn, model = read, by_oid = seen.by_oid, base = base, axes = decide.axes(seen.settings), trust = seen.trust,
+    today = today, caches = {} }
+  local out = {}
+  for _, role in ipairs(read.roles) do
+    state.caches[role.name] = {}
+    for _, t in ipairs(base) do
+      local verdicts = decide_one(state, t, role)
+      out[#out + 1] = { table = t, role = role, verdicts = verdicts }
+      if not role.via then
+        t.decided = {}
+        for command, v in pairs(verdicts) do t.decided[command] = v.status end
+      end
+    end
+  end
+  return out, read
+end
+
+return decide

@@ -1,0 +1,253 @@
+--- The statements of a function's body as what they read and write: part of rls.prover.compile.
+--
+-- A SELECT becomes the rows of its FROM with its conditions; UPDATE and DELETE the rows they touch; INSERT and SET of a tenant's column
+-- the row as it will be. What stands before a statement in PL/pgSQL (IF … THEN RAISE) is a condition of it. Parameters are the caller's
+-- to choose: they are settings that any session may set.
+local sql = require "sql"
+
+--- Where a parameter's value stands among the settings of a model.
+local ARGUMENT = "\1argument."
+
+---@class prover.Reach
+---@field main prover.Row    a row of a table, as read or as written
+---@field node prover.Node   what has to be true for it
+---@field write boolean
+
+local function wrapped(relation) return relation and { RangeVar = relation } or nil end
+
+--- Calls visit(SelectStmt) for each query among the targets.
+local function each_query(tree, visit)
+  if type(tree) ~= "table" then return end
+  for key, value in pairs(tree) do
+    if key == "SubLink" then visit(value.subselect.SelectStmt) else each_query(value, visit) end
+  end
+end
+
+---@param compile table
+return function(compile)
+  local sorts = require "rls.prover.sorts"
+
+  local function parameters(f, cx)
+    local params = {}
+    for i, arg in ipairs(f.args or {}) do
+      local name = arg.name and arg.name ~= "" and arg.name or ("$%d"):format(i)
+      local node = compile.cast({ k = "setting", t = "text", name = ARGUMENT .. name, missing_ok = true },
+        sorts.of(arg.type, cx.input.types))
+      params[i] = node
+      params[name] = node
+    end
+    return params
+  end
+
+  local Walk = {}
+  Walk.__index = Walk
+
+  function Walk:give_up(reason) self.unread = self.unread or reason end
+
+  --- Notes each row of a query, seen from the others.
+  function Walk:rows(sub, conds)
+    for _, part in ipairs(sub.union or { sub }) do
+      if part.union then
+        self:rows(part, conds)
+      else
+        for i, row in ipairs(part.from) do
+          if row.kind == "table" then
+            local others = { table.unpack(part.from, 1, i - 1) }
+            table.move(part.from, i + 1, #part.from, #others + 1, others)
+            local inner = { from = others, conds = {}, approx = part.approx, targets = {}, names = {} }
+            for _, c in ipairs(conds) do table.insert(inner.conds, c) end
+            for _, c in ipairs(part.conds) do table.insert(inner.conds, c) end
+            if row.guard then table.insert(inner.conds, row.guard) end
+            table.insert(self.out, { main = row, node = { k = "exists", t = "bool", sub = inner } })
+          end
+        end
+      end
+    end
+  end
+
+  function Walk:query(tree, conds)
+    each_query(tree.targetList, function(inner) self:query(inner, conds) end)
+    local sub, problem = compile.select(tree, self.scope, self.cx)
+    if not sub then return self:give_up(problem) end
+    self:rows(sub, conds)
+  end
+
+  --- The rows that an UPDATE or DELETE touches, as a query.
+  function Walk:touched(c, extra, conds)
+    local from = { wrapped(c.relation) }
+    for _, item in ipairs(extra or {}) do from[#from + 1] = item end
+    self:query({ op = "SETOP_NONE", fromClause = from, whereClause = c.whereClause, targetList = c.returningList or {} }, conds)
+  end
+
+  --- The row as an INSERT or a SET leaves it: its columns have these values.
+  function Walk:written(relation, values, conds)
+    local label = relation.schemaname and (relation.schemaname .. "." .. relation.relname) or self.find(relation.relname)
+    local row = label and self.cx.input.tables[label] and compile.row(label, relation.relname, self.cx)
+    if not row then return self:give_up("the table " .. relation.relname) end
+    local all = { table.unpack(conds) }
+    for name, node in pairs(values) do
+      local column = row.columns[name]
+      if column then
+        all[#all + 1] = compile.equal({ k = "col", t = column.t, row = row, name = name, notnull = column.notnull }, node)
+      end
+    end
+    table.insert(self.out, { main = row, node = { k = "and", t = "bool", args = all }, write = true, values = values })
+  end
+
+  local S = {}
+
+  function S.SelectStmt(self, c, conds) return self:query(c, conds) end
+
+  function S.DeleteStmt(self, c, conds) return self:touched(c, c.usingClause, conds) end
+
+  function S.UpdateStmt(self, c, conds)
+    self:touched(c, c.fromClause, conds)
+    local values = {}
+    for _, item in ipairs(c.targetList or {}) do
+      local target = item.ResTarget
+      values[target.name] = compile.expr(target.val, self.scope, self.cx)
+    end
+    self.changes = true
+    -- The row that is not moved has been looked at as the one that is touched.
+    if self.is_tenant_column(c.relation, values) then self:written(c.relation, values, conds) end
+  end
+
+  function S.InsertStmt(self, c, conds)
+    self.changes = true
+    if c.onConflictClause then return self:give_up "INSERT … ON CONFLICT" end
+    local query = c.selectStmt and c.selectStmt.SelectStmt
+    local list = query and query.valuesLists
+    if not list or #list ~= 1 then return self:give_up "INSERT of several rows or of a query" end
+    local values = {}
+    for i, item in ipairs(list[1].List.items) do
+      local column = c.cols and c.cols[i] and c.cols[i].ResTarget.name
+      if not column then return self:give_up "INSERT without its columns' names" end
+      values[column] = compile.expr(item, self.scope, self.cx)
+    end
+    return self:written(c.relation, values, conds)
+  end
+
+  function Walk:statement(text, conds)
+    local ok, tree = pcall(sql.parse, text)
+    if not ok then return self:give_up "SQL that cannot be read" end
+    for _, item in ipairs(tree.stmts or {}) do
+      local kind, c = next(item.stmt)
+      compile.scan(item.stmt, self.cx, {})
+      if S[kind] then S[kind](self, c, conds) else self:give_up("the statement " .. kind) end
+      self.changes = self.changes or kind ~= "SelectStmt"
+    end
+  end
+
+  function Walk:expression(text)
+    local tree = compile.parse("SELECT " .. text)
+    if not tree or #(tree.targetList or {}) ~= 1 then return compile.opaque "an expression of PL/pgSQL" end
+    return compile.expr(tree.targetList[1].ResTarget.val, self.scope, self.cx)
+  end
+
+  local function test(node, mask) return { k = "test", t = "bool", a = compile.coerce(node, "bool"), mask = mask } end
+
+  local function ends(list)
+    for _, s in ipairs(list) do
+      if s.k == "return" or (s.k == "raise" and s.is_error) then return true end
+    end
+    return false
+  end
+
+  --- Is a parameter or variable put into SQL as it is? quote_literal, quote_ident and format's %L and %I make it a value.
+  local function injects(tree, scope)
+    if type(tree) ~= "table" then return false end
+    if tree.FuncCall then
+      local names = compile.names(tree.FuncCall.funcname)
+      local name = names[#names]
+      if name == "quote_literal" or name == "quote_ident" or name == "quote_nullable" then return false end
+      local first = name == "format" and tree.FuncCall.args and tree.FuncCall.args[1].A_Const
+      if first and first.sval and not (first.sval.sval or ""):find "%%[%d$-]*s" then return false end
+    end
+    if tree.ColumnRef then return scope.params[compile.names(tree.ColumnRef.fields)[1]] ~= nil end
+    for _, value in pairs(tree) do
+      if injects(value, scope) then return true end
+    end
+    return false
+  end
+
+  function Walk:execute(text)
+    local tree = compile.parse("SELECT " .. text:gsub("%f[%w][uU][sS][iI][nN][gG]%f[%W].*$", ""))
+    if tree and injects(tree.targetList, self.scope) then
+      self.injection = "it puts an argument into the text of a statement that it executes"
+    else
+      self:give_up "EXECUTE"
+    end
+  end
+
+  function Walk:list(list, conds)
+    conds = { table.unpack(conds) }
+    for _, s in ipairs(list) do
+      if s.k == "query" or s.k == "into" or s.k == "sql" or s.k == "perform" then
+        self:statement(s.text, conds)
+      elseif s.k == "return" then
+        if s.text ~= "" then self:statement("SELECT " .. s.text, conds) end
+      elseif s.k == "assign" then
+        self:statement("SELECT " .. s.text, conds)
+      elseif s.k == "execute" then
+        self:execute(s.text)
+      elseif s.k == "if" then
+        local before = { table.unpack(conds) }
+        local all_end = true
+        for _, b in ipairs(s.branches) do
+          local node = b.test and self:expression(b.test)
+          local inner = { table.unpack(before) }
+          if node then inner[#inner + 1] = test(node, "T") end
+          self:list(b.body, inner)
+          if node then before[#before + 1] = test(node, "FN") end
+          all_end = all_end and ends(b.body)
+        end
+        if all_end then conds = before end
+      elseif s.k == "block" or s.k == "loop" then
+        if s.text then self:statement(s.text, conds) end
+        if s.dynamic then self:give_up "FOR … IN EXECUTE" end
+        for _, d in ipairs(s.declared or {}) do
+          self.scope.params[d.name] = compile.opaque("a variable", sorts.of(d.type, self.cx.input.types))
+        end
+        self:list(s.body, conds)
+        for _, handler in ipairs(s.handlers or {}) do self:list(handler, conds) end
+      elseif s.k == "other" then
+        self:give_up(tostring(s.what))
+      end
+    end
+  end
+
+  --- Every row of a table that the function may read or write with its owner's rights.
+  ---@param f prover.Function  security_definer
+  ---@param name string
+  ---@param cx prover.Context
+  ---@param tenants fun(label: string): table<string, boolean>?  the columns of a tenants' table that say whose a row is
+  ---@return {out: prover.Reach[], unread: string?, injection: string?, changes: boolean}
+  function compile.reaches(f, name, cx, tenants)
+    cx.body, cx.definer, cx.current_user = compile.body_context(f, name, cx), true, f.owner or "?"
+    cx.bypass = f.owner_bypasses == true and true or "unknown"
+    cx.depth = 1
+    local walk = setmetatable({ cx = cx, out = {}, scope = { params = parameters(f, cx), params_of = name:match "[^.]*$" },
+      changes = false }, Walk)
+    function walk.find(relname) return compile.find_label(relname, cx) end
+    function walk.is_tenant_column(relation, values)
+      local label = relation.schemaname and (relation.schemaname .. "." .. relation.relname) or walk.find(relation.relname)
+      for column in pairs(label and tenants(label) or {}) do
+        if values[column] then return true end
+      end
+      return false
+    end
+    if f.language == "sql" then
+      local text = f.body:match "^%s*[bB][eE][gG][iI][nN]%s+[aA][tT][oO][mM][iI][cC]%s+(.-);?%s*[eE][nN][dD]%s*;?%s*$"
+        or f.body:gsub("^%s*[rR][eE][tT][uU][rR][nN]%s", "SELECT ")
+      walk:statement(text, {})
+    elseif f.language == "plpgsql" then
+      local block, problem = compile.program_of(f)
+      if block then walk:list({ block }, {}) else walk:give_up(problem) end
+    else
+      walk:give_up("written in " .. tostring(f.language))
+    end
+    return walk
+  end
+
+  compile.ARGUMENT = ARGUMENT
+end

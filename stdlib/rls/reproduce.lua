@@ -1,0 +1,109 @@
+--- SQL that shows a counterexample: pasted into psql as a superuser it makes the rows that it speaks of, becomes the application, shows
+--- what gets through, and rolls back.
+--
+-- The rows are made with session_replication_role = replica, so that neither foreign keys nor triggers ask for more; columns that must have
+-- a value and are not part of the counterexample get one of their type. A CHECK may refuse such a row: then its values are to be changed.
+local names = require "rls.names"
+local prover = require "rls.prover"
+
+local reproduce = {}
+
+local BY_CATEGORY = { N = "1000000", S = "'canary'", B = "true", D = "now()", T = "'1 day'", A = "'{}'" }
+local BY_BASE = { uuid = "gen_random_uuid()", json = "'{}'", jsonb = "'{}'", bytea = "'\\x00'", inet = "'127.0.0.1'" }
+
+--- A value of a column's type that nothing depends on.
+local function filler(c)
+  if c.labels and c.labels[1] then return names.literal(c.labels[1]) end
+  return BY_BASE[c.base] or BY_CATEGORY[c.category] or "NULL"
+end
+reproduce.filler = filler
+
+--- INSERT of a row with what its table needs besides.
+---@param t rls.Table
+---@param row table<string, any>
+---@return string
+function reproduce.insert(t, row)
+  local columns, values = {}, {}
+  for _, c in ipairs(t.columns) do
+    local given = row[c.name]
+    local needed = c.notnull and not c.has_default and c.identity == ""
+    if not c.generated and (given ~= nil or needed) then
+      columns[#columns + 1] = names.ident(c.name)
+      values[#values + 1] = given ~= nil and prover.literal(given) or filler(c)
+    end
+  end
+  if #columns == 0 then return ("INSERT INTO %s DEFAULT VALUES;"):format(t.sql) end
+  return ("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE VALUES (%s) ON CONFLICT DO NOTHING;"):format(t.sql, table.concat(columns, ", "),
+    table.concat(values, ", "))
+end
+
+--- A table of the caller's own in place of one that a function names without its schema.
+local function shadow(label, rows, columns)
+  local selects = {}
+  for i, row in ipairs(rows) do
+    local parts = {}
+    for name, c in pairs(columns) do
+      parts[#parts + 1] = ("%s::%s AS %s"):format(row[name] ~= nil and prover.literal(row[name]) or "NULL", c.type, names.ident(name))
+    end
+    table.sort(parts)
+    selects[i] = "SELECT " .. table.concat(parts, ", ")
+  end
+  return ("CREATE TEMPORARY TABLE %s AS %s;"):format(names.ident(label:match "[^.]*$"), table.concat(selects, " UNION ALL "))
+end
+
+--- The whole text.
+---@param world {by_label: table<string, rls.Table>, tables: table<string, prover.Table>, app: string, login: string?}
+---@param t rls.Table?         whose row the counterexample is about
+---@param v prover.Verdict?
+---@param statement string     what shows it
+---@param is_new boolean?      the statement itself makes the row
+---@return string
+function reproduce.text(world, t, v, statement, is_new)
+  local a = v and v.assignment
+  local lines, made, own = { "BEGIN;" }, {}, {}
+  if a and t and not is_new then made[1] = reproduce.insert(t, a.row) end
+  local labels = {}
+  for label in pairs(a and a.rows or {}) do labels[#labels + 1] = label end
+  table.sort(labels)
+  for _, label in ipairs(labels) do
+    local table_of, rows = world.by_label[label], a.rows[label]
+    if label:sub(1, 8) == "pg_temp." and #rows > 0 then
+      own[#own + 1] = shadow(label, rows, world.tables[label].columns)
+    else
+      for _, row in ipairs(table_of and rows or {}) do
+        local sql = row ~= a.row and reproduce.insert(table_of, row)
+        if sql then table.insert(v.class == "policy_lookup_writable" and own or made, sql) end
+      end
+    end
+  end
+  if #made > 0 then
+    lines[#lines + 1] = "SET LOCAL session_replication_role = replica;"
+    table.move(made, 1, #made, #lines + 1, lines)
+    lines[#lines + 1] = "SET LOCAL session_replication_role = origin;"
+  end
+  -- SET ROLE leaves session_user as it is.
+  if v and v.class == "policy_user_test" and world.login then
+    lines[#lines + 1] = ("SET LOCAL SESSION AUTHORIZATION %s;"):format(names.ident(world.login))
+  end
+  if not (v and v.class == "policy_user_test" and world.login == world.app) then
+    lines[#lines + 1] = ("SET LOCAL ROLE %s;"):format(names.ident(world.app))
+  end
+  for _, s in ipairs(v and v.statements or {}) do
+    if not s:find("\1", 1, true) then lines[#lines + 1] = s end
+  end
+  table.move(own, 1, #own, #lines + 1, lines)
+  lines[#lines + 1] = statement
+  lines[#lines + 1] = "ROLLBACK;"
+  return table.concat(lines, "\n")
+end
+
+--- What the functions here need of a look at the database.
+---@param seen table  of rls.harness.look, with `model`
+---@param role string
+function reproduce.world(seen, role)
+  local by_label = {}
+  for _, t in pairs(seen.by_oid) do by_label[t.label] = t end
+  return { by_label = by_label, tables = seen.model.tables, app = role, login = seen.app.login }
+end
+
+return reproduce

@@ -1,0 +1,170 @@
+--- SECURITY DEFINER functions that the application may call and whose owner row-level security does not bind: what their text reaches.
+--
+-- A function's statements are read with libpg_query (rls.prover.statements) and decided like policies, with the arguments at the caller's
+-- choice. What was not understood is undecided, unless neither the function nor what it calls names a tenants' table. PostgreSQL
+-- manual: CREATE FUNCTION, 5.8.
+local arrays = require "rls.arrays"
+local decide = require "rls.decide"
+local model = require "rls.model"
+local names = require "rls.names"
+local prover = require "rls.prover"
+local reproduce = require "rls.reproduce"
+
+local definers = {}
+
+--- The tables whose rows an owner sees all of, by owner.
+local LOOSE = [[
+  select r.rolname::text as owner, c.oid::text as oid from pg_roles r cross join pg_class c
+   where r.rolname = any($1) and c.oid::text = any($2)
+     and (r.rolsuper or r.rolbypassrls or not c.relrowsecurity
+          or (pg_has_role(r.oid, c.relowner, 'USAGE') and not c.relforcerowsecurity))
+     and (r.rolsuper or pg_has_role(r.oid, c.relowner, 'USAGE') or has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE')
+          or has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))]]
+
+--- Functions that the application may call, with somebody's rights.
+local function callable(read)
+  local out = {}
+  for _, f in ipairs(read.all_functions) do
+    local event = f.returns == "trigger" or f.returns == "event_trigger"
+    if f.security_definer and f.callable and not event and not f.of_extension then out[#out + 1] = f end
+  end
+  return out
+end
+
+--- Does the text name one of the tables, itself or by what it calls? What is not SQL may.
+local function may_touch(f, read, tables, seen)
+  seen = seen or {}
+  if seen[f] then return false end
+  seen[f] = true
+  if f.language ~= "sql" and f.language ~= "plpgsql" then return true end
+  local text = (f.body or ""):lower()
+  if f.language == "plpgsql" and text:find "%f[%w]execute%f[%W]" then return true end
+  for _, t in ipairs(tables) do
+    if text:find("%f[%w_]" .. t.name:lower():gsub("%p", "%%%0") .. "%f[^%w_]") then return true end
+  end
+  for _, other in ipairs(read.all_functions) do
+    local name = other.name:match "[^.]*$":lower():gsub("%p", "%%%0")
+    if text:find("%f[%w_]" .. name .. "%s*%(") and may_touch(other, read, tables, seen) then return true end
+  end
+  return false
+end
+
+--- The call, with arguments as the counterexample has them.
+local function call_sql(f, r, world)
+  local v = r.verdict
+  local settings = v and v.assignment and v.assignment.settings or {}
+  local args = {}
+  for i, arg in ipairs(f.args) do
+    local value = settings["\1argument." .. (arg.name and arg.name ~= "" and arg.name or ("$%d"):format(i))]
+    -- Of a function that puts a text into SQL: a condition that holds for every row.
+    if not v and arg.type == "text" then value = "true or true" end
+    args[i] = ("%s::%s"):format(value and names.literal(value) or "NULL", arg.type)
+  end
+  return reproduce.text(world, v and world.by_label[r.label] or nil, v, ("%s %s(%s);"):format(f.kind == "p" and "CALL" or "SELECT * FROM",
+    f.signature:match "^(.-)%(", table.concat(args, ", ")), r.write)
+end
+
+local function words(text) return (text:gsub("\1argument%.", "argument ")) end
+
+--- What one function is decided to be: {leak = text, verdict, shadow} or {unknown = reason} or {oracle = reason} or {}.
+local function judge(f, state)
+  local function ask(shadows)
+    local input = { tables = state.read.tables, functions = state.read.functions, types = state.read.types, role = state.role,
+      presets = state.read.presets, axes = state.axes, shadows = shadows }
+    return prover.calls(input, f, f.name, function(label) return state.whose(f, label) end)
+  end
+  local verdicts, unread, injection, changes = ask(nil)
+  if injection then return { leak = injection } end
+  local out, assumed = {}, false
+  for _, r in ipairs(verdicts) do
+    local v = r.verdict
+    for _, text in ipairs(v.assumes or {}) do assumed = assumed or text:find "^search_path: " ~= nil end
+    if v.status == "counterexample" then
+      return { verdict = v, label = r.label, write = r.write, changes = changes,
+        leak = ("%s another tenant's row of %s: %s"):format(r.write and "it writes" or "it reaches", r.label, words(v.text)) }
+    elseif v.status == "unknown" and (v.reason or ""):find(prover.OWN_ID, 1, true) then
+      out.oracle = out.oracle or ("%s: %s"):format(r.label, words(v.reason))
+    elseif v.status == "unknown" then
+      out.unknown = out.unknown or ("%s: %s"):format(r.label, words(v.reason))
+    end
+  end
+  if assumed then
+    for _, r in ipairs(ask(true)) do
+      if r.verdict.status == "counterexample" then
+        return { leak = ("with tables of the caller's own in place of those that it names without their schema it reaches another "
+          .. "tenant's row of %s: %s"):format(r.label, words(r.verdict.text)), verdict = r.verdict, label = r.label, write = r.write,
+          shadow = true, changes = changes }
+      end
+    end
+  end
+  out.unknown = out.unknown or unread
+  out.changes = changes
+  return out
+end
+
+--- Which of the tables each owner sees all of.
+local function loose_tables(conn, list, oids)
+  local owners, loose, seen = {}, {}, {}
+  for _, f in ipairs(list) do
+    if not seen[f.owner] then owners[#owners + 1] = f.owner end
+    seen[f.owner] = true
+  end
+  for _, row in ipairs(conn:query(LOOSE, arrays.text(owners), arrays.text(oids))) do
+    loose[row.owner] = loose[row.owner] or {}
+    loose[row.owner][row.oid] = true
+  end
+  return loose
+end
+
+--- What the prover asks of a table: the columns that say whose its rows are, and the axes; nil where the function's owner is bound.
+local function whose(seen, by_label, loose, axes)
+  return function(f, label)
+    local t = by_label[label]
+    if not t or not (loose[f.owner] or {})[t.oid] then return nil end
+    local path, owner = model.path(t, seen.by_oid)
+    local columns = {}
+    for _, name in ipairs(t.tenant and { t.tenant } or (t.parent_key and t.parent_key.columns) or {}) do columns[name] = true end
+    return columns, decide.axes_for(path and owner, axes)
+  end
+end
+
+--- What is said of one function: a finding, or that it is undecided.
+local function say(found, undecided, f, r, world)
+  -- That a row exists is told by a function that answers yes or no and changes nothing: an oracle, not a leak.
+  local oracle = f.returns == "boolean" and not f.returns_set and not r.changes
+  local what = r.leak or (oracle and r.unknown) or (not r.unknown and r.oracle) or nil
+  if what then
+    found[#found + 1] = { class = r.shadow and "function_search_path" or "function_definer", object = f.signature,
+      detail = ("it runs with the rights of %s, whom row-level security does not bind, and %s"):format(f.owner,
+        r.leak or "what it tells was not decided: " .. what),
+      reproduce = call_sql(f, r, world), advisory = (not r.leak or oracle) or nil }
+  elseif r.unknown then
+    undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = r.unknown }
+  end
+end
+
+--- Findings about functions with their owner's rights; what nobody could decide is given apart.
+---@param conn table
+---@param seen table       of rls.harness.look, with `model`
+---@param base rls.Table[]
+---@return {class: string, object: string, detail: string, reproduce: string, advisory: boolean?}[] findings
+---@return {object: string, owner: string, reason: string}[] undecided
+function definers.findings(conn, seen, base)
+  local read, found, undecided = seen.model, {}, {}
+  local list = callable(read)
+  if #list == 0 then return found, undecided end
+  local by_label, oids, axes = {}, {}, decide.axes(seen.settings)
+  for i, t in ipairs(base) do by_label[t.label], oids[i] = t, t.oid end
+  local loose, world = loose_tables(conn, list, oids), reproduce.world(seen, seen.app.role)
+  local state = { read = read, role = read.roles[1], axes = axes, whose = whose(seen, by_label, loose, axes) }
+  for _, f in ipairs(list) do
+    local tables = {}
+    for _, t in ipairs(base) do
+      if (loose[f.owner] or {})[t.oid] then tables[#tables + 1] = t end
+    end
+    if #tables > 0 and may_touch(f, read, tables) then say(found, undecided, f, judge(f, state), world) end
+  end
+  return found, undecided
+end
+
+return definers

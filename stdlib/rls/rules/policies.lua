@@ -1,0 +1,145 @@
+--- What the prover decided, as findings: one for each table and reason.
+--
+-- The text to reproduce sets the session up as the counterexample has it, and asks for rows that are not the tenant's own; it runs in
+-- psql as somebody who may SET ROLE to the application's role.
+local decide = require "rls.decide"
+local names = require "rls.names"
+local prover = require "rls.prover"
+local reproduce = require "rls.reproduce"
+
+local policies = {}
+
+--- Rows that are not the own tenant's, as far as one column tells.
+local function where_foreign(t, v)
+  local parts = {}
+  local own = v.assignment and v.assignment.own or {}
+  if t.tenant then
+    local literal = own[1] ~= nil and prover.literal(own[1]) or nil
+    parts[1] = literal and ("%s::text IS DISTINCT FROM %s"):format(names.ident(t.tenant), names.literal(tostring(own[1]))) or nil
+  end
+  return #parts > 0 and " WHERE " .. parts[1] or ""
+end
+
+--- A column that an UPDATE may set, and a value that reads nothing.
+local function settable(t)
+  for _, c in ipairs(t.columns) do
+    local free = c.may_update and not c.generated and c.identity ~= "a" and c.name ~= t.tenant
+    if free then return names.ident(c.name), reproduce.filler(c) end
+  end
+  local c = t.tenant and t.by_column[t.tenant]
+  return c and names.ident(c.name) or "…", c and reproduce.filler(c) or "…"
+end
+
+-- Where the rows cannot be read the statements do not look at them: without WHERE the policies of SELECT are not asked.
+local STATEMENT = {
+  SELECT = function(t, v) return ("SELECT * FROM %s%s LIMIT 5;"):format(t.sql, where_foreign(t, v)) end,
+  DELETE = function(t, v, readable) return ("DELETE FROM %s%s;"):format(t.sql, readable and where_foreign(t, v) or "") end,
+  INSERT = function(t, v) return (reproduce.insert(t, v.assignment and v.assignment.row or {}):gsub(" ON CONFLICT DO NOTHING;$", ";")) end,
+  UPDATE = function(t, v, readable)
+    local column, value = settable(t)
+    if v.phase == "check" then
+      local tenant = t.tenant and v.assignment and v.assignment.row[t.tenant]
+      if tenant ~= nil then column, value = names.ident(t.tenant), prover.literal(tenant) end
+      return ("UPDATE %s SET %s = %s;"):format(t.sql, column, value)
+    end
+    -- What may be changed, and not left as another's, is taken over.
+    local closed = (v.phases or {}).check and v.phases.check.status ~= "counterexample"
+    local own = v.assignment and v.assignment.own[1]
+    if closed and t.tenant and own ~= nil and t.by_column[t.tenant].may_update then
+      column, value = names.ident(t.tenant), prover.literal(own)
+    end
+    return ("UPDATE %s SET %s = %s%s;"):format(t.sql, column, value, readable and where_foreign(t, v) or "")
+  end,
+}
+
+--- SQL that shows it.
+---@param world table  of rls.reproduce
+---@param d rls.Decision
+---@param command string
+---@param v prover.Verdict
+---@return string
+function policies.reproduce(world, d, command, v)
+  local readable = d.verdicts.SELECT.status == "counterexample"
+  local moved = command == "UPDATE" and v.phase == "check"
+  local text = STATEMENT[command](d.table, v, readable)
+  if not moved then return reproduce.text(world, d.table, v, text, command == "INSERT") end
+  -- A row of its own is what it gives away.
+  local own, row = {}, {}
+  for key, value in pairs(v) do own[key] = value end
+  for key, value in pairs(v.assignment and v.assignment.row or {}) do row[key] = value end
+  local mine = v.assignment and v.assignment.own[1]
+  if d.table.tenant and mine ~= nil then row[d.table.tenant] = mine end
+  own.assignment = { row = row, rows = v.assignment and v.assignment.rows or {}, own = { mine } }
+  return reproduce.text(world, d.table, own, text, false)
+end
+
+--- The phase that decided UPDATE.
+local function with_phase(v)
+  local out = {}
+  for key, value in pairs(v) do out[key] = value end
+  for phase, p in pairs(v.phases or {}) do
+    if p.class == v.class and p.status == v.status and p.text == v.text then out.phase = phase end
+  end
+  return out
+end
+
+--- Findings of one table for one role, by class.
+local function add(out, world, d, command, v)
+  local key = d.table.oid .. "\0" .. v.class
+  local f = out.by_key[key]
+  if not f then
+    v = with_phase(v)
+    f = { class = v.class, object = d.table.label, oid = d.table.oid, commands = {}, text = v.text, role = d.role,
+      reproduce = policies.reproduce(world, d, command, v) }
+    out.by_key[key] = f
+    out[#out + 1] = f
+  end
+  if f.role == d.role then table.insert(f.commands, command) end
+end
+
+local function detail(f)
+  return ("%s%s: another tenant's row passes: %s"):format(table.concat(f.commands, ", "),
+    f.role.via and (" after SET ROLE %s"):format(f.role.name) or "", f.text)
+end
+
+--- Counterexamples as findings, the undecided and the trusted as advisories. What is decided without a policy (no row-level security, an
+--- owner who is not forced, BYPASSRLS) is for other rules to say.
+---@param decisions rls.Decision[]
+---@param seen table  of rls.harness.look, with `model`
+---@return {class: string, object: string, oid: string, detail: string, reproduce: string, commands: string[], advisory: boolean?}[]
+function policies.findings(decisions, seen)
+  local out, notes, worlds = { by_key = {} }, {}, {}
+  for _, d in ipairs(decisions) do
+    local reasons, order = {}, {}
+    for _, command in ipairs(decide.COMMANDS) do
+      local v = d.verdicts[command]
+      if v.status == "counterexample" and v.decided_by == "policies" then
+        worlds[d.role] = worlds[d.role] or reproduce.world(seen, d.role.name)
+        add(out, worlds[d.role], d, command, v)
+      elseif v.status == "unknown" or v.status == "trusted" then
+        local text = v.reason or (v.trust and v.trust[1] and v.trust[1].reason) or v.text or "?"
+        local key = v.status .. "\0" .. text
+        if not reasons[key] then
+          reasons[key] = { status = v.status, text = text, commands = {} }
+          order[#order + 1] = reasons[key]
+        end
+        table.insert(reasons[key].commands, command)
+      end
+    end
+    for _, r in ipairs(order) do
+      notes[#notes + 1] = { class = r.status == "trusted" and "policy_trusted" or "policy_unproven", object = d.table.label,
+        oid = d.table.oid, advisory = true, commands = r.commands,
+        detail = ("%s%s: %s"):format(table.concat(r.commands, ", "), d.role.via and (" after SET ROLE " .. d.role.name) or "", r.text) }
+    end
+  end
+  for _, f in ipairs(out) do
+    f.detail = detail(f)
+    -- Rows without a tenant that may be read, and not written, are what the platform put there for all.
+    f.advisory = f.class == "policy_null_tenant" and #f.commands == 1 and f.commands[1] == "SELECT" or nil
+  end
+  for _, n in ipairs(notes) do out[#out + 1] = n end
+  out.by_key = nil
+  return out
+end
+
+return policies

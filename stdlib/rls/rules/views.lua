@@ -1,0 +1,144 @@
+--- Views that read with an owner's rights whom row-level security does not bind: does their own text let other tenants' rows through?
+--
+-- A view is decided like a function with its owner's rights (rls.rules.definers). One that filters by the tenant itself has to be a
+-- security_barrier besides, and INSERT … ON CONFLICT through it must meet a key of one tenant only: the view's condition is not asked of
+-- the row that is in the way (PostgreSQL manual, sections 41.5 and CREATE VIEW, "Updatable Views").
+local arrays = require "rls.arrays"
+local catalogue = require "rls.catalogue"
+local decide = require "rls.decide"
+local model = require "rls.model"
+local names = require "rls.names"
+local prover = require "rls.prover"
+local reproduce = require "rls.reproduce"
+
+local views = {}
+
+local VIEWS = [[
+  select v.oid::text as oid, pg_get_viewdef(v.oid) as body, coalesce(v.reloptions::text[] && array['security_barrier=true',
+           'security_barrier=on', 'security_barrier=1', 'security_barrier=yes'], false) as barrier,
+         pg_relation_is_updatable(v.oid, false) & 8 = 8 as insertable
+    from pg_class v where v.oid::text = any($1) and v.relkind = 'v']]
+
+local READERS = "select rolname::text as name, rolsuper or rolbypassrls as bypasses from pg_roles where rolname = any($1)"
+
+--- A unique key of a table beneath the view that a tenant chooses the values of, and that is not one tenant's.
+local function open_key(v, seen)
+  for _, t in ipairs(v.reads or {}) do
+    for _, key in ipairs(t.uniques) do
+      local spans, made = t.tenant ~= nil, true
+      for _, name in ipairs(key.columns) do
+        local c = t.by_column[name]
+        spans = spans and name ~= t.tenant
+        made = made and c ~= nil and (c.generated or c.identity ~= "" or (c.has_default and c.base == "uuid"))
+      end
+      if spans and not made and t.label ~= (seen.settings.tenant or {}).table then return t, key end
+    end
+  end
+  return nil
+end
+
+local function beneath(v, seen)
+  local by_label = {}
+  for oid in pairs(seen.by_oid) do
+    local t = seen.by_oid[oid]
+    local tenants = t.scope == "tenant" or t.scope == "child"
+    if tenants and (t.kind == "r" or t.kind == "p" or t.kind == "m") then by_label[t.label] = t end
+  end
+  return function(label)
+    local t = by_label[label]
+    if not t or (t.rls and t.forced and not v.bypasses) then return nil end
+    local path, owner = model.path(t, seen.by_oid)
+    return { [t.tenant or ""] = true }, decide.axes_for(path and owner, decide.axes(seen.settings))
+  end
+end
+
+--- "bound", or a counterexample, or nil where nothing is known.
+local function judge(v, row, seen)
+  local f = { language = "sql", body = row.body, parsed = true, security_definer = true, owner = v.reader, owner_bypasses = v.bypasses,
+    args = {} }
+  local input = { tables = seen.model.tables, functions = seen.model.functions, types = seen.model.types, role = seen.model.roles[1],
+    presets = seen.model.presets, axes = {} }
+  local verdicts, unread = prover.calls(input, f, v.label, beneath(v, seen))
+  local bound = #verdicts > 0 and not unread
+  for _, r in ipairs(verdicts) do
+    if r.verdict.status == "counterexample" then return nil, r end
+    bound = bound and r.verdict.status == "proven"
+  end
+  return bound or nil
+end
+
+--- SQL that takes a row which is there and writes it through the view once more: the row in the way is changed.
+local function upsert_sql(v, t, key)
+  local columns, other = {}, nil
+  for _, c in ipairs(v.columns) do
+    if t.by_column[c.name] and not t.by_column[c.name].generated then
+      columns[#columns + 1] = names.ident(c.name)
+      local in_key = false
+      for _, name in ipairs(key.columns) do in_key = in_key or name == c.name end
+      if not in_key and c.name ~= t.tenant then other = other or names.ident(c.name) end
+    end
+  end
+  local list, keys = table.concat(columns, ", "), {}
+  for i, name in ipairs(key.columns) do keys[i] = names.ident(name) end
+  other = other or keys[1]
+  return {
+    ("CREATE TEMPORARY TABLE in_the_way ON COMMIT DROP AS SELECT %s FROM %s LIMIT 1;"):format(list, t.sql),
+    ("INSERT INTO %s (%s) SELECT %s FROM in_the_way ON CONFLICT (%s) DO UPDATE SET %s = EXCLUDED.%s; -- as any tenant: the row is changed")
+      :format(v.sql, list, list, table.concat(keys, ", "), other, other),
+  }
+end
+
+--- What is found of one view.
+local function say(out, seen, v, row)
+  local world = reproduce.world(seen, seen.app.role)
+  local function add(class, commands, detail, text, option)
+    out[#out + 1] = { class = class, object = v.label, oid = v.oid, commands = commands, detail = detail, reproduce = text,
+      repair = ("ALTER VIEW %s SET (%s = true);"):format(v.sql, option) }
+  end
+  local bound, leak = judge(v, row, seen)
+  v.filtered = bound
+  if leak and v.may.select then
+    local detail = "it reads as %s, whom row-level security does not bind, and another tenant's row of %s passes: %s"
+    add("view_owner_rights", { "SELECT" }, detail:format(v.reader, leak.label, leak.verdict.text), reproduce.text(world,
+      world.by_label[leak.label], leak.verdict, ("SELECT * FROM %s LIMIT 5;"):format(v.sql)), "security_invoker")
+  elseif bound and v.may.select and not row.barrier then
+    add("view_not_barrier", { "SELECT" }, ("it reads as %s and tests the tenant itself, and is no security_barrier"):format(v.reader),
+      ("-- without security_barrier the planner may call a cheap function of the reader's before the view's own test\n"
+        .. "SELECT reloptions FROM pg_class WHERE oid = %s::regclass;"):format(names.literal(v.sql)), "security_barrier")
+  end
+  local t, key = open_key(v, seen)
+  if t and row.insertable and v.may.insert and v.may.update then
+    local before, statement = table.unpack(upsert_sql(v, t, key))
+    local text = reproduce.text(world, nil, nil, statement):gsub("BEGIN;\n", function()
+      return ("BEGIN;\n%s\nGRANT SELECT ON in_the_way TO %s;\n"):format(before, names.ident(world.app))
+    end)
+    add("view_owner_rights", { "INSERT", "UPDATE" }, ("INSERT … ON CONFLICT (%s) DO UPDATE through it changes the row of %s that is in the "
+      .. "way, whoever's it is: it acts as %s"):format(table.concat(key.columns, ", "), t.label, v.reader), text, "security_invoker")
+  end
+end
+
+--- Findings about views; `filtered` is set on those whose own text binds the tenant.
+---@param conn table
+---@param seen table          of rls.harness.look, with `model`
+---@param list rls.Table[]    views over tenants' rows
+---@return {class: string, object: string, oid: string, detail: string, reproduce: string, commands: string[]}[]
+function views.findings(conn, seen, list)
+  local oids, readers, by_oid, out = {}, {}, {}, {}
+  for _, v in ipairs(list) do
+    if v.kind == "v" and v.bound == false and v.reader then
+      oids[#oids + 1], readers[#readers + 1], by_oid[v.oid] = v.oid, v.reader, v
+    end
+  end
+  if #oids == 0 then return out end
+  local bypasses, rows = {}, nil
+  for _, r in ipairs(conn:query(READERS, arrays.text(readers))) do bypasses[r.name] = r.bypasses end
+  catalogue.qualified(conn, function() rows = conn:query(VIEWS, arrays.text(oids)) end)
+  for _, row in ipairs(rows) do
+    local v = by_oid[row.oid]
+    v.bypasses = bypasses[v.reader]
+    say(out, seen, v, row)
+  end
+  return out
+end
+
+return views
