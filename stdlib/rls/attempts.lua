@@ -15,6 +15,9 @@ local attempts = {}
 --- Most statements, and bytes of them, in one block.
 local MOST, BYTES = 400, 400000
 
+--- How many statements are sent together without savepoints between them.
+local TOGETHER = 100
+
 ---@class rls.Attempt
 ---@field q string              the statement
 ---@field s string[][]?         settings {{name, value}} it runs with
@@ -31,18 +34,25 @@ local MOST, BYTES = 400, 400000
 local BLOCK = [[do language plpgsql %s
 declare
   jobs constant pg_catalog.jsonb := %s;
+  plain text[] := array(select case when j - 'q' = '{}' then j ->> 'q' end from pg_catalog.jsonb_array_elements(jobs) j);
+  plain_one text;
   job pg_catalog.jsonb; pair pg_catalog.jsonb; n bigint; seen bigint; state text; said text; con text; outs text[] := '{}'; i int := 0;
 begin
-  for job in select value from pg_catalog.jsonb_array_elements(jobs) loop
-    i := i + 1; n := null; seen := null; said := null; con := null;
+  foreach plain_one in array plain loop
+    i := i + 1; n := null; seen := null;
     begin
-      for pair in select value from pg_catalog.jsonb_array_elements(coalesce(job -> 's', '[]')) loop
-        perform pg_catalog.set_config(pair ->> 0, pair ->> 1, true);
-      end loop;
-      if job ? 'r' then execute %s; end if;
-      execute job ->> 'q';
+      if plain_one is null then
+        job := jobs -> (i - 1);
+        for pair in select value from pg_catalog.jsonb_array_elements(coalesce(job -> 's', '[]')) loop
+          perform pg_catalog.set_config(pair ->> 0, pair ->> 1, true);
+        end loop;
+        if job ? 'r' then execute %s; end if;
+        execute job ->> 'q';
+      else
+        execute plain_one;
+      end if;
       get diagnostics n = row_count;
-      if job ? 'l' then
+      if plain_one is null and job ? 'l' then
         if not job ? 'r' then execute %s; end if;
         for pair in select value from pg_catalog.jsonb_array_elements(coalesce(job -> 'ls', '[]')) loop
           perform pg_catalog.set_config(pair ->> 0, pair ->> 1, true);
@@ -50,10 +60,13 @@ begin
         execute job ->> 'l' into seen;
       end if;
       raise exception using errcode = 'GE001';
-    exception when others then
-      get stacked diagnostics state = returned_sqlstate, said = message_text, con = constraint_name;
+    exception
+      when sqlstate 'GE001' then
+        outs[i] := '{"state":"GE001","n":' || n || coalesce(',"seen":' || seen, '') || '}';
+      when others then
+        get stacked diagnostics state = returned_sqlstate, said = message_text, con = constraint_name;
+        outs[i] := pg_catalog.jsonb_build_object('state', state, 'said', said, 'con', con)::text;
     end;
-    outs[i] := pg_catalog.jsonb_build_object('n', n, 'seen', seen, 'state', state, 'said', said, 'con', con)::text;
   end loop;
   perform pg_catalog.set_config('gate_engine.attempts', '[' || pg_catalog.array_to_string(outs, ',') || ']', true);
 end %s]]
@@ -187,6 +200,31 @@ function Runner:each(items, fn, failed)
     end
     waiting = next_round
   end
+end
+
+--- Sends statements whose effect stays, in one round trip for many. Where all of them succeed, which is the rule, they need no savepoint
+--- of their own; where one is refused, its neighbours are sent again, each with a savepoint.
+---@param conn table
+---@param list any[][]  as for connection:pipeline
+---@return gate.db.outcome[]
+function attempts.send(conn, list)
+  local out = {}
+  for from = 1, #list, TOGETHER do
+    local part = table.move(list, from, math.min(from + TOGETHER - 1, #list), 1, {})
+    local sent
+    local ok, raised = pcall(conn.transaction, conn, function()
+      sent = conn:pipeline(part, { atomic = true })
+      for _, o in ipairs(sent) do
+        if not o.ok then error(o.error, 0) end
+      end
+    end)
+    if not ok then
+      if attempts.is_fatal(raised) then error(raised, 0) end
+      sent = conn:pipeline(part)
+    end
+    table.move(sent, 1, #sent, #out + 1, out)
+  end
+  return out
 end
 
 --- Is a raised value the connection's end, which no table can be blamed for?

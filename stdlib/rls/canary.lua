@@ -2,6 +2,7 @@
 --
 -- Values come from the catalogue: types, enums, foreign keys, defaults, and a search over what constraints speak of. What cannot be
 -- made is named, with what to add to database.fixtures. All of it happens in one transaction that is rolled back.
+local attempts = require "rls.attempts"
 local errors = require "errors"
 local json = require "json"
 local names = require "rls.names"
@@ -25,7 +26,7 @@ Maker.__index = Maker
 ---@param session table?  whose tenant is set before a row is inserted for it: for an admin who is bound by RLS
 function canary.maker(conn, by_oid, settings, session)
   return setmetatable({ conn = conn, by_oid = by_oid, settings = settings, session = session, rows = {}, shared = {}, n = 0, making = {},
-    refused = {}, promised = {} }, Maker)
+    refused = {}, promised = {}, sent = {} }, Maker)
 end
 
 function Maker:fixture(t) return self.settings.fixtures and self.settings.fixtures[t.label] end
@@ -261,12 +262,18 @@ local function check_owner(t, row, who)
   end
 end
 
---- Sends one INSERT, with the tenant set where the admin needs that. The row, or the refusal.
-function Maker:send(t, who, sql)
+--- Statements that set the tenant, where the admin needs that.
+function Maker:enter(who)
   local list = {}
   for i, p in ipairs(self.session and who and self.session:of(who.key) or {}) do
     list[i] = { "select set_config($1, $2, true)", p[1], p[2] }
   end
+  return list
+end
+
+--- Sends one INSERT, with the tenant set where the admin needs that. The row, or the refusal.
+function Maker:send(t, who, sql)
+  local list = self:enter(who)
   list[#list + 1] = { sql .. (" returning to_jsonb(%s.*)::text as row"):format(names.ident(t.name)) }
   local out = self.conn:pipeline(list)
   local last = out[#out]
@@ -332,6 +339,59 @@ function Maker:row(t, who)
   mine[t.oid] = { row = row, values = given, fixed = fixed }
   for _, parent in ipairs(later or {}) do self:row(parent, who) end
   return row
+end
+
+--- Is all there that a row's foreign keys need, so that it can be sent with others in one round trip?
+local function is_ready(self, t, who)
+  for _, fk in ipairs(t.foreign_keys) do
+    if is_needed(t, fk) then
+      local parent = self.by_oid[fk.ref]
+      local scoped = parent and (is_scoped(parent) or self:fixture(parent))
+      local made = parent and (scoped and (self.rows[who.key] or {})[parent.oid] or not scoped and self.shared[parent.oid])
+      if not made then return false end
+    end
+  end
+  return true
+end
+
+--- Sends the canaries of one tenant whose foreign keys are served. What is refused is left for row(), which looks for other values.
+local function send_ready(self, tables, who)
+  local list, sent = self:enter(who), {}
+  local before = #list
+  for _, t in ipairs(tables) do
+    local mine = self.rows[who.key] or {}
+    self.rows[who.key] = mine
+    if not mine[t.oid] and not self:fixture(t) and not self.sent[id_of(t, who)] and is_ready(self, t, who) then
+      self.sent[id_of(t, who)] = true
+      local ok, row, fixed = pcall(self.values, self, t, who, {})
+      if ok then
+        list[#list + 1] = { statement(t, row) .. (" returning to_jsonb(%s.*)::text as row"):format(names.ident(t.name)) }
+        sent[#list] = { t = t, values = row, fixed = fixed }
+      elseif not errors.is(row) or row.code == "db_lost" or row.code == "db_closed" then
+        error(row, 0)
+      end
+    end
+  end
+  if #list == before then return false end
+  for i, o in ipairs(attempts.send(self.conn, list)) do
+    local one = sent[i]
+    local made = one and o.ok and o.rows[1] and json.decode(o.rows[1].row)
+    if made and pcall(check_owner, one.t, made, who) then
+      self.rows[who.key][one.t.oid] = { row = made, values = one.values, fixed = one.fixed }
+    end
+  end
+  return true
+end
+
+--- Makes the canaries of many tables, as many as possible in one round trip: parents first, then what refers to them.
+---@param tables rls.Table[]
+---@param tenants rls.Who[]
+function Maker:rows_of(tables, tenants)
+  local again = true
+  while again do
+    again = false
+    for _, who in ipairs(tenants) do again = send_ready(self, tables, who) or again end
+  end
 end
 
 --- A canary that no tenant owns, where the tenant column may be NULL; nil where none can be made.

@@ -51,35 +51,42 @@ local function plant_more(s, t)
   s.nobodys[t.oid] = s.maker:nobodys(t, s.a)
 end
 
---- How many rows there are of A, of B, and in all. An admin who is bound sees them with the tenant's session only.
-local function count(s, tables)
+--- How many rows there are of A, of B, and in all, as statements. An admin who is bound sees them with the tenant's session only.
+local function counting(s, t)
+  local function rows_of(where) return ("(select count(*) from (select 1 from %s%s) x)"):format(t.sql, where) end
+  local a, b = rows_of(" where " .. s:owned_by(t, s.a)), rows_of(" where " .. s:owned_by(t, s.b))
+  local all = rows_of((" limit %d"):format(s.max_rows + 1))
+  if not s.bound then return { { ("select %s as a, %s as b, %s as n"):format(a, b, all) } } end
   local list = {}
-  local function enter(who)
-    for _, p in ipairs(s.bound and s.session:of(who.key) or {}) do list[#list + 1] = { "select set_config($1, $2, true)", p[1], p[2] } end
+  for column, who in pairs { a = s.a, b = s.b } do
+    for _, p in ipairs(s.session:of(who.key)) do list[#list + 1] = { "select set_config($1, $2, true)", p[1], p[2] } end
+    list[#list + 1] = { ("select %s as %s, %s as n"):format(column == "a" and a or b, column, all) }
   end
-  local function rows_of(t, where) return { ("select count(*) as n from (select 1 from %s%s) x"):format(t.sql, where) } end
-  local at = {}
+  return list
+end
+
+--- Counts the rows of all tables in one round trip. Returns what keeps a table's numbers, or raises why there are none.
+local function count(s, tables)
+  local list, owner = {}, {}
   for _, t in ipairs(tables) do
-    local mine = {}
-    for i, who in ipairs { s.a, s.b } do
-      enter(who)
-      list[#list + 1] = rows_of(t, " where " .. s:owned_by(t, who))
-      mine[i] = #list
+    for _, statement in ipairs(counting(s, t)) do
+      list[#list + 1] = statement
+      owner[#list] = t.oid
     end
-    list[#list + 1] = rows_of(t, (" limit %d"):format(s.max_rows + 1))
-    mine[3] = #list
-    at[t] = mine
   end
-  local out = #list > 0 and s.conn:pipeline(list) or {}
+  local found = {}
+  for i, o in ipairs(attempts.send(s.conn, list)) do
+    local mine = found[owner[i]] or {}
+    found[owner[i]] = mine
+    mine.error = mine.error or o.error
+    for _, column in ipairs { "a", "b", "n" } do mine[column] = o.ok and o.rows[1][column] or mine[column] end
+  end
   return function(t)
-    local n = {}
-    for i, index in ipairs(at[t]) do
-      if not out[index].ok then error(out[index].error, 0) end
-      n[i] = out[index].rows[1].n
-    end
-    s.owned[t.oid], s.owned_b[t.oid], s.sizes[t.oid] = n[1], n[2], n[3]
+    local n = found[t.oid]
+    if n.error then error(n.error, 0) end
+    s.owned[t.oid], s.owned_b[t.oid], s.sizes[t.oid] = n.a, n.b, n.n
     -- Who is bound by RLS cannot count: the planner's estimate may be old, but it knows of all rows.
-    if s.admin_bound then s.sizes[t.oid] = math.max(n[3], t.estimate) end
+    if s.admin_bound then s.sizes[t.oid] = math.max(n.n, t.estimate) end
   end
 end
 
@@ -89,6 +96,7 @@ local function plant(s, tables)
   for _, t in ipairs(tables) do
     if catalogue.closed(t) then s:proven(t, "all") else open[#open + 1] = t end
   end
+  s.maker:rows_of(open, { s.a, s.b })
   local planted = each(s, open, function(t)
     s.maker:row(t, s.a)
     s.maker:row(t, s.b)
@@ -97,6 +105,11 @@ local function plant(s, tables)
     s:owned_by(t, s.b)
   end)
   if not (s.refused and not s.bound) then
+    local unproven = {}
+    for _, t in ipairs(planted) do
+      if t.tenant and not catalogue.proven(t, s.settings, "SELECT") then unproven[#unproven + 1] = t end
+    end
+    s.maker:rows_of(unproven, s.alike)
     for _, t in ipairs(planted) do plant_more(s, t) end
   end
   return each(s, planted, count(s, planted))
@@ -104,7 +117,7 @@ end
 
 --- COPY reads a table by its name alone, without the rows of its children: what it writes is as many rows as A may see.
 local function copy_out(s, t)
-  if catalogue.nobody_may(t, "select") or not s:is_small(t) or t.kind == "p" then return end
+  if catalogue.nobody_may(t, "select") or not s:is_small(t) or t.kind == "p" or catalogue.proven(t, s.settings, "SELECT") then return end
   local r = probe_state.result(s.results, t)
   r.statements = r.statements + 1
   local ok, data = pcall(s.conn.transaction, s.conn, function()

@@ -24,10 +24,11 @@ local function select_probe(s, t)
   local b = s:owned_by(t, s.b)
   local shown = ("select * from %s%s limit 5"):format(t.sql, state.others(t))
   s:try_form(t, "select", form(s:owned_by(t, s.a)), form(b), shown, b)
+  if s:leaks(t, "select") then return end
   local like = alike(s, t)
   if like then s:try_foreign(t, "select", form(like), shown, "of a tenant whose key is like the own") end
   if not catalogue.nobody_may(t, "update") then
-    s:try_foreign(t, "select for update", form(b) .. " for update", shown .. " for update")
+    s:try_foreign(t, "select", form(b) .. " for update", shown .. " for update")
   end
 end
 
@@ -35,6 +36,7 @@ end
 --- every row they can, so only small tables. Where the own rows alone may be the reason of an error, a third tenant, who has no row,
 --- asks again: it must reach nothing.
 local function blind(s, t, op, form)
+  if s:leaks(t, op) then return end
   if not s:is_small(t) then
     if not catalogue.proven(t, s.settings, op:upper()) then
       s:broken(t, ("blind %s: the table has more than %d rows (database.probe.max_rows) and its policies are not proven")
@@ -115,8 +117,8 @@ local function update_probe(s, t)
   local shown = ("update %s set %s = %s%s"):format(t.sql, column, value { key = "<tenant A>" }, state.others(t))
   -- To change a row in place and to take it: a policy may stop one of them only.
   s:try_form(t, "update", form(a, s.a), form(b, s.b), shown, b)
-  if t.tenant then s:try_foreign(t, "update", form(b, s.a), shown) end
-  local like = alike(s, t)
+  if t.tenant and not s:leaks(t, "update") then s:try_foreign(t, "update", form(b, s.a), shown) end
+  local like = not s:leaks(t, "update") and alike(s, t)
   if like then s:try_foreign(t, "update", form(like, s.a), shown, "of a tenant whose key is like the own") end
   nobodys_probe(s, t, "update", function(where)
     return ("update %s set %s = %s where %s"):format(t.sql, column, t.tenant and column == names.ident(t.tenant) and "NULL" or value(s.a),
@@ -131,7 +133,7 @@ local function delete_probe(s, t)
   local b = s:owned_by(t, s.b)
   local function form(where) return ("delete from %s where %s"):format(t.sql, where) end
   s:try_form(t, "delete", form(s:owned_by(t, s.a)), form(b), ("delete from %s%s"):format(t.sql, state.others(t)), b)
-  local like = alike(s, t)
+  local like = not s:leaks(t, "delete") and alike(s, t)
   if like then s:try_foreign(t, "delete", form(like), form(like), "of a tenant whose key is like the own") end
   nobodys_probe(s, t, "delete", form)
   blind(s, t, "delete", function() return "delete from " .. t.sql end)
@@ -185,7 +187,7 @@ end
 
 --- INSERT … ON CONFLICT, and MERGE: they meet rows by key.
 local function upsert_probe(s, t)
-  if t.kind == "p" or catalogue.nobody_may(t, "update") then return end
+  if t.kind == "p" or s:leaks(t, "update") or catalogue.nobody_may(t, "update") then return end
   local column, value = s:update_column(t)
   local unique, where, row = global_key(s, t)
   if not column or not unique then return end

@@ -67,6 +67,14 @@ function State:leak(t, op, detail, sql, pairs_)
   r.leaks[#r.leaks + 1] = { op = op, detail = detail, reproduce = sql and self.session:reproduce(sql, pairs_) or nil }
 end
 
+--- Is a leak by this operation known already? What asks again for the same then need not.
+function State:leaks(t, op)
+  for _, l in ipairs(state.result(self.results, t).leaks) do
+    if l.op == op then return true end
+  end
+  return false
+end
+
 function State:broken(t, text)
   local r = state.result(self.results, t)
   r.errors[#r.errors + 1] = text
