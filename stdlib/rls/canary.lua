@@ -312,7 +312,9 @@ function Maker:insert(t, who)
     return made, row, fixed, later
   end
   if refusal and refusal.sqlstate == "42501" then self:missing_right(t, refusal) end
-  return errors.raise { code = "canary_refused", message = ("no canary row could be inserted into %s"):format(t.label),
+  local apart = refusal and refusal.sqlstate == "23514" and not refusal.constraint and t.is_partition
+  return errors.raise { code = apart and "canary_elsewhere" or "canary_refused",
+    message = ("no canary row could be inserted into %s"):format(t.label),
     detail = refusal and refusal.message or "the insert returned no row: a rule or trigger took it away", fix = fixture_text(t) }
 end
 

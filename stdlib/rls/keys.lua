@@ -2,6 +2,7 @@
 local errors = require "errors"
 local hash = require "hash"
 local names = require "rls.names"
+local solve = require "rls.solve"
 local values = require "rls.values"
 
 local keys = {}
@@ -122,6 +123,21 @@ function keys.make(conn, columns)
     if taken(conn, columns, { out.a, out.b, key }) then out.alike[#out.alike + 1] = key end
   end
   return out
+end
+
+--- Keys of invented tenants whose rows one partition takes, which is a partition by the tenant column.
+---@param conn table
+---@param columns rls.Column[]  as for make
+---@param t rls.Table
+---@return {a: string, b: string, c: string?, alike: string[]}?  nil: there are none
+function keys.of_partition(conn, columns, t)
+  local pool = {}
+  for _ = 1, 100 do
+    local made = keys.make(conn, columns)
+    pool[#pool + 1], pool[#pool + 2], pool[#pool + 3] = made.a, made.b, made.c
+  end
+  local found = solve.keys_of_partition(conn, t, pool)
+  return #found >= 2 and { a = found[1], b = found[2], c = found[3], alike = {} } or nil
 end
 
 return keys

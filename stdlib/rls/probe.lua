@@ -24,6 +24,10 @@ local BEGIN = "set local lock_timeout = '60s'; select pg_advisory_xact_lock(-769
 --- What a function raised is its table's error and no other's.
 local function blame(s, t, raised)
   if attempts.is_fatal(raised) then error(raised, 0) end
+  if raised.code == "canary_elsewhere" and s.apart then
+    s.apart[#s.apart + 1] = t
+    return
+  end
   s:broken(t, raised.message .. (raised.detail and (": " .. raised.detail) or "") .. (raised.fix and ("; " .. raised.fix) or ""))
   s.refused = s.refused or raised.code == "canary_refused" or raised.code == "canary_diverted"
     or (raised.code == "admin_right_missing" and raised.bound and not s.admin_bound)
@@ -168,7 +172,8 @@ end
 --- What is the same for all transactions of one axis.
 local function prepare(conn, axis, tables, by_oid, options)
   local list = axes.list(options.settings)
-  return { axis = axis, keys = keys.make(conn, key_columns(tables, by_oid)), functions = probe_context.functions(conn),
+  local columns = key_columns(tables, by_oid)
+  return { axis = axis, columns = columns, keys = keys.make(conn, columns), apart = {}, functions = probe_context.functions(conn),
     defaults = probe_context.defaults(conn, options.role, axis), tenant_settings = axes.settings(list),
     version = conn:value "select current_setting('server_version_num')::integer" }
 end
@@ -182,7 +187,8 @@ local function new_state(conn, common, by_oid, options, results, with_context)
     role = options.role, max_rows = options.max_rows, bound = with_context, admin_bound = not options.bypass,
     runner = attempts.runner(conn, who.back), maker = canary.maker(conn, by_oid, options.settings, with_context and who or nil),
     a = { key = common.keys.a }, b = { key = common.keys.b }, c = common.keys.c and { key = common.keys.c } or nil, alike = alike,
-    functions = common.functions, defaults = common.defaults, tenant_settings = common.tenant_settings, version = common.version,
+    apart = common.apart, functions = common.functions, defaults = common.defaults, tenant_settings = common.tenant_settings,
+    version = common.version,
     owned = {}, owned_b = {}, sizes = {}, inserts = {}, nobodys = {}, everybodys = {}, unset = {} }
 end
 
@@ -248,6 +254,22 @@ local function probe_batch(open, common, tables, by_oid, options, results)
   return s
 end
 
+--- Partitions by the tenant column which take no row of the tenants that were invented: each is probed with tenants of its own.
+local function probe_apart(open, common, by_oid, options, results)
+  local tables, done = common.apart, {}
+  common.apart = nil
+  for _, t in ipairs(tables) do
+    if not done[t.oid] then
+      done[t.oid] = true
+      local conn = open()
+      local found = keys.of_partition(conn, common.columns, t)
+      conn:close()
+      local own = setmetatable({ keys = found or common.keys }, { __index = common })
+      probe_batch(open, own, { t }, by_oid, options, results)
+    end
+  end
+end
+
 --- A control that failed in one axis is none where another axis' session did it.
 local function settle(results)
   for _, r in pairs(results) do
@@ -279,6 +301,7 @@ function probe.run(open, tables, view_list, by_oid, options)
         local s = probe_batch(open, common, part, of_axis, options, results)
         with_context = with_context or s.bound
       end
+      probe_apart(open, common, of_axis, options, results)
       if #view_list > 0 then
         conn = open()
         local s = new_state(conn, common, of_axis, options, results, with_context)

@@ -127,6 +127,33 @@ function solve.search(conn, t, columns, row, fixed, more)
   return true
 end
 
+--- The condition that a row satisfies which lies in a partition: in this one, or in one of those beneath.
+local function bound_of(conn, t)
+  local parts = {}
+  for _, p in ipairs(conn:query([[
+      select pg_get_partition_constraintdef(case when c.relkind = 'p' then p.relid else c.oid::regclass end) as bound
+        from pg_class c left join lateral pg_partition_tree(c.oid) p on c.relkind = 'p' and p.isleaf where c.oid = $1::oid limit 50]],
+    t.oid)) do
+    if p.bound then parts[#parts + 1] = ("(%s)"):format(p.bound) end
+  end
+  return #parts > 0 and table.concat(parts, " or ") or nil
+end
+
+--- Keys of tenants whose rows a partition by the tenant column takes.
+---@param conn table
+---@param t rls.Table
+---@param list string[]  keys to choose from
+---@return string[]
+function solve.keys_of_partition(conn, t, list)
+  local bound, out, literals = bound_of(conn, t), {}, {}
+  local type_name = t.by_column[t.tenant].type
+  for i, key in ipairs(list) do literals[i] = ("(%s::%s)"):format(names.literal(key), type_name) end
+  local ok, _, rows = conn:try(("select %s::text as key from (values %s) v(%s) where %s limit 3"):format(names.ident(t.tenant),
+    table.concat(literals, ", "), names.ident(t.tenant), bound or "false"))
+  for i, row in ipairs(ok and rows or {}) do out[i] = row.key end
+  return out
+end
+
 --- Searches values that lie in a partition: in this one, or in one of those beneath.
 ---@param conn table
 ---@param t rls.Table
@@ -134,15 +161,8 @@ end
 ---@param fixed table<string, boolean>
 ---@return boolean
 function solve.partition(conn, t, row, fixed)
-  local parts, columns = {}, {}
-  for _, p in ipairs(conn:query([[
-      select pg_get_partition_constraintdef(case when c.relkind = 'p' then p.relid else c.oid::regclass end) as bound
-        from pg_class c left join lateral pg_partition_tree(c.oid) p on c.relkind = 'p' and p.isleaf where c.oid = $1::oid limit 50]],
-    t.oid)) do
-    if p.bound then parts[#parts + 1] = ("(%s)"):format(p.bound) end
-  end
-  if #parts == 0 then return false end
-  local bound = table.concat(parts, " or ")
+  local bound, columns = bound_of(conn, t), {}
+  if not bound then return false end
   for _, c in ipairs(t.columns) do
     local plain = c.name:find "^[%l_][%l%d_]*$"
     local mentioned = plain and bound:find("%f[%w_]" .. c.name .. "%f[^%w_]") or bound:find(names.ident(c.name), 1, true)

@@ -94,7 +94,7 @@ function values.literal(value)
 end
 
 local WORDS = {
-  N = { "1", "0", "2", "3", "5", "10", "18", "20", "50", "100", "1000", "2024", "-1" },
+  N = { "1", "0", "2", "3", "5", "10", "18", "20", "50", "100", "1000", "2024", "-1", "0.5", "0.05" },
   S = { "canary", "CANARY", "a", "A", "", "canary@example.com", "https://example.com/", "2024-06-15", "12345", "EUR", "DE", "+491234567",
     "en", "1", "192.0.2.1", "#ffffff", "Europe/Berlin" },
   D = { "2024-06-15", "2001-01-01", "2101-01-01", "1970-01-01" },
@@ -152,7 +152,11 @@ function values.candidates(column, definitions)
     for seed = 1, 3 do add(regex.sample(text, seed)) end
     add((text:gsub("%%", ""):gsub("_", "a")))
   end
-  for _, n in ipairs(column.category == "N" and numbers or {}) do add(n) end
+  for i, n in ipairs(column.category == "N" and numbers or {}) do
+    add(n)
+    -- What lies between two bounds.
+    if i > 1 then add(("%.4g"):format((tonumber(n) + tonumber(numbers[i - 1])) / 2)) end
+  end
   if column.base == "json" or column.base == "jsonb" then
     add(document(texts))
     add "{}"

@@ -8,6 +8,7 @@ local catalogue = require "rls.catalogue"
 local errors = require "errors"
 local names = require "rls.names"
 local probe_state = require "rls.probe_state"
+local view_writes = require "rls.view_writes"
 
 local views = {}
 
@@ -55,6 +56,7 @@ end
 
 --- Canaries of one tenant, wherever one can be made: which tables refuse them the probe of the tables says.
 local function plant(state, tables, who)
+  state.maker:rows_of(tables, { who })
   for _, t in ipairs(tables) do
     local ok, raised = pcall(state.maker.row, state.maker, t, who)
     if not ok and not (errors.is(raised) and raised.code ~= "db_lost" and raised.code ~= "db_closed") then error(raised, 0) end
@@ -113,18 +115,25 @@ function views.run(state, tables, list)
       readable[#readable + 1] = v
     end
   end
-  if #readable == 0 then return end
+  local written = { table.unpack(readable) }
+  for _, v in ipairs(list) do
+    if not v.may.select and (v.may.insert or v.may.update or v.may.delete) then written[#written + 1] = v end
+  end
+  if #written == 0 then return end
   local registries = {}
   for _, t in pairs(state.maker.by_oid) do
     if t.registry then registries[#registries + 1] = t end
   end
   plant(state, registries, state.a)
   plant(state, registries, state.b)
+  local updatable = view_writes.updatable(state.conn, written)
   local before = snapshots(state, readable, results)
   plant(state, tables, state.a)
   local own, again = snapshots(state, readable, results), snapshots(state, readable, results)
+  local own_reached = view_writes.count(state, written, updatable)
   plant(state, tables, state.b)
   local both = snapshots(state, readable, results)
+  local both_reached = view_writes.count(state, written, updatable)
   state.session:as_application()
   state.session:set(state.session:of(state.a.key))
   for _, v in ipairs(readable) do
@@ -133,6 +142,7 @@ function views.run(state, tables, list)
     if #r.leaks == 0 then look_for_others(state, v, r) end
   end
   state.session:as_admin()
+  view_writes.judge(state, written, updatable, own_reached, both_reached)
 end
 
 return views
