@@ -19,7 +19,10 @@ local probe = {}
 
 --- So that two runs on one database do not meet: the lock's key is the first eight bytes of the SHA-256 of "gate-engine probe".
 local BEGIN = "set local lock_timeout = '60s'; select pg_advisory_xact_lock(-7698698874106400623); "
-  .. "set local lock_timeout = '5s'; set local statement_timeout = '60s'; set constraints all deferred"
+  .. "set local lock_timeout = '5s'; set local statement_timeout = '60s'; set constraints all deferred; "
+  -- PostgreSQL 14: a server whose client was killed notices it in the middle of a statement.
+  .. "select set_config('client_connection_check_interval', '1s', true) "
+  .. "where current_setting('client_connection_check_interval', true) is not null"
 
 --- What a function raised is its table's error and no other's.
 local function blame(s, t, raised)
@@ -279,6 +282,25 @@ local function settle(results)
   end
 end
 
+--- Where the sequences are, which no rollback sets back.
+local function sequences(conn)
+  local out = {}
+  for _, row in ipairs(conn:query "select format('%I.%I', schemaname, sequencename) as name, last_value from pg_sequences") do
+    out[row.name] = row.last_value or 0
+  end
+  return out
+end
+
+--- Sequences that are further than they were, sorted.
+local function advanced(before, after)
+  local out = {}
+  for name, value in pairs(after) do
+    if before[name] and value ~= before[name] then out[#out + 1] = name end
+  end
+  table.sort(out)
+  return out
+end
+
 --- Probes all tables, and then the views, in transactions that are rolled back whatever happens.
 ---@param open fun(): table  a fresh connection of the admin: no tenant was ever set in its session
 ---@param tables rls.Table[] base tables of tenants
@@ -286,9 +308,12 @@ end
 ---@param by_oid table
 ---@param options {settings: table, role: string, superuser: boolean, bypass: boolean, max_rows: integer, batch: integer}
 ---@return table<string, rls.Result> results by oid
+---@return string[] sequences  that went on: what the rollback leaves behind
 function probe.run(open, tables, view_list, by_oid, options)
   local results = {}
   local list = axes.list(options.settings)
+  local watcher = open()
+  local before = sequences(watcher)
   for _, axis in ipairs(list) do
     local mine, of_axis = tables, by_oid
     if #list > 1 then mine, of_axis = axes.view(axis, tables, by_oid) end
@@ -314,7 +339,9 @@ function probe.run(open, tables, view_list, by_oid, options)
     end
   end
   settle(results)
-  return results
+  local left = advanced(before, sequences(watcher))
+  watcher:close()
+  return results, left
 end
 
 return probe

@@ -33,7 +33,7 @@ describe("gate 1's canaries", function()
   teardown(function() server:stop() end)
 
   --- Runs the gate on a new database with this schema; its digest must be the same afterwards.
-  local function run(sql, tenant, more)
+  local function run(sql, tenant, more, ...)
     count = count + 1
     local name = "canary" .. count
     local admin = db.connect(server:options())
@@ -48,7 +48,7 @@ describe("gate 1's canaries", function()
       admin = { url = %q }, app = { url = %q }, tenant = %s, %s } }]]):format(url "postgres", url "shop",
       tenant or '{ column = "tenant_id", setting = "app.tenant" }', more or ""))
     local result = support.run { argv = { "run", "gates/rls_harness.lua", "--tenant", "acme", "--config", config,
-      "--only", "coverage,isolation" } }
+      "--only", "coverage,isolation", ... } }
     assert.equal(before, conn:value(DIGEST))
     return result
   end
@@ -182,6 +182,43 @@ describe("gate 1's canaries", function()
     assert.equal(1, result.code, result.stdout)
     assert.truthy(result.stdout:find("public.partners: select reaches", 1, true), result.stdout)
     assert.is_nil(result.stdout:find("public.invoices", 1, true), result.stdout)
+  end)
+
+  it("are gone when the gate is killed in the middle of one", function()
+    local admin = db.connect(server:options())
+    admin:script "create database killed"
+    admin:close()
+    local conn <close> = db.connect(server:options { dbname = "killed" })
+    conn:script("create table items (id int primary key, tenant_id uuid not null); insert into items values (1, gen_random_uuid());"
+      .. "create function wait() returns trigger language plpgsql as $$ begin perform pg_advisory_lock(77); return new; end $$;"
+      .. "create trigger wait after insert on items for each row execute function wait();" .. protect "items")
+    local before = conn:value(DIGEST)
+    conn:exec "select pg_advisory_lock(77)"
+    local function url(user) return ("postgresql://%s@/killed?host=%s&port=%d"):format(user, server.host, server.port) end
+    local config = support.write(support.tmpdir() .. "/gate-engine.conf.lua", ([[return { platform = "external", database = {
+      admin = { url = %q }, app = { url = %q }, tenant = { column = "tenant_id", setting = "app.tenant" } } }]]):format(url "postgres",
+      url "shop"))
+    -- It waits for the lock with its first canary inserted; then all its processes are killed.
+    local psql = ("psql -X -q -A -t -h %s -p %d -U postgres killed -c "):format(server.host, server.port)
+    support.shell(([[setsid %s run gates/rls_harness.lua --tenant acme --config %s --only isolation >/dev/null 2>&1 & pid=$!
+      until [ "$(%s "select count(*) from pg_stat_activity where wait_event = 'advisory' and datname = 'killed'")" = 1 ]
+      do kill -0 $pid || exit 1; done
+      kill -9 -$pid; wait $pid; [ $? = 137 ] ]]):format(support.quote(support.engine), support.quote(config), psql))
+    -- The server sees that its client is gone, without the lock: within five seconds.
+    conn:script [[do $$ begin
+        while exists (select from pg_stat_activity where datname = 'killed' and pid <> pg_backend_pid()) loop
+          if clock_timestamp() > now() + interval '5 seconds' then raise exception 'a session of the gate is left'; end if;
+          perform pg_sleep(0.02), pg_stat_clear_snapshot();
+        end loop;
+      end $$]]
+    assert.equal(before, conn:value(DIGEST))
+  end)
+
+  it("tell which sequences they leave advanced", function()
+    local result = run([[create table items (id bigserial primary key, tenant_id uuid not null);
+      grant usage on all sequences in schema public to shop;]] .. protect "items", nil, nil, "--verbose")
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+    assert.truthy(result.stderr:find("these sequences stay advanced: public.items_id_seq", 1, true), result.stderr)
   end)
 
   it("are probed in batches, and see as much", function()
