@@ -198,9 +198,9 @@ static void put_matrix(page *p, const json_t *rows) {
     json_t *row;
     buf_puts(p->out, "     access_matrix:\n");
     json_array_foreach(rows, i, row) {
-        const char *table = member(row, "table"), *role = member(row, "role");
+        const char *table = report_member(row, "table"), *role = report_member(row, "role");
         for (size_t c = 0; c < sizeof COMMANDS / sizeof *COMMANDS; c++) {
-            const char *how = member(row, COMMANDS[c]);
+            const char *how = report_member(row, COMMANDS[c]);
             buf_printf(p->out, "       %s  %s  %s  %s\n", role != NULL ? role : "?", table != NULL ? table : "?",
                        COMMANDS[c], how != NULL ? how : "?");
         }
@@ -211,7 +211,7 @@ static void put_facts(page *p, const json_t *facts) {
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)facts, name, value) {
-        if (json_is_array(value) && same(name, "access_matrix")) {
+        if (json_is_array(value) && report_same(name, "access_matrix")) {
             put_matrix(p, value);
             continue;
         }

@@ -1,132 +1,20 @@
---- Canary rows: one row for each of two invented tenants in every table that belongs to tenants.
+--- Canary rows: rows of invented tenants in every table that belongs to tenants.
 --
--- Values come from the catalogue: types, enums, foreign keys, defaults, and the literals in check constraints. What cannot be
+-- Values come from the catalogue: types, enums, foreign keys, defaults, and a search over what constraints speak of. What cannot be
 -- made is named, with what to add to database.fixtures. All of it happens in one transaction that is rolled back.
+local attempts = require "rls.attempts"
 local errors = require "errors"
-local hash = require "hash"
+local json = require "json"
 local names = require "rls.names"
+local solve = require "rls.solve"
+local values = require "rls.values"
 
 local canary = {}
 
-local ATTEMPTS = 60
+local ATTEMPTS = 40
 
---- A literal for a value that no constraint asks for in particular. n makes it differ from row to row.
-local BY_BASE = {
-  uuid = function() return names.literal(canary.uuid()) end,
-  bool = function() return "false" end,
-  json = function() return "'{}'" end,
-  jsonb = function() return "'{}'" end,
-  bytea = function() return "'\\x00'" end,
-  xml = function() return "'<canary/>'" end,
-  date = function(n) return ("(date '2001-01-01' + %d)"):format(n) end,
-  timestamp = function(n) return ("(timestamp '2001-01-01' + interval '%d hours')"):format(n) end,
-  timestamptz = function(n) return ("(timestamptz '2001-01-01 00:00:00Z' + interval '%d hours')"):format(n) end,
-  time = function(n) return ("(time '00:00' + interval '%d minutes')"):format(n) end,
-  timetz = function() return "timetz '00:00Z'" end,
-  interval = function(n) return ("interval '%d minutes'"):format(n) end,
-  inet = function(n) return ("inet '192.0.2.%d'"):format(n % 250 + 1) end,
-  cidr = function(n) return ("cidr '192.0.2.%d/32'"):format(n % 250 + 1) end,
-  macaddr = function() return "macaddr '02:00:00:00:00:01'" end,
-  point = function() return "point '(0,0)'" end,
-  tsvector = function() return "to_tsvector('canary')" end,
-  bit = function() return "B'0'" end,
-}
-
---- A random UUID, version 4 (RFC 9562 section 5.4).
----@return string
-function canary.uuid()
-  local b = { hash.random(16):byte(1, 16) }
-  b[7] = b[7] & 0x0f | 0x40
-  b[9] = b[9] & 0x3f | 0x80
-  local pair = ("%02x"):rep(2)
-  return (pair:rep(2) .. ("-" .. pair):rep(3) .. "-" .. pair:rep(3)):format(table.unpack(b))
-end
-
---- A value of a row as to_jsonb gives it, as a literal.
-function canary.literal(value)
-  if value == nil or value == require("json").null then return "NULL" end
-  if type(value) == "table" then return names.literal(require("json").encode(value)) end
-  return names.literal(tostring(value))
-end
-
-local function by_type(column, n)
-  if column.labels and #column.labels > 0 then return names.literal(column.labels[1]) .. "::" .. column.type end
-  local make = BY_BASE[column.base]
-  if make then return make(n) end
-  if column.category == "N" then return tostring(n) end
-  if column.category == "A" then return "'{}'" end
-  if column.category == "R" then return "'empty'" end
-  if column.category == "S" then
-    local text = ("gate-canary-%d-%s"):format(n, hash.hex(hash.random(4)))
-    if column.length and #text > column.length then text = text:sub(-column.length) end
-    return names.literal(text)
-  end
-  return nil
-end
-
---- Literals that a check constraint speaks of: values that are likely to satisfy it.
-local function candidates(definition)
-  local out, seen = {}, {}
-  local function add(value)
-    if not seen[value] then
-      seen[value] = true
-      out[#out + 1] = value
-    end
-  end
-  local rest = definition:gsub("'([^']*)'", function(text)
-    add(names.literal(text))
-    return " "
-  end)
-  for number in rest:gmatch("%-?%d+%.?%d*") do
-    local value = tonumber(number)
-    if value then
-      add(number)
-      if math.type(value) == "integer" then
-        add(tostring(value + 1))
-        add(tostring(value - 1))
-      end
-    end
-  end
-  add("true")
-  add("false")
-  return out
-end
-
-local function key_of(column, length, which)
-  if column.base == "uuid" then return canary.uuid() end
-  if column.category == "N" then
-    local b1, b2, b3 = hash.random(3):byte(1, 3)
-    local low, range = 1900000000, 16000000
-    if column.base == "int2" then low, range = 30000, 2000 end
-    return tostring(low + (b1 * 65536 + b2 * 256 + b3) % range)
-  end
-  local text = ("gate-canary-%s-%d"):format(hash.hex(hash.random(6)), which)
-  return length and text:sub(-length) or text
-end
-
---- The narrowest of the tenant columns decides: what fits it fits the others.
-local NARROW = { int2 = 1, int4 = 2, int8 = 3, uuid = 4 }
-
---- Different keys of `n` invented tenants, of the tenant columns' type.
----@param columns rls.Column[]
----@param n integer
----@return string[]
-function canary.keys(columns, n)
-  local best, length
-  for _, column in ipairs(columns) do
-    if not best or (NARROW[column.base] or 9) < (NARROW[best.base] or 9) then best = column end
-    if column.length and (not length or column.length < length) then length = column.length end
-  end
-  local keys, seen = {}, {}
-  while #keys < n do
-    local key = key_of(best, length, #keys + 1)
-    if not seen[key] then
-      seen[key] = true
-      keys[#keys + 1] = key
-    end
-  end
-  return keys
-end
+---@class rls.Who
+---@field key string
 
 local Maker = {}
 Maker.__index = Maker
@@ -135,55 +23,96 @@ Maker.__index = Maker
 ---@param conn table
 ---@param by_oid table<string, rls.Table>
 ---@param settings table config.database
----@param enter fun(who: table)?  called before a row is inserted for a tenant: an admin who is bound by RLS sets the tenant there
-function canary.maker(conn, by_oid, settings, enter)
-  return setmetatable({ conn = conn, by_oid = by_oid, settings = settings, enter = enter, rows = {}, shared = {}, n = 0, making = {},
-    refused = {} }, Maker)
+---@param session table?  whose tenant is set before a row is inserted for it: for an admin who is bound by RLS
+function canary.maker(conn, by_oid, settings, session)
+  return setmetatable({ conn = conn, by_oid = by_oid, settings = settings, session = session, rows = {}, shared = {}, n = 0, making = {},
+    refused = {}, promised = {}, sent = {} }, Maker)
 end
+
+function Maker:fixture(t) return self.settings.fixtures and self.settings.fixtures[t.label] end
 
 --- One row of a shared parent: whatever is there, else one that is made.
 function Maker:shared_row(t)
   if self.shared[t.oid] then return self.shared[t.oid] end
   local ok, refusal, rows = self.conn:try(("select to_jsonb(x)::text as row from %s x limit 1"):format(t.sql))
   if not ok then self:missing_right(t, refusal) end
-  local row = rows[1] and require("json").decode(rows[1].row) or self:insert(t, nil)
+  local row = rows[1] and json.decode(rows[1].row) or self:insert(t, nil)
   self.shared[t.oid] = row
   return row
 end
 
+local function is_scoped(t) return t.scope == "tenant" or t.scope == "child" or (t.registry and true or false) end
+
 --- The row that a foreign key of tenant `who` leads to: the canary of a tenant's table, or a shared one.
 function Maker:parent(t, who)
-  if (t.scope == "tenant" or t.scope == "child" or t.registry) and who then return self:row(t, who) end
+  if who and (is_scoped(t) or self:fixture(t)) then return self:row(t, who) end
   return self:shared_row(t)
 end
 
+local function id_of(t, who) return t.oid .. "\0" .. who.key end
+
+--- The keys that a row will have which is made later, since a deferrable foreign key leads to it.
+function Maker:promise(t, who, columns)
+  local id = id_of(t, who)
+  local promised = self.promised[id] or {}
+  self.promised[id] = promised
+  for _, column in ipairs(columns) do
+    local c = t.by_column[column]
+    self.n = self.n + 1
+    promised[column] = promised[column] or (column == t.tenant and names.literal(who.key)) or values.by_type(c, self.n, true)
+  end
+  return promised
+end
+
+--- Must a row have something in the columns of this foreign key?
+local function is_needed(t, fk)
+  if fk == t.parent_key or (#fk.columns == 1 and fk.columns[1] == t.tenant) then return true end
+  for _, column in ipairs(fk.columns) do
+    local c = t.by_column[column]
+    if c.notnull and not c.has_default and column ~= t.tenant then return true end
+  end
+  return false
+end
+
+--- Values that lead to the row of a foreign key. later: rows that are to be made once this one is there.
+function Maker:refer(t, fk, who, fixed, later)
+  local parent = self.by_oid[fk.ref]
+  if parent == t or fk.ref == t.oid then
+    -- A row that refers to itself.
+    for i, column in ipairs(fk.columns) do
+      local c = t.by_column[fk.ref_columns[i]]
+      self.n = self.n + 1
+      fixed[c.name] = fixed[c.name] or values.by_type(c, self.n, true)
+      fixed[column] = fixed[c.name]
+    end
+  elseif parent and fk.deferrable and who and is_scoped(parent) and not (self.rows[who.key] or {})[parent.oid] then
+    local promised = self:promise(parent, who, fk.ref_columns)
+    for i, column in ipairs(fk.columns) do fixed[column] = promised[fk.ref_columns[i]] end
+    later[#later + 1] = parent
+  elseif parent then
+    local row = self:parent(parent, who)
+    for i, column in ipairs(fk.columns) do fixed[column] = values.literal(row[fk.ref_columns[i]]) end
+  end
+end
+
 --- Values that are given by what the row belongs to: its tenant's key and its foreign keys.
-function Maker:fixed(t, who)
+function Maker:fixed(t, who, later)
   local fixed = {}
+  for column, literal in pairs(who and self.promised[id_of(t, who)] or {}) do fixed[column] = literal end
   for _, fk in ipairs(t.foreign_keys) do
-    local parent = self.by_oid[fk.ref]
-    local needed = fk == t.parent_key
-    for _, column in ipairs(fk.columns) do
-      local c = t.by_column[column]
-      needed = needed or (c.notnull and not c.has_default and column ~= t.tenant)
-    end
-    local only_tenant = #fk.columns == 1 and fk.columns[1] == t.tenant
-    if parent and parent ~= t and (needed or only_tenant) then
-      local row = self:parent(parent, who)
-      for i, column in ipairs(fk.columns) do fixed[column] = canary.literal(row[fk.ref_columns[i]]) end
-    end
+    if is_needed(t, fk) then self:refer(t, fk, who, fixed, later) end
   end
   local mine = t.tenant or t.registry
   if mine and who then fixed[mine] = names.literal(who.key) end
   return fixed
 end
 
-local function statement(t, values)
+local function statement(t, row)
   local columns, literals = {}, {}
   for _, c in ipairs(t.columns) do
-    if values[c.name] then
+    if row[c.name] then
       columns[#columns + 1] = names.ident(c.name)
-      literals[#literals + 1] = values[c.name]
+      literals[#literals + 1] = row[c.name]
     end
   end
   if #columns == 0 then return ("insert into %s default values"):format(t.sql) end
@@ -198,102 +127,125 @@ local function find_constraint(list, name)
   return nil
 end
 
---- All candidates for a column: from every check that names it.
-local function column_candidates(t, column)
+--- Columns that some unique key of the table is made of.
+local function unique_columns(t)
   local out = {}
-  for _, check in ipairs(t.checks) do
-    for _, name in ipairs(check.columns) do
-      if name == column then
-        for _, value in ipairs(candidates(check.definition)) do out[#out + 1] = value end
-      end
+  for _, unique in ipairs(t.uniques) do
+    for _, column in ipairs(unique.columns) do out[column] = true end
+  end
+  return out
+end
+
+--- Which columns are to be named in a fixture: those that a row must have.
+local function fixture_text(t)
+  local columns, places = {}, {}
+  for _, c in ipairs(t.columns) do
+    if c.name == t.tenant or (c.notnull and not c.has_default and not c.generated and c.identity == "") then
+      columns[#columns + 1] = names.ident(c.name)
+      places[#places + 1] = c.name == t.tenant and "{tenant}" or "…"
     end
   end
-  return out
+  return ("add to database.fixtures: [%q] = \"insert into %s (%s) values (%s)\""):format(t.label, t.sql:gsub('"', '\\"'),
+    table.concat(columns, ", "):gsub('"', '\\"'), table.concat(places, ", "))
 end
 
---- Values that lie in one of the table's partitions: the lower bounds, or the first of a list (CREATE TABLE, "partition_bound_spec").
-local function in_partition(t, index)
-  local bound = t.partition_bounds[index]
-  local list = bound and (bound:match "FROM %((.-)%) TO" or bound:match "IN %((.-)%)$")
-  if not list or #t.partition_key == 0 then return nil end
-  local out, i = {}, 0
-  for value in (list .. ", "):gmatch "(.-), " do
-    i = i + 1
-    if value ~= "MINVALUE" and t.partition_key[i] then out[t.partition_key[i]] = value end
+--- New values where a unique key or an exclusion constraint met a row that is there already.
+local function renew(self, t, columns, row, fixed)
+  local changed = false
+  for _, column in ipairs(columns) do
+    local c = t.by_column[column]
+    if c and not fixed[column] and not c.generated and not (c.labels and #c.labels > 0) then
+      self.n = self.n + 1
+      local value = values.by_type(c, self.n + values.random() % 50000, true)
+      row[column], changed = value or row[column], changed or value ~= nil
+    end
   end
-  return out
+  return changed
 end
 
---- A value of the partition key that no partition takes: the next partition's.
-local function adapt_partition(t, values, fixed, tried)
-  local at = (tried["a partition"] or 0) + 1
-  tried["a partition"] = at
-  local bounds = in_partition(t, at)
-  if not bounds then return false end
-  for column, value in pairs(bounds) do
-    if not fixed[column] then values[column] = value end
+local ADAPT = {}
+
+--- A CHECK, a domain's CHECK, or no partition for the row.
+ADAPT["23514"] = function(self, t, row, fixed, tried, refusal)
+  local name = refusal.constraint or "a partition"
+  tried[name] = (tried[name] or 0) + 1
+  if tried[name] > 3 then return false end
+  if not refusal.constraint then return solve.partition(self.conn, t, row, fixed) end
+  local check = find_constraint(t.checks, name)
+  return check ~= nil and solve.search(self.conn, t, check.columns, row, fixed)
+end
+
+ADAPT["23505"] = function(self, t, row, fixed, tried, refusal)
+  local unique = find_constraint(t.uniques, refusal.constraint)
+  tried["23505"] = (tried["23505"] or 0) + 1
+  return tried["23505"] < 8 and unique ~= nil and renew(self, t, unique.columns, row, fixed)
+end
+
+ADAPT["23P01"] = function(self, t, row, fixed, tried)
+  local columns = {}
+  for _, c in ipairs(t.columns) do
+    if row[c.name] and (c.category == "R" or c.category == "N" or c.category == "D") then columns[#columns + 1] = c.name end
+  end
+  tried["23P01"] = (tried["23P01"] or 0) + 1
+  return tried["23P01"] < 8 and renew(self, t, columns, row, fixed)
+end
+
+ADAPT["23502"] = function(self, t, row, fixed, tried, refusal)
+  local c = t.by_column[refusal.column or ""]
+  if not c or fixed[c.name] or tried[c.name] then return false end
+  tried[c.name] = true
+  self.n = self.n + 1
+  row[c.name] = values.by_type(c, self.n)
+  return row[c.name] ~= nil
+end
+
+--- A default that leads to no row.
+ADAPT["23503"] = function(self, t, row, fixed, tried, refusal, who)
+  local fk = find_constraint(t.foreign_keys, refusal.constraint)
+  if not fk or tried[fk.name] then return false end
+  tried[fk.name] = true
+  local given, later = {}, {}
+  self:refer(t, fk, who, given, later)
+  local changed = false
+  for column, literal in pairs(given) do
+    if not fixed[column] then row[column], fixed[column], changed = literal, true, true end
+  end
+  return changed
+end
+
+--- A number too large for its column.
+ADAPT["22003"] = function(_, t, row, fixed, tried)
+  if tried["22003"] then return false end
+  tried["22003"] = true
+  for _, c in ipairs(t.columns) do
+    if row[c.name] and c.category == "N" and not fixed[c.name] then row[c.name] = tostring(values.random() % 10) end
   end
   return true
 end
 
---- After a refusal: changes values so that the next attempt may do. Returns false when there is nothing left to try.
-local function adapt(self, t, values, fixed, tried, refusal)
-  local columns
-  if refusal.sqlstate == "23514" and not refusal.constraint and t.kind == "p" then
-    return adapt_partition(t, values, fixed, tried)
-  elseif refusal.sqlstate == "23514" then
-    local check = find_constraint(t.checks, refusal.constraint)
-    columns = check and check.columns
-  elseif refusal.sqlstate == "23505" then
-    local unique = find_constraint(t.uniques, refusal.constraint)
-    columns = unique and unique.columns
-  elseif refusal.sqlstate == "23502" then
-    columns = { refusal.column }
-  end
-  for _, column in ipairs(columns or {}) do
-    local c = t.by_column[column]
-    if c and not fixed[column] and not c.generated then
-      local options = column_candidates(t, column)
-      local at = (tried[column] or 0) + 1
-      if options[at] then
-        tried[column] = at
-        values[column] = options[at]
-        return true
-      end
-      if refusal.sqlstate ~= "23514" and not tried[column .. " by type"] then
-        tried[column .. " by type"] = true
-        self.n = self.n + 1
-        values[column] = by_type(c, self.n)
-        return values[column] ~= nil
-      end
-    end
-  end
-  return false
-end
-
 --- First values of a row.
-function Maker:values(t, who)
+function Maker:values(t, who, later)
   self.n = self.n + 1
-  local values = self:fixed(t, who)
+  local row, unique = self:fixed(t, who, later), unique_columns(t)
   local fixed = {}
-  for column in pairs(values) do fixed[column] = true end
+  for column in pairs(row) do fixed[column] = true end
   for _, c in ipairs(t.columns) do
-    if not values[c.name] and c.notnull and not c.has_default and not c.generated and c.identity == "" then
-      values[c.name] = by_type(c, self.n)
-      if not values[c.name] then
+    if not row[c.name] and c.notnull and not c.has_default and not c.generated and c.identity == "" then
+      row[c.name] = values.by_type(c, self.n, unique[c.name])
+      if not row[c.name] then
         errors.raise { code = "canary_type", message = ("no value can be made for %s.%s of type %s"):format(t.label, c.name, c.type),
-          fix = ("add to database.fixtures: [%q] = \"insert into %s … values ({tenant}, …)\""):format(t.label, t.label) }
+          fix = fixture_text(t) }
       end
     end
   end
-  return values, fixed
+  return row, fixed
 end
 
 --- The right that the admin lacks: to insert at all, or to insert for a tenant that is only invented.
 function Maker:missing_right(t, refusal)
   local admin = self.conn:value "select current_user::text"
   local bound = refusal.message:find("row-level security", 1, true)
-  errors.raise { code = "admin_right_missing", message = ("no canary row could be inserted into %s"):format(t.label),
+  errors.raise { code = "admin_right_missing", message = ("no canary row could be inserted into %s"):format(t.label), bound = bound ~= nil,
     detail = ("%s: the role %s of database.admin %s"):format(refusal.message, admin,
       bound and "is bound by row-level security, whose policies refuse the row" or "lacks the right"),
     fix = bound and ("let database.admin be a superuser or a role with BYPASSRLS (ALTER ROLE %s BYPASSRLS)"):format(names.ident(admin))
@@ -301,7 +253,7 @@ function Maker:missing_right(t, refusal)
 end
 
 --- A trigger may have given the row to somebody else: that nobody sees it as its tenant's would prove nothing.
-function Maker:check_owner(t, row, who)
+local function check_owner(t, row, who)
   local mine = t.tenant or t.registry
   if mine and tostring(row[mine]):gsub("%s+$", "") ~= who.key then
     errors.raise { code = "canary_diverted", message = ("no canary row could be inserted into %s"):format(t.label),
@@ -310,72 +262,213 @@ function Maker:check_owner(t, row, who)
   end
 end
 
---- Inserts one row and returns all its columns. who nil: a row of a shared table.
+--- Statements that set the tenant, where the admin needs that.
+function Maker:enter(who)
+  local list = {}
+  for i, p in ipairs(self.session and who and self.session:of(who.key) or {}) do
+    list[i] = { "select set_config($1, $2, true)", p[1], p[2] }
+  end
+  return list
+end
+
+--- Sends one INSERT, with the tenant set where the admin needs that. The row, or the refusal.
+function Maker:send(t, who, sql)
+  local list = self:enter(who)
+  list[#list + 1] = { sql .. (" returning to_jsonb(%s.*)::text as row"):format(names.ident(t.name)) }
+  local out = self.conn:pipeline(list)
+  local last = out[#out]
+  if not last.ok and (last.error.code == "db_lost" or last.error.code == "db_closed") then error(last.error, 0) end
+  if last.ok and last.rows[1] then return json.decode(last.rows[1].row) end
+  return nil, last.error
+end
+
+--- The rows that a fixture's foreign keys lead to; the fixture itself says which of them it needs.
+function Maker:parents_of_fixture(t, who)
+  for _, fk in ipairs(t.foreign_keys) do
+    local parent = self.by_oid[fk.ref]
+    if parent and parent.oid ~= t.oid and (is_scoped(parent) or self:fixture(parent)) and not self.making[id_of(parent, who)] then
+      local ok, raised = pcall(self.row, self, parent, who)
+      if not ok and (not errors.is(raised) or raised.code == "db_lost" or raised.code == "db_closed") then error(raised, 0) end
+    end
+  end
+end
+
+function Maker:fixture_sql(t, who)
+  return (self:fixture(t):gsub("{tenant}", function() return names.literal(who.key) end))
+end
+
+--- Inserts one row and returns all its columns, its values and which of them are fixed. who nil: a row of a shared table.
 function Maker:insert(t, who)
-  local fixture = self.settings.fixtures and self.settings.fixtures[t.label]
-  local values, fixed, tried, refusal = nil, nil, {}, nil
+  local by_fixture, tried, later = self:fixture(t) and who, {}, {}
+  local row, fixed, made, refusal
+  if by_fixture then self:parents_of_fixture(t, who) else row, fixed = self:values(t, who, later) end
   for _ = 1, ATTEMPTS do
-    local sql
-    if self.enter and who then self.enter(who) end
-    if fixture and who then
-      sql = fixture:gsub("{tenant}", function() return names.literal(who.key) end)
-    else
-      if not values then values, fixed = self:values(t, who) end
-      sql = statement(t, values)
-    end
-    local ok, _, rows = self.conn:try(sql .. (" returning to_jsonb(%s.*)::text as row"):format(names.ident(t.name)))
-    if ok and rows and rows[1] then
-      local row = require("json").decode(rows[1].row)
-      if who then self:check_owner(t, row, who) end
-      return row, values
-    end
-    refusal = not ok and _ or nil
-    if fixture or not refusal or not adapt(self, t, values, fixed, tried, refusal) then break end
+    made, refusal = self:send(t, who, by_fixture and self:fixture_sql(t, who) or statement(t, row))
+    local adapt = refusal and not by_fixture and ADAPT[refusal.sqlstate or ""]
+    if made or not adapt or not adapt(self, t, row, fixed, tried, refusal, who) then break end
+  end
+  if made then
+    if who then check_owner(t, made, who) end
+    return made, row, fixed, later
   end
   if refusal and refusal.sqlstate == "42501" then self:missing_right(t, refusal) end
-  return errors.raise { code = "canary_refused", message = ("no canary row could be inserted into %s"):format(t.label),
-    detail = refusal and refusal.message or "the insert returned no row: a rule or trigger took it away",
-    fix = ("add to database.fixtures: [%q] = \"insert into %s … values ({tenant}, …)\""):format(t.label, t.label) }
+  local apart = refusal and refusal.sqlstate == "23514" and not refusal.constraint and t.is_partition
+  return errors.raise { code = apart and "canary_elsewhere" or "canary_refused",
+    message = ("no canary row could be inserted into %s"):format(t.label),
+    detail = refusal and refusal.message or "the insert returned no row: a rule or trigger took it away", fix = fixture_text(t) }
 end
 
 --- The canary of a tenant in a table, made once.
 ---@param t rls.Table
----@param who {key: string}
+---@param who rls.Who
 ---@return table row
 function Maker:row(t, who)
-  local mine = self.rows[who.key] or {}
+  local mine, id = self.rows[who.key] or {}, id_of(t, who)
   self.rows[who.key] = mine
   if mine[t.oid] then return mine[t.oid].row end
-  if self.making[t.oid .. who.key] then
+  if self.making[id] then
     errors.raise { code = "canary_cycle", message = ("the foreign keys of %s lead back to itself"):format(t.label),
-      fix = ("add to database.fixtures an insert for %s"):format(t.label) }
+      fix = "make one of them DEFERRABLE or its columns nullable, or " .. fixture_text(t) }
   end
-  local refused = self.refused[t.oid .. who.key]
-  if refused then error(refused, 0) end
-  self.making[t.oid .. who.key] = true
-  local ok, row, values = pcall(self.insert, self, t, who)
-  self.making[t.oid .. who.key] = nil
+  if self.refused[id] then error(self.refused[id], 0) end
+  self.making[id] = true
+  local ok, row, given, fixed, later = pcall(self.insert, self, t, who)
+  self.making[id] = nil
   if not ok then
-    self.refused[t.oid .. who.key] = row
+    self.refused[id] = row
     error(row, 0)
   end
-  mine[t.oid] = { row = row, values = values }
+  mine[t.oid] = { row = row, values = given, fixed = fixed }
+  for _, parent in ipairs(later or {}) do self:row(parent, who) end
   return row
+end
+
+--- Is all there that a row's foreign keys need, so that it can be sent with others in one round trip?
+local function is_ready(self, t, who)
+  for _, fk in ipairs(t.foreign_keys) do
+    if is_needed(t, fk) then
+      local parent = self.by_oid[fk.ref]
+      local scoped = parent and (is_scoped(parent) or self:fixture(parent))
+      local made = parent and (scoped and (self.rows[who.key] or {})[parent.oid] or not scoped and self.shared[parent.oid])
+      if not made then return false end
+    end
+  end
+  return true
+end
+
+--- Sends the canaries of one tenant whose foreign keys are served. What is refused is left for row(), which looks for other values.
+local function send_ready(self, tables, who)
+  local list, sent = self:enter(who), {}
+  local before = #list
+  for _, t in ipairs(tables) do
+    local mine = self.rows[who.key] or {}
+    self.rows[who.key] = mine
+    if not mine[t.oid] and not self:fixture(t) and not self.sent[id_of(t, who)] and is_ready(self, t, who) then
+      self.sent[id_of(t, who)] = true
+      local ok, row, fixed = pcall(self.values, self, t, who, {})
+      if ok then
+        list[#list + 1] = { statement(t, row) .. (" returning to_jsonb(%s.*)::text as row"):format(names.ident(t.name)) }
+        sent[#list] = { t = t, values = row, fixed = fixed }
+      elseif not errors.is(row) or row.code == "db_lost" or row.code == "db_closed" then
+        error(row, 0)
+      end
+    end
+  end
+  if #list == before then return false end
+  for i, o in ipairs(attempts.send(self.conn, list)) do
+    local one = sent[i]
+    local made = one and o.ok and o.rows[1] and json.decode(o.rows[1].row)
+    if made and pcall(check_owner, one.t, made, who) then
+      self.rows[who.key][one.t.oid] = { row = made, values = one.values, fixed = one.fixed }
+    end
+  end
+  return true
+end
+
+--- Makes the canaries of many tables, as many as possible in one round trip: parents first, then what refers to them.
+---@param tables rls.Table[]
+---@param tenants rls.Who[]
+function Maker:rows_of(tables, tenants)
+  local again = true
+  while again do
+    again = false
+    for _, who in ipairs(tenants) do again = send_ready(self, tables, who) or again end
+  end
+end
+
+--- A canary that no tenant owns, where the tenant column may be NULL; nil where none can be made.
+---@param t rls.Table
+---@param like rls.Who  whose canary's values it has
+---@return table? row
+function Maker:nobodys(t, like)
+  local made = self.rows[like.key] and self.rows[like.key][t.oid]
+  local c = t.tenant and t.by_column[t.tenant]
+  if not c or c.notnull or not made or not made.values or self.session then return nil end
+  local row, fixed = {}, {}
+  for column, literal in pairs(made.values) do row[column], fixed[column] = literal, made.fixed[column] end
+  row[t.tenant], fixed[t.tenant] = nil, true
+  local unique = {}
+  for column in pairs(unique_columns(t)) do unique[#unique + 1] = column end
+  renew(self, t, unique, row, fixed)
+  for _ = 1, 3 do
+    row[t.tenant] = "NULL"
+    local sent, refusal = self:send(t, nil, statement(t, row))
+    if sent then return sent[t.tenant] == json.null and sent or nil end
+    local adapt = refusal and ADAPT[refusal.sqlstate or ""]
+    if not adapt or not adapt(self, t, row, fixed, {}, refusal, like) then return nil end
+  end
+  return nil
 end
 
 --- A statement that inserts one more row for a tenant, of values that differ from its canary's.
 ---@param t rls.Table
----@param who {key: string}
+---@param who rls.Who
 ---@return string sql
 function Maker:another(t, who)
-  local fixture = self.settings.fixtures and self.settings.fixtures[t.label]
-  if fixture then return (fixture:gsub("{tenant}", function() return names.literal(who.key) end)) end
-  local result
-  self.conn:transaction(function()
-    local _, values = self:insert(t, who)
-    result = statement(t, values)
-  end, { rollback = true })
-  return result
+  if self:fixture(t) then return self:fixture_sql(t, who) end
+  local made = self.rows[who.key][t.oid]
+  local row, unique = {}, {}
+  for column, literal in pairs(made.values) do row[column] = literal end
+  for column in pairs(unique_columns(t)) do
+    if row[column] and not row[column]:find("::", 1, true) then unique[#unique + 1] = column end
+  end
+  renew(self, t, unique, row, made.fixed)
+  return statement(t, row)
+end
+
+--- A statement that inserts A's row again as another tenant's, where columns beside the tenant's say that it is A's: a member who adds
+--- himself to another tenant. nil where there are none.
+---@param t rls.Table
+---@param who rls.Who    whose canary's values it has
+---@param other rls.Who
+---@return string? sql
+function Maker:transplant(t, who, other)
+  local made, mine = self.rows[who.key][t.oid].row, {}
+  local named = false
+  for _, c in ipairs(t.columns) do
+    if not c.generated then
+      mine[c.name] = values.literal(made[c.name])
+      named = named or (c.name ~= t.tenant and tostring(made[c.name]) == who.key)
+    end
+  end
+  if not named or not t.tenant then return nil end
+  mine[t.tenant] = names.literal(other.key)
+  return statement(t, mine)
+end
+
+--- A statement that inserts a row for a tenant with the key of a row that is there; nil for a table with a fixture.
+---@param t rls.Table
+---@param who rls.Who
+---@param columns string[]  of the key
+---@param row table         that has it
+---@return string? sql
+function Maker:clash(t, who, columns, row)
+  local made = self.rows[who.key][t.oid]
+  if not made.values then return nil end
+  local mine = {}
+  for column, literal in pairs(made.values) do mine[column] = literal end
+  for _, column in ipairs(columns) do mine[column] = values.literal(row[column]) end
+  return statement(t, mine)
 end
 
 return canary

@@ -1,4 +1,5 @@
 --- What the database's catalogue says of its tables: which belong to tenants, and what guards them.
+local axes = require "rls.axes"
 local errors = require "errors"
 local names = require "rls.names"
 local reach = require "rls.reach"
@@ -25,6 +26,7 @@ local catalogue = {}
 ---@field ref string          oid of the referenced table
 ---@field ref_columns string[]
 ---@field validated boolean
+---@field deferrable boolean
 
 ---@class rls.Policy
 ---@field name string
@@ -44,6 +46,8 @@ local catalogue = {}
 ---@field rls boolean
 ---@field forced boolean
 ---@field tenant string?      the column that says whose a row is
+---@field axis rls.Axis?      the axis of that column, the first the table belongs to
+---@field axes table<integer, string>  the columns of all its axes, by their index
 ---@field scope "tenant"|"child"|"shared"|"unclassified"|"unreachable"
 ---@field registry string?    the key of a table of the tenants themselves: the tenant columns of others refer to it
 ---@field reads rls.Table[]?  of a view: the tenants' tables beneath it
@@ -175,7 +179,7 @@ local function read_tables(conn, role)
     local t = by_oid[row.oid]
     if t and row.type == "f" then
       t.foreign_keys[#t.foreign_keys + 1] = { name = row.name, columns = row.columns, ref = row.ref, ref_columns = row.ref_columns,
-        validated = row.validated }
+        validated = row.validated, deferrable = row.deferrable }
     elseif t and row.type == "c" then
       t.checks[#t.checks + 1] = { name = row.name, columns = row.columns, definition = row.definition }
     elseif t then
@@ -189,23 +193,16 @@ local function read_tables(conn, role)
   return list, by_oid
 end
 
---- The label of database.tenant.table, or nil.
-local function tenant_table(settings)
-  return settings.tenant.table and names.label(settings.tenant.table)
-end
-
 --- Decides whose a table is. Views and children of tenant tables are found through what they are made of.
-local function classify(t, settings, sets)
-  local column = settings.tenant.column
+local function classify(t, list, sets)
   if sets.exclude[t.label] then return "excluded" end
   if sets.shared[t.label] then return "shared" end
-  if column and t.by_column[column] then
-    t.tenant = column
-    return "tenant"
-  end
-  if t.label == tenant_table(settings) and t.by_column[settings.tenant.key] then
-    t.tenant = settings.tenant.key
-    return "tenant"
+  t.axes = axes.of_table(t, list)
+  for _, axis in ipairs(list) do
+    if t.axes[axis.index] then
+      t.tenant, t.axis = t.axes[axis.index], axis
+      return "tenant"
+    end
   end
   if sets.scoped[t.label] then return "child" end
   return nil
@@ -220,7 +217,7 @@ local function spread_to_children(list, by_oid, of_tenants)
       for _, fk in ipairs(t.foreign_keys) do
         local parent = by_oid[fk.ref]
         local isolated = parent and (parent.scope == "tenant" or parent.scope == "child")
-        if not t.scope and isolated and parent ~= t and parent.label ~= of_tenants then
+        if not t.scope and isolated and parent ~= t and not of_tenants[parent.label] then
           t.scope = "child"
           t.parent_key = fk
           changed = true
@@ -236,8 +233,12 @@ local function mark_registries(list, by_oid)
   for _, t in ipairs(list) do
     for _, fk in ipairs(t.foreign_keys) do
       local parent = by_oid[fk.ref]
-      if t.tenant and #fk.columns == 1 and fk.columns[1] == t.tenant and parent and not parent.tenant then
-        parent.registry = fk.ref_columns[1]
+      for index, column in pairs(parent and #fk.columns == 1 and t.axes or {}) do
+        if fk.columns[1] == column and not parent.axes[index] then
+          parent.registries = parent.registries or {}
+          parent.registries[index] = fk.ref_columns[1]
+          if not parent.tenant then parent.registry = parent.registry or fk.ref_columns[1] end
+        end
       end
     end
   end
@@ -276,7 +277,9 @@ local function check_names(all, settings, by_label)
   end
   for _, label in ipairs(settings.tenant_scoped or {}) do known("database.tenant_scoped", label) end
   for label in pairs(settings.fixtures or {}) do known("database.fixtures", label) end
-  if settings.tenant.table then known("database.tenant.table", settings.tenant.table) end
+  for _, axis in ipairs(axes.list(settings)) do
+    if axis.table then known("database.tenant.table", axis.table) end
+  end
 end
 
 local function reachable(t)
@@ -295,16 +298,18 @@ function catalogue.read(conn, settings, role, shared)
   local schemas = settings.schemas and set_of(settings.schemas)
   local sets = { exclude = set_of(settings.exclude), shared = set_of(settings.shared), scoped = set_of(settings.tenant_scoped) }
   for label in pairs(shared or {}) do sets.shared[label] = true end
-  local tables, by_label = {}, {}
+  local tables, by_label, list, registries = {}, {}, axes.list(settings), {}
   for _, t in ipairs(all) do by_label[t.label] = t end
+  for _, axis in ipairs(list) do registries[axis.table or ""] = true end
   check_names(all, settings, by_label)
   for _, t in ipairs(all) do
+    t.axes = {}
     if not schemas or schemas[t.schema] then
-      t.scope = classify(t, settings, sets)
+      t.scope = classify(t, list, sets)
       if t.scope ~= "excluded" then tables[#tables + 1] = t end
     end
   end
-  spread_to_children(tables, by_oid, tenant_table(settings))
+  spread_to_children(tables, by_oid, registries)
   spread_to_views(tables, by_oid, reach.views(conn, role))
   mark_registries(tables, by_oid)
   for _, t in ipairs(tables) do
@@ -334,7 +339,7 @@ function catalogue.canonical(t, settings)
   local forms = {}
   if not t.tenant then return forms end
   local column = t.by_column[t.tenant]
-  local setting = names.literal(settings.tenant.setting) .. "::text"
+  local setting = names.literal((t.axis or axes.list(settings)[1]).setting) .. "::text"
   for _, name in ipairs { t.tenant, names.ident(t.tenant) } do
     for _, call in ipairs { ("current_setting(%s, true)"):format(setting), ("current_setting(%s)"):format(setting) } do
       for _, value in ipairs { call, ("NULLIF(%s, ''::text)"):format(call) } do

@@ -2,6 +2,7 @@
 --
 -- The gate runs them with the engine's ctx. Its recovery runs them a second time, inside of a transaction in which the proposed migration
 -- was carried out, with a context that only collects: what a migration really closes is seen before anybody is told to apply it.
+local axes = require "rls.axes"
 local catalogue = require "rls.catalogue"
 local decide = require "rls.decide"
 local errors = require "errors"
@@ -28,12 +29,9 @@ end
 ---@param ctx table
 ---@return {settings: table, app: table, tables: rls.Table[], by_oid: table, admin: table}
 function harness.look(ctx)
-  local settings = ctx.config.database
-  local tenant = settings.tenant or {}
-  if not tenant.column or not tenant.setting then
-    errors.raise { code = "config_missing_key", message = "gate 1 needs database.tenant.column and database.tenant.setting",
-      fix = "add database = { tenant = { column = …, setting = … } } to gate-engine.conf.lua" }
-  end
+  local list = axes.list(ctx.config.database)
+  -- What looks at one axis alone looks at the first.
+  local settings = setmetatable({ tenant = list[1], axes = list }, { __index = ctx.config.database })
   local app = application(ctx)
   local tables, by_oid = catalogue.read(ctx.db.admin, settings, app.role, ctx.platform.kind == "embedded" and SHARED or nil)
   return { settings = settings, app = app, tables = tables, by_oid = by_oid, trust = ctx.config.trust,
@@ -259,12 +257,12 @@ end
 --- Can tenant A see or change what is B's? One check a table and a way around.
 function harness.isolation(ctx, seen)
   local base, views = harness.of_tenants(seen)
-  local results, statements
+  local results, statements, left
   local found = decided(ctx, seen, base)
   local ok, raised = pcall(function()
-    results = probe.run(function() return ctx.db:open("admin") end, base, views, seen.by_oid, { settings = seen.settings,
+    results, left = probe.run(function() return ctx.db:open("admin") end, base, views, seen.by_oid, { settings = seen.settings,
       role = seen.app.role, superuser = seen.admin.super, bypass = seen.admin.bypass,
-      max_rows = (seen.settings.probe or {}).max_rows or 10000 })
+      max_rows = (seen.settings.probe or {}).max_rows or 10000, batch = (seen.settings.probe or {}).batch or 500 })
   end)
   if not ok or #base == 0 then
     ctx:check("isolation", function()
@@ -288,9 +286,13 @@ function harness.isolation(ctx, seen)
   end
   ctx:fact("probes", statements)
   if seen.decisions then
-    local rows, left = matrix.rows(seen.decisions, results)
+    local rows, more = matrix.rows(seen.decisions, results)
     ctx:fact("access_matrix", rows)
-    if left > 0 then ctx:fact("access_matrix_left_out", left) end
+    if more > 0 then ctx:fact("access_matrix_left_out", more) end
+  end
+  ctx:fact("sequences_advanced", #left)
+  if #left > 0 and not rawget(ctx, "collects") then
+    ctx:log("rolled back; these sequences stay advanced: %s", table.concat(left, ", "))
   end
   check_ways_around(ctx, seen)
   check_definers(ctx, seen)

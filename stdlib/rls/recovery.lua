@@ -3,6 +3,7 @@
 -- What has a statement that closes it is carried out inside a transaction of the admin; there gate 1's checks run again, as they
 -- are. Only where the finding is gone and no positive control failed does the statement go into the migration; then the transaction is
 -- rolled back. What no statement closes safely is a decision, and is named as one.
+local axes = require "rls.axes"
 local catalogue = require "rls.catalogue"
 local decide = require "rls.decide"
 local errors = require "errors"
@@ -37,7 +38,8 @@ local DECISIONS = {
 }
 
 local function policy(t, settings)
-  local test = ("%s::text = current_setting(%s, true)"):format(names.ident(t.tenant), names.literal(settings.tenant.setting))
+  local setting = (t.axis or axes.list(settings)[1]).setting
+  local test = ("%s::text = current_setting(%s, true)"):format(names.ident(t.tenant), names.literal(setting))
   return ("CREATE POLICY tenant_isolation ON %s\n    USING (%s)\n    WITH CHECK (%s);"):format(t.sql, test, test)
 end
 
@@ -236,7 +238,7 @@ function recovery.run(ctx, findings)
       ctx:apply("Set the tenant context " .. (path and "in " or "before: ") .. tostring(f.object), {
         note = (path and "The first statement of %s must be:\n    perform set_config(%s, p_tenant::text, true);\n%s"
           or "Before this statement, in its transaction:\n    %.0sselect set_config(%s, $1, true);\n%s")
-        :format(tostring(f.object), names.literal(ctx.config.database.tenant.setting), f.detail or "") })
+        :format(tostring(f.object), names.literal(axes.list(ctx.config.database)[1].setting), f.detail or "") })
     else
       wanted[f.class .. "\0" .. tostring(f.object)] = true
     end
@@ -255,7 +257,7 @@ function recovery.run(ctx, findings)
     end
   end
   if #good > 0 then
-    local sql = migration(admin, good, ctx.config.database.tenant.setting)
+    local sql = migration(admin, good, axes.list(ctx.config.database)[1].setting)
     write_file(ctx, sql)
     apply(ctx, ("Close the leak on %s%s"):format(tostring(good[1].findings[1].object),
       #good > 1 and (" and %d more"):format(#good - 1) or ""), sql)

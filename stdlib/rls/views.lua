@@ -7,6 +7,8 @@
 local catalogue = require "rls.catalogue"
 local errors = require "errors"
 local names = require "rls.names"
+local probe_state = require "rls.probe_state"
+local view_writes = require "rls.view_writes"
 
 local views = {}
 
@@ -40,22 +42,22 @@ local function snapshot(state, v, r)
 end
 
 local function show_others(state, v)
-  return ("begin;\nset local role %s;\nselect set_config(%s, '<tenant A>', true);\nselect * from %s%s;\nrollback;"):format(
-    names.ident(state.role), names.literal(state.settings.tenant.setting), v.sql,
-    v.tenant and (" where %s::text <> '<tenant A>'"):format(names.ident(v.tenant)) or "")
+  return state.session:reproduce(("select * from %s%s"):format(v.sql,
+    v.tenant and (" where %s::text <> '<tenant A>'"):format(names.ident(v.tenant)) or ""))
 end
 
 local function snapshots(state, list, results)
-  state.as_application()
-  state.set_tenant(state.a.key)
+  state.session:as_application()
+  state.session:set(state.session:of(state.a.key))
   local out = {}
   for _, v in ipairs(list) do out[v.oid] = snapshot(state, v, results[v.oid]) end
-  state.as_admin()
+  state.session:as_admin()
   return out
 end
 
 --- Canaries of one tenant, wherever one can be made: which tables refuse them the probe of the tables says.
 local function plant(state, tables, who)
+  state.maker:rows_of(tables, { who })
   for _, t in ipairs(tables) do
     local ok, raised = pcall(state.maker.row, state.maker, t, who)
     if not ok and not (errors.is(raised) and raised.code ~= "db_lost" and raised.code ~= "db_closed") then error(raised, 0) end
@@ -100,15 +102,13 @@ local function look_for_others(state, v, r)
 end
 
 --- Probes the views in an open transaction.
----@param state table  of the probe: conn, maker, a, b, settings, role, results, set_tenant, as_application, as_admin
+---@param state rls.State
 ---@param tables rls.Table[]  base tables of tenants
 ---@param list rls.Table[]  views over tenants' rows
----@param result_for fun(results: table, t: rls.Table): table
-function views.run(state, tables, list, result_for)
-  state.conn:script("set local lock_timeout = '5s'; set local statement_timeout = '60s'")
+function views.run(state, tables, list)
   local readable, results = {}, state.results
   for _, v in ipairs(list) do
-    local r = result_for(results, v)
+    local r = probe_state.result(results, v)
     if not v.may.select or v.kind == "m" then
       -- A materialised view that the application may read is a finding already, without a probe.
       r.proven[#r.proven + 1] = "select"
@@ -116,26 +116,34 @@ function views.run(state, tables, list, result_for)
       readable[#readable + 1] = v
     end
   end
-  if #readable == 0 then return end
+  local written = { table.unpack(readable) }
+  for _, v in ipairs(list) do
+    if not v.may.select and (v.may.insert or v.may.update or v.may.delete) then written[#written + 1] = v end
+  end
+  if #written == 0 then return end
   local registries = {}
   for _, t in pairs(state.maker.by_oid) do
     if t.registry then registries[#registries + 1] = t end
   end
   plant(state, registries, state.a)
   plant(state, registries, state.b)
+  local updatable = view_writes.updatable(state.conn, written)
   local before = snapshots(state, readable, results)
   plant(state, tables, state.a)
   local own, again = snapshots(state, readable, results), snapshots(state, readable, results)
+  local own_reached = view_writes.count(state, written, updatable)
   plant(state, tables, state.b)
   local both = snapshots(state, readable, results)
-  state.as_application()
-  state.set_tenant(state.a.key)
+  local both_reached = view_writes.count(state, written, updatable)
+  state.session:as_application()
+  state.session:set(state.session:of(state.a.key))
   for _, v in ipairs(readable) do
     local r = results[v.oid]
     judge(state, v, r, before[v.oid], own[v.oid], again[v.oid], both[v.oid])
     if #r.leaks == 0 then look_for_others(state, v, r) end
   end
-  state.as_admin()
+  state.session:as_admin()
+  view_writes.judge(state, written, updatable, own_reached, both_reached)
 end
 
 return views

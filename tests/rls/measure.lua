@@ -97,7 +97,7 @@ local function rewrite(names, runs)
   end
   for _, name in ipairs(options.add and names or {}) do
     local outcome = runs[name].outcome
-    if is_stale(outcome, known[name]) and not verdict.is_right(outcome) then out[#out + 1] = ("%-10s %s"):format(outcome, name) end
+    if is_stale(runs[name], known[name]) and not verdict.is_right(outcome) then out[#out + 1] = ("%-10s %s"):format(outcome, name) end
   end
   local file = assert(io.open(KNOWN, "w"))
   file:write(table.concat(out, "\n"), "\n")

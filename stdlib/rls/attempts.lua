@@ -1,0 +1,237 @@
+--- Attempts: statements whose effect is undone, many of them in one round trip.
+--
+-- A probe is written as a function that asks for one attempt after the other. The functions of all tables run side by side as
+-- coroutines; what they ask for goes to the server together, as one DO block in which each statement has a subtransaction of its own.
+-- Subtransactions that are undone give their locks back (PostgreSQL, "Locking and Tables"), so that a block holds no more of the lock
+-- table than its longest statement. Where a block cannot run (no right to plpgsql, a timeout), its halves are tried, and in the end
+-- each statement alone, with savepoints.
+local errors = require "errors"
+local hash = require "hash"
+local json = require "json"
+local names = require "rls.names"
+
+local attempts = {}
+
+--- Most statements, and bytes of them, in one block.
+local MOST, BYTES = 400, 400000
+
+--- How many statements are sent together without savepoints between them.
+local TOGETHER = 100
+
+---@class rls.Attempt
+---@field q string              the statement
+---@field s string[][]?         settings {{name, value}} it runs with
+---@field l string?             afterwards, as the admin: a query of one number
+---@field ls string[][]?        settings of that query
+---@field r boolean?            as the admin from the beginning
+
+---@class rls.Outcome
+---@field ok boolean
+---@field affected integer?     rows
+---@field seen integer?         what the query afterwards said
+---@field err {sqlstate: string, message: string, constraint: string?}?
+
+local BLOCK = [[do language plpgsql %s
+declare
+  jobs constant pg_catalog.jsonb := %s;
+  plain text[] := array(select case when j - 'q' = '{}' then j ->> 'q' end from pg_catalog.jsonb_array_elements(jobs) j);
+  plain_one text;
+  job pg_catalog.jsonb; pair pg_catalog.jsonb; n bigint; seen bigint; state text; said text; con text; outs text[] := '{}'; i int := 0;
+begin
+  foreach plain_one in array plain loop
+    i := i + 1; n := null; seen := null;
+    begin
+      if plain_one is null then
+        job := jobs -> (i - 1);
+        for pair in select value from pg_catalog.jsonb_array_elements(coalesce(job -> 's', '[]')) loop
+          perform pg_catalog.set_config(pair ->> 0, pair ->> 1, true);
+        end loop;
+        if job ? 'r' then execute %s; end if;
+        execute job ->> 'q';
+      else
+        execute plain_one;
+      end if;
+      get diagnostics n = row_count;
+      if plain_one is null and job ? 'l' then
+        if not job ? 'r' then execute %s; end if;
+        for pair in select value from pg_catalog.jsonb_array_elements(coalesce(job -> 'ls', '[]')) loop
+          perform pg_catalog.set_config(pair ->> 0, pair ->> 1, true);
+        end loop;
+        execute job ->> 'l' into seen;
+      end if;
+      raise exception using errcode = 'GE001';
+    exception
+      when sqlstate 'GE001' then
+        outs[i] := '{"state":"GE001","n":' || n || coalesce(',"seen":' || seen, '') || '}';
+      when others then
+        get stacked diagnostics state = returned_sqlstate, said = message_text, con = constraint_name;
+        outs[i] := pg_catalog.jsonb_build_object('state', state, 'said', said, 'con', con)::text;
+    end;
+  end loop;
+  perform pg_catalog.set_config('gate_engine.attempts', '[' || pg_catalog.array_to_string(outs, ',') || ']', true);
+end %s]]
+
+local Runner = {}
+Runner.__index = Runner
+
+--- A runner over an open transaction.
+---@param conn table
+---@param back string  the statement that leads from the application's role back to the admin's
+function attempts.runner(conn, back)
+  return setmetatable({ conn = conn, back = back }, Runner)
+end
+
+local function outcome(row)
+  if row.state == "GE001" then return { ok = true, affected = row.n, seen = row.seen } end
+  return { ok = false, err = { sqlstate = row.state, message = row.said, constraint = row.con ~= "" and row.con or nil } }
+end
+
+--- Runs one attempt by savepoints.
+function Runner:single(a)
+  local conn, out = self.conn, nil
+  local function set(pairs_) for _, p in ipairs(pairs_ or {}) do conn:value("select set_config($1, $2, true)", p[1], p[2]) end end
+  conn:transaction(function()
+    set(a.s)
+    if a.r then conn:exec(self.back) end
+    local ok, affected = conn:try(a.q)
+    if not ok then
+      out = { ok = false, err = { sqlstate = affected.sqlstate or "?????", message = affected.message, constraint = affected.constraint } }
+      return
+    end
+    out = { ok = true, affected = affected }
+    if a.l then
+      if not a.r then conn:exec(self.back) end
+      set(a.ls)
+      out.seen = conn:value(a.l)
+    end
+  end, { rollback = true })
+  return out
+end
+
+local function clean(v) if v == json.null then return nil end return v end
+
+--- Runs a block. nil where it did not run as a whole.
+function Runner:block(list)
+  local tag = "$gate" .. hash.hex(hash.random(8)) .. "$"
+  local back = names.literal(self.back)
+  local sql = BLOCK:format(tag, names.literal(json.encode(json.array(list))), back, back, tag)
+  local out = self.conn:pipeline { { sql }, { "select current_setting('gate_engine.attempts', true) as said" } }
+  for _, o in ipairs(out) do
+    if not o.ok then
+      if o.error.code == "db_lost" or o.error.code == "db_closed" then error(o.error, 0) end
+      return nil, o.error
+    end
+  end
+  local results = {}
+  for i, row in ipairs(json.decode(out[2].rows[1].said)) do
+    for _, key in ipairs { "n", "seen", "said", "con" } do row[key] = clean(row[key]) end
+    results[i] = outcome(row)
+  end
+  if #results ~= #list then return nil end
+  return results
+end
+
+--- Runs attempts, each undone.
+---@param list rls.Attempt[]
+---@return rls.Outcome[]
+function Runner:run(list)
+  if #list == 0 then return {} end
+  if not self.alone then
+    local results, refusal = self:block(list)
+    if results then return results end
+    -- Without plpgsql no block will ever run.
+    self.alone = refusal and (refusal.sqlstate == "42501" or refusal.sqlstate == "42704" or refusal.sqlstate == "0A000")
+  end
+  local results = {}
+  if self.alone or #list == 1 then
+    for i, a in ipairs(list) do results[i] = self:single(a) end
+    return results
+  end
+  local half = #list // 2
+  for i, part in ipairs { table.move(list, 1, half, 1, {}), table.move(list, half + 1, #list, 1, {}) } do
+    for _, r in ipairs(self:run(part)) do results[#results + 1] = r end
+    assert(i <= 2)
+  end
+  return results
+end
+
+--- Asks for one attempt; only inside of a function that Runner:each runs.
+---@param request rls.Attempt
+---@return rls.Outcome
+function attempts.ask(request)
+  return coroutine.yield(request)
+end
+
+--- What a coroutine asks for next; what it raises goes to `failed`.
+local function advance(job, failed, ...)
+  local ok, request = coroutine.resume(job.co, ...)
+  if not ok then
+    failed(job.item, request)
+    return nil
+  end
+  job.request = request
+  return request and job or nil
+end
+
+--- Runs fn(item) for each item, side by side: whatever they ask for, goes to the server together.
+---@param items any[]
+---@param fn fun(item: any)
+---@param failed fun(item: any, raised: any)
+function Runner:each(items, fn, failed)
+  local waiting = {}
+  for _, item in ipairs(items) do
+    local job = { item = item, co = coroutine.create(fn) }
+    waiting[#waiting + 1] = advance(job, failed, item)
+  end
+  while #waiting > 0 do
+    local from, next_round = 1, {}
+    while from <= #waiting do
+      local list, bytes, to = {}, 0, from
+      while to <= #waiting and #list < MOST and bytes < BYTES do
+        list[#list + 1] = waiting[to].request
+        bytes = bytes + #waiting[to].request.q
+        to = to + 1
+      end
+      local results = self:run(list)
+      for i = from, to - 1 do
+        next_round[#next_round + 1] = advance(waiting[i], failed, results[i - from + 1])
+      end
+      from = to
+    end
+    waiting = next_round
+  end
+end
+
+--- Sends statements whose effect stays, in one round trip for many. Where all of them succeed, which is the rule, they need no savepoint
+--- of their own; where one is refused, its neighbours are sent again, each with a savepoint.
+---@param conn table
+---@param list any[][]  as for connection:pipeline
+---@return gate.db.outcome[]
+function attempts.send(conn, list)
+  local out = {}
+  for from = 1, #list, TOGETHER do
+    local part = table.move(list, from, math.min(from + TOGETHER - 1, #list), 1, {})
+    local sent
+    local ok, raised = pcall(conn.transaction, conn, function()
+      sent = conn:pipeline(part, { atomic = true })
+      for _, o in ipairs(sent) do
+        if not o.ok then error(o.error, 0) end
+      end
+    end)
+    if not ok then
+      if attempts.is_fatal(raised) then error(raised, 0) end
+      sent = conn:pipeline(part)
+    end
+    table.move(sent, 1, #sent, #out + 1, out)
+  end
+  return out
+end
+
+--- Is a raised value the connection's end, which no table can be blamed for?
+---@param raised any
+---@return boolean
+function attempts.is_fatal(raised)
+  return not errors.is(raised) or raised.code == "db_lost" or raised.code == "db_closed"
+end
+
+return attempts

@@ -1,0 +1,263 @@
+--- Sessions of no tenant, and sessions that set something else than their tenant.
+--
+-- Without a tenant, with an empty one and with one that is none, a session may see what every tenant sees (rows marked as public, say),
+-- and no row more. A third tenant, who has no row, tells how much that is.
+local catalogue = require "rls.catalogue"
+local json = require "json"
+local state = require "rls.probe_state"
+
+local probe_context = {}
+
+--- Most settings that are tried for one table.
+local MOST = 40
+
+local function canaries(s, t)
+  return ("select 1 from %s where (%s) or (%s) limit 5"):format(t.sql, s:owned_by(t, s.a), s:owned_by(t, s.b))
+end
+
+local function any_rows(t) return ("select 1 from %s limit 1000"):format(t.sql) end
+
+--- How many rows a tenant without rows sees.
+local function everybodys(s, t)
+  if not s.everybodys[t.oid] then
+    local out = s.c and s:ask(t, { q = any_rows(t), s = s.session:of(s.c.key) })
+    s.everybodys[t.oid] = out and out.ok and out.affected or math.huge
+  end
+  return s.everybodys[t.oid]
+end
+
+local function judge(s, t, out, what, pairs_)
+  if not out.ok and not state.denied(out) and state.class_of(out) ~= "22" and out.err.sqlstate ~= "42704" then
+    s:broken(t, ("select with the tenant setting %s: %s"):format(what, out.err.message))
+  elseif out.ok and out.affected > 0 then
+    s:leak(t, "select", ("rows are visible with the tenant setting %s"):format(what), ("select * from %s limit 5"):format(t.sql), pairs_)
+  end
+end
+
+--- Is a canary visible? Of a small table all rows are asked for first: where none is, there is no canary either.
+---@return integer? rows  that are visible, none of them a canary
+local function look(s, t, what, pairs_)
+  local small = s:is_small(t)
+  local out = s:ask(t, { q = small and any_rows(t) or canaries(s, t), s = pairs_ })
+  if not (small and out.ok and out.affected > 0) then
+    judge(s, t, out, what, pairs_ or {})
+    return nil
+  end
+  local found = s:ask(t, { q = canaries(s, t), s = pairs_ })
+  judge(s, t, found, what, pairs_ or {})
+  return found.ok and found.affected == 0 and out.affected or nil
+end
+
+--- Nothing is set: this must come before the first set_config of the session, after which the setting reads '' even when it was rolled
+--- back. Where the canaries needed the setting, the form of the policies must answer instead.
+---@param s rls.State
+---@param t rls.Table
+function probe_context.absent(s, t)
+  if catalogue.nobody_may(t, "select") then return end
+  if s.bound then
+    if not catalogue.proven(t, s.settings, "SELECT") then
+      s:broken(t, "select without a tenant setting could not be tried: the canaries need it set, and the policies are not of a form "
+        .. "that proves it; let database.admin be a superuser or a role with BYPASSRLS")
+    end
+    return
+  end
+  s.unset[t.oid] = look(s, t, "absent", nil)
+end
+
+--- A tenant setting with which no row may be seen that a tenant without rows does not see.
+local function with_setting(s, t, what, pairs_)
+  local rows = look(s, t, what, pairs_)
+  if rows and rows > everybodys(s, t) then judge(s, t, { ok = true, affected = rows }, what, pairs_) end
+end
+
+--- Empty, malformed and default tenants; and what was seen without any.
+---@param s rls.State
+---@param t rls.Table
+function probe_context.malformed(s, t)
+  if catalogue.nobody_may(t, "select") then return end
+  if s.unset[t.oid] and s.unset[t.oid] > everybodys(s, t) then
+    judge(s, t, { ok = true, affected = s.unset[t.oid] }, "absent", {})
+  end
+  for _, case in ipairs { { "", "empty" }, { "not a tenant", "malformed" }, { "%", "a pattern" } } do
+    if not s:leaks(t, "select") then with_setting(s, t, case[2], s.session:malformed(case[1])) end
+  end
+  for _, default in ipairs(s.defaults) do
+    if not s:leaks(t, "select") then with_setting(s, t, "at its default of " .. default.whose, default.pairs) end
+  end
+end
+
+-- Settings other than the tenant's.
+
+--- The texts of the permissive policies that apply, with the bodies of the functions they call.
+local function expressions(s, t)
+  local out = {}
+  local function follow(text, depth)
+    for name, body in pairs(depth < 4 and s.functions or {}) do
+      if text:find("%f[%w_]" .. name .. "%f[^%w_]%s*%(") then
+        text = text .. " " .. body
+        text = follow(body, depth + 1):sub(1, 20000) .. " " .. text
+      end
+    end
+    return text
+  end
+  for _, p in ipairs(t.policies) do
+    for _, text in ipairs(p.permissive and p.applies and { p.using or "", p.check or "" } or {}) do
+      if text ~= "" then out[#out + 1] = follow(text, 1) end
+    end
+  end
+  return out
+end
+
+--- The settings and the other literals an expression speaks of.
+local function read(s, expression)
+  local settings, literals, pairwise, last = {}, { ["true"] = true, on = true, ["1"] = true, [s.b.key] = true }, {}, nil
+  for text in expression:gmatch "'([^']*)'" do
+    local escaped = text:gsub("%p", "%%%0")
+    if expression:find("current_setting%s*%(%s*'" .. escaped .. "'") then
+      last = not s.tenant_settings[text:lower()] and text or nil
+      if last then settings[#settings + 1] = last end
+    else
+      literals[text] = true
+      if last then pairwise[last] = pairwise[last] or text end
+    end
+  end
+  return settings, literals, pairwise
+end
+
+--- Members of the tenant's JSON document other than the tenant's id.
+local function documents(s, expression, literals, add)
+  local ok, document = pcall(json.decode, s.axis.value)
+  if not ok or type(document) ~= "table" then return end
+  for member in expression:gmatch "%->>?%s*'([^']*)'" do
+    local own = document[member]
+    if not (type(own) == "string" and own:find("{id}", 1, true)) then
+      for literal in pairs(literals) do
+        local copy = {}
+        for k, v in pairs(document) do copy[k] = v end
+        copy[member] = literal
+        local text = json.encode(copy):gsub("{id}", function() return s.a.key end)
+        add({ { s.axis.setting, text } }, ("%s = %q within %s"):format(member, literal == s.b.key and "<tenant B>" or literal,
+          s.axis.setting))
+      end
+    end
+  end
+end
+
+local function describe(case, s)
+  local parts = {}
+  for name, value in pairs(case) do parts[#parts + 1] = ("%s = %q"):format(name, value == s.b.key and "<tenant B>" or value) end
+  table.sort(parts)
+  return table.concat(parts, " and ")
+end
+
+--- Settings that a policy tests: the application may set each of them to what the policy wants to hear.
+local function escapes(s, t)
+  local list, seen = {}, {}
+  local function add(pairs_, text)
+    if not seen[text] and #list < MOST then
+      seen[text] = true
+      list[#list + 1] = { pairs = pairs_, text = text }
+    end
+  end
+  local function add_case(case)
+    local pairs_ = {}
+    for name, value in pairs(case) do pairs_[#pairs_ + 1] = { name, value } end
+    add(pairs_, describe(case, s))
+  end
+  for _, expression in ipairs(expressions(s, t)) do
+    local settings, literals, pairwise = read(s, expression)
+    if next(pairwise) then add_case(pairwise) end
+    for _, name in ipairs(settings) do add_case { [name] = "" } end
+    for literal in pairs(#settings > 0 and literals or {}) do
+      local case = {}
+      for _, name in ipairs(settings) do
+        case[name] = literal
+        add_case { [name] = literal }
+      end
+      add_case(case)
+    end
+    documents(s, expression, literals, add)
+  end
+  return list
+end
+
+--- Writes are blind, where the table is small: with WHERE the SELECT policy would apply to them too.
+local function forms_of(s, t)
+  local small, where = s:is_small(t), s:owned_by(t, s.b)
+  local column, literal = s:update_column(t)
+  return { select = ("select 1 from %s where %s limit 5"):format(t.sql, where),
+    insert = s.inserts[t.oid] and s.inserts[t.oid].b,
+    update = column and ("update %s set %s = %s%s"):format(t.sql, column, literal(s.a), small and "" or " where " .. where),
+    delete = "delete from " .. t.sql .. (small and "" or " where " .. where) }, small and s.owned[t.oid] or 0
+end
+
+--- With other settings than the tenant's at what a policy tests, B's rows must stay as far away.
+---@param s rls.State
+---@param t rls.Table
+function probe_context.escapes(s, t)
+  local cases = escapes(s, t)
+  if #cases == 0 then return end
+  local forms, own = forms_of(s, t)
+  local known = {}
+  for _, l in ipairs(state.result(s.results, t).leaks) do known[l.op] = true end
+  for _, case in ipairs(cases) do
+    for _, op in ipairs { "select", "update", "delete", "insert" } do
+      if forms[op] and not known[op] and not catalogue.nobody_may(t, op) then
+        local out = s:ask(t, { q = forms[op], s = case.pairs })
+        local allowed = (op == "update" or op == "delete") and own or 0
+        -- The own rows' children may be the reason of an error: a third tenant, who has none, asks again.
+        if not out.ok and allowed > 0 and s.c then
+          local pairs_ = s.session:of(s.c.key)
+          for _, p in ipairs(case.pairs) do
+            if p[1] ~= s.axis.setting then pairs_[#pairs_ + 1] = p end
+          end
+          out, allowed = s:ask(t, { q = forms[op], s = pairs_ }), 0
+        end
+        if (out.ok and out.affected > allowed) or (state.class_of(out) == "23" and op ~= "select") then
+          local all = s.session:of "<tenant A>"
+          for _, p in ipairs(case.pairs) do all[#all + 1] = p end
+          s:leak(t, op, ("%s reaches another tenant's rows once the application sets %s"):format(op, case.text), forms[op], all)
+          known[op] = true
+        end
+      end
+    end
+  end
+end
+
+--- Functions whose bodies speak of settings, or call those that do, by name.
+---@param conn table
+---@return table<string, string> bodies
+function probe_context.functions(conn)
+  local out = {}
+  for _, f in ipairs(conn:query [[
+      select p.proname as name, string_agg(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), ' ') as body
+        from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
+       where l.lanname in ('sql', 'plpgsql') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and p.prokind = 'f'
+         and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+       group by 1]]) do
+    if f.name:find "^[%w_]+$" then out[f.name] = f.body end
+  end
+  return out
+end
+
+--- What the application's role, or the database, has the tenant's setting at by default.
+---@param conn table
+---@param role string
+---@param axis rls.Axis
+---@return {whose: string, pairs: string[][]}[]
+function probe_context.defaults(conn, role, axis)
+  local out = {}
+  for _, row in ipairs(conn:query([[
+      select case when s.setrole = 0 then 'the database' else 'the role ' || $1 end as whose, split_part(c, '=', 1) as name,
+             substr(c, strpos(c, '=') + 1) as value
+        from pg_db_role_setting s cross join unnest(s.setconfig) c
+       where s.setrole in (0, (select oid from pg_roles where rolname = $1))
+         and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))]], role)) do
+    if row.name:lower() == axis.setting:lower() then
+      out[#out + 1] = { whose = row.whose, pairs = { { axis.setting, row.value } } }
+    end
+  end
+  return out
+end
+
+return probe_context

@@ -1,0 +1,225 @@
+--- As the application with tenant A set: to read, lock, write, move and delete tenant B's rows.
+local catalogue = require "rls.catalogue"
+local names = require "rls.names"
+local state = require "rls.probe_state"
+local values = require "rls.values"
+
+local probe_rows = {}
+
+local class_of, denied = state.class_of, state.denied
+
+--- The rows of tenants that are like A.
+local function alike(s, t)
+  if not t.tenant or #s.alike == 0 then return nil end
+  local parts = {}
+  for _, who in ipairs(s.alike) do
+    if s.maker.rows[who.key] and s.maker.rows[who.key][t.oid] then parts[#parts + 1] = s:owned_by(t, who) end
+  end
+  return #parts > 0 and "(" .. table.concat(parts, " or ") .. ")" or nil
+end
+
+local function select_probe(s, t)
+  if s:nobody_may(t, "select") then return end
+  local function form(where) return ("select 1 from %s where %s limit 5"):format(t.sql, where) end
+  local b = s:owned_by(t, s.b)
+  local shown = ("select * from %s%s limit 5"):format(t.sql, state.others(t))
+  s:try_form(t, "select", form(s:owned_by(t, s.a)), form(b), shown, b)
+  if s:leaks(t, "select") then return end
+  local like = alike(s, t)
+  if like then s:try_foreign(t, "select", form(like), shown, "of a tenant whose key is like the own") end
+  if not catalogue.nobody_may(t, "update") then
+    s:try_foreign(t, "select", form(b) .. " for update", shown .. " for update")
+  end
+end
+
+--- Blind writes find what `where tenant_id = B` cannot: a statement that reads no column is not bound by the SELECT policies. They touch
+--- every row they can, so only small tables. Where the own rows alone may be the reason of an error, a third tenant, who has no row,
+--- asks again: it must reach nothing.
+local function blind(s, t, op, form)
+  if s:leaks(t, op) then return end
+  if not s:is_small(t) then
+    if not catalogue.proven(t, s.settings, op:upper()) then
+      s:broken(t, ("blind %s: the table has more than %d rows (database.probe.max_rows) and its policies are not proven")
+        :format(op, s.max_rows))
+    end
+    return
+  end
+  local out, own = s:ask(t, { q = form(s.a) }), s.owned[t.oid]
+  if not out.ok and s.c then out, own = s:ask(t, { q = form(s.c), s = s.session:of(s.c.key) }), 0 end
+  local shown = form { key = "<tenant A>" }
+  if out.ok and out.affected > own then
+    s:leak(t, op, ("a blind %s reaches %d row(s), %d of them of other tenants"):format(op, out.affected, out.affected - own), shown)
+  elseif class_of(out) == "23" and s.c then
+    s:leak(t, op, ("a blind %s reaches rows of other tenants; only a constraint stops it: %s"):format(op, out.err.message), shown)
+  elseif not out.ok and not (denied(out) and out.err.message:find("row-level security", 1, true)) then
+    s:broken(t, ("blind %s: %s"):format(op, out.err.message))
+  end
+end
+
+--- What gives an own row to B, and the rows that would then be B's.
+local function move_to(s, t)
+  if t.tenant then
+    if not t.by_column[t.tenant].may_update then return nil end
+    return ("%s = %s"):format(names.ident(t.tenant), names.literal(s.b.key)), s:owned_by(t, s.b)
+  elseif t.parent_key then
+    local row, parts = s.maker.rows[s.b.key][t.oid].row, {}
+    for _, column in ipairs(t.parent_key.columns) do
+      if not t.by_column[column].may_update then return nil end
+      parts[#parts + 1] = ("%s = %s"):format(names.ident(column), values.literal(row[column]))
+    end
+    return table.concat(parts, ", "), state.by_values(t, t.parent_key.columns, row)
+  end
+  return nil
+end
+
+--- A row given to another tenant, or a child given to another tenant's parent. Without WHERE the SELECT policies do not look at the
+--- new row. It counts where the row is afterwards: a trigger may give it back.
+local function move_probe(s, t)
+  local set, where = move_to(s, t)
+  if not set then return end
+  local forms = { ("update %s set %s where %s"):format(t.sql, set, s:owned_by(t, s.a)) }
+  if s:is_small(t) then forms[2] = ("update %s set %s"):format(t.sql, set) end
+  for _, sql in ipairs(forms) do
+    local look = s:looking(t, where or "false")
+    local out = s:ask(t, { q = sql, l = look.l, ls = look.ls })
+    local moved = class_of(out) == "23"
+    if out.ok and out.affected > 0 then
+      local before = s:ask(t, { q = "select 1", r = true, l = look.l, ls = look.ls })
+      moved = not where or not before.ok or out.seen > before.seen
+    elseif class_of(out) == "P0" and state.result(s.results, t).trigger and catalogue.proven(t, s.settings, "UPDATE") then
+      -- The trigger refuses any change of the row; the policies alone would do.
+      return
+    elseif not out.ok and not denied(out) and not moved then
+      s:broken(t, "moving a row: expected SQLSTATE 42501, got " .. out.err.message)
+      return
+    end
+    if moved then
+      s:leak(t, "update", "an own row can be moved to another tenant", sql)
+      return
+    end
+  end
+end
+
+--- Rows that no tenant owns are nobody's to write.
+local function nobodys_probe(s, t, op, form)
+  if s.nobodys[t.oid] then
+    local where = names.ident(t.tenant) .. " is null"
+    s:try_foreign(t, op, form(where), form(where), "without a tenant")
+  end
+end
+
+local function update_probe(s, t)
+  if s:nobody_may(t, "update") then return end
+  local column, value = s:update_column(t)
+  if not column then return s:proven(t, "update") end
+  local a, b = s:owned_by(t, s.a), s:owned_by(t, s.b)
+  local function form(where, who) return ("update %s set %s = %s where %s"):format(t.sql, column, value(who), where) end
+  local shown = ("update %s set %s = %s%s"):format(t.sql, column, value { key = "<tenant A>" }, state.others(t))
+  -- To change a row in place and to take it: a policy may stop one of them only.
+  s:try_form(t, "update", form(a, s.a), form(b, s.b), shown, b)
+  if t.tenant and not s:leaks(t, "update") then s:try_foreign(t, "update", form(b, s.a), shown) end
+  local like = not s:leaks(t, "update") and alike(s, t)
+  if like then s:try_foreign(t, "update", form(like, s.a), shown, "of a tenant whose key is like the own") end
+  nobodys_probe(s, t, "update", function(where)
+    return ("update %s set %s = %s where %s"):format(t.sql, column, t.tenant and column == names.ident(t.tenant) and "NULL" or value(s.a),
+      where)
+  end)
+  blind(s, t, "update", function(who) return ("update %s set %s = %s"):format(t.sql, column, value(who)) end)
+  move_probe(s, t)
+end
+
+local function delete_probe(s, t)
+  if s:nobody_may(t, "delete") then return end
+  local b = s:owned_by(t, s.b)
+  local function form(where) return ("delete from %s where %s"):format(t.sql, where) end
+  s:try_form(t, "delete", form(s:owned_by(t, s.a)), form(b), ("delete from %s%s"):format(t.sql, state.others(t)), b)
+  local like = not s:leaks(t, "delete") and alike(s, t)
+  if like then s:try_foreign(t, "delete", form(like), form(like), "of a tenant whose key is like the own") end
+  nobodys_probe(s, t, "delete", form)
+  blind(s, t, "delete", function() return "delete from " .. t.sql end)
+end
+
+--- An INSERT for B. After one that was not refused: is there one more row of B? A trigger may have given it to its own tenant.
+local function foreign_insert(s, t, sql)
+  local look = t.tenant and s:looking(t, s:owned_by(t, s.b)) or {}
+  local out = s:ask(t, { q = sql, l = look.l, ls = look.ls })
+  if out.ok then
+    if not out.seen or s.owned_b[t.oid] == 0 or out.seen > s.owned_b[t.oid] then
+      s:leak(t, "insert", "a row of another tenant can be inserted", sql)
+    end
+  elseif class_of(out) == "23" then
+    s:leak(t, "insert", "a row of another tenant passes the policies; only a constraint stops it: " .. out.err.message, sql)
+  elseif not denied(out) then
+    s:broken(t, "insert: expected SQLSTATE 42501, got " .. out.err.message)
+  end
+end
+
+local function insert_probe(s, t)
+  if s:nobody_may(t, "insert") then return end
+  local r, sql = state.result(s.results, t), s.inserts[t.oid]
+  local control = s:ask(t, { q = sql.a })
+  -- A unique key is looked at after the policies.
+  if not control.ok and class_of(control) ~= "23" then
+    if denied(control) then
+      r.uncontrolled.insert = "insert: the positive control failed: " .. control.err.message
+    else
+      s:broken(t, "insert: the positive control failed: " .. control.err.message)
+      return
+    end
+  else
+    r.controls, r.controlled.insert = r.controls + 1, true
+  end
+  foreign_insert(s, t, sql.b)
+  local own = s.maker:transplant(t, s.a, s.b)
+  if own then foreign_insert(s, t, own) end
+end
+
+--- An unique key that says nothing of the tenant: A may meet B's row through it.
+local function global_key(s, t)
+  local row = s.maker.rows[s.b.key][t.oid].row
+  for _, unique in ipairs(t.uniques) do
+    local where, own = state.by_values(t, unique.columns, row), false
+    for _, column in ipairs(unique.columns) do own = own or column == t.tenant end
+    if where and not own then return unique, where, row end
+  end
+  return nil
+end
+
+--- INSERT … ON CONFLICT, and MERGE: they meet rows by key.
+local function upsert_probe(s, t)
+  if t.kind == "p" or s:leaks(t, "update") or catalogue.nobody_may(t, "update") then return end
+  local column, value = s:update_column(t)
+  local unique, where, row = global_key(s, t)
+  if not column or not unique then return end
+  local insert = not catalogue.nobody_may(t, "insert") and s.maker:clash(t, s.a, unique.columns, row)
+  local forms = {}
+  if insert then
+    local keys = {}
+    for i, name in ipairs(unique.columns) do keys[i] = names.ident(name) end
+    forms[1] = { "INSERT … ON CONFLICT DO UPDATE", ("%s on conflict (%s) do update set %s = excluded.%s"):format(insert,
+      table.concat(keys, ", "), column, column) }
+  end
+  if s.version >= 150000 then
+    forms[#forms + 1] = { "MERGE", ("merge into %s using (select 1) gate_source(x) on %s when matched then update set %s = %s"):format(
+      t.sql, where, column, value(s.a)) }
+  end
+  for _, form in ipairs(forms) do
+    local out = s:ask(t, { q = form[2] })
+    if out.ok and out.affected > 0 and s:changes(t, form[2], where) then
+      s:leak(t, "update", form[1] .. " changes another tenant's row", form[2])
+    end
+  end
+end
+
+--- All forms of one table.
+---@param s rls.State
+---@param t rls.Table
+function probe_rows.run(s, t)
+  select_probe(s, t)
+  update_probe(s, t)
+  delete_probe(s, t)
+  insert_probe(s, t)
+  upsert_probe(s, t)
+end
+
+return probe_rows

@@ -1,0 +1,249 @@
+--- What the probe of one transaction knows, and how it judges what a statement did.
+local attempts = require "rls.attempts"
+local catalogue = require "rls.catalogue"
+local errors = require "errors"
+local names = require "rls.names"
+local values = require "rls.values"
+
+local state = {}
+
+---@class rls.Result
+---@field table rls.Table
+---@field leaks {op: string, detail: string, reproduce: string?}[]
+---@field errors string[]
+---@field proven string[]                  operations that nobody may do
+---@field controls integer                 positive controls that succeeded
+---@field controlled table<string, boolean>
+---@field uncontrolled table<string, string>  operations whose control failed, and how: another axis may have one that succeeds
+---@field statements integer
+
+--- What a probe of one table found.
+---@param results table<string, rls.Result>
+---@param t rls.Table
+---@return rls.Result
+function state.result(results, t)
+  results[t.oid] = results[t.oid] or { table = t, leaks = {}, errors = {}, proven = {}, controls = 0, controlled = {}, uncontrolled = {},
+    statements = 0 }
+  return results[t.oid]
+end
+
+local State = {}
+State.__index = State
+
+---@class rls.State
+---@field conn table
+---@field axis rls.Axis
+---@field session table        who is who on the connection
+---@field maker table          of canaries
+---@field runner table         of attempts
+---@field bound boolean        must the admin have the tenant set: since RLS binds it, or since a trigger or rule asks for it?
+---@field admin_bound boolean  does RLS bind the admin?
+---@field a rls.Who            with canaries
+---@field b rls.Who            with canaries
+---@field c rls.Who?           without rows
+---@field alike rls.Who[]      with canaries, like a
+---@field owned table<string, integer>    rows of a, by the table's oid
+---@field owned_b table<string, integer>
+---@field sizes table<string, integer>
+---@field inserts table<string, {a: string, b: string}>
+---@field results table<string, rls.Result>
+
+---@param fields table
+---@return rls.State
+function state.new(fields) return setmetatable(fields, State) end
+
+--- Asks for one attempt on a table.
+---@param t rls.Table
+---@param request rls.Attempt
+---@return rls.Outcome
+function State:ask(t, request)
+  local r = state.result(self.results, t)
+  r.statements = r.statements + 1
+  return attempts.ask(request)
+end
+
+function State:leak(t, op, detail, sql, pairs_)
+  local r = state.result(self.results, t)
+  r.leaks[#r.leaks + 1] = { op = op, detail = detail, reproduce = sql and self.session:reproduce(sql, pairs_) or nil }
+end
+
+--- Is a leak by this operation known already? What asks again for the same then need not.
+function State:leaks(t, op)
+  for _, l in ipairs(state.result(self.results, t).leaks) do
+    if l.op == op then return true end
+  end
+  return false
+end
+
+function State:broken(t, text)
+  local r = state.result(self.results, t)
+  r.errors[#r.errors + 1] = text
+end
+
+function State:proven(t, op)
+  local r = state.result(self.results, t)
+  r.proven[#r.proven + 1] = op
+  r.controlled[op] = true
+end
+
+--- May nobody in the application's role do it? Then it is noted as proven.
+function State:nobody_may(t, op)
+  if not catalogue.nobody_may(t, op) then return false end
+  self:proven(t, op)
+  return true
+end
+
+function State:is_small(t) return self.sizes[t.oid] <= self.max_rows end
+
+--- Types whose literals are compared as what they are, so that an index may find the row.
+local PLAIN = { uuid = true, int2 = true, int4 = true, int8 = true }
+
+--- The rows of a tenant, in SQL. A child without the column is found by its canary's keys.
+---@param t rls.Table
+---@param who rls.Who
+---@return string
+function State:owned_by(t, who)
+  if t.tenant then
+    local c = t.by_column[t.tenant]
+    if PLAIN[c.base] and c.type == ({ int2 = "smallint", int4 = "integer", int8 = "bigint" })[c.base] or c.type == "uuid" then
+      return ("%s = %s::%s"):format(names.ident(t.tenant), names.literal(who.key), c.type)
+    end
+    return ("%s::text = %s"):format(names.ident(t.tenant), names.literal(who.key))
+  end
+  local row = self.maker.rows[who.key][t.oid].row
+  for _, key in ipairs(t.uniques) do
+    local where = state.by_values(t, key.columns, row)
+    if where then return where end
+  end
+  return t.parent_key and state.by_values(t, t.parent_key.columns, row) or errors.raise { code = "canary_without_key",
+    message = ("%s has no unique key by which its canary could be found"):format(t.label),
+    fix = "add a primary key, or the tenant column" }
+end
+
+--- The rows whose columns are as in another row; nil where one of them is NULL there.
+---@param t rls.Table
+---@param columns string[]
+---@param row table
+---@return string?
+function state.by_values(t, columns, row)
+  local parts = {}
+  for _, column in ipairs(columns) do
+    local literal = values.literal(row[column])
+    if literal == "NULL" then return nil end
+    parts[#parts + 1] = ("%s = %s::%s"):format(names.ident(column), literal, t.by_column[column].type)
+  end
+  return #parts > 0 and table.concat(parts, " and ") or nil
+end
+
+--- Rows that are not A's, for a statement to paste.
+function state.others(t)
+  return t.tenant and (" where %s::text <> '<tenant A>'"):format(names.ident(t.tenant)) or ""
+end
+
+--- What an UPDATE may set without changing an own row: the tenant's column, else one the application may set.
+---@param t rls.Table
+---@return string|nil column, fun(who: table): string|nil literal
+function State:update_column(t)
+  if t.tenant and t.by_column[t.tenant].may_update and not t.by_column[t.tenant].generated then
+    return names.ident(t.tenant), function(who) return names.literal(who.key) end
+  end
+  local row = self.maker.rows[self.a.key][t.oid].row
+  for _, c in ipairs(t.columns) do
+    if c.may_update and not c.generated and c.identity ~= "a" then
+      local value = c.category == "A" and "'{}'" or values.literal(row[c.name])
+      return names.ident(c.name), function() return value end
+    end
+  end
+  return nil
+end
+
+function state.denied(out) return not out.ok and out.err.sqlstate == "42501" end
+
+function state.no_rows(out) return out.ok and out.affected == 0 end
+
+---@return string? the first two characters of the SQLSTATE
+function state.class_of(out) return out.err and out.err.sqlstate and out.err.sqlstate:sub(1, 2) end
+
+--- An error of a constraint or of a trigger's RAISE says that a row was reached: policies hide rows before either sees them. A trigger of
+--- the statement raises for the other tenant too, which is no denial.
+function state.reached(out)
+  local class = state.class_of(out)
+  return (out.ok and out.affected > 0) or class == "23" or class == "P0"
+end
+
+--- As the admin, afterwards: how many rows satisfy a condition?
+---@param t rls.Table
+---@param where string
+---@param who rls.Who?  whose session an admin who is bound needs
+---@return rls.Attempt fields l and ls
+function State:looking(t, where, who)
+  return { l = ("select count(*) from %s where %s"):format(t.sql, where), ls = self.bound and self.session:of((who or self.b).key) or nil }
+end
+
+--- As the admin, afterwards: a digest of the rows that satisfy a condition.
+function State:digesting(t, where, who)
+  return { l = ("select coalesce(sum(hashtextextended(gate_row::text, 0)::numeric) %% 1000000007, -1) from %s gate_row where %s")
+    :format(t.sql, where), ls = self.bound and self.session:of((who or self.b).key) or nil }
+end
+
+--- Does a statement change rows, whatever it says of their number?
+---@param t rls.Table
+---@param sql string
+---@param where string  the rows
+---@return boolean
+function State:changes(t, sql, where)
+  local look = self:digesting(t, where)
+  local before = self:ask(t, { q = "select 1", r = true, l = look.l, ls = look.ls })
+  local after = self:ask(t, { q = sql, l = look.l, ls = look.ls })
+  return after.ok and before.ok and after.seen ~= before.seen
+end
+
+--- The control of a statement form: own must reach a row of A. Where it does not, the reason is kept: another axis may do it, or nobody.
+---@return boolean controlled
+function State:control(t, op, own, where_b, foreign)
+  local r = state.result(self.results, t)
+  local out = self:ask(t, { q = own })
+  if state.reached(out) then
+    r.controls, r.controlled[op] = r.controls + 1, true
+    r.trigger = r.trigger or (state.class_of(out) == "P0" and out.err.message) or nil
+    return true
+  end
+  if not out.ok and not state.denied(out) then
+    self:broken(t, ("%s: the positive control failed: %s"):format(op, out.err.message))
+    return false
+  end
+  -- A rule may turn the statement into nothing, for everybody.
+  if not self.admin_bound and out.ok and state.no_rows(self:ask(t, { q = own, r = true })) and foreign
+    and not self:changes(t, foreign, where_b) then
+    self:proven(t, op)
+    return true
+  end
+  r.uncontrolled[op] = r.uncontrolled[op] or ("%s: the positive control failed: %s"):format(op,
+    out.ok and "the own tenant's row was not reached" or out.err.message)
+  return true
+end
+
+--- One statement form with its control: own must reach a row of A, foreign must reach none of B. shown: what to paste.
+function State:try_form(t, op, own, foreign, shown, where_b)
+  if not self:control(t, op, own, where_b or self:owned_by(t, self.b), foreign) then return end
+  self:try_foreign(t, op, foreign, shown)
+end
+
+--- A statement that must reach no row.
+---@param t rls.Table
+---@param op string
+---@param foreign string
+---@param shown string
+---@param whose string?  default: another tenant's
+function State:try_foreign(t, op, foreign, shown, whose)
+  local out = self:ask(t, { q = foreign })
+  if out.ok and out.affected > 0 then
+    self:leak(t, op, ("%s reaches %d row(s) %s"):format(op, out.affected, whose or "of another tenant"), shown)
+  elseif state.class_of(out) == "23" then
+    self:leak(t, op, ("%s of another tenant's row passes the policies; only a constraint stops it: %s"):format(op, out.err.message), shown)
+  elseif not state.denied(out) and not state.no_rows(out) then
+    self:broken(t, ("%s: expected zero rows or SQLSTATE 42501, got %s"):format(op, out.err and out.err.message or "?"))
+  end
+end
+
+return state
