@@ -56,9 +56,9 @@ end
 
 local function times(ratio) return (ratio < 2 and "%.2f" or "%.1f"):format(ratio) end
 
---- One table; the first command is the peer.
+--- One table; the first command is the peer. Returns whether it was wanted.
 local function section(title, text, commands, repeats)
-  if not title:find(only) then return end
+  if not title:find(only) then return false end
   local results = measure(commands, repeats)
   print(("\n## %s\n\n%s\n"):format(title, text))
   print "| what | mean | σ | min | max | × peer |"
@@ -67,6 +67,7 @@ local function section(title, text, commands, repeats)
     print(("| %s | %s | %s | %s | %s | %s |"):format(r.command, cell(r.mean), cell(r.stddev or 0), cell(r.min), cell(r.max),
       i == 1 and "peer" or times(r.mean / results[1].mean)))
   end
+  return true
 end
 
 local function median(list)
