@@ -107,7 +107,7 @@ prover.OWN_ID = "is the tenant's own id: whether that makes it the tenant's own 
 ---  NULL; absent settings are unset; own: the tenant's own value by axis
 ---@field statements string[]?      SQL that sets the session up
 ---@field settings string[]?        other settings than the tenant's that it needs
----@field also {class: string, text: string}[]?  further reasons
+---@field also {class: string, text: string, statements: string[], settings: string[], assignment: table}[]?  further reasons
 ---@field trust table[]?            entries that cover it
 ---@field covers table<table, boolean>?  entries that cover some of its reasons
 ---@field reason string?            of an unknown
@@ -500,7 +500,10 @@ local function publish(verdict)
     statements = first.statements, settings = first.need.settings, trust = verdict.trust, covers = verdict.covers,
     assignment = { settings = m.settings, row = m.row, rows = m.rows, own = m.own }, also = {} }
   for i = 2, #verdict.findings do
-    out.also[#out.also + 1] = { class = verdict.findings[i].class, text = verdict.findings[i].text }
+    local f = verdict.findings[i]
+    local other = f.model
+    out.also[#out.also + 1] = { class = f.class, text = f.text, statements = f.statements, settings = f.need.settings,
+      assignment = { settings = other.settings, row = other.row, rows = other.rows, own = other.own } }
   end
   return out
 end
