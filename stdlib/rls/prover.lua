@@ -259,6 +259,9 @@ end
 --- Is the expression true of the model, and the model within the threat model?
 local function checker(p, node)
   return function(m)
+    for name in pairs(p.held or {}) do
+      if m.settings[name] == nil then return false end
+    end
     return is_foreign(p, m) and evaluate.node(node, { [p.main] = m.row }, m) == true and not evaluate.plan_error(node, m)
   end
 end
@@ -442,6 +445,18 @@ local function judge(p, out)
   return { status = "proven", decided_by = #p.parts == 0 and "no policy" or "policies" }
 end
 
+--- Where a setting of the application's context that is absent opens the rows: does a value of it, too?
+local function with_context(p, verdict, budget)
+  local absent = verdict.findings and verdict.findings[1].need.absent
+  if not absent or not next(absent) then return end
+  p.held, p.presets = absent, setmetatable({}, { __index = p.presets })
+  for name in pairs(absent) do p.presets[name] = "" end
+  for _, f in ipairs(judge(p, search(p, p.node, budget)).findings or {}) do
+    if f.class == "policy_escape_setting" then table.insert(verdict.findings, f) end
+  end
+  p.held = nil
+end
+
 --- Decides one phase under given trust.
 local function decide_phase(input, info, command, phase, restricted, hidden, made)
   local p = new_problem(input, info, command, phase, restricted, hidden, made)
@@ -460,6 +475,7 @@ local function decide_phase(input, info, command, phase, restricted, hidden, mad
         { otherwise = "proven", assumes = { "no tenant has one of the ids " .. table.concat(ABSENT, ", ") } })
     end
   end
+  with_context(p, verdict, budget)
   if verdict.status == "unknown" and not verdict.assumes and next(p.cx.assumes) then verdict.assumes = keys_of(p.cx.assumes) end
   if verdict.status == "proven" and next(p.cx.assumes) then
     local assumes = keys_of(p.cx.assumes)
