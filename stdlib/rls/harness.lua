@@ -138,8 +138,13 @@ local function is_named(named, op)
 end
 
 --- What the probe went through by, where that alone says why.
-local function class_of_leak(l)
+local function class_of_leak(t, l)
   if l.class then return l.class end
+  -- Regular expressions and patterns of types that the prover does not compute: what the probe goes through names them.
+  local undecided = t.decided and t.decided[l.op:upper()] == "unknown"
+  for _, p in ipairs(undecided and t.policies or {}) do
+    if ((p.using or "") .. (p.check or "")):find " !?~~?%*? " then return "policy_prefix_match" end
+  end
   if l.op == "select" and l.detail:find("tenant setting empty", 1, true) then return "policy_empty_tenant" end
   if l.op == "select" and l.detail:find "tenant setting [%w ]*absent" then return "policy_unset_tenant" end
   return "cross_tenant_leak"
@@ -151,7 +156,7 @@ local function report_table(ctx, t, result, named, trust)
     if not seen[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, trust) then
       seen[l.op .. l.detail] = true
       local owners = not is_base(t) and t.bound == false
-      say(ctx, owners and "view_owner_rights" or class_of_leak(l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
+      say(ctx, owners and "view_owner_rights" or class_of_leak(t, l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
         repair = owners and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })
     end
   end
@@ -183,7 +188,8 @@ local function check_ways_around(ctx, seen)
   local admin, app = ctx.db.admin, seen.app
   local ways = {
     { "roles", function() return rules.roles.findings(admin, app.role, base) end },
-    { "grants and objects", function() return rules.objects.findings(admin, app, base, seen.by_oid, seen.settings.tenant) end },
+    { "grants and objects", function() return rules.objects.findings(admin, app, base, seen.by_oid, seen.settings.tenant,
+      function(w, t) return rules.definers.rule_is_bound(seen, w, t) end) end },
     { "functions", function() return rules.functions.findings(admin, app, base, seen.tables, seen.by_oid) end },
   }
   for _, way in ipairs(ways) do

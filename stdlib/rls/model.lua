@@ -45,7 +45,8 @@ local FUNCTIONS = [[
    order by 1]]
 
 local TYPES = [[
-  select n.nspname || '.' || t.typname as name, case t.typtype when 'e' then 'enum' else 'domain' end as kind,
+  select n.nspname || '.' || t.typname as name, format_type(t.oid, null) as printed,
+         case t.typtype when 'e' then 'enum' else 'domain' end as kind,
          case when t.typtype = 'd' then format_type(t.typbasetype, null) end as base,
          (select array_agg(e.enumlabel::text order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid) as labels
     from pg_type t join pg_namespace n on n.oid = t.typnamespace
@@ -179,7 +180,11 @@ function model.read(conn, app, base, by_oid)
   for i, t in ipairs(base) do oids[i] = t.oid end
   catalogue.qualified(conn, function()
     out.functions, out.all_functions = functions_of(conn:query(FUNCTIONS, app.role))
-    for _, row in ipairs(conn:query(TYPES)) do out.types[row.name] = { kind = row.kind, base = row.base, labels = row.labels } end
+    for _, row in ipairs(conn:query(TYPES)) do
+      -- As the grammar gives the name, and as the server prints it, which quotes what needs it.
+      out.types[row.name] = { kind = row.kind, base = row.base, labels = row.labels }
+      out.types[row.printed] = out.types[row.name]
+    end
     out.roles = roles_of(conn, app, oids)
     for _, row in ipairs(conn:query(PRESETS, app.login or app.role)) do out.presets[row.name] = row.value end
   end)

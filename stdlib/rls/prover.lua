@@ -32,14 +32,10 @@ local combine = require "rls.prover.combine"
 local compile = require "rls.prover.compile"
 local evaluate = require "rls.prover.evaluate"
 local explore = require "rls.prover.explore"
-local sorts = require "rls.prover.sorts"
+local problems = require "rls.prover.problem"
 local witness = require "rls.prover.witness"
-local errors = require "errors"
-local json = require "json"
 
 local prover = {}
-
-local NULL = sorts.NULL
 
 --- How the reason ends where a row of another tenant names the tenant in another column, as the row of a member of two tenants does.
 prover.OWN_ID = "is the tenant's own id: whether that makes it the tenant's own is not for the policy to say"
@@ -107,7 +103,7 @@ prover.OWN_ID = "is the tenant's own id: whether that makes it the tenant's own 
 ---  NULL; absent settings are unset; own: the tenant's own value by axis
 ---@field statements string[]?      SQL that sets the session up
 ---@field settings string[]?        other settings than the tenant's that it needs
----@field also {class: string, text: string}[]?  further reasons
+---@field also {class: string, text: string, statements: string[], settings: string[], assignment: table}[]?  further reasons
 ---@field trust table[]?            entries that cover it
 ---@field covers table<table, boolean>?  entries that cover some of its reasons
 ---@field reason string?            of an unknown
@@ -120,146 +116,15 @@ local TRIES = 1500 -- most guesses for values, over all of them
 local ENOUGH = 12 -- counterexamples
 local ABSENT = { "00000000-0000-0000-0000-000000000000", "0", "-1" }
 
--- The problem.
-
-local function check_input(input)
-  local info = type(input) == "table" and input.tables and input.tables[input.relation]
-  if not info or not info.columns or type(input.axes) ~= "table" or #input.axes == 0 or type(input.role) ~= "table" then
-    errors.raise { code = "bad_argument", fix = "describe the table with its columns",
-      message = "prover.decide: expected {relation=, tables=, axes=, role=} with the relation among the tables" }
-  end
-  if info.rls and type(info.policies) ~= "table" then
-    errors.raise { code = "bad_argument", message = ("prover.decide: expected the policies of %s, got %s"):format(input.relation,
-      type(info.policies)), fix = "give an empty list where there are none" }
-  end
-  for i, axis in ipairs(input.axes) do
-    if type(axis.column) ~= "string" or type(axis.setting) ~= "string" then
-      errors.raise { code = "bad_argument", message = ("prover.decide: axes[%d]: expected {column=, setting=}"):format(i) }
-    end
-  end
-  return info
-end
-
---- The rows from the relation to the one with the axes' columns.
-local function path_of(info, cx)
-  local path = {}
-  for i, hop in ipairs(info.path or {}) do
-    path[i] = { columns = hop.columns, ref = hop.ref, label = hop.table, row = compile.row(hop.table, nil, cx) }
-    if not path[i].row.columns then return nil end
-  end
-  return path
-end
-
-local function axes_of(input, columns)
-  local axes, by_setting, own_text, axis_column = {}, {}, {}, {}
-  for i, given in ipairs(input.axes) do
-    local axis = { index = i, setting = given.setting:lower() }
-    for key, value in pairs(given) do axis[key] = axis[key] or value end
-    local column = columns[given.column]
-    axis.sort = column and column.t or "text"
-    axes[i], by_setting[axis.setting], axis_column[given.column] = axis, axis, column ~= nil
-    if axis.sort == "text" then own_text["own:" .. i] = axis end
-  end
-  return axes, by_setting, own_text, axis_column
-end
-
-local function key_columns(info)
-  local set = {}
-  for _, hop in ipairs(info.path or {}) do for _, name in ipairs(hop.columns) do set[name] = true end end
-  return set
-end
-
---- Follows the path in a model: the row with the axes' columns, or nil for nobody's.
-local function owner_in(p, m, seen)
-  local row = m.row
-  for _, hop in ipairs(p.path) do
-    local found
-    for _, candidate in ipairs(m.rows[hop.label] or {}) do
-      local same = true
-      for i, name in ipairs(hop.columns) do
-        local v = row[name]
-        same = same and v ~= nil and v ~= NULL and v == candidate[hop.ref[i]]
-      end
-      if same then found = candidate break end
-    end
-    if not found then return nil end
-    if seen then seen[found] = true end
-    row = found
-  end
-  return row
-end
-
---- Does a text name this tenant, however it is written?
-local function denotes(axis, text, tenant)
-  local plain = (sorts.text(axis.sort, tenant) or ""):lower()
-  local function same(piece)
-    return sorts.parse(axis.sort, piece) == tenant or piece:lower() == plain
-  end
-  if same(text) or same(text:match "^%s*(.-)%s*$") then return true end
-  if axis.sort == "uuid" and text:lower():find(plain, 1, true) then return true end
-  for piece in text:gmatch "[^,;:|/%s{}()%[%]\"'%%]+" do
-    if same(piece) then return true end
-  end
-  return false
-end
-
---- Is the model within the threat model: another's row, and a session that does not say it is that other?
-local function is_foreign(p, m)
-  local row = owner_in(p, m)
-  for _, axis in ipairs(p.axes) do
-    local tenant = row and row[axis.column]
-    if tenant ~= nil and tenant ~= NULL then
-      local own, text = m.own[axis.index], m.settings[axis.setting]
-      if own == tenant or tenant == "" or own == "" then return false end
-      for _, id in ipairs(p.absent) do if sorts.parse(axis.sort, id) == tenant then return false end end
-      if text and axis.json_key then
-        local ok, document = pcall(json.decode, text)
-        text = ok and type(document) == "table" and document[axis.json_key] or nil
-        if type(text) ~= "string" then text = nil end
-      end
-      local is_own = own ~= nil and text == sorts.text(axis.sort, own)
-      if text and not is_own and denotes(axis, text, tenant) then return false end
-    end
-  end
-  return true
-end
-
---- A problem for one phase: the expression and all that bounds it. `made`: the row, the expression and the context that are there already.
-local function new_problem(input, info, command, phase, restricted, hidden, made)
-  local role = input.role
-  local cx = made and made.cx
-    or { input = input, depth = 0, current_user = role.name, assumes = {}, guarding = { [input.relation] = true } }
-  local main = made and made.main or compile.row(input.relation, input.relation:match "[^.]*$", cx)
-  main.alias = not made and info.name or main.alias
-  local path = path_of(info, cx)
-  local owner_columns = path and (path[#path] and path[#path].row or main).columns
-  local p = { input = input, cx = cx, main = main, path = path, phase = phase, command = command, is_new = phase == "check",
-    restricted = restricted, hidden = hidden, presets = input.presets or {}, absent = input.absent or {}, parts = {},
-    key_column = key_columns(info), renamed = {} }
-  p.axes, p.by_setting, p.own_text, p.axis_column = axes_of(input, owner_columns or {})
-  for _, name in ipairs { role.name, role.login } do if not hidden[name] then p.renamed[name] = "\1" .. name end end
-  for name in pairs(role.member_of or {}) do p.renamed[name] = "\1" .. name end
-  function p.member(name)
-    return not hidden[name] and (name == role.name or (role.member_of or {})[name] == true)
-  end
-  local rows = {}
-  function p.tables_row(label)
-    if rows[label] == nil then rows[label] = input.tables[label] and compile.row(label, nil, cx) or false end
-    return rows[label] and rows[label].columns and rows[label] or nil
-  end
-  function p.owner_row(m, seen) return owner_in(p, m, seen) end
-  p.owned = false
-  for _, axis in ipairs(p.axes) do p.owned = p.owned or (owner_columns or {})[axis.column] ~= nil end
-  p.node = made and made.node or compile.combine(info, command, phase, { rows = { main } }, cx, p.parts)
-  return p
-end
-
 -- The proof, and the search for values.
 
 --- Is the expression true of the model, and the model within the threat model?
 local function checker(p, node)
   return function(m)
-    return is_foreign(p, m) and evaluate.node(node, { [p.main] = m.row }, m) == true and not evaluate.plan_error(node, m)
+    for name in pairs(p.held or {}) do
+      if m.settings[name] == nil then return false end
+    end
+    return problems.is_foreign(p, m) and evaluate.node(node, { [p.main] = m.row }, m) == true and not evaluate.plan_error(node, m)
   end
 end
 
@@ -442,9 +307,21 @@ local function judge(p, out)
   return { status = "proven", decided_by = #p.parts == 0 and "no policy" or "policies" }
 end
 
+--- Where a setting of the application's context that is absent opens the rows: does a value of it, too?
+local function with_context(p, verdict, budget)
+  local absent = verdict.findings and verdict.findings[1].need.absent
+  if not absent or not next(absent) then return end
+  p.held, p.presets = absent, setmetatable({}, { __index = p.presets })
+  for name in pairs(absent) do p.presets[name] = "" end
+  for _, f in ipairs(judge(p, search(p, p.node, budget)).findings or {}) do
+    if f.class == "policy_escape_setting" then table.insert(verdict.findings, f) end
+  end
+  p.held = nil
+end
+
 --- Decides one phase under given trust.
 local function decide_phase(input, info, command, phase, restricted, hidden, made)
-  local p = new_problem(input, info, command, phase, restricted, hidden, made)
+  local p = problems.new(input, info, command, phase, restricted, hidden, made)
   if not p.path or not p.owned then return unknown "whose its rows are is not known: it has no tenant column, nor a path to one" end
   if p.cx.poison then return unknown(p.cx.poison) end
   local budget = input.budget or BUDGET
@@ -460,6 +337,7 @@ local function decide_phase(input, info, command, phase, restricted, hidden, mad
         { otherwise = "proven", assumes = { "no tenant has one of the ids " .. table.concat(ABSENT, ", ") } })
     end
   end
+  with_context(p, verdict, budget)
   if verdict.status == "unknown" and not verdict.assumes and next(p.cx.assumes) then verdict.assumes = keys_of(p.cx.assumes) end
   if verdict.status == "proven" and next(p.cx.assumes) then
     local assumes = keys_of(p.cx.assumes)
@@ -500,7 +378,10 @@ local function publish(verdict)
     statements = first.statements, settings = first.need.settings, trust = verdict.trust, covers = verdict.covers,
     assignment = { settings = m.settings, row = m.row, rows = m.rows, own = m.own }, also = {} }
   for i = 2, #verdict.findings do
-    out.also[#out.also + 1] = { class = verdict.findings[i].class, text = verdict.findings[i].text }
+    local f = verdict.findings[i]
+    local other = f.model
+    out.also[#out.also + 1] = { class = f.class, text = f.text, statements = f.statements, settings = f.need.settings,
+      assignment = { settings = other.settings, row = other.row, rows = other.rows, own = other.own } }
   end
   return out
 end
@@ -602,7 +483,7 @@ end
 ---@return prover.Verdict
 ---Errors: bad_argument.
 function prover.command(input, command)
-  local info = check_input(input)
+  local info = problems.check(input)
   local verdict = without_policies(input, info, command)
   if verdict then return verdict end
   local phases = {}

@@ -2,8 +2,6 @@
 --
 -- What a probe of tables cannot see, since no statement on a table goes that way: PostgreSQL manual, sections 5.8 (TRUNCATE and
 -- owners are not bound), 41.5 (views have their owner's rights), CREATE FUNCTION (SECURITY DEFINER), 22.3 (SET ROLE).
-local arrays = require "rls.arrays"
-
 local reach = {}
 
 --- How a view says that it reads with its reader's rights.
@@ -33,23 +31,6 @@ local DEPENDENCIES = [[
     from walk w join pg_class c on c.oid = w.rel join pg_roles r on r.oid = w.reader
    where c.relkind in ('r', 'p', 'm', 'f')]]
 
---- Functions that the application may call and that run with rights which row-level security does not bind.
-local DEFINERS = [[
-  select format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) as name,
-         pg_get_userbyid(p.proowner)::text as owner, l.lanname::text as language,
-         coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) as source, r.rolsuper or r.rolbypassrls as unbound,
-         array(select c.oid::text from pg_class c where c.oid::text = any($2) and pg_has_role(p.proowner, c.relowner, 'USAGE')
-                 and not c.relforcerowsecurity) as loose
-    from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
-    join pg_roles r on r.oid = p.proowner
-   where p.prosecdef and p.prokind in ('f', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-     and p.prorettype <> 'trigger'::regtype and p.prorettype <> 'event_trigger'::regtype
-     and has_schema_privilege($1, n.oid, 'USAGE') and has_function_privilege($1, p.oid, 'EXECUTE')
-     and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
-     and (r.rolsuper or r.rolbypassrls or exists (select from pg_class c where c.oid::text = any($2)
-            and pg_has_role(p.proowner, c.relowner, 'USAGE') and not c.relforcerowsecurity))
-   order by 1]]
-
 --- What each view reads: {[view oid] = {[relation oid] = {reader = role, bound = boolean}}}; bound is false where one way is not.
 ---@param conn table
 ---@param role string
@@ -61,35 +42,6 @@ function reach.views(conn, role)
     local view = out[row.view] or {}
     out[row.view] = view
     if not view[row.rel] or view[row.rel].bound then view[row.rel] = { reader = row.reader, bound = row.bound } end
-  end
-  return out
-end
-
---- Does the text of a function speak of the table, or can it not be told which tables it speaks of?
-local function may_touch(f, t)
-  if f.language ~= "sql" and f.language ~= "plpgsql" then return true end
-  local source = f.source:lower()
-  if f.language == "plpgsql" and source:find "%f[%w]execute%f[%W]" then return true end
-  return source:find("%f[%w_]" .. t.name:lower():gsub("%p", "%%%0") .. "%f[^%w_]") ~= nil
-end
-
---- SECURITY DEFINER functions whose rights are not bound and which may read or write one of the tables.
----@param conn table
----@param role string
----@param tables rls.Table[]  tenants' base tables
----@return {name: string, owner: string, table: string}[]
-function reach.definers(conn, role, tables)
-  local oids, out = {}, {}
-  for _, t in ipairs(tables) do oids[#oids + 1] = t.oid end
-  for _, f in ipairs(conn:query(DEFINERS, role, arrays.text(oids))) do
-    local loose = {}
-    for _, oid in ipairs(f.loose) do loose[oid] = true end
-    for _, t in ipairs(tables) do
-      if (f.unbound or loose[t.oid]) and may_touch(f, t) then
-        out[#out + 1] = { name = f.name, owner = f.owner, table = t.label }
-        break
-      end
-    end
   end
   return out
 end

@@ -221,12 +221,37 @@ local function needs_user(m, check, p)
   return needed
 end
 
+--- What the application sets beside the tenant belongs to a usual session: of those settings, which are needed otherwise? One that has to
+--- be absent goes into need.absent, one that has to have another value stays in need.settings.
+local function usual_context(m, check, p, need)
+  for _, axis in ipairs(p.axes) do
+    for name, template in pairs(axis.context or {}) do
+      name = name:lower()
+      local own = m.own[axis.index]
+      local text = own ~= nil and sorts.text(axis.sort, own) or "x"
+      local usual = not p.by_setting[name] and try_field(m, check, m.settings, name, (template:gsub("{id}", function() return text end)))
+      need.context[name] = need.context[name] or usual
+    end
+  end
+  local settings = {}
+  for _, name in ipairs(need.settings) do
+    if not need.context[name] then settings[#settings + 1] = name end
+  end
+  need.settings = settings
+  for _, axis in ipairs(p.axes) do
+    for name in pairs(axis.context or {}) do
+      name = name:lower()
+      if not p.by_setting[name] and not need.context[name] and m.settings[name] == nil then need.absent[name] = true end
+    end
+  end
+end
+
 --- Takes the model down to what it needs, in place, and says what that is.
 ---@param m prover.Model
 ---@param check fun(m: prover.Model): boolean
 ---@param p table  the problem
 function classify.reduce(m, check, p)
-  local need = { settings = {}, columns = {}, tenants = {}, states = {} }
+  local need = { settings = {}, columns = {}, tenants = {}, states = {}, context = {}, absent = {} }
   local names = {}
   for name in pairs(m.settings) do names[#names + 1] = name end
   table.sort(names)
@@ -239,6 +264,7 @@ function classify.reduce(m, check, p)
     need.special = need.special or special
     need.settings[#need.settings + 1] = more
   end
+  usual_context(m, check, p, need)
   for _, axis in ipairs(p.axes) do
     local row = p.owner_row(m)
     local value = row and row[axis.column]
@@ -306,6 +332,7 @@ function classify.name(need, features, p)
     for _, name in ipairs(need.settings) do if features.lists[name] then return "policy_list_injection" end end
     return "policy_escape_setting"
   end
+  if next(need.absent) then return "policy_unset_tenant" end
   if #need.rows > 0 then
     if need.own_rows and #need.columns == 0 and not any_tenant(need, "this") then return "policy_leak" end
     return "policy_lookup_writable"
@@ -358,6 +385,18 @@ function classify.describe(m, need, p)
     if state ~= "unset" then
       statements[#statements + 1] = ("SELECT set_config(%s, %s, false);"):format(literal(axis.setting), literal(value))
     end
+  end
+  local absent, usual = {}, {}
+  for name in pairs(need.absent) do absent[#absent + 1] = name end
+  table.sort(absent)
+  for _, name in ipairs(absent) do
+    parts[#parts + 1] = name .. " was never set"
+    table.insert(statements, 1, "-- in a new connection, before " .. name .. " is set")
+  end
+  for name in pairs(need.context) do if m.settings[name] and need.context[name] then usual[#usual + 1] = name end end
+  table.sort(usual)
+  for _, name in ipairs(usual) do
+    statements[#statements + 1] = ("SELECT set_config(%s, %s, false);"):format(literal(name), literal(m.settings[name]))
   end
   for _, name in ipairs(need.settings) do
     parts[#parts + 1] = name .. " = " .. literal(m.settings[name])

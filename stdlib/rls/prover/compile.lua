@@ -110,6 +110,17 @@ function compile.cast(node, sort)
   return opaque(("a conversion from %s to %s"):format(node.t, sort), sort)
 end
 
+--- A text read as an enum, whose labels are known from the catalogue; else as compile.cast has it.
+function compile.cast_in(node, sort, cx)
+  local name = sort:match "^enum:(.*)$"
+  local labels = name and node.t == "text" and (cx.input.types or {})[name] and cx.input.types[name].labels
+  if not labels then return compile.cast(node, sort) end
+  local known = {}
+  for _, label in ipairs(labels) do known[label] = true end
+  return { k = "fn", t = sort, args = { node }, f = { name = "read:" .. sort, params = { "text" }, ret = sort,
+    eval = function(v) return known[v] and v or functions.ERROR end } }
+end
+
 local function type_of(name, cx)
   local names = compile.names(name.names)
   local bare = compile.system_name(names, cx, "type")
@@ -147,7 +158,7 @@ end
 function E.TypeCast(c, scope, cx)
   local node = expr(c.arg, scope, cx)
   local sort, bare = type_of(c.typeName, cx)
-  local result = compile.cast(node, sort)
+  local result = compile.cast_in(node, sort, cx)
   local length = c.typeName.typmods and c.typeName.typmods[1].A_Const
   if length and sort == "text" and bare == "varchar" then
     local left = functions.find("left", { "text", "int" })

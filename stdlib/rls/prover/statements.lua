@@ -31,8 +31,8 @@ return function(compile)
     local params = {}
     for i, arg in ipairs(f.args or {}) do
       local name = arg.name and arg.name ~= "" and arg.name or ("$%d"):format(i)
-      local node = compile.cast({ k = "setting", t = "text", name = ARGUMENT .. name, missing_ok = true },
-        sorts.of(arg.type, cx.input.types))
+      local node = compile.cast_in({ k = "setting", t = "text", name = ARGUMENT .. name, missing_ok = true },
+        sorts.of(arg.type, cx.input.types), cx)
       params[i] = node
       params[name] = node
     end

@@ -143,6 +143,32 @@ local function say(found, undecided, f, r, world)
   end
 end
 
+--- Do the actions of a rewrite rule reach the tenant's own rows only? They act with the rights of their relation's owner, and NEW is the
+--- caller's to choose.
+---@param seen table  of rls.harness.look, with `model`
+---@param w {owner: string, unbound: boolean, definition: string, open: string[]}
+---@param t rls.Table  the relation of the rule
+---@return boolean
+function definers.rule_is_bound(seen, w, t)
+  local action = w.definition:match "%sDO%s+INSTEAD%s+(.*)$" or w.definition:match "%sDO%s+ALSO%s+(.*)$"
+    or w.definition:match "%sDO%s+(.*)$"
+  if not action or not seen.model then return false end
+  local f = { language = "sql", body = action:match "^%((.*)%);?%s*$" or action, parsed = true, security_definer = true, owner = w.owner,
+    owner_bypasses = w.unbound, args = {} }
+  for i, c in ipairs(t.columns) do f.args[i] = { name = c.name, type = c.type } end
+  local by_label, axes, loose = {}, decide.axes(seen.settings), { [w.owner] = {} }
+  for _, oid in ipairs(w.open) do loose[w.owner][oid] = true end
+  for _, other in pairs(seen.by_oid) do by_label[other.label] = other end
+  local input = { tables = seen.model.tables, functions = seen.model.functions, types = seen.model.types, role = seen.model.roles[1],
+    presets = seen.model.presets, axes = axes }
+  local of_table = whose(seen, by_label, loose, axes)
+  local verdicts, unread = prover.calls(input, f, "new", function(label) return of_table(f, label) end)
+  for _, r in ipairs(verdicts) do
+    if r.verdict.status ~= "proven" then return false end
+  end
+  return #verdicts > 0 and not unread
+end
+
 --- Findings about functions with their owner's rights; what nobody could decide is given apart.
 ---@param conn table
 ---@param seen table       of rls.harness.look, with `model`

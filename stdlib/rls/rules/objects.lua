@@ -191,9 +191,14 @@ local function rule_sql(t, name)
 end
 
 --- A rule that mentions the tenant setting may bind what it does by its own text, which nothing here proves or refutes.
-local function rules(out, conn, app, all, oids, setting)
-  for _, w in ipairs(conn:query(RULES, app, oids)) do
+local function rules(out, conn, app, all, oids, setting, is_bound)
+  local list
+  catalogue.qualified(conn, function() list = conn:query(RULES, app, oids) end)
+  for _, w in ipairs(list) do
     local t = all[w.oid]
+    if t and #w.open > 0 and is_bound(w, t) then
+      t = nil
+    end
     if t and #w.open > 0 and w.definition:find(setting, 1, true) then
       out[#out + 1] = { unproven = ("the rule %s on %s acts as %s, whom row-level security does not bind, and tests %s itself")
         :format(w.name, t.label, w.owner, setting) }
@@ -271,9 +276,10 @@ end
 ---@param base rls.Table[]  tenants' base tables
 ---@param by_oid table<string, rls.Table>
 ---@param tenant table     config.database.tenant: setting, and table, the registry of the tenants themselves
+---@param is_bound fun(rule: table, t: rls.Table): boolean  do the actions of a rule on t reach the tenant's own rows only?
 ---@return {class: string, object: string, detail: string, reproduce: string, repair: string?, unproven: string?}[]
 ---  unproven: no finding, but what nobody could decide
-function objects.findings(conn, app, base, by_oid, tenant)
+function objects.findings(conn, app, base, by_oid, tenant, is_bound)
   local registry = tenant.table and names.label(tenant.table)
   local out, list = {}, {}
   for _, t in ipairs(base) do list[#list + 1] = t.oid end
@@ -281,7 +287,7 @@ function objects.findings(conn, app, base, by_oid, tenant)
   if not app.super then
     -- A superuser has every one of these by being one, which is a finding already.
     grants(out, conn, app.role, by_oid, oids)
-    rules(out, conn, app.role, by_oid, oids, tenant.setting)
+    rules(out, conn, app.role, by_oid, oids, tenant.setting, is_bound)
     for _, s in ipairs(conn:query(SEQUENCES, app.role, oids)) do
       local t = by_oid[s.oid]
       add(out, "sequence_shared", t, ("the application may read %s.%s"):format(s.schema, s.name),

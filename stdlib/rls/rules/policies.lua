@@ -78,7 +78,9 @@ local function with_phase(v)
   local out = {}
   for key, value in pairs(v) do out[key] = value end
   for phase, p in pairs(v.phases or {}) do
-    if p.class == v.class and p.status == v.status and p.text == v.text then out.phase = phase end
+    for _, one in ipairs { p, table.unpack(p.also or {}) } do
+      if p.status == v.status and one.class == v.class and one.text == v.text then out.phase = phase end
+    end
   end
   return out
 end
@@ -94,7 +96,7 @@ local function add(out, world, d, command, v)
     out.by_key[key] = f
     out[#out + 1] = f
   end
-  if f.role == d.role then table.insert(f.commands, command) end
+  if f.role == d.role and f.commands[#f.commands] ~= command then table.insert(f.commands, command) end
 end
 
 local function detail(f)
@@ -116,6 +118,11 @@ function policies.findings(decisions, seen)
       if v.status == "counterexample" and v.decided_by == "policies" then
         worlds[d.role] = worlds[d.role] or reproduce.world(seen, d.role.name)
         add(out, worlds[d.role], d, command, v)
+        for _, other in ipairs(v.also or {}) do
+          local more = { status = v.status, phases = v.phases }
+          for key, value in pairs(other) do more[key] = value end
+          add(out, worlds[d.role], d, command, more)
+        end
       elseif v.status == "unknown" or v.status == "trusted" then
         local text = v.reason or (v.trust and v.trust[1] and v.trust[1].reason) or v.text or "?"
         local key = v.status .. "\0" .. text

@@ -1,0 +1,215 @@
+-- What gate 1 decides from the catalogue of a real server: the matrix of roles, tables and commands, functions and views with an owner's
+-- rights, trust, and texts to reproduce that show what they say.
+local SUPPORT = debug.getinfo(1, "S").source:match("^@(.*/)") .. "support/"
+package.path = SUPPORT .. "?.lua;" .. package.path
+
+local db = require "engine.db"
+local pg = require "pg"
+local catalogue = require "rls.catalogue"
+local decide = require "rls.decide"
+local definers = require "rls.rules.definers"
+local matrix = require "rls.matrix"
+local policies = require "rls.rules.policies"
+local views = require "rls.rules.views"
+
+local OWN = "tenant_id::text = current_setting('app.t', true)"
+local SETTINGS = { tenant = { column = "tenant_id", setting = "app.t" } }
+
+local SCHEMA = [[
+  drop schema if exists gt cascade; drop role if exists dec_app, dec_support;
+  create schema gt;
+  create role dec_support; create role dec_app login noinherit in role dec_support;
+  grant usage on schema gt to dec_app, dec_support;
+  create type gt.kind as enum ('a', 'b');
+]]
+
+describe("what gate 1 decides", function()
+  local server, admin
+
+  setup(function()
+    server = pg.shared()
+    admin = db.connect(server:options())
+  end)
+  before_each(function() admin:script(SCHEMA) end)
+  teardown(function()
+    admin:script "drop schema gt cascade; drop owned by dec_app, dec_support; drop role dec_app, dec_support"
+    admin:close()
+  end)
+
+  --- A table with policies: {name, "for … using …"}.
+  local function tbl(name, ...)
+    local lines = { ("create table gt.%s (id int primary key, tenant_id uuid not null, body text not null default 'x', k gt.kind);")
+      :format(name), ("alter table gt.%s enable row level security; alter table gt.%s force row level security;"):format(name, name),
+      ("grant select, insert, update, delete on gt.%s to dec_app;"):format(name) }
+    for i, policy in ipairs { ... } do lines[#lines + 1] = ("create policy p%d on gt.%s %s;"):format(i, name, policy) end
+    admin:script(table.concat(lines, "\n"))
+  end
+
+  local function look(trust, settings)
+    settings = settings or SETTINGS
+    local tables, by_oid = catalogue.read(admin, { tenant = settings.tenant, schemas = { "gt" } }, "dec_app")
+    local base, list = {}, {}
+    for _, t in ipairs(tables) do
+      if t.scope == "tenant" or t.scope == "child" then table.insert(t.kind == "v" and list or base, t) end
+    end
+    local seen = { settings = settings, app = { role = "dec_app", login = "dec_app" }, by_oid = by_oid, trust = trust }
+    seen.decisions, seen.model = decide.run(admin, seen, base, "2026-01-01")
+    return seen, base, list
+  end
+
+  local function found(seen, object)
+    local out = {}
+    for _, f in ipairs(policies.findings(seen.decisions, seen)) do
+      if f.object == object then out[f.class] = f end
+    end
+    return out
+  end
+
+  --- How many rows does the text reach, run statement by statement as psql does?
+  local function shows(text)
+    local conn, reached = db.connect(server:options()), nil
+    for statement in (text:gsub("%-%-[^\n]*", "") .. "\n"):gmatch "(.-);%s*\n" do
+      local ok, affected = conn:try(statement)
+      assert.is_true(ok, not ok and (statement .. ": " .. tostring(affected.message)) or nil)
+      if statement:find "^%s*SELECT %*" then reached = affected end
+    end
+    conn:close()
+    return reached
+  end
+
+  it("is proven, refuted or denied for each role, table and command", function()
+    tbl("closed", "using (" .. OWN .. ")")
+    tbl("open", "for select using (" .. OWN .. ")", "for delete using (true)")
+    admin:script "revoke insert on gt.closed from dec_app; grant select on gt.open to dec_support"
+    admin:script "create policy s on gt.open to dec_support using (true)"
+    local rows = matrix.rows((look()).decisions)
+    local by = {}
+    for _, row in ipairs(rows) do by[row.role .. " " .. row.table] = row end
+    assert.equal("proven: policies", by["dec_app gt.closed"].select)
+    assert.equal("denied: no grant", by["dec_app gt.closed"].insert)
+    assert.equal("proven: no policy lets it", by["dec_app gt.open"].insert)
+    assert.equal("counterexample: policy_always_true", by["dec_app gt.open"].delete)
+    assert.truthy(by["dec_support gt.open"].select:find("^counterexample: "))
+    assert.equal("denied: no grant", by["dec_support gt.closed"].select)
+  end)
+
+  it("prefers what the probe went through to what was proven", function()
+    tbl("closed", "using (" .. OWN .. ")")
+    local seen = look()
+    local oid = seen.decisions[1].table.oid
+    local rows = matrix.rows(seen.decisions, { [oid] = { leaks = { { op = "select" } }, errors = {}, proven = {}, controls = 1 } })
+    assert.equal("counterexample: found by the probe", rows[1].select)
+    assert.equal("proven: policies", rows[1].update)
+  end)
+
+  it("gives each reason once, with SQL that shows it on an empty table", function()
+    tbl("open", "for select using (" .. OWN .. " or current_setting('app.admin', true) = 'on')", "for update using (true)")
+    local by = found(look(), "gt.open")
+    assert.same({ "SELECT" }, by.policy_escape_setting.commands)
+    assert.equal(1, shows(by.policy_escape_setting.reproduce))
+  end)
+
+  it("takes nobody's rows that can only be read for shared", function()
+    tbl("std", "for select using (tenant_id is null or " .. OWN .. ")")
+    admin:script "alter table gt.std alter tenant_id drop not null"
+    assert.is_true(found(look(), "gt.std").policy_null_tenant.advisory)
+    admin:script("create policy w on gt.std for delete using (tenant_id is null or " .. OWN .. ")")
+    assert.is_nil(found(look(), "gt.std").policy_null_tenant.advisory)
+  end)
+
+  it("knows by the rows whether the id that stands for none is a tenant's", function()
+    local none = "00000000-0000-0000-0000-000000000000"
+    tbl("items", ("using (tenant_id = coalesce(nullif(current_setting('app.t', true), ''), '%s')::uuid)"):format(none))
+    assert.equal("proven", look().decisions[1].verdicts.SELECT.status)
+    admin:exec(("insert into gt.items values (1, '%s')"):format(none))
+    assert.equal("policy_default_tenant", look().decisions[1].verdicts.SELECT.class)
+  end)
+
+  it("tries tables that a function names without a schema as the caller's own", function()
+    tbl("members", "using (" .. OWN .. ")")
+    tbl("files")
+    admin:script [[create function gt.mine() returns setof uuid language sql stable set search_path = gt as
+      $$ select m.tenant_id from members m $$; create policy p1 on gt.files using (tenant_id in (select gt.mine()))]]
+    local f = found(look(), "gt.files").function_search_path
+    assert.truthy(f.detail:find("temporary table members", 1, true), f.detail)
+    admin:script "alter function gt.mine() set search_path = gt, pg_temp"
+    assert.is_nil(next(found(look(), "gt.files")))
+  end)
+
+  it("covers by trust, and fails an entry that nothing rests on or that is over", function()
+    tbl("open", "using (" .. OWN .. " or current_setting('app.admin', true) = 'on')")
+    local trust = { { setting = "app.admin", reason = "workers", expires = "2027-01-01" }, { setting = "app.x", reason = "?",
+      expires = "2027-01-01" }, { setting = "app.y", reason = "?", expires = "2020-01-01" } }
+    local seen = look(trust)
+    assert.equal("trusted: workers", matrix.rows(seen.decisions)[1].select)
+    local stale, entries = decide.trust(seen.decisions, trust, "2026-01-01")
+    assert.same({ "trust_unused", "trust_expired" }, { stale[1].class, stale[2].class })
+    assert.same({ 1, 0, 0 }, { entries[1].tables, entries[2].tables, entries[3].tables })
+  end)
+
+  it("reads what functions with their owner's rights reach", function()
+    tbl("items", "using (" .. OWN .. ")")
+    admin:script(([[
+      create function gt.open_by(p int) returns setof text language sql security definer set search_path = pg_catalog, pg_temp
+        as $$ select body from gt.items where id = p $$;
+      create function gt.own() returns setof text language plpgsql security definer set search_path = pg_catalog, pg_temp
+        as $$ begin return query select body from gt.items where %s; end $$;
+      create function gt.guarded(t uuid) returns setof text language plpgsql security definer set search_path = pg_catalog, pg_temp
+        as $$ begin if t::text is distinct from current_setting('app.t', true) then raise exception 'no'; end if;
+          return query select body from gt.items where tenant_id = t; end $$;
+      create function gt.dynamic(f text) returns setof text language plpgsql security definer set search_path = pg_catalog, pg_temp
+        as $$ begin return query execute 'select body from gt.items where %s and ' || f; end $$;
+      create function gt.exists_at(p int) returns boolean language sql security definer set search_path = pg_catalog, pg_temp
+        as $$ select exists (select from gt.items where id = p) $$;
+      create function gt.writes(p int) returns void language sql security definer set search_path = pg_catalog, pg_temp
+        as $$ update gt.items set body = 'y' where id = p $$;
+      create function gt.puzzle(k gt.kind) returns setof text language plpgsql security definer set search_path = pg_catalog, pg_temp
+        as $$ declare r record; begin for r in select * from gt.items loop return next r.body; end loop; end $$;]])
+      :format(OWN, (OWN:gsub("'", "''"))))
+    local seen, base = look()
+    local list, undecided = definers.findings(admin, seen, base)
+    local by, open = {}, {}
+    for _, f in ipairs(list) do by[f.object] = f end
+    for _, u in ipairs(undecided) do open[u.object] = u.reason end
+    assert.truthy(by["gt.open_by(integer)"].detail:find("argument p", 1, true))
+    assert.equal(1, shows(by["gt.open_by(integer)"].reproduce))
+    assert.is_nil(by["gt.own()"] or open["gt.own()"])
+    assert.is_nil(by["gt.guarded(uuid)"] or open["gt.guarded(uuid)"])
+    assert.truthy(by["gt.dynamic(text)"].detail:find("puts an argument", 1, true))
+    assert.is_true(by["gt.exists_at(integer)"].advisory)
+    assert.is_nil(by["gt.writes(integer)"].advisory)
+    assert.truthy(by["gt.puzzle(gt.kind)"] or open["gt.puzzle(gt.kind)"])
+  end)
+
+  it("reads what views with their owner's rights show, and how they may be gone around", function()
+    tbl("items", "using (" .. OWN .. ")")
+    admin:script(([[
+      create view gt.all_items as select id, body from gt.items;
+      create view gt.own_items with (security_barrier) as select id, body from gt.items where %s;
+      create view gt.bare with (security_barrier = false) as select id from gt.items where %s;
+      grant select on gt.all_items, gt.own_items, gt.bare to dec_app]]):format(OWN, OWN))
+    local seen, _, list = look()
+    local by = {}
+    for _, f in ipairs(views.findings(admin, seen, list)) do by[f.object] = f.class end
+    assert.same({ ["gt.all_items"] = "view_owner_rights", ["gt.bare"] = "view_not_barrier" }, by)
+    admin:script "grant insert, update on gt.own_items to dec_app"
+    seen, _, list = look()
+    local upsert
+    for _, f in ipairs(views.findings(admin, seen, list)) do upsert = f.object == "gt.own_items" and f or upsert end
+    assert.equal("view_owner_rights", upsert.class)
+  end)
+
+  it("keeps a policy that binds by itself", function()
+    tbl("items", "using (" .. OWN .. ")", "for delete using (true)")
+    local seen, base = look()
+    assert.is_true(decide.binds(seen, base[1], base[1].policies[1]))
+    assert.is_false(decide.binds(seen, base[1], base[1].policies[2]))
+  end)
+
+  it("reads the axes of the configuration", function()
+    local one = decide.axes { tenant = { column = "c", setting = "s", value = '{"sub": "{id}", "role": "x"}' } }
+    assert.equal("sub", one[1].json_key)
+    local two = decide.axes { tenant = { { column = "a", setting = "s" }, { column = "b", setting = "t", value = "{{id}}" } } }
+    assert.same({ "a", "b", "{{id}}" }, { two[1].column, two[2].column, two[2].template })
+  end)
+end)
