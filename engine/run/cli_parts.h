@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "run/engine.h"
 
 typedef enum {
     VERB_RUN = 1,
@@ -68,6 +69,10 @@ json_t *cli_peek_reports(int argc, char **argv);
 
 /* "json=FILE" → {"format", "file"}, or NULL with *e. */
 json_t *cli_report_target(const char *text, err *e);
+
+/* Reads --schema, --migrations, --against and what belongs to them into r->scratch and r->against (engine.h). looks:
+ * the script looks at a database's schema. Errors: usage_flag. */
+int cli_scratch(const cli_words *w, const char *script, bool looks, run_request *r, err *e);
 
 /* Says on standard error what is wrong and what to do. */
 void cli_say_error(const err *e);

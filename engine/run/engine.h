@@ -28,6 +28,9 @@ typedef struct run_request {
     char *stdlib_dir; /* replaces the installed stdlib; NULL = the installed one */
     char *stamp;      /* of the installed tree, before anything of it was loaded (integrity.h) */
     json_t *record;   /* {"file": absolute, "listen": text or null, "command": [words]}, or NULL: nothing is recorded */
+    json_t *scratch;  /* {"path": absolute, "dir": bool, "app", "column", "setting": text or absent}: the schema that is
+                       * loaded into a server of the run's own, or NULL */
+    json_t *against;  /* {"path", "dir"}: the schema it is compared with, or NULL */
     char *plan_path;  /* a tenant audit's plan: file or directory, absolute; NULL = none */
 } run_request;
 

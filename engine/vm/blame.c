@@ -238,9 +238,16 @@ static void types_in_line(lua_State *L, lua_Debug *ar, const char *line, char *o
 /* Is it one of the files through which errors pass on their way, or which raise them for who called? They say nothing
  * about where an error came from. */
 static bool passes_errors_on(const char *source) {
-    static const char *const FILES[] = {"/internal/runner.lua", "/internal/steps.lua", "/internal/raise.lua",
-                                        "/internal/trace.lua",  "/errors.lua",         "/gate.lua",
-                                        "/suite.lua",           "/operation.lua"};
+    static const char *const FILES[] = {"/internal/runner.lua",
+                                        "/internal/steps.lua",
+                                        "/internal/raise.lua",
+                                        "/internal/trace.lua",
+                                        "/internal/scratch.lua",
+                                        "/internal/scratch_split.lua",
+                                        "/errors.lua",
+                                        "/gate.lua",
+                                        "/suite.lua",
+                                        "/operation.lua"};
     size_t n = strlen(source);
     for (size_t i = 0; i < sizeof FILES / sizeof FILES[0]; i++) {
         size_t len = strlen(FILES[i]);
