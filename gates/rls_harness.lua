@@ -11,6 +11,7 @@ local code_paths = require "rls.code_paths"
 local code_paths_recorded = require "rls.code_paths_recorded"
 local errors = require "errors"
 local harness = require "rls.harness"
+local mutate = require "rls.mutate"
 local recovery = require "rls.recovery"
 
 local function check_code_paths(ctx, seen)
@@ -35,6 +36,9 @@ local function check_code_paths(ctx, seen)
   ctx:fact("code_paths", count)
 end
 
+local failures = classes.failures()
+failures.mutant_survived = mutate.FAILURE
+
 return gate.define {
   api = 1,
   id = "rls_harness",
@@ -45,10 +49,12 @@ return gate.define {
   needs = { db = { "admin", "app", "operator" } },
   options = {
     recording = { type = "path", access = "read", help = "the application's statements: a recording, csvlog or jsonlog" },
+    mutate = { type = "boolean", default = false,
+      help = "break the schema in each way that matters and see whether the gate notices (embedded platform, scratch copies)" },
     artifacts = { type = "path", access = "write", help = "recover: directory that the migration is written to, under the next number" },
   },
 
-  failures = classes.failures(),
+  failures = failures,
 
   run = function(ctx)
     local seen
@@ -62,6 +68,9 @@ return gate.define {
       harness.isolation(ctx, seen)
     else
       ctx:check("isolation", function() error(raised, 0) end, { group = "isolation" })
+    end
+    if ctx.options.mutate then
+      ctx:check("mutation", function() mutate.check(ctx, catalogue_once) end, { group = "mutation" })
     end
     -- No application runs its statements on a scratch copy.
     if ctx.platform.kind ~= "scratch" or ctx.options.recording then

@@ -309,6 +309,7 @@ return function(ctx, job)
   check_application(job.config.database.app_role, named)
   self.owner:close()
   admin:script "alter role gate_owner nologin nobypassrls"
+  for role in pairs(named) do admin:exec(("revoke %s from gate_owner"):format(ident(role))) end
   admin:exec(("alter role %s login"):format(ident(job.config.database.app_role))) -- its logins are real here
   if #self.made > 0 then self:note("roles made, without a login: " .. table.concat(self.made, ", ")) end
   for _, text in ipairs(self.left_out) do self:note("left out: " .. text) end
