@@ -22,7 +22,7 @@
 
 const cli_flag CLI_FLAGS[] = {
     {"tenant", "CODE", false, RUNS, "the tenant; on the embedded platform \"demo\" when it is not given"},
-    {"config", "FILE", false, RUNS, "configuration, instead of the one that is found"},
+    {"config", "FILE", false, RUNS | VERB_CHECK, "configuration, instead of the one that is found"},
     {"only", "NAME,…", true, RUNS, "only these checks or groups of checks; never approves"},
     {"verbose", NULL, false, RUNS, "show every check"},
     {"trace", NULL, false, RUNS, "show each query, request, store call and command, with its time"},
@@ -50,6 +50,10 @@ const cli_flag CLI_FLAGS[] = {
     {"listen", "HOST:PORT|PATH", false, VERB_RUN,
      "where --record waits for clients; default: a free port of 127.0.0.1"},
     {"plan", "FILE|DIR", false, VERB_RUN, "audits: the saved plan that is looked at"},
+    {"url", "URL", false, VERB_INIT, "the database: postgresql://user@host:port/database"},
+    {"output", "FILE", false, VERB_INIT, "the file to write; default: gate-engine.conf.lua"},
+    {"connect", NULL, false, VERB_CHECK,
+     "also connect: server, TLS, poolers, and whether the configuration's roles have the rights a script needs"},
     {"help", NULL, false, ALL, "this text; after a script also its options"},
     {NULL, NULL, false, 0, NULL}};
 

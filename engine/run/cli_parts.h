@@ -19,7 +19,8 @@ typedef enum {
     VERB_HELP = 64,
     VERB_NEW = 128,
     VERB_DOC = 256,
-    VERB_EXPLAIN = 512
+    VERB_EXPLAIN = 512,
+    VERB_INIT = 1024
 } cli_verb_id;
 
 typedef struct cli_verb {
@@ -80,6 +81,7 @@ void cli_say_error(const err *e);
 int cli_run_main(const cli_verb *verb, int argc, char **argv);
 int cli_check_main(const cli_verb *verb, int argc, char **argv);
 int cli_list_main(const cli_verb *verb, int argc, char **argv);
+int cli_init_main(const cli_verb *verb, int argc, char **argv);
 int cli_explain_main(const cli_verb *verb, int argc, char **argv);
 int cli_platform_main(const cli_verb *verb, int argc, char **argv);
 int cli_version_main(const cli_verb *verb, int argc, char **argv);

@@ -33,6 +33,9 @@ void config_free(config *c);
 /* Registers the secrets of the environment with log_add_secret. config_load does it too; for what is printed before. */
 void config_secrets_env(void);
 
+/* Registers the secrets of a document that did not come from a file. */
+void config_secrets_known(const json_t *doc);
+
 /* The schema of the file, for documentation. */
 const schema_spec *config_schema(void);
 

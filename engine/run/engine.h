@@ -37,4 +37,8 @@ typedef struct run_request {
 /* Carries the request out: text to standard output, reports to their files. Returns the process's exit code. */
 int engine_run(const run_request *r);
 
+/* Runs a job of the engine's own library (stdlib/internal/MODE.lua) with these roles' connections (["admin"]) and an
+ * input; *result is its value, a new reference. Errors: the job's, those of workers. */
+int engine_ask(const config *cfg, const char *mode, const json_t *roles, json_t *input, json_t **result, err *e);
+
 #endif
