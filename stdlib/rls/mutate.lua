@@ -19,14 +19,16 @@ local function collector(ctx, conn, role)
   local guarded = setmetatable({ close = function() end }, { __index = function(_, method)
     return function(_, ...) return conn[method](conn, ...) end
   end })
-  local app = { row = function(_, ...)
-    local args, row = table.pack(...), nil
-    conn:transaction(function()
-      conn:exec("set local role " .. names.ident(role))
-      row = conn:row(table.unpack(args, 1, args.n))
-    end, { rollback = true })
-    return row
-  end }
+  local app = setmetatable({}, { __index = function(_, method)
+    return function(_, ...)
+      local args, results = table.pack(...), nil
+      conn:transaction(function()
+        conn:exec("set local role " .. names.ident(role))
+        results = table.pack(conn[method](conn, table.unpack(args, 1, args.n)))
+      end, { rollback = true })
+      return table.unpack(results, 1, results.n)
+    end
+  end })
   local mine = { config = ctx.config, platform = ctx.platform, tenant = ctx.tenant, options = ctx.options,
     db = { admin = guarded, app = app, open = function() return guarded end } }
   function mine:check(name, fn) -- luacheck: no self
@@ -40,6 +42,7 @@ local function collector(ctx, conn, role)
   end
   function mine:advise() end -- luacheck: no self
   function mine:fact() end -- luacheck: no self
+  function mine:log() end -- luacheck: no self
   return mine, found
 end
 

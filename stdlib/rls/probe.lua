@@ -6,6 +6,7 @@
 local canary = require "rls.canary"
 local catalogue = require "rls.catalogue"
 local errors = require "errors"
+local modes = require "rls.modes"
 local names = require "rls.names"
 local views = require "rls.views"
 
@@ -449,6 +450,8 @@ end
 ---@param options {settings: table, role: string, superuser: boolean, bypass: boolean, max_rows: integer}
 ---@return table results by oid
 function probe.run(open, tables, view_list, by_oid, options)
+  local mode = (options.settings.probe or {}).mode
+  if mode == "static" or mode == "read" then return modes.results(open, tables, view_list, options, mode) end
   local conn, state = open(), nil
   for _, with_context in ipairs { not options.bypass, true } do
     state = new_state(conn, tables, by_oid, options, with_context)
