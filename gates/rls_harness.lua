@@ -3,6 +3,7 @@
 --
 -- usage: gate-engine run gates/rls_harness.lua --tenant acme [--only coverage,isolation] [--verbose]
 --        gate-engine run gates/rls_harness.lua --tenant acme --record FILE [--listen HOST:PORT|DIR] [-- TEST-SUITE …]
+--        gate-engine run gates/rls_harness.lua --schema dump.sql | --migrations DIR [--against FILE|DIR]
 --        gate-engine recover gates/rls_harness.lua --tenant acme [--artifacts DIR] [--apply]
 local gate = require "gate"
 local classes = require "rls.classes"
@@ -10,6 +11,8 @@ local code_paths = require "rls.code_paths"
 local code_paths_recorded = require "rls.code_paths_recorded"
 local errors = require "errors"
 local harness = require "rls.harness"
+local modes = require "rls.modes"
+local mutate = require "rls.mutate"
 local recovery = require "rls.recovery"
 
 local function check_code_paths(ctx, seen)
@@ -34,6 +37,9 @@ local function check_code_paths(ctx, seen)
   ctx:fact("code_paths", count)
 end
 
+local failures = classes.failures()
+failures.mutant_survived = mutate.FAILURE
+
 return gate.define {
   api = 1,
   id = "rls_harness",
@@ -44,13 +50,19 @@ return gate.define {
   needs = { db = { "admin", "app", "operator" } },
   options = {
     recording = { type = "path", access = "read", help = "the application's statements: a recording, csvlog or jsonlog" },
+    probe = { type = "enum", choices = { "static", "read", "full" },
+      help = "how far to go: the catalogue, also reading as the application, also canaries; default: database.probe.mode, full" },
+    mutate = { type = "boolean", default = false,
+      help = "break the schema in each way that matters and see whether the gate notices (embedded platform, scratch copies)" },
     artifacts = { type = "path", access = "write", help = "recover: directory that the migration is written to, under the next number" },
   },
 
-  failures = classes.failures(),
+  failures = failures,
 
   run = function(ctx)
     local seen
+    local lock = modes.lock(ctx)
+    local mode, missing = modes.settle(ctx)
     local function catalogue_once()
       seen = seen or harness.look(ctx)
       return seen
@@ -62,7 +74,16 @@ return gate.define {
     else
       ctx:check("isolation", function() error(raised, 0) end, { group = "isolation" })
     end
-    ctx:check("code_paths", function() check_code_paths(ctx, catalogue_once()) end, { group = "code_paths" })
+    ctx:fact("probe_mode", mode)
+    if missing then ctx:check("isolation: probe", function() errors.raise(missing) end, { group = "isolation" }) end
+    if ctx.options.mutate then
+      ctx:check("mutation", function() mutate.check(ctx, catalogue_once) end, { group = "mutation" })
+    end
+    -- No application runs its statements on a scratch copy.
+    if ctx.platform.kind ~= "scratch" or ctx.options.recording then
+      ctx:check("code_paths", function() check_code_paths(ctx, catalogue_once()) end, { group = "code_paths" })
+    end
+    if lock then lock:close() end
   end,
 
   recover = function(ctx, findings) recovery.run(ctx, findings) end,

@@ -16,7 +16,7 @@
 
 struct pg_server {
     pg_env env; /* without options or lock: the user and the root are what release needs */
-    bool kept;
+    bool kept, scratch;
     char dir[PATH_MAX];
     char socket_dir[PG_SOCKET_DIR_MAX + 1];
     pg_child child;
@@ -69,7 +69,7 @@ static int start_private(pg_env *env, pg_server *s, err *e) {
     if (own(s, e) != 0 || pg_path(data, e, "%s/data", s->dir) != 0 || pg_template_copy(env, data, true, e) != 0 ||
         pg_env_lock(env, LOCK_UN, e) != 0 || pg_socket_make(env, s->dir, s->socket_dir, e) != 0)
         return -1;
-    pg_serve_args server = {.dir = s->dir, .socket_dir = s->socket_dir};
+    pg_serve_args server = {.dir = s->dir, .socket_dir = s->socket_dir, .contained = s->scratch};
     if (pg_serve_spawn(env, &server, &s->child, e) != 0)
         return -1;
     return pg_serve_ready(env, &server, &s->child, e);
@@ -114,8 +114,9 @@ int pg_acquire(const pg_options *o, pg_server **out, err *e) {
     s->env = env;
     s->env.o = NULL;
     s->env.lock_fd = -1;
+    s->scratch = o->scratch;
     if (r == 0) {
-        int kept = take_kept(&env, s, e);
+        int kept = o->scratch ? 0 : take_kept(&env, s, e);
         r = kept < 0 ? -1 : kept == 1 ? 0 : start_private(&env, s, e);
     }
     pg_env_close(&env);
@@ -145,8 +146,7 @@ const char *pg_socket_dir(const pg_server *s) {
 }
 
 const char *pg_database(const pg_server *s) {
-    (void)s;
-    return PG_DATABASE;
+    return s->scratch ? PG_SCRATCH_DATABASE : PG_DATABASE;
 }
 
 int pg_port(const pg_server *s) {

@@ -17,6 +17,9 @@
  * A private server trades durability for speed (fsync off): its data dies with it. A kept one has fsync on and
  * synchronous_commit off: a crash of the machine costs its last moments and never its consistency.
  *
+ * A scratch server is private in every case, has an empty database and nothing of the platform, and runs foreign SQL:
+ * Landlock keeps it to its own directories, away from TCP, and from every program but itself (ring.h, RING_SERVER).
+ *
  * The calling process must not reap children it did not start (no waitpid(-1)): a server is a child of it. */
 #ifndef GE_PRIM_PG_H
 #define GE_PRIM_PG_H
@@ -30,11 +33,14 @@
 #define PG_DATABASE "platform"
 #define PG_SUPERUSER "postgres"
 #define PG_PORT 5432
+#define PG_SCRATCH_DATABASE "scratch"
+#define PG_SCRATCH_SUPERUSER "gate_engine" /* no role of a user's schema: "postgres" often is one */
 
 typedef struct pg_options {
     const char *migrations_dir;               /* *.sql, applied in the order of their names */
     const char *state_dir;                    /* NULL = the default above */
     bool keep;                                /* start a kept server (or return the one there is) */
+    bool scratch;                             /* a scratch server; no migrations, and keep has no meaning */
     const volatile sig_atomic_t *interrupted; /* looked at while waiting; NULL = never */
 } pg_options;
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "prim/pg.h"
+#include "prim/ring.h"
 
 #define PG_SOCKET_DIR_MAX 90 /* + "/.s.PGSQL.5432.lock" stays within sun_path's 107 bytes (unix(7)) */
 
@@ -48,10 +49,12 @@ typedef struct pg_child {
 typedef struct pg_spawn_args {
     const char *const *argv; /* argv[0] is a name in env->bin */
     const char *cwd;
-    int stdin_fd;     /* -1 = /dev/null */
-    int out_fd;       /* standard output and error */
-    int death_signal; /* sent to it when we die; 0 = none */
-    bool daemon;      /* not our child: it outlives us */
+    int stdin_fd;           /* -1 = /dev/null */
+    int out_fd;             /* standard output and error */
+    int death_signal;       /* sent to it when we die; 0 = none */
+    bool daemon;            /* not our child: it outlives us */
+    const ring_path *paths; /* what it may read and write, and nothing else (RING_SERVER); NULL: it is not contained */
+    size_t npaths;
 } pg_spawn_args;
 
 int pg_spawn(const pg_env *env, const pg_spawn_args *a, pg_child *out, err *e);
@@ -81,6 +84,7 @@ typedef struct pg_serve_args {
     const char *socket_dir;
     bool durable; /* fsync and full_page_writes on */
     bool daemon;
+    bool contained; /* it is to run foreign SQL */
 } pg_serve_args;
 
 /* First line of data/postmaster.pid: the server's process; 0 when there is no such file. *ready, *shmid may be NULL. */

@@ -21,6 +21,7 @@
 #define READY_TIMEOUT_MS 60000
 #define READY_SLICE_MS 50 /* also the pace where inotify is not to be had */
 #define END_MS 5000
+#define SERVER_PATHS_MAX 24
 #define SOCKET_PREFIX "gate-engine-"
 #define SOCKET_RANDOM 10
 
@@ -81,6 +82,31 @@ void pg_serve_clear(const char *dir) {
 
 /* --- starting --------------------------------------------------------------------------------------------------- */
 
+/* What a contained server is given beside its own directories: itself and its libraries, to read and to run. There is
+ * no shell among them, which is what COPY … PROGRAM and archive commands start. */
+static size_t server_paths(const pg_env *env, const pg_serve_args *a, ring_path *out) {
+    static const char *const READ[] = {"/lib",
+                                       "/lib64",
+                                       "/usr/lib",
+                                       "/usr/lib64",
+                                       "/usr/share/postgresql",
+                                       "/usr/share/zoneinfo",
+                                       "/etc/ld.so.cache",
+                                       "/etc/localtime",
+                                       "/etc/passwd",
+                                       "/etc/group",
+                                       "/etc/nsswitch.conf",
+                                       "/dev/urandom"};
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof READ / sizeof *READ; i++)
+        out[n++] = (ring_path){READ[i], RING_READ};
+    out[n++] = (ring_path){env->bin, RING_READ};
+    out[n++] = (ring_path){"/dev/null", RING_WRITE};
+    out[n++] = (ring_path){a->dir, RING_WRITE};
+    out[n++] = (ring_path){a->socket_dir, RING_WRITE};
+    return n;
+}
+
 int pg_serve_spawn(const pg_env *env, const pg_serve_args *a, pg_child *out, err *e) {
     char data[PATH_MAX], log[PATH_MAX];
     if (pg_path(data, e, "%s/data", a->dir) != 0 || pg_path(log, e, "%s/log", a->dir) != 0)
@@ -114,6 +140,11 @@ int pg_serve_spawn(const pg_env *env, const pg_serve_args *a, pg_child *out, err
                        .out_fd = fd,
                        .death_signal = a->daemon ? 0 : SIGQUIT,
                        .daemon = a->daemon};
+    ring_path paths[SERVER_PATHS_MAX];
+    if (a->contained) {
+        s.npaths = server_paths(env, a, paths);
+        s.paths = paths;
+    }
     int r = pg_spawn(env, &s, out, e);
     close(fd);
     return r;

@@ -26,7 +26,7 @@
 
 /* What the child says through the pipe when it does not get as far as exec; the pipe closes by itself when it does. */
 typedef struct spawn_report {
-    enum { STAGE_USER, STAGE_CWD, STAGE_FDS, STAGE_EXEC, STAGE_PARENT, STAGE_FORK } stage;
+    enum { STAGE_USER, STAGE_CWD, STAGE_FDS, STAGE_EXEC, STAGE_PARENT, STAGE_FORK, STAGE_RING } stage;
     int number; /* errno */
 } spawn_report;
 
@@ -92,6 +92,11 @@ child_runs(const pg_env *env, const pg_spawn_args *a, const char *program, pid_t
         errno = E2BIG;
         child_fails(pipe_fd, STAGE_EXEC);
     }
+    ring_status active;
+    err ignored;
+    ring_options ring = {.profile = RING_SERVER, .paths = a->paths, .npaths = a->npaths};
+    if (a->paths && ring_enter(&ring, &active, &ignored) != 0)
+        child_fails(pipe_fd, STAGE_RING);
     execve(program, (char *const *)argv, environment);
     child_fails(pipe_fd, STAGE_EXEC);
 }
@@ -107,6 +112,8 @@ static int spawn_error(const pg_env *env, const pg_spawn_args *a, const spawn_re
         return err_set(e, "pg_user", "cannot become the user %s: %s", env->user, strerror(r->number));
     case STAGE_PARENT:
         return pg_interrupted_error(e);
+    case STAGE_RING:
+        return err_set(e, "pg_start", "the server for foreign SQL cannot be contained: %s", strerror(r->number));
     default:
         return err_set(e, "pg_start", "cannot start %s/%s: %s", env->bin, a->argv[0], strerror(r->number));
     }

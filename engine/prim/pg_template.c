@@ -19,6 +19,14 @@
 #define STILL "still"
 #define OLD_TEMPLATE_S (24 * 3600)
 
+static const char *superuser(const pg_env *env) {
+    return env->o->scratch ? PG_SCRATCH_SUPERUSER : PG_SUPERUSER;
+}
+
+static const char *database(const pg_env *env) {
+    return env->o->scratch ? PG_SCRATCH_DATABASE : PG_DATABASE;
+}
+
 static int template_path(const pg_env *env, char out[PATH_MAX], err *e) {
     return pg_path(out, e, "%s/template-%s", env->root, env->key);
 }
@@ -161,7 +169,7 @@ static int run_initdb(const pg_env *env, const char *dir, err *e) {
                           "-D",
                           data,
                           "-U",
-                          PG_SUPERUSER,
+                          superuser(env),
                           "-A",
                           "trust",
                           "-E",
@@ -181,7 +189,7 @@ static int run_initdb(const pg_env *env, const char *dir, err *e) {
 
 /* One psql: a file on its standard input (opened here: the user postgres may not be able to read the source tree), or a
  * command. What it prints goes to server->dir/<out>. */
-static int run_psql(const pg_env *env, const pg_serve_args *server, const char *database, const char *file,
+static int run_psql(const pg_env *env, const pg_serve_args *server, const char *where, const char *file,
                     const char *command, const char *out, err *e) {
     char log[PATH_MAX], what[PATH_MAX];
     const char *argv[] = {"psql",
@@ -196,9 +204,9 @@ static int run_psql(const pg_env *env, const pg_serve_args *server, const char *
                           "-p",
                           "5432",
                           "-U",
-                          PG_SUPERUSER,
+                          superuser(env),
                           "-d",
-                          database,
+                          where,
                           command ? "-c" : "-1",
                           command ? command : "-f-",
                           NULL};
@@ -226,6 +234,8 @@ static int is_sql(const struct dirent *entry) {
 
 static int run_migrations(const pg_env *env, const pg_serve_args *server, err *e) {
     struct dirent **names = NULL;
+    if (env->o->scratch)
+        return 0;
     int n = scandir(env->o->migrations_dir, &names, is_sql, alphasort), result = 0;
     if (n < 0)
         return err_errno(e, "pg_migration", "cannot read %s", env->o->migrations_dir);
@@ -253,13 +263,14 @@ static int stop_cleanly(const pg_env *env, pg_child *c, err *e) {
 /* The database initdb made takes the platform's name: one database less to copy each time. Those nobody can connect to
  * stay as initdb froze them; their list is what pg_template_copy links. */
 static int build(const pg_env *env, const pg_serve_args *server, err *e) {
-    if (run_psql(env, server, "template1", NULL, "alter database postgres rename to " PG_DATABASE, PSQL_LOG, e) != 0 ||
-        run_migrations(env, server, e) != 0 ||
-        run_psql(env, server, PG_DATABASE, NULL, "alter database template1 allow_connections false", PSQL_LOG, e) !=
-            0 ||
-        run_psql(env, server, PG_DATABASE, NULL, "vacuum analyze", PSQL_LOG, e) != 0)
+    const char *rename = env->o->scratch ? "alter database postgres rename to " PG_SCRATCH_DATABASE
+                                         : "alter database postgres rename to " PG_DATABASE;
+    const char *own = database(env);
+    if (run_psql(env, server, "template1", NULL, rename, PSQL_LOG, e) != 0 || run_migrations(env, server, e) != 0 ||
+        run_psql(env, server, own, NULL, "alter database template1 allow_connections false", PSQL_LOG, e) != 0 ||
+        run_psql(env, server, own, NULL, "vacuum analyze", PSQL_LOG, e) != 0)
         return -1;
-    return run_psql(env, server, PG_DATABASE, NULL, "select oid from pg_database where not datallowconn", STILL, e);
+    return run_psql(env, server, own, NULL, "select oid from pg_database where not datallowconn", STILL, e);
 }
 
 static int is_segment(const struct dirent *entry) {

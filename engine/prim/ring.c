@@ -84,7 +84,7 @@ static uint64_t handled_fs(int abi) {
     return FS_ABI1 | (abi >= 2 ? FS_REFER : 0) | (abi >= 3 ? FS_TRUNCATE : 0) | (abi >= 5 ? FS_IOCTL_DEV : 0);
 }
 
-static int allow_path(int ruleset, const ring_path *p, uint64_t handled, err *e) {
+static int allow_path(int ruleset, const ring_path *p, uint64_t more, uint64_t handled, err *e) {
     struct landlock_path_beneath_attr rule = {.parent_fd = open(p->path, O_PATH | O_CLOEXEC)};
     if (rule.parent_fd < 0) {
         return errno == ENOENT || errno == ENOTDIR || errno == EACCES
@@ -93,7 +93,7 @@ static int allow_path(int ruleset, const ring_path *p, uint64_t handled, err *e)
     }
     struct stat st;
     uint64_t access = p->access == RING_LIST ? LANDLOCK_ACCESS_FS_READ_DIR : FS_READ;
-    access |= p->access == RING_WRITE ? FS_WRITE | FS_REFER | FS_TRUNCATE : 0;
+    access |= p->access == RING_WRITE ? FS_WRITE | FS_REFER | FS_TRUNCATE | more : 0;
     if (fstat(rule.parent_fd, &st) == 0 && !S_ISDIR(st.st_mode)) {
         access &=
             LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE;
@@ -133,8 +133,9 @@ static int enter_landlock(const ring_options *o, ring_status *s, err *e) {
         return err_errno(e, "ring_landlock", "cannot make a Landlock rule set (ABI %d)", abi);
     }
     int rc = 0;
+    uint64_t more = o->profile == RING_SERVER ? LANDLOCK_ACCESS_FS_MAKE_SOCK : 0;
     for (size_t i = 0; rc == 0 && i < o->npaths; i++) {
-        rc = allow_path(ruleset, &o->paths[i], attr.handled_access_fs, e);
+        rc = allow_path(ruleset, &o->paths[i], more, attr.handled_access_fs, e);
     }
     if (rc == 0 && (attr.handled_access_net & NET_CONNECT_TCP) != 0) {
         rc = allow_ports(ruleset, o, e);
@@ -158,6 +159,9 @@ static const struct sock_filter *filter_of(ring_profile profile, size_t *n) {
     case RING_GATE:
         *n = sizeof RING_FILTER_GATE / sizeof RING_FILTER_GATE[0];
         return RING_FILTER_GATE;
+    case RING_SERVER:
+        *n = sizeof RING_FILTER_SERVER / sizeof RING_FILTER_SERVER[0];
+        return RING_FILTER_SERVER;
     case RING_RELAY:
         *n = sizeof RING_FILTER_RELAY / sizeof RING_FILTER_RELAY[0];
         return RING_FILTER_RELAY;
@@ -178,7 +182,7 @@ static int enter_seccomp(const ring_options *o, err *e) {
             own++;
         }
     }
-    if (own != 1) {
+    if (own != (o->profile == RING_SERVER ? 0 : 1)) {
         return err_set(e, "ring_seccomp", "the seccomp filter is not as it was built");
     }
     struct sock_fprog program = {.len = (unsigned short)n, .filter = filter};

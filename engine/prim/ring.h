@@ -17,6 +17,7 @@ typedef enum {
     RING_LOADER, /* reads scripts; talks to the supervisor */
     RING_GATE,   /* also sockets, and files beneath what it was given */
     RING_AUDIT,  /* nothing but memory, its input and its output */
+    RING_SERVER, /* a program that is to be started: it makes its socket and processes, and connects to nobody */
     RING_RELAY   /* descriptors that are open already, clients it accepts, and one port it may connect to */
 } ring_profile;
 

@@ -1,5 +1,5 @@
 /* ring_lists.h: the system calls a contained process may make; all others fail with EPERM. Used by filters/filters.c
- * alone.
+ * alone. A server's list is the other way round.
  *
  * Not among them, on purpose: execve, fork, clone, ptrace, process_vm_*, kill, setuid and its like, mount, unshare,
  * setns, bpf, perf_event_open, keyctl, userfaultfd, io_uring, open_by_handle_at, memfd_create, prctl, chmod, chown,
@@ -75,5 +75,35 @@ static const char *const RING_SOCKET_CALLS[] = {
 
 /* Beside the sockets: clients that come in, and a file that is open already. */
 static const char *const RING_RELAY_CALLS[] = {"accept4", "fsync", NULL};
+
+/* What a server for foreign SQL may not do; it may do the rest. Its clients come to it: it never connects, not even to
+ * a socket in the file system, which Landlock does not look at (another server there may take the user's word for who
+ * it is). */
+static const char *const RING_SERVER_REFUSED[] = {"connect",
+                                                  "io_uring_setup",
+                                                  "io_uring_enter",
+                                                  "io_uring_register",
+                                                  "ptrace",
+                                                  "process_vm_readv",
+                                                  "process_vm_writev",
+                                                  "pidfd_getfd",
+                                                  "bpf",
+                                                  "perf_event_open",
+                                                  "keyctl",
+                                                  "add_key",
+                                                  "request_key",
+                                                  "userfaultfd",
+                                                  "unshare",
+                                                  "setns",
+                                                  "mount",
+                                                  "umount2",
+                                                  "pivot_root",
+                                                  "chroot",
+                                                  "open_by_handle_at",
+                                                  "kexec_load",
+                                                  "init_module",
+                                                  "finit_module",
+                                                  "delete_module",
+                                                  NULL};
 
 #endif

@@ -52,6 +52,21 @@ static int add_gate(json_t *out, const json_t *gate) {
     return json_object_set_new(out, member(gate, "id"), known) == 0 ? rc : -1;
 }
 
+json_t *baseline_of(const json_t *report) {
+    json_t *out = json_object();
+    int rc = out != NULL ? 0 : -1;
+    size_t i;
+    json_t *gate;
+    json_array_foreach(json_object_get(report, "gates"), i, gate) {
+        rc |= add_gate(out, gate);
+    }
+    if (rc != 0) {
+        json_decref(out);
+        return NULL;
+    }
+    return out;
+}
+
 json_t *baseline_read(const char *path, err *e) {
     buf text = BUF_INIT;
     if (fs_read(path, REPORT_BYTES_MAX, &text, e) != 0) {
@@ -69,18 +84,10 @@ json_t *baseline_read(const char *path, err *e) {
         json_decref(report);
         return NULL;
     }
-    json_t *out = json_object();
-    int rc = out != NULL ? 0 : -1;
-    size_t i;
-    json_t *gate;
-    json_array_foreach(gates, i, gate) {
-        rc |= add_gate(out, gate);
-    }
+    json_t *out = baseline_of(report);
     json_decref(report);
-    if (rc != 0) {
-        json_decref(out);
+    if (out == NULL) {
         err_set(e, "out_of_memory", "out of memory");
-        return NULL;
     }
     return out;
 }
@@ -118,7 +125,7 @@ static int mark(const json_t *baseline, json_t *gate, json_int_t *known, json_t 
 }
 
 /* Status and summary, from what is left. */
-static int judge(json_t *gate, json_int_t known) {
+static int judge(json_t *gate, json_int_t known, const char *of) {
     const char *fail = NULL, *error = NULL;
     size_t i;
     json_t *entry;
@@ -129,7 +136,7 @@ static int judge(json_t *gate, json_int_t known) {
     }
     json_t *summary = fail != NULL    ? json_string(fail)
                       : error != NULL ? json_string(error)
-                                      : json_sprintf("No new findings; %lld known of the baseline", (long long)known);
+                                      : json_sprintf("No new findings; %lld %s", (long long)known, of);
     return json_object_set_new(gate, "status",
                                json_string(fail != NULL    ? "FAIL"
                                            : error != NULL ? "ERROR"
@@ -142,7 +149,7 @@ int baseline_apply(const json_t *baseline, json_t *gate) {
     json_t *gone = json_array();
     int rc = gone != NULL ? mark(baseline, gate, &known, gone) : -1;
     if (rc == 0 && known > 0) {
-        rc = judge(gate, known);
+        rc = judge(gate, known, "known of the baseline");
     }
     /* The book's facts may be shared with the book. */
     json_t *facts = rc == 0 ? json_copy(json_object_get(gate, "facts")) : NULL;
@@ -153,4 +160,20 @@ int baseline_apply(const json_t *baseline, json_t *gate) {
     json_decref(facts);
     json_decref(gone);
     return rc;
+}
+
+int baseline_compare(const json_t *base, json_t *gate) {
+    if (baseline_apply(base, gate) != 0) {
+        return -1;
+    }
+    json_t *facts = json_object_get(gate, "facts");
+    json_int_t known = json_integer_value(json_object_get(facts, "baseline_known")), news = 0;
+    size_t fixed = json_array_size(json_object_get(facts, "baseline_gone")), i;
+    json_t *entry;
+    json_array_foreach(json_object_get(gate, "checks"), i, entry) {
+        news += is_fail(entry);
+    }
+    int rc = json_object_set_new(
+        facts, "against", json_pack("{s:I, s:I, s:I}", "new", news, "fixed", (json_int_t)fixed, "unchanged", known));
+    return rc != 0 || known == 0 ? rc : judge(gate, known, "unchanged");
 }

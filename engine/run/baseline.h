@@ -13,9 +13,14 @@
  * baseline_unreadable (no file, no JSON, no report of this schema). */
 json_t *baseline_read(const char *path, err *e);
 
+/* The same of a report at hand, for a run's comparison with another. NULL out of memory. */
+json_t *baseline_of(const json_t *report);
+
 /* Turns the known FAIL entries of a gate (book.h) into PASS with "baseline": "known", and works its status out anew.
  * facts.baseline_known and facts.baseline_gone say how many there were and what vanished. -1 out of memory: the gate
  * must not be used then. */
 int baseline_apply(const json_t *baseline, json_t *gate);
+/* The same for a comparison with another schema: the summary and facts.against say what is new, fixed and unchanged. */
+int baseline_compare(const json_t *base, json_t *gate);
 
 #endif

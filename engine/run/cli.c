@@ -22,6 +22,11 @@ const cli_verb CLI_VERBS[] = {
      cli_run_main},
     {VERB_RECOVER, "recover", "GATE [OPTIONS]", "Show a gate's way out of what it found; carry it out with --apply",
      "The gate is run first. Without --apply nothing is changed.\n", cli_run_main},
+    {VERB_INIT, "init", "--url URL", "Read a database and write a commented configuration for it",
+     "Tenant column and setting, the application's role and shared tables come from the catalogue. Nothing is changed, "
+     "no\n"
+     "password is written, no file is overwritten.\n",
+     cli_init_main},
     {VERB_NEW, "new", "gate|operation|audit NAME [OPTIONS]",
      "Write a commented starting point and its spec into this directory",
      "NAME is the script's id and its file's name. Nothing is overwritten.\n", cli_new_main},

@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "run/cli.h"
 #include "run/cli_parts.h"
+#include "run/config.h"
+#include "run/engine.h"
 #include "run/head.h"
 #include "run/lint.h"
 #include "run/loader.h"
@@ -155,6 +157,62 @@ static int check_globals(const char *label, const json_t *raw) {
 }
 
 /* Returns the number of problems of one script, which it prints. */
+/* What the configuration's connections may do, for a script that needs them. Returns how many problems there are. */
+static int connect_one(const char *name, const config *cfg) {
+    script s;
+    err e;
+    err_clear(&e);
+    if (script_load(name, NULL, NULL, &s, &e) != 0) {
+        return 0; /* told already */
+    }
+    const json_t *roles = json_object_get(json_object_get(s.head, "needs"), "db");
+    bool gate1 = json_object_get(json_object_get(s.head, "options"), "recording") != NULL;
+    json_t *input = json_pack("{s:O?, s:b}", "roles", roles, "gate1", gate1), *result = NULL;
+    int problems = 0;
+    if (json_array_size(roles) == 0) {
+        buf line = BUF_INIT;
+        buf_printf(&line, "%s: needs no database", s.label);
+        print_line("", buf_str(&line));
+        buf_free(&line);
+    } else if (engine_ask(cfg, "rights", roles, input, &result, &e) != 0) {
+        print_error(s.label, &e);
+        problems = 1;
+    }
+    size_t i;
+    const json_t *entry;
+    json_array_foreach(json_object_get(result, "lines"), i, entry) {
+        print_line("  ", json_string_value(entry));
+    }
+    json_array_foreach(json_object_get(result, "problems"), i, entry) {
+        print_line("  missing: ", json_string_value(json_object_get(entry, "text")));
+        print_line("    fix: ", json_string_value(json_object_get(entry, "fix")));
+        problems++;
+    }
+    json_decref(input);
+    json_decref(result);
+    script_free(&s);
+    return problems;
+}
+
+/* --connect: for each script of the line. */
+static int connect_all(const cli_words *words) {
+    config *cfg = NULL;
+    err e;
+    err_clear(&e);
+    if (config_load(cli_text(words, "config"), false, &cfg, &e) != 0) {
+        cli_say_error(&e);
+        return 1;
+    }
+    int problems = 0;
+    size_t i;
+    const json_t *name;
+    json_array_foreach(words->operands, i, name) {
+        problems += signals_flag == 0 ? connect_one(json_string_value(name), cfg) : 0;
+    }
+    config_free(cfg);
+    return problems;
+}
+
 static int check_one(const char *name) {
     err e;
     char *path = NULL;
@@ -235,6 +293,7 @@ int cli_check_main(const cli_verb *verb, int argc, char **argv) {
             problems += check_one(json_string_value(name));
         }
     }
+    problems += signals_flag == 0 && cli_given(&words, "connect") ? connect_all(&words) : 0;
     cli_words_free(&words);
     return signals_flag != 0 ? signals_exit_code() : problems == 0 ? EXIT_PASS : EXIT_USAGE;
 }

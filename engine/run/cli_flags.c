@@ -22,13 +22,23 @@
 
 const cli_flag CLI_FLAGS[] = {
     {"tenant", "CODE", false, RUNS, "the tenant; on the embedded platform \"demo\" when it is not given"},
-    {"config", "FILE", false, RUNS, "configuration, instead of the one that is found"},
+    {"config", "FILE", false, RUNS | VERB_CHECK, "configuration, instead of the one that is found"},
     {"only", "NAME,…", true, RUNS, "only these checks or groups of checks; never approves"},
     {"verbose", NULL, false, RUNS, "show every check"},
     {"trace", NULL, false, RUNS, "show each query, request, store call and command, with its time"},
-    {"report", "FORMAT=FILE", true, RUNS, "write a report: json, junit, sarif, markdown, tap, html or github; \"-\" is standard output"},
+    {"report", "FORMAT=FILE", true, RUNS,
+     "write a report: json, junit, sarif, markdown, tap, html or github; \"-\" is standard output"},
     {"baseline", "FILE", false, VERB_RUN,
      "an earlier JSON report: only findings that are not in it fail; never approves"},
+    {"schema", "FILE", false, RUNS,
+     "gate 1: make a scratch copy of this schema (pg_dump --schema-only, or DDL) and run there; never approves"},
+    {"migrations", "DIR", false, RUNS,
+     "gate 1: as --schema, from the *.sql files of a directory, in the order of names"},
+    {"against", "FILE|DIR", false, VERB_RUN,
+     "with --schema or --migrations: the schema before; only findings that it does not have fail"},
+    {"app-role", "NAME", false, RUNS, "scratch copy: the application's role, instead of database.app's"},
+    {"tenant-column", "NAME", false, RUNS, "scratch copy: the tenant column, instead of database.tenant.column"},
+    {"tenant-setting", "NAME", false, RUNS, "scratch copy: the tenant setting, instead of database.tenant.setting"},
     {"strict", NULL, false, RUNS, "advisories fail the run"},
     {"jobs", "N", false, RUNS, "gates that run side by side; default: one per processor"},
     {"repeat", "N", false, VERB_RUN, "run each gate N times; one that does not pass each time is FLAKY"},
@@ -43,6 +53,10 @@ const cli_flag CLI_FLAGS[] = {
      "where --record waits for clients; default: a free port of 127.0.0.1"},
     {"plan", "FILE|DIR", false, VERB_RUN, "audits: the saved plan that is looked at"},
     {"pack", "roster|routing", false, VERB_NEW, "audits: the pack whose plans it looks at; default: roster"},
+    {"url", "URL", false, VERB_INIT, "the database: postgresql://user@host:port/database"},
+    {"output", "FILE", false, VERB_INIT, "the file to write; default: gate-engine.conf.lua"},
+    {"connect", NULL, false, VERB_CHECK,
+     "also connect: server, TLS, poolers, and whether the configuration's roles have the rights a script needs"},
     {"help", NULL, false, ALL, "this text; after a script also its options"},
     {NULL, NULL, false, 0, NULL}};
 
@@ -368,7 +382,10 @@ json_t *cli_report_target(const char *text, err *e) {
     } else if (!known_format) {
         err_set(e, "usage_report", "--report: unknown format in \"%s\"", buf_str(&shown));
         const char *near = text_suggest(buf_str(&format), REPORT_FORMATS);
-        err_fix(e, near != NULL ? "did you mean \"%s\"?" : "formats are json, junit, sarif, markdown, tap, html and github%s", near != NULL ? near : "");
+        err_fix(e,
+                near != NULL ? "did you mean \"%s\"?"
+                             : "formats are json, junit, sarif, markdown, tap, html and github%s",
+                near != NULL ? near : "");
     } else if (strcmp(equals + 1, "-") != 0 && !dir_is_there(equals + 1)) {
         err_set(e, "usage_report", "--report: there is no directory for the file of \"%s\"", buf_str(&shown));
         err_fix(e, "make the directory first, or name a file elsewhere");

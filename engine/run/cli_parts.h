@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "run/engine.h"
 
 typedef enum {
     VERB_RUN = 1,
@@ -18,7 +19,8 @@ typedef enum {
     VERB_HELP = 64,
     VERB_NEW = 128,
     VERB_DOC = 256,
-    VERB_EXPLAIN = 512
+    VERB_EXPLAIN = 512,
+    VERB_INIT = 1024
 } cli_verb_id;
 
 typedef struct cli_verb {
@@ -69,6 +71,10 @@ json_t *cli_peek_reports(int argc, char **argv);
 /* "json=FILE" → {"format", "file"}, or NULL with *e. */
 json_t *cli_report_target(const char *text, err *e);
 
+/* Reads --schema, --migrations, --against and what belongs to them into r->scratch and r->against (engine.h). looks:
+ * the script looks at a database's schema. Errors: usage_flag. */
+int cli_scratch(const cli_words *w, const char *script, bool looks, run_request *r, err *e);
+
 /* Says on standard error what is wrong and what to do. */
 void cli_say_error(const err *e);
 
@@ -82,6 +88,7 @@ int cli_no_such(err *e, const char *what, const char *given, const char *const *
 int cli_run_main(const cli_verb *verb, int argc, char **argv);
 int cli_check_main(const cli_verb *verb, int argc, char **argv);
 int cli_list_main(const cli_verb *verb, int argc, char **argv);
+int cli_init_main(const cli_verb *verb, int argc, char **argv);
 int cli_explain_main(const cli_verb *verb, int argc, char **argv);
 int cli_platform_main(const cli_verb *verb, int argc, char **argv);
 int cli_version_main(const cli_verb *verb, int argc, char **argv);
@@ -91,6 +98,8 @@ int cli_doc_main(const cli_verb *verb, int argc, char **argv);
 int cli_help_main(const cli_verb *verb, int argc, char **argv);
 
 extern const char CLI_EXIT_CODES[]; /* what each exit code means, whole lines */
+
+extern const char CLI_DOC_RIGHTS[]; /* rights of gate 1, whole lines */
 
 /* Help texts on standard output. */
 void cli_help_all(void);

@@ -56,6 +56,8 @@ static void job_free(job *j) {
     json_decref(j->r.baseline);
     free(j->r.stamp);
     json_decref(j->r.record);
+    json_decref(j->r.scratch);
+    json_decref(j->r.against);
     json_decref(j->r.only);
     json_decref(j->r.gates);
     json_decref(j->r.reports);
@@ -198,7 +200,7 @@ static int default_tenant(job *j, err *e) {
     if (j->r.tenant != NULL || is_kind(&j->main, "audit")) {
         return 0;
     }
-    if (strcmp(json_string_value(json_object_get(j->cfg->doc, "platform")), "embedded") != 0) {
+    if (j->r.scratch == NULL && strcmp(json_string_value(json_object_get(j->cfg->doc, "platform")), "embedded") != 0) {
         return usage(e, "add --tenant CODE", "expected --tenant on an external platform, found none");
     }
     j->r.tenant = strdup("demo");
@@ -445,7 +447,9 @@ static int read_flags(job *j, int argc, char **argv, err *e) {
     j->r.dry_run = cli_given(&j->words, "dry-run");
     j->r.apply = cli_given(&j->words, "apply");
     if (set_reports(j, e) != 0 || set_tenant(j, e) != 0 || set_numbers(j, e) != 0 || set_only(j, e) != 0 ||
-        set_plan(j, e) != 0 || set_baseline(j, e) != 0 || set_record(j, e) != 0) {
+        set_plan(j, e) != 0 || set_baseline(j, e) != 0 || set_record(j, e) != 0 ||
+        cli_scratch(&j->words, j->main.label, !is_kind(&j->main, "suite") && declares_recording(j->main.head), &j->r,
+                    e) != 0) {
         return -1;
     }
     return check_kind(j, e);
@@ -523,7 +527,7 @@ static int prepare(job *j, int argc, char **argv, err *e) {
     if (read_flags(j, argc, argv, e) != 0 || add_gates(j, e) != 0) {
         return -1;
     }
-    if (config_load(cli_text(&j->words, "config"), &j->cfg, e) != 0) {
+    if (config_load(cli_text(&j->words, "config"), j->r.scratch != NULL, &j->cfg, e) != 0) {
         return -1;
     }
     j->r.cfg = j->cfg;

@@ -110,11 +110,11 @@ static int fill_embedded(json_t *doc, err *e) {
 }
 
 /* raw (may be changed) → c->doc. */
-static int complete(config *c, json_t *raw, const char *label, const char *source, err *e) {
+static int complete(config *c, json_t *raw, const char *label, const char *source, bool scratch, err *e) {
     json_t *lines = source != NULL ? keyline_index(source) : NULL;
     schema_source src = {.file = label, .lines = lines};
     c->platform_stated = json_is_string(json_object_get(raw, "platform"));
-    int rc = c->platform_stated ? config_env_fill(raw, e) : 0;
+    int rc = c->platform_stated && !scratch ? config_env_fill(raw, e) : 0;
     if (rc == 0) {
         config_secrets_doc(raw);
         rc = schema_check(config_schema(), &src, raw, &c->doc, NULL, e);
@@ -122,7 +122,7 @@ static int complete(config *c, json_t *raw, const char *label, const char *sourc
     if (rc == 0) {
         rc = config_rules(c->doc, &src, e);
     }
-    if (rc == 0 && !c->platform_stated) {
+    if (rc == 0 && !c->platform_stated && !scratch) {
         rc = wrong_target(c->path != NULL ? label : NULL, e);
     }
     if (rc == 0 && c->path != NULL) {
@@ -132,14 +132,14 @@ static int complete(config *c, json_t *raw, const char *label, const char *sourc
     }
     if (rc == 0) {
         bool embedded = strcmp(json_string_value(json_object_get(c->doc, "platform")), "embedded") == 0;
-        config_env_isolate(embedded);
-        rc = embedded ? fill_embedded(c->doc, e) : 0;
+        config_env_isolate(embedded || scratch);
+        rc = embedded && !scratch ? fill_embedded(c->doc, e) : 0;
     }
     json_decref(lines);
     return rc;
 }
 
-static int load_file(config *c, const char *label, err *e) {
+static int load_file(config *c, const char *label, bool scratch, err *e) {
     json_t *loaded = NULL;
     if (loader_config(label, &loaded, e) != 0) {
         return -1;
@@ -148,13 +148,13 @@ static int load_file(config *c, const char *label, err *e) {
     int rc = c->path != NULL ? 0 : err_errno(e, "config_missing", "cannot find out where %s is", label);
     if (rc == 0) {
         json_t *value = json_object_get(loaded, "value");
-        rc = complete(c, value, label, json_string_value(json_object_get(loaded, "source")), e);
+        rc = complete(c, value, label, json_string_value(json_object_get(loaded, "source")), scratch, e);
     }
     json_decref(loaded);
     return rc;
 }
 
-int config_load(const char *flag_path, config **out, err *e) {
+int config_load(const char *flag_path, bool scratch, config **out, err *e) {
     config_secrets_env();
     char *label = NULL;
     int found = find_file(flag_path, &label, e);
@@ -168,10 +168,10 @@ int config_load(const char *flag_path, config **out, err *e) {
     }
     int rc;
     if (found > 0) {
-        rc = load_file(c, label, e);
+        rc = load_file(c, label, scratch, e);
     } else {
         json_t *empty = json_object();
-        rc = empty != NULL ? complete(c, empty, "(no configuration)", NULL, e)
+        rc = empty != NULL ? complete(c, empty, "(no configuration)", NULL, scratch, e)
                            : err_set(e, "out_of_memory", "out of memory");
         json_decref(empty);
     }

@@ -19,16 +19,22 @@ typedef struct config {
  * $GATE_ENGINE_CONFIG, else ./gate-engine.conf.lua, else the XDG configuration directory's
  * gate-engine/gate-engine.conf.lua, else none.
  *
+ * scratch: the run brings its own database. Then nothing has to say which one is meant, none of PG* counts, and nothing
+ * of the embedded platform is filled in.
+ *
  * Registers every secret with log_add_secret. Relative paths in the document are made absolute, from the file's
  * directory. libpq's variables (PG*) are taken out of the environment where they could bend a connection: all of them
  * for the embedded platform, PGHOSTADDR, PGSERVICE and PGOPTIONS for an external one.
  * Errors: config_missing, config_wrong_target (a database in the environment and no stated platform), the loader's, the
  * schema's. */
-int config_load(const char *flag_path, config **out, err *e);
+int config_load(const char *flag_path, bool scratch, config **out, err *e);
 void config_free(config *c);
 
 /* Registers the secrets of the environment with log_add_secret. config_load does it too; for what is printed before. */
 void config_secrets_env(void);
+
+/* Registers the secrets of a document that did not come from a file. */
+void config_secrets_known(const json_t *doc);
 
 /* The schema of the file, for documentation. */
 const schema_spec *config_schema(void);

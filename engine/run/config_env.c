@@ -309,6 +309,10 @@ static void add_named(const json_t *tables, const char *part) {
     }
 }
 
+void config_secrets_known(const json_t *doc) {
+    config_secrets_doc(doc);
+}
+
 void config_secrets_doc(const json_t *raw) {
     schema_secrets(config_schema(), raw, found);
     add_named(json_object_get(raw, "endpoints"), "headers");

@@ -140,8 +140,7 @@ static json_t *prepare_gate(const char *reader, const char *writer) {
                      "needs", "db", reader, writer, "solver", 0, "audits", 0, "failures", "options");
 }
 
-/* A crash of the prepare worker, as an error. */
-static void prepare_error(book *b, err *e) {
+void engine_worker_error(book *b, err *e) {
     json_t *closed = book_close(b, 0, NULL);
     const json_t *check = json_array_get(json_object_get(closed, "checks"), 0);
     const char *code = json_string_value(json_object_get(check, "class"));
@@ -165,8 +164,8 @@ bool engine_is_operation(const run_request *r) {
 
 int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
     const json_t *database = json_object_get(s->r->cfg->doc, "database");
-    bool embedded = s->target.embedded, operation = engine_is_operation(s->r);
-    bool admin = embedded || json_object_get(database, "admin") != NULL;
+    bool embedded = s->target.embedded, scratch = s->target.scratch, operation = engine_is_operation(s->r);
+    bool admin = embedded || scratch || json_object_get(database, "admin") != NULL;
     *prepared = NULL;
     /* An operation may have no other connection than the one it changes things with. */
     if (!admin && (!operation || json_object_get(database, "operator") == NULL)) {
@@ -199,7 +198,7 @@ int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
         *prepared = json_incref((json_t *)result);
         json_object_update(s->target.tenant, json_object_get(result, "tenant"));
     } else if (rc == 0) {
-        prepare_error(t.pool.book, e);
+        engine_worker_error(t.pool.book, e);
         bool unknown = strcmp(e->code, "tenant_unknown") == 0;
         rc =
             unknown || embedded || operation ? -1 : 0; /* nothing is changed for a tenant that could not be looked up */
@@ -342,7 +341,7 @@ static bool stayed_the_same(const engine_run_state *s) {
 /* Gates, stdlib, modules and programs are what this program was built with? Only such a run can approve. */
 static bool is_trusted(engine_run_state *s) {
     const char *preload = integrity_preload();
-    if (s->r->stdlib_dir != NULL) {
+    if (s->r->stdlib_dir != NULL || s->r->scratch != NULL) {
         return false;
     }
     if (preload != NULL) {
@@ -422,6 +421,7 @@ void engine_close(engine_run_state *s) {
     engine_forget_tasks(s);
     target_close(&s->target);
     json_decref(s->report);
+    json_decref(s->base);
     json_decref(s->said);
     free(s->audit_program);
     free(s->stdlib_dir);
@@ -444,6 +444,9 @@ static int exit_for(const err *e) {
     if (signals_flag != 0) {
         return signals_exit_code();
     }
+    if (strncmp(e->code, "scratch_", 8) == 0) {
+        return EXIT_USAGE;
+    }
     static const char *const USAGE[] = {"tenant_unknown", "only_unknown", NULL};
     for (size_t i = 0; USAGE[i] != NULL; i++) {
         if (strcmp(e->code, USAGE[i]) == 0) {
@@ -455,6 +458,9 @@ static int exit_for(const err *e) {
 
 int engine_gates(engine_run_state *s, err *e) {
     json_t *prepared = NULL;
+    if (s->r->scratch != NULL && engine_scratch(s, e) != 0) {
+        return -1;
+    }
     if (engine_prepare(s, &prepared, e) != 0 || engine_collect_audits(s, e) != 0) {
         json_decref(prepared);
         return -1;
@@ -528,7 +534,15 @@ int engine_run(const run_request *r) {
     engine_run_state s;
     err e;
     err_clear(&e);
-    int rc = engine_open(&s, r, &e);
+    json_t *base = NULL;
+    int rc = r->against != NULL ? engine_base(r, &base, &e) : 0;
+    if (rc == 0) {
+        rc = engine_open(&s, r, &e);
+    } else {
+        err ignored; /* why the other schema could not be evaluated is the reason */
+        engine_open_offline(&s, r, &ignored);
+    }
+    s.base = base;
     rc = rc == 0 ? engine_gates(&s, &e) : rc;
     int code = engine_finish(&s, rc, &e);
     code = engine_emit(&s, code, false);

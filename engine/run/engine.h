@@ -28,10 +28,17 @@ typedef struct run_request {
     char *stdlib_dir; /* replaces the installed stdlib; NULL = the installed one */
     char *stamp;      /* of the installed tree, before anything of it was loaded (integrity.h) */
     json_t *record;   /* {"file": absolute, "listen": text or null, "command": [words]}, or NULL: nothing is recorded */
+    json_t *scratch;  /* {"path": absolute, "dir": bool, "app", "column", "setting": text or absent}: the schema that is
+                       * loaded into a server of the run's own, or NULL */
+    json_t *against;  /* {"path", "dir"}: the schema it is compared with, or NULL */
     char *plan_path;  /* a tenant audit's plan: file or directory, absolute; NULL = none */
 } run_request;
 
 /* Carries the request out: text to standard output, reports to their files. Returns the process's exit code. */
 int engine_run(const run_request *r);
+
+/* Runs a job of the engine's own library (stdlib/internal/MODE.lua) with these roles' connections (["admin"]) and an
+ * input; *result is its value, a new reference. Errors: the job's, those of workers. */
+int engine_ask(const config *cfg, const char *mode, const json_t *roles, json_t *input, json_t **result, err *e);
 
 #endif

@@ -30,6 +30,7 @@ typedef struct engine_run_state {
     engine_task *tasks; /* one per gate, owned; NULL before and after */
     pool_task *running; /* what engine_pool runs now; not owned */
     progress *progress;
+    json_t *base; /* --against: what was found before (baseline.h), owned; else NULL */
     char *audit_program, *stdlib_dir;
     double started;
 } engine_run_state;
@@ -55,6 +56,14 @@ int engine_pool(engine_run_state *s, pool_task *tasks, size_t n, err *e);
 int engine_prepare(engine_run_state *s, json_t **prepared, err *e);
 /* Reads the audits of the configuration and of options, where a script of the request runs audits. */
 int engine_collect_audits(engine_run_state *s, err *e);
+/* What ended an internal job's worker, as an error. */
+void engine_worker_error(book *b, err *e);
+/* Loads the request's schema into the scratch server. Errors: scratch_* (the schema cannot be loaded: exit 2), those of
+ * workers. */
+int engine_scratch(engine_run_state *s, err *e);
+/* Runs the gates of the request on a scratch copy of r->against; *base is what they found (baseline.h), owned by the
+ * caller. Errors: scratch_against (it could not be evaluated), those of a run. */
+int engine_base(const run_request *r, json_t **base, err *e);
 /* The first line of standard error: what this run is aimed at. */
 void engine_show_target(engine_run_state *s);
 /* Runs a worker for each script of the request, in this mode, as often as the request says (--repeat), into the report.

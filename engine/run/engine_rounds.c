@@ -41,7 +41,11 @@ static int close_round(engine_run_state *s, json_t *rounds, err *e) {
         json_t *limits = task->limits;
         task->limits = NULL;
         json_t *closed = book_close(task->book, task->duration_ms, limits);
-        if (closed != NULL && s->r->baseline != NULL && baseline_apply(s->r->baseline, closed) != 0) {
+        int applied = closed == NULL           ? 0
+                      : s->base != NULL        ? baseline_compare(s->base, closed)
+                      : s->r->baseline != NULL ? baseline_apply(s->r->baseline, closed)
+                                               : 0;
+        if (applied != 0) {
             json_decref(closed);
             closed = NULL;
         }

@@ -86,16 +86,27 @@ static int shell_word(buf *out, const char *s) {
 }
 
 /* The command that leads out of this gate's failure, or null where the gate has no recovery path. */
-static json_t *recover_command(const json_t *head, const json_t *script, const char *tenant) {
+static void add_flag(buf *out, const char *flag, const char *value) {
+    if (value != NULL) {
+        buf_printf(out, " --%s ", flag);
+        shell_word(out, value);
+    }
+}
+
+static json_t *recover_command(const json_t *head, const json_t *script, const run_request *r) {
     if (!json_is_true(json_object_get(head, "has_recover"))) {
         return json_null();
     }
     buf out = BUF_INIT;
     buf_puts(&out, "gate-engine recover ");
     shell_word(&out, json_string_value(script) != NULL ? json_string_value(script) : "?");
-    if (tenant != NULL) {
-        buf_puts(&out, " --tenant ");
-        shell_word(&out, tenant);
+    add_flag(&out, "tenant", r->tenant);
+    if (r->scratch != NULL) {
+        add_flag(&out, json_is_true(json_object_get(r->scratch, "dir")) ? "migrations" : "schema",
+                 member(r->scratch, "path"));
+        add_flag(&out, "app-role", member(r->scratch, "app"));
+        add_flag(&out, "tenant-column", member(r->scratch, "column"));
+        add_flag(&out, "tenant-setting", member(r->scratch, "setting"));
     }
     json_t *command = out.failed ? json_null() : json_string(buf_str(&out));
     buf_free(&out);
@@ -117,7 +128,7 @@ static json_t *not_evaluated(const run_request *r, const json_t *gate) {
     json_t *out = json_pack("{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:f, s:{}, s:[], s:{}, s:n}", "id",
                             copied(head, "id"), "name", copied(head, "name"), "number", copied(head, "number"),
                             "status", "ERROR", "summary", "not evaluated", "owner", copied(head, "owner"), "runbook",
-                            copied(head, "runbook"), "recover", recover_command(head, script, r->tenant), "script",
+                            copied(head, "runbook"), "recover", recover_command(head, script, r), "script",
                             json_incref(script), "duration_ms", 0.0, "limits", "checks", "facts", "error");
     json_decref(script);
     return out;
@@ -146,7 +157,8 @@ json_t *report_new(const run_request *r) {
     rc |= json_object_set_new(target, "platform", clean(platform, false));
     rc |= json_object_set_new(target, "config", clean(r->cfg != NULL ? r->cfg->path : NULL, false));
     /* A part of the checks, or none of them, never approves; nor does what is known to fail. */
-    rc |= json_object_set_new(report, "partial", json_boolean(r->only != NULL || r->dry_run || r->baseline != NULL));
+    rc |= json_object_set_new(report, "partial",
+                              json_boolean(r->only != NULL || r->dry_run || r->baseline != NULL || r->scratch != NULL));
     json_t *gates = json_object_get(report, "gates");
     size_t i;
     json_t *gate;

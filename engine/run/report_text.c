@@ -225,22 +225,25 @@ static void put_facts(page *p, const json_t *facts) {
 /* What --baseline lets pass, and what of it is gone. */
 static void put_known(page *p, const json_t *gate) {
     size_t i, shown = 0;
+    bool against = json_object_get(json_object_get(gate, "facts"), "against") != NULL;
     json_t *entry;
     json_array_foreach(json_object_get(gate, "checks"), i, entry) {
         const char *object = report_member(entry, "object");
         if (report_same(report_member(entry, "baseline"), "known") && shown++ < OBJECTS_SHOWN) {
             const char *failure = report_member(entry, "failure");
-            buf_printf(p->out, "     known: %s%s%s%s\n", failure != NULL ? failure : "?", object != NULL ? " [" : "",
-                       object != NULL ? object : "", object != NULL ? "]" : "");
+            buf_printf(p->out, "     %s: %s%s%s%s\n", against ? "unchanged" : "known", failure != NULL ? failure : "?",
+                       object != NULL ? " [" : "", object != NULL ? object : "", object != NULL ? "]" : "");
         }
     }
     if (shown > OBJECTS_SHOWN) {
-        buf_printf(p->out, "     and %zu more known in the report\n", shown - OBJECTS_SHOWN);
+        buf_printf(p->out, "     and %zu more %s in the report\n", shown - OBJECTS_SHOWN,
+                   against ? "unchanged" : "known");
     }
     const json_t *gone = json_object_get(json_object_get(gate, "facts"), "baseline_gone");
     json_array_foreach((json_t *)gone, i, entry) {
         if (i < OBJECTS_SHOWN && json_is_string(entry)) {
-            buf_printf(p->out, "     gone since the baseline: %s\n", json_string_value(entry));
+            buf_printf(p->out, "     %s: %s\n", against ? "fixed" : "gone since the baseline",
+                       json_string_value(entry));
         }
     }
 }

@@ -12,6 +12,7 @@
 #include "run/loader.h"
 #include "run/record_place.h"
 #include "run/signals.h"
+#include "run/target_parts.h"
 
 static const json_t *doc(const run_request *r) {
     return r->cfg->doc;
@@ -83,8 +84,11 @@ static json_t *read_helpers(const paths *tree) {
 }
 
 int target_open_offline(target *t, const run_request *r, const paths *tree, err *e) {
-    *t = (target){
-        .embedded = wants_server(r), .audits = json_array(), .hosts = all_hosts(doc(r)), .helpers = read_helpers(tree)};
+    *t = (target){.embedded = r->scratch == NULL && wants_server(r),
+                  .scratch = r->scratch != NULL,
+                  .audits = json_array(),
+                  .hosts = all_hosts(doc(r)),
+                  .helpers = read_helpers(tree)};
     t->tenant = json_pack("{s:s}", "code", r->tenant != NULL ? r->tenant : "");
     if (t->audits == NULL || t->hosts == NULL || t->helpers == NULL || t->tenant == NULL) {
         return err_set(e, "out_of_memory", "out of memory");
@@ -94,6 +98,10 @@ int target_open_offline(target *t, const run_request *r, const paths *tree, err 
 
 int target_open(target *t, const run_request *r, const paths *tree, err *e) {
     (void)r;
+    if (t->scratch) {
+        pg_options o = {.scratch = true, .interrupted = &signals_flag};
+        return pg_acquire(&o, &t->server, e);
+    }
     if (!t->embedded) {
         return 0;
     }
@@ -160,6 +168,10 @@ char *target_line(const target *t, const run_request *r) {
         }
         return line;
     }
+    if (t->scratch) {
+        const char *path = str(r->scratch, "path");
+        return asprintf(&line, "target: scratch copy of %s (never approves), config %s", path, file) >= 0 ? line : NULL;
+    }
     char host[256];
     char database[128];
     external_place(doc(r), host, sizeof host, database, sizeof database);
@@ -170,19 +182,23 @@ char *target_line(const target *t, const run_request *r) {
     return line;
 }
 
+static const char *kind(const target *t) {
+    return t->scratch ? "scratch" : t->embedded ? "embedded" : "external";
+}
+
 json_t *target_report(const target *t, const run_request *r, const json_t *prepared) {
     char host[256];
     char database[128];
-    if (t->embedded) {
+    if (t->server != NULL) {
         snprintf(host, sizeof host, "%s", pg_socket_dir(t->server));
         snprintf(database, sizeof database, "%s", pg_database(t->server));
     } else {
         external_place(doc(r), host, sizeof host, database, sizeof database);
     }
     const json_t *schema = json_object_get(prepared, "schema_hash");
-    return json_pack("{s:s, s:s, s:s, s:s?, s:O?}", "platform", t->embedded ? "embedded" : "external", "host", host,
-                     "database", database, "config", r->cfg->path, "schema_hash",
-                     json_is_string(schema) ? schema : NULL);
+    return json_pack("{s:s, s:s, s:s, s:s?, s:O?, s:s?}", "platform", kind(t), "host", host, "database", database,
+                     "config", r->cfg->path, "schema_hash", json_is_string(schema) ? schema : NULL, "schema",
+                     str(r->scratch, "path"));
 }
 
 /* --- audits --- */
@@ -224,47 +240,6 @@ int target_add_audit(target *t, const char *path, err *e) {
 }
 
 /* --- jobs --- */
-
-static json_t *embedded_role(const target *t, const char *role) {
-    const char *user = strcmp(role, "admin") == 0      ? PG_SUPERUSER
-                       : strcmp(role, "operator") == 0 ? "platform_admin"
-                                                       : "app_user";
-    return json_pack("{s:s, s:i, s:s, s:s}", "host", pg_socket_dir(t->server), "port", pg_port(t->server), "dbname",
-                     pg_database(t->server), "user", user);
-}
-
-/* The connection of a role on an external platform. A role without a login of its own is the admin's login with SET
- * ROLE. */
-static json_t *external_role(const json_t *settings, const char *role) {
-    const json_t *db = json_object_get(settings, "database");
-    json_t *spec = json_object_get(db, role);
-    if (spec == NULL) {
-        char key[64];
-        snprintf(key, sizeof key, "database.%s", role);
-        return json_pack("{s:s}", "missing", key);
-    }
-    json_t *own = json_copy(spec);
-    if (str(spec, "url") == NULL && str(spec, "host") == NULL && str(spec, "dbname") == NULL) {
-        json_t *admin = json_object_get(db, "admin");
-        if (admin == NULL) {
-            json_decref(own);
-            return json_pack("{s:s}", "missing", "database.admin");
-        }
-        json_object_update_missing(own, admin);
-    }
-    return own;
-}
-
-static json_t *job_databases(const target *t, const run_request *r, const json_t *needs) {
-    json_t *out = json_object();
-    size_t i;
-    json_t *role;
-    json_array_foreach(json_object_get(needs, "db"), i, role) {
-        const char *name = json_string_value(role);
-        json_object_set_new(out, name, t->embedded ? embedded_role(t, name) : external_role(doc(r), name));
-    }
-    return out;
-}
 
 /* An endpoint as the http module takes it: the credential of its auth entry becomes a header that no script sees. */
 static json_t *job_endpoint(const json_t *settings, const char *name) {
@@ -374,7 +349,8 @@ static json_t *public_config(const run_request *r) {
             json_object_set(database, DATABASE[i], v);
         }
     }
-    const char *role = str(json_object_get(from, "app"), "role");
+    target_scratch_tenant(r, database);
+    const char *role = r->scratch != NULL ? target_scratch_app(r) : str(json_object_get(from, "app"), "role");
     if (role != NULL) {
         json_object_set_new(database, "app_role", json_string(role));
     }
@@ -500,9 +476,9 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     json_t *commands = json_object_get(needs, "commands");
     json_t *job =
         json_pack("{s:s, s:O, s:O, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "mode", mode, "tenant", t->tenant, "options",
-                  options, "config", public_config(r), "db", job_databases(t, r, needs), "endpoints",
+                  options, "config", public_config(r), "db", target_databases(t, r, needs), "endpoints",
                   job_endpoints(r, needs), "stores", job_stores(t, r, needs), "files", job_files(head, options), "auth",
-                  job_auth(r, needs), "platform", json_pack("{s:s}", "kind", t->embedded ? "embedded" : "external"));
+                  job_auth(r, needs), "platform", json_pack("{s:s}", "kind", kind(t)));
     if (job == NULL) {
         return NULL;
     }

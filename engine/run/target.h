@@ -12,9 +12,12 @@
 #include "run/broker.h"
 #include "run/engine.h"
 
+#define SCRATCH_OWNER "gate_owner" /* of a scratch copy's database: who runs the user's statements */
+
 typedef struct target {
     bool embedded;
-    pg_server *server; /* embedded: owned */
+    bool scratch;      /* a copy of a schema in a server of the run's own */
+    pg_server *server; /* embedded, scratch: owned */
     char *artifacts;   /* embedded: the local store's directory, owned */
     json_t *tenant;    /* {"code", "id"?}, owned */
     json_t *audits;    /* of the run: [{"id", "name", "path", "source"|"error"}], owned */

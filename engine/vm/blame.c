@@ -242,6 +242,8 @@ static bool passes_errors_on(const char *source) {
                                         "/internal/steps.lua",
                                         "/internal/raise.lua",
                                         "/internal/trace.lua",
+                                        "/internal/scratch.lua",
+                                        "/internal/scratch_split.lua",
                                         "/errors.lua",
                                         "/gate.lua",
                                         "/suite.lua",

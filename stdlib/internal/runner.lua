@@ -1,8 +1,8 @@
 --- The engine's side of a worker: builds ctx from the job, runs the script's function, sends what happened as events.
 --- Loaded by the worker with an environment of its own; scripts cannot require it.
 ---
---- job = { mode = "run"|"recover"|"operation"|"prepare", tenant, options, config, platform, verbose, only, apply, dry_run, findings,
----         needs,
+--- job = { mode = "run"|"recover"|"operation"|"prepare"|"scratch"|"init"|"rights", tenant, options, config, platform, verbose, only,
+---         apply, dry_run, findings, needs, input,
 ---         db = { role = spec }, endpoints, stores, files, commands, audits, auth, failures }
 local errors = require "internal.raise"
 local steps = require "internal.steps"
@@ -457,11 +457,14 @@ local function without_null(findings)
   return findings
 end
 
+--- Jobs of the engine's own: no script runs in them.
+local INTERNAL = { prepare = true, scratch = true, init = true, rights = true }
+
 function runner.main(job, chunk, handler)
   local channel = require("engine.exec").attach(3)
   local ctx, send, state = build(job, channel, handler)
-  if job.mode == "prepare" then
-    protected(send, handler, function() send { t = "result", value = require("internal.prepare")(ctx, job) } end)
+  if INTERNAL[job.mode] then
+    protected(send, handler, function() send { t = "result", value = require("internal." .. job.mode)(ctx, job) } end)
   else
     local script
     local loaded = protected(send, handler, function()

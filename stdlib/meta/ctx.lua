@@ -11,7 +11,7 @@
 ---@field tenant {code: string, id: string?, name: string?}  the tenant; id where the platform has a row of it
 ---@field options table<string, any>  the script's options, by their names in the head, as values of their types
 ---@field config table               the configuration without its secrets
----@field platform {kind: "embedded"|"external"}
+---@field platform {kind: "embedded"|"external"|"scratch"}
 ---@field mode "run"|"recover"|"operation"
 ---@field verbose boolean
 ---@field db gate.Context.db         needs.db: connections, opened when they are first used

@@ -34,7 +34,7 @@ function harness.look(ctx)
   local settings = setmetatable({ tenant = list[1], axes = list }, { __index = ctx.config.database })
   local app = application(ctx)
   local tables, by_oid = catalogue.read(ctx.db.admin, settings, app.role, ctx.platform.kind == "embedded" and SHARED or nil)
-  return { settings = settings, app = app, tables = tables, by_oid = by_oid, trust = ctx.config.trust,
+  return { settings = settings, app = app, tables = tables, by_oid = by_oid, trust = ctx.config.trust, embedded = ctx.platform.kind == "embedded",
     admin = ctx.db.admin:row "select rolsuper as super, rolsuper or rolbypassrls as bypass from pg_roles where rolname = current_user" }
 end
 
@@ -163,7 +163,7 @@ local function report_table(ctx, t, result, named, trust)
   if #result.errors > 0 then
     errors.raise { code = "probe_failed", message = ("%s could not be probed"):format(t.label), detail = table.concat(result.errors, "; ") }
   end
-  if result.controls == 0 and #result.proven == 0 and #result.leaks == 0 then
+  if result.controls == 0 and #result.proven == 0 and #result.leaks == 0 and not result.refuted then
     errors.raise { code = "probe_failed", message = ("%s: nothing was probed"):format(t.label) }
   end
 end
@@ -268,7 +268,8 @@ function harness.isolation(ctx, seen)
   local ok, raised = pcall(function()
     results, left = probe.run(function() return ctx.db:open("admin") end, base, views, seen.by_oid, { settings = seen.settings,
       role = seen.app.role, superuser = seen.admin.super, bypass = seen.admin.bypass,
-      max_rows = (seen.settings.probe or {}).max_rows or 10000, batch = (seen.settings.probe or {}).batch or 500 })
+      max_rows = (seen.settings.probe or {}).max_rows or 10000, batch = (seen.settings.probe or {}).batch or 500,
+      decisions = seen.decisions })
   end)
   if not ok or #base == 0 then
     ctx:check("isolation", function()

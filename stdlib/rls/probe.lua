@@ -8,6 +8,7 @@ local axes = require "rls.axes"
 local canary = require "rls.canary"
 local catalogue = require "rls.catalogue"
 local keys = require "rls.keys"
+local modes = require "rls.modes"
 local probe_context = require "rls.probe_context"
 local probe_rows = require "rls.probe_rows"
 local probe_state = require "rls.probe_state"
@@ -310,6 +311,8 @@ end
 ---@return table<string, rls.Result> results by oid
 ---@return string[] sequences  that went on: what the rollback leaves behind
 function probe.run(open, tables, view_list, by_oid, options)
+  local mode = (options.settings.probe or {}).mode
+  if mode == "static" or mode == "read" then return modes.results(open, tables, view_list, options, mode), {} end
   local results = {}
   local list = axes.list(options.settings)
   local watcher = open()

@@ -55,7 +55,7 @@ static void refuse(const char *text, const char *message) {
     config *c = NULL;
     err e;
     err_clear(&e);
-    assert_int_equal(config_load(NULL, &c, &e), -1);
+    assert_int_equal(config_load(NULL, false, &c, &e), -1);
     assert_null(c);
     assert_string_equal(e.message, message);
     assert_string_not_equal(e.code, "");
@@ -157,7 +157,7 @@ static config *accept(const char *text) {
     config *c = NULL;
     err e;
     err_clear(&e);
-    if (config_load(NULL, &c, &e) != 0) {
+    if (config_load(NULL, false, &c, &e) != 0) {
         fail_msg("%s", e.message);
     }
     return c;
@@ -255,13 +255,13 @@ static void a_database_in_the_environment_without_a_stated_platform_is_refused(v
         config *c = NULL;
         err e;
         unlink(FILE_NAME);
-        assert_int_equal(config_load(NULL, &c, &e), -1);
+        assert_int_equal(config_load(NULL, false, &c, &e), -1);
         assert_string_equal(e.code, "config_wrong_target");
         assert_non_null(strstr(e.message, names[i]));
         assert_non_null(strstr(e.fix, "platform = \"external\""));
         assert_non_null(strstr(e.fix, "platform = \"embedded\""));
         write_file(FILE_NAME, "return { limits = { wall_s = 5 } }\n");
-        assert_int_equal(config_load(NULL, &c, &e), -1);
+        assert_int_equal(config_load(NULL, false, &c, &e), -1);
         assert_string_equal(e.code, "config_wrong_target");
         setenv(names[i], "", 1); /* set and empty is as good as not set */
         config_free(accept(NULL));
@@ -295,7 +295,7 @@ static void paths_start_at_the_directory_of_the_file(void **state) {
                              " commands = { c = { argv = { './run', 'x' } }, d = { argv = { 'true' } } },\n"
                              " adapter = 'ours.lua' }\n");
     config *c = NULL;
-    assert_int_equal(config_load("conf/x.lua", &c, &e), 0);
+    assert_int_equal(config_load("conf/x.lua", false, &c, &e), 0);
     char want[256];
     const json_t *audits = json_object_get(c->doc, "audits");
     assert_int_equal(json_array_size(audits), 2);
@@ -327,14 +327,14 @@ static void the_file_is_looked_for_in_the_documented_order(void **state) {
     assert_int_equal(json_integer_value(get(c->doc, "limits", "wall_s")), 3);
     config_free(c);
     write_file("fourth.lua", "return { limits = { wall_s = 4 } }\n");
-    assert_int_equal(config_load("fourth.lua", &c, &e), 0);
+    assert_int_equal(config_load("fourth.lua", false, &c, &e), 0);
     assert_int_equal(json_integer_value(get(c->doc, "limits", "wall_s")), 4);
     config_free(c);
     setenv("GATE_ENGINE_CONFIG", "nowhere.lua", 1);
-    assert_int_equal(config_load(NULL, &c, &e), -1);
+    assert_int_equal(config_load(NULL, false, &c, &e), -1);
     assert_string_equal(e.message, "GATE_ENGINE_CONFIG names a configuration that is not there: nowhere.lua");
     unsetenv("GATE_ENGINE_CONFIG");
-    assert_int_equal(config_load("nowhere.lua", &c, &e), -1);
+    assert_int_equal(config_load("nowhere.lua", false, &c, &e), -1);
     assert_string_equal(e.message, "--config names a configuration that is not there: nowhere.lua");
     unlink("gate-engine/" FILE_NAME);
 }

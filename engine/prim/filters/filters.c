@@ -23,7 +23,7 @@
 /* Stands in for the process's own number, which ring.c puts in its place. */
 #define OWN_PID 0x7e57beefU
 
-typedef enum { LOADER, GATE, AUDIT, RELAY } profile;
+typedef enum { LOADER, GATE, AUDIT, RELAY, SERVER } profile;
 
 static _Noreturn void die(const char *what, int rc) {
     fprintf(stderr, "filters: %s: %s\n", what, strerror(-rc));
@@ -95,7 +95,25 @@ static void add_unknown(scmp_filter_ctx f) {
     }
 }
 
+/* A program that makes processes and files of its own, and that reaches nobody: everything else is let through. */
+static scmp_filter_ctx make_server(void) {
+    scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+    if (f == NULL) {
+        die("seccomp_init", -ENOMEM);
+    }
+    for (const char *const *name = RING_SERVER_REFUSED; *name != NULL; name++) {
+        int number = seccomp_syscall_resolve_name(*name);
+        if (number != __NR_SCMP_ERROR && number >= 0) {
+            must(seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), number, 0), *name);
+        }
+    }
+    return f;
+}
+
 static scmp_filter_ctx make(profile p) {
+    if (p == SERVER) {
+        return make_server();
+    }
     scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (f == NULL) {
         die("seccomp_init", -ENOMEM);
@@ -152,7 +170,7 @@ static void print(const char *name, profile p) {
         printf("    {0x%04x, %u, %u, 0x%08x},\n", filter[i].code, filter[i].jt, filter[i].jf, filter[i].k);
     }
     printf("};\n");
-    if (places != 1) {
+    if (places != (p == SERVER ? 0 : 1)) {
         die("the place of the process's own number", -EINVAL);
     }
 }
@@ -165,5 +183,6 @@ int main(void) {
     print("GATE", GATE);
     print("AUDIT", AUDIT);
     print("RELAY", RELAY);
+    print("SERVER", SERVER);
     return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -1,0 +1,17 @@
+/* target_parts.h: shared by target*.c alone. */
+#ifndef GE_RUN_TARGET_PARTS_H
+#define GE_RUN_TARGET_PARTS_H
+
+#include "run/target.h"
+
+/* A connection for each role that `needs` declares, as the db module takes it; {"missing": key} where the configuration
+ * does not define one. New reference. */
+json_t *target_databases(const target *t, const run_request *r, const json_t *needs);
+/* The application's role on a scratch copy: the flag's, else the one the configuration assumes or logs in as; NULL:
+ * nothing says. */
+const char *target_scratch_app(const run_request *r);
+/* Puts database.tenant right for a scratch copy, which has no tenant of its own, and for the flags that say how tenants
+ * are told apart there. Does nothing elsewhere. `database` is the caller's own. */
+void target_scratch_tenant(const run_request *r, json_t *database);
+
+#endif

@@ -1,0 +1,212 @@
+--- Derives a configuration from a database's catalogue, for `gate-engine init`: tenant column and setting from what policies compare, the
+--- application's role from grants, shared tables from who may write. Only the catalogue is read.
+local errors = require "internal.raise"
+local json = require "engine.json"
+local write = require "internal.init_text"
+
+local USER_SCHEMAS = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
+
+local TABLES = [[
+  select c.oid::text as oid, n.nspname as schema, c.relname as name, c.relrowsecurity as rls, pg_get_userbyid(c.relowner) as owner,
+         array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+                order by a.attnum) as columns
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') and not c.relispartition and ]]
+  .. USER_SCHEMAS .. " order by 2, 3"
+
+local POLICIES = [[
+  select p.polrelid::text as oid, coalesce(pg_get_expr(p.polqual, p.polrelid), '') || ' '
+           || coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '') as text,
+         array(select rolname::text from pg_roles where oid = any(p.polroles)) as roles
+    from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace where ]] .. USER_SCHEMAS
+
+local FUNCTIONS = [[
+  select p.proname as name, p.prosrc as text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+   where p.prosrc like '%current_setting%' and ]] .. USER_SCHEMAS
+
+local FOREIGN_KEYS = [[
+  select c.conrelid::text as oid, c.confrelid::text as ref, (select a.attname from pg_attribute a
+           where a.attrelid = c.conrelid and a.attnum = c.conkey[1]) as column, cardinality(c.conkey) as n
+    from pg_constraint c where c.contype = 'f']]
+
+--- Who may work with tenants' tables without being their owner.
+local ROLES = [[
+  select r.rolname::text as name, r.rolcanlogin as login, r.rolbypassrls as bypass,
+         count(*) filter (where has_table_privilege(r.oid, t.oid::oid, 'SELECT')) as reads,
+         count(*) filter (where has_table_privilege(r.oid, t.oid::oid, 'INSERT, UPDATE, DELETE')) as writes,
+         count(*) filter (where pg_has_role(r.oid, c.relowner, 'MEMBER')) as owns
+    from pg_roles r cross join unnest($1::text[]) t(oid) join pg_class c on c.oid = t.oid::oid
+   where not r.rolsuper and r.rolname !~ '^pg_' and r.rolname <> current_user group by r.rolname, r.rolcanlogin, r.rolbypassrls]]
+
+--- Columns that canaries cannot be given a value for by their type alone, and what may refuse a row.
+local HARD = [[
+  select c.oid::text as oid, string_agg(distinct why, ', ' order by why) as why
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    cross join lateral (
+      select format('column %s of type %s', a.attname, format_type(a.atttypid, a.atttypmod)) as why
+        from pg_attribute a
+        join pg_type t on t.oid = a.atttypid where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attnotnull
+         and not a.atthasdef and a.attidentity = '' and (t.typtype = 'c' or t.typcategory in ('G', 'X')
+           or (t.typcategory = 'U' and t.typname not in ('uuid', 'json', 'jsonb', 'bytea', 'xml', 'tsvector', 'macaddr')))
+      union all select format('exclusion constraint %s', conname) from pg_constraint where conrelid = c.oid and contype = 'x'
+      union all select format('trigger %s', tgname) from pg_trigger where tgrelid = c.oid and not tgisinternal and tgtype & 7 = 7) w
+   where ]] .. USER_SCHEMAS .. " group by c.oid"
+
+local USUAL = { "tenant_id", "org_id", "organization_id", "organisation_id", "account_id", "company_id", "workspace_id", "customer_id",
+  "team_id", "tenant", "client_id" }
+
+--- The key with the highest count; of equal ones the first by name.
+local function most(counts)
+  local best
+  for key, n in pairs(counts) do
+    if not best or n > counts[best] or (n == counts[best] and key < best) then best = key end
+  end
+  return best
+end
+
+local function bump(counts, key) counts[key] = (counts[key] or 0) + 1 end
+
+--- The settings a text reads, and how: by a key of a JSON value, or whole.
+local function settings_in(text, found)
+  for name, rest in text:gmatch "current_setting%s*%(%s*'([%w_]+%.[%w_.]+)'([^;]*)" do
+    bump(found.names, name)
+    local key = rest:sub(1, 120):match "^.-%->>?%s*'([%w_]+)'"
+    if key then found.keys[name] = found.keys[name] or key end
+  end
+end
+
+--- Policies that say whose a row is: those that read a setting, themselves or by a function of the schema.
+local function read_policies(conn)
+  local by_function, policies, in_policies = {}, {}, { names = {}, keys = {} }
+  for _, f in ipairs(conn:query(FUNCTIONS)) do by_function[f.name] = f.text end
+  for _, p in ipairs(conn:query(POLICIES)) do
+    local text = p.text
+    for name, body in pairs(by_function) do
+      if p.text:find(name .. "(", 1, true) then text = text .. " " .. body end
+    end
+    if text:find("current_setting", 1, true) then
+      settings_in(text, in_policies)
+      policies[#policies + 1] = p
+    end
+  end
+  return policies, in_policies
+end
+
+--- Is the word in the text, not as a part of another?
+local function has_word(text, word)
+  return (" " .. text .. " "):find("[^%w_]" .. word:gsub("%p", "%%%0") .. "[^%w_]") ~= nil
+end
+
+local function tenant_column(tables, by_oid, policies)
+  local counts = {}
+  for _, p in ipairs(policies) do
+    for _, column in ipairs(by_oid[p.oid] and by_oid[p.oid].columns or {}) do
+      if column ~= "id" and has_word(p.text, column) then bump(counts, column) end
+    end
+  end
+  if next(counts) then return most(counts), true end
+  for _, t in ipairs(tables) do
+    for _, column in ipairs(t.columns) do
+      for _, usual in ipairs(USUAL) do
+        if column == usual then bump(counts, column) end
+      end
+    end
+  end
+  return most(counts), false
+end
+
+local function has(list, value)
+  for _, v in ipairs(list) do
+    if v == value then return true end
+  end
+  return false
+end
+
+--- The application: named by policies first, then who logs in, then who may do most.
+local function application(conn, scoped, policies)
+  local named, oids = {}, {}
+  for _, p in ipairs(policies) do
+    for _, r in ipairs(p.roles or {}) do bump(named, r) end
+  end
+  for i, t in ipairs(scoped) do oids[i] = t.oid end
+  local best, candidates = nil, {}
+  for _, r in ipairs(conn:query(ROLES, require("engine.db").array(oids, "text"))) do
+    if r.reads + r.writes > 0 then
+      r.rank = (named[r.name] or 0) * 1000 + (r.owns == 0 and 400 or 0) + (r.bypass and 0 or 200) + (r.login and 100 or 0)
+        + math.min(90, r.reads + r.writes)
+      candidates[#candidates + 1] = r.name
+      if not best or r.rank > best.rank or (r.rank == best.rank and r.name < best.name) then best = r end
+    end
+  end
+  table.sort(candidates)
+  return best and best.name, candidates
+end
+
+--- Tables that are nobody's: neither the column nor a foreign key to a table of tenants.
+local function sort_out(conn, tables, by_oid, column)
+  local scoped = {}
+  for _, t in ipairs(tables) do t.scoped = has(t.columns, column) end
+  local keys, registry = conn:query(FOREIGN_KEYS), {}
+  for _, k in ipairs(keys) do
+    if k.n == 1 and k.column == column and by_oid[k.ref] then bump(registry, k.ref) end
+  end
+  local root = most(registry)
+  local changed = true
+  while changed do
+    changed = false
+    for _, k in ipairs(keys) do
+      local t, parent = by_oid[k.oid], by_oid[k.ref]
+      if t and parent and not t.scoped and parent.scoped and k.ref ~= root and t ~= parent then
+        t.scoped, changed = true, true
+      end
+    end
+  end
+  local others = {}
+  for _, t in ipairs(tables) do
+    if t.oid == root or t.scoped then scoped[#scoped + 1] = t else others[#others + 1] = t end
+  end
+  return scoped, others, by_oid[root]
+end
+
+local function split_shared(conn, others, app)
+  local shared, undecided = {}, {}
+  for _, t in ipairs(others) do
+    local row = app and conn:row([[select has_table_privilege($1, $2::oid, 'SELECT') as reads,
+      has_table_privilege($1, $2::oid, 'INSERT, UPDATE, DELETE') as writes]], app, t.oid)
+    if row and row.writes then
+      undecided[#undecided + 1] = t
+    elseif row and row.reads then
+      shared[#shared + 1] = t
+    end
+  end
+  return shared, undecided
+end
+
+---@return {text: string, notes: string[]}
+return function(ctx, job)
+  local conn = ctx.db.admin
+  local tables, by_oid = conn:query(TABLES), {}
+  for _, t in ipairs(tables) do by_oid[t.oid] = t end
+  local policies, settings = read_policies(conn)
+  local column, sure = tenant_column(tables, by_oid, policies)
+  if not column then
+    errors.raise { code = "init_no_tenant",
+      message = "nothing in the catalogue says whose a row is: no policy reads a setting, no table has a usual tenant column",
+      detail = #tables == 0 and "the role sees no table at all" or ("tables seen: %d"):format(#tables),
+      fix = "check the database and the role of --url, or start from examples/configs/external.conf.lua" }
+  end
+  local setting = most(settings.names)
+  local scoped, others, registry = sort_out(conn, tables, by_oid, column)
+  local app, candidates = application(conn, scoped, policies)
+  local shared, undecided = split_shared(conn, others, app)
+  local hard, stubs = {}, {}
+  for _, h in ipairs(conn:query(HARD)) do hard[h.oid] = h.why end
+  for _, t in ipairs(scoped) do
+    if hard[t.oid] then stubs[#stubs + 1] = { t = t, why = hard[t.oid] } end
+  end
+  local found = { column = column, sure = sure, setting = setting, key = setting and settings.keys[setting], app = app,
+    candidates = candidates, scoped = scoped, shared = shared, undecided = undecided, registry = registry, stubs = stubs,
+    url = job.input.url,
+    me = conn:row "select rolname::text as name, rolsuper as super, rolbypassrls as bypass from pg_roles where rolname = current_user",
+    server = conn:value "select current_setting('server_version')", database = conn:value "select current_database()" }
+  return { text = write.config(found), notes = json.array(write.notes(found)) }
+end

@@ -1,0 +1,117 @@
+--- The text of a configuration that `gate-engine init` derived.
+local text = {}
+
+local function ident(name) return '"' .. name:gsub('"', '""') .. '"' end
+
+--- A name as the configuration takes it: "schema.table", quoted where it has to be.
+local function label(t)
+  local function part(s) return s:find "^[%w_]+$" and s or ident(s) end
+  return part(t.schema) .. "." .. part(t.name)
+end
+
+local function lua(s) return ("%q"):format(s):gsub("\\\n", "\\n") end
+
+local function list(tables, prefix, out)
+  for _, t in ipairs(tables) do out[#out + 1] = ("%s%s,"):format(prefix, lua(label(t))) end
+end
+
+--- The SQL of a role with the least rights for gate 1, as comments.
+local function role_sql(found, out)
+  local schemas = {}
+  for _, t in ipairs(found.scoped) do schemas[t.schema] = true end
+  local function names(set)
+    local l = {}
+    for n in pairs(set) do l[#l + 1] = ident(n) end
+    table.sort(l)
+    return table.concat(l, ", ")
+  end
+  out[#out + 1] = "-- A role with the least rights for all of gate 1, as a superuser or, on a managed service, its master user runs it:"
+  for _, line in ipairs {
+    "create role gate_engine login nosuperuser noinherit;   -- \\password gate_engine",
+    "alter role gate_engine bypassrls;                      -- canaries of two tenants; not needed where it is the tables' owner's member",
+    ("grant %s to gate_engine;"):format(found.app and ident(found.app) or "APPLICATION"),
+    ("grant usage on schema %s to gate_engine;"):format(names(schemas)),
+    ("grant select, insert, update, delete on all tables in schema %s to gate_engine;"):format(names(schemas)),
+    ("grant usage on all sequences in schema %s to gate_engine;"):format(names(schemas)),
+  } do out[#out + 1] = "--   " .. line end
+  out[#out + 1] = "-- The catalogue alone needs no grant: with nothing but CONNECT the static part runs. See: gate-engine doc rights"
+end
+
+---@param found table
+---@return string
+function text.config(found)
+  local out = { ("-- gate-engine's configuration for the database %s (PostgreSQL %s), derived from its catalogue by gate-engine init.")
+    :format(found.database:gsub("%c", " "), found.server:match "^[%d.]+"), "-- It is data. Look at each line that says so.", "return {",
+    '  platform = "external",', "  database = {" }
+  local function add(line) out[#out + 1] = line end
+  add(found.url.variable and "    -- No password stands here: the variable holds the URL."
+    or "    -- No password was in the URL. Where the server wants one, write url = env \"NAME\" and put the URL there.")
+  add(("    admin = { url = %s%s },"):format(found.url.variable and "env " or "", lua(found.url.variable or found.url.url)))
+  if found.app then
+    add("    -- The application's role, assumed after the admin's login. Of the roles with grants on tenants' tables it fits best: "
+      .. table.concat(found.candidates, ", "):gsub("%c", " "))
+    add(("    app = { role = %s },"):format(lua(found.app)))
+  else
+    add("    -- No role besides owners has grants on tenants' tables: name the application's.")
+    add('    -- app = { role = "…" },')
+  end
+  add(found.sure and "    -- As the policies say." or "    -- No policy says it: the column by its usual name. Look at it.")
+  add("    tenant = {")
+  add(("      column = %s,"):format(lua(found.column)))
+  if found.setting then
+    add(("      setting = %s,"):format(lua(found.setting)))
+  else
+    add("      -- No policy reads a setting: name the one with which the application says for whom it works.")
+    add('      setting = "app.tenant_id",')
+  end
+  if found.key then
+    add(("      value = %s, -- the key by which policies read it"):format(lua(('{"%s": "{id}"}'):format(found.key))))
+  end
+  if found.registry then
+    add(("      -- With the table of tenants --tenant must name one of them: table = %s, key = \"id\", code = …")
+      :format(lua(label(found.registry))))
+  end
+  add("    },")
+  add("    -- The same for every tenant: the application reads them, and writes none. Look at each.")
+  add("    shared = {")
+  list(found.shared, "      ", out)
+  add("    },")
+  if #found.undecided > 0 then
+    add("    -- Neither the tenant column nor a foreign key says whose these are, and the application writes them. Reported as")
+    add("    -- unclassified until they stand in shared or in tenant_scoped.")
+    list(found.undecided, "    --   ", out)
+  end
+  if #found.stubs > 0 then
+    add("    -- Rows that the gate may not be able to make by itself: complete and uncomment what it asks for.")
+    add("    -- fixtures = {")
+    for _, s in ipairs(found.stubs) do
+      add(("    --   -- %s"):format(s.why:gsub("%c", " ")))
+      local columns = {}
+      for i, c in ipairs(s.t.columns) do columns[i] = ident(c) end
+      add(("    --   [%s] = %s,"):format(lua(label(s.t)), lua(("insert into %s.%s (%s) values (…, {tenant}, …)")
+        :format(ident(s.t.schema), ident(s.t.name), table.concat(columns, ", ")))))
+    end
+    add("    -- },")
+  end
+  add("  },")
+  add("}")
+  add("")
+  role_sql(found, out)
+  return table.concat(out, "\n") .. "\n"
+end
+
+---@param found table
+---@return string[]
+function text.notes(found)
+  local out = { ("tenant column: %s%s"):format(found.column, found.sure and "" or " (a guess: no policy says it)"),
+    ("tenant setting: %s"):format(found.setting or "none found: app.tenant_id was written, look at it"),
+    ("application role: %s"):format(found.app or "none found"),
+    ("tenants' tables: %d, shared: %d, undecided: %d"):format(#found.scoped, #found.shared, #found.undecided) }
+  if #found.stubs > 0 then out[#out + 1] = ("fixture stubs: %d"):format(#found.stubs) end
+  if not (found.me.super or found.me.bypass) then
+    out[#out + 1] = ("%s is no superuser and has no BYPASSRLS: gate-engine doc rights says what it cannot see"):format(found.me.name)
+  end
+  return out
+end
+
+return text

@@ -1,0 +1,188 @@
+--- What the configuration's connections may do, for `gate-engine check --connect`: server, TLS, pooler, and the rights that gate 1 needs
+--- for each kind of probe. Reads the catalogue, and opens two connections to see whether a pooler is in between.
+local json = require "engine.json"
+local errors = require "internal.raise"
+
+--- Releases that close a hole in row-level security itself, by major version. From the advisories at postgresql.org/support/security.
+local HOLES = {
+  { cve = "CVE-2026-120154", what = "INSERT … ON CONFLICT DO UPDATE reads every row despite row security policies",
+    fixed = { [14] = 25, [15] = 20, [16] = 16, [17] = 12, [18] = 7 } },
+  { cve = "CVE-2025-8713", what = "planner statistics show sampled values of rows that a policy hides",
+    fixed = { [13] = 22, [14] = 19, [15] = 14, [16] = 10, [17] = 6 } },
+  { cve = "CVE-2024-10976", what = "a cached plan may apply another role's policies",
+    fixed = { [13] = 17, [14] = 14, [15] = 9, [16] = 5, [17] = 1 } },
+  { cve = "CVE-2023-2455", what = "policies disregard a change of role after inlining", fixed = { [13] = 11, [14] = 8, [15] = 3 } },
+}
+
+local function ident(name) return '"' .. name:gsub('"', '""') .. '"' end
+
+local Report = {}
+Report.__index = Report
+
+function Report:say(format, ...) self.lines[#self.lines + 1] = format:format(...) end
+function Report:problem(text, fix) self.problems[#self.problems + 1] = { text = text, fix = fix } end
+
+--- Server's version, and what it leaves open.
+local function version(report, conn)
+  local number = conn:value "select current_setting('server_version_num')::integer"
+  local major, minor = number // 10000, number % 10000
+  report:say("server: PostgreSQL %d.%d", major, minor)
+  for _, hole in ipairs(HOLES) do
+    local fixed = hole.fixed[major]
+    if fixed and minor < fixed then report:say("warning: %s (%s): closed in %d.%d", hole.what, hole.cve, major, fixed) end
+  end
+  if major < 14 then report:say("warning: PostgreSQL %d gets no fixes any more", major) end
+  return number
+end
+
+local function tls(report, name, conn, pooled)
+  local row = conn:row [[select s.ssl, s.version, s.cipher, a.client_addr is null as socket from pg_stat_activity a
+    left join pg_stat_ssl s on s.pid = a.pid where a.pid = pg_backend_pid()]]
+  local to = pooled and "between the pooler and the server" or "to the server"
+  if row and row.ssl then
+    report:say("%s: TLS %s: %s, %s", name, to, row.version, row.cipher)
+  elseif row and row.socket then
+    report:say("%s: %s: a unix socket", name, to)
+  else
+    report:say("%s: %s: no TLS; sslmode=verify-full in the URL asks for it", name, to)
+  end
+end
+
+--- A pooler answers with a key of its own in place of the server's process id. Where another client gets the same server process while
+--- this one's session goes on, it pools transactions.
+local function pooler(name, conn, open)
+  local own = conn:value "select pg_backend_pid()"
+  if conn:backend_pid() == own then return nil end
+  local second = open(name)
+  local mode = "session"
+  local ok, raised = pcall(function()
+    second:transaction(function()
+      if second:value "select pg_backend_pid()" == own then mode = "transaction" end
+    end, { rollback = true })
+  end)
+  if not ok then
+    local message = errors.is(raised) and raised.message or tostring(raised)
+    mode = message:find("statement pooling", 1, true) and "statement" or "an unknown"
+  end
+  second:close()
+  return mode
+end
+
+local function about_pooler(report, name, mode, assumes)
+  report:say("%s: a pooler is in between, in %s mode", name, mode)
+  if mode == "session" then return end
+  if name == "admin" or assumes then
+    report:problem(("%s goes through a pooler in %s mode: the session's role and settings are another client's next"):format(name, mode),
+      "give database." .. name .. " the server's own address, or a pool in session mode")
+  else
+    report:say("%s: a tenant that is set for the session reaches the pool's next client: set_config(…, true) in each transaction", name)
+  end
+end
+
+local TABLES = [[
+  select c.oid::text as oid, n.nspname as schema, c.relname as name, pg_get_userbyid(c.relowner) as owner, c.relforcerowsecurity as forced,
+         c.relrowsecurity as rls, has_schema_privilege(n.oid, 'USAGE') as usage, has_table_privilege(c.oid, 'SELECT') as reads,
+         has_table_privilege(c.oid, 'INSERT') as inserts, pg_has_role(c.relowner, 'USAGE') as owns
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+   where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+     and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = any($1::text[]) and not a.attisdropped)
+   order by 2, 3]]
+
+local function columns(tenant)
+  local out = {}
+  for _, axis in ipairs(tenant[1] and tenant or { tenant }) do out[#out + 1] = axis.column end
+  return out
+end
+
+local function listed(names)
+  local shown = table.concat(names, ", ", 1, math.min(5, #names))
+  return #names > 5 and ("%s and %d more"):format(shown, #names - 5) or shown
+end
+
+--- What keeps canaries from being written: {text, fix}, nil where nothing does.
+local function full_blockers(tables, me)
+  local grants, bound = {}, {}
+  for _, t in ipairs(tables) do
+    local name = ("%s.%s"):format(ident(t.schema), ident(t.name))
+    if not (t.usage and t.reads and t.inserts) then grants[#grants + 1] = name end
+    local free = me.super or me.bypass or not t.rls or (t.owns and not t.forced)
+    if not free then bound[#bound + 1] = name end
+  end
+  local out = {}
+  if #grants > 0 then
+    out[#out + 1] = { ("%s may not read and insert: %s"):format(me.name, listed(grants)),
+      ("grant select, insert, update, delete on %s to %s"):format(listed(grants), ident(me.name)) }
+  end
+  if #bound > 0 then
+    out[#out + 1] = { ("row-level security binds %s, so that it can write one tenant's canaries only as far as policies let it: %s")
+      :format(me.name, listed(bound)), ("alter role %s bypassrls"):format(ident(me.name)) }
+  end
+  return out
+end
+
+--- The kinds of probe that the admin's rights allow.
+local function modes(report, conn, app, tenant, number)
+  local me = conn:row "select rolname as name, rolsuper as super, rolbypassrls as bypass from pg_roles where rolname = current_user"
+  report:say("admin is %s%s", me.name, me.super and ", a superuser" or me.bypass and ", with BYPASSRLS" or ", no superuser")
+  local tables = conn:query(TABLES, require("engine.db").array(columns(tenant), "text"))
+  if #tables == 0 then
+    report:problem(("no table that %s sees has the column %s"):format(me.name, table.concat(columns(tenant), ", ")),
+      "check database.tenant.column and the database's name")
+    return
+  end
+  report:say("tenants' tables: %d", #tables)
+  report:say("static (catalogue): yes")
+  local may = me.super or conn:value(("select pg_has_role($1, '%s')"):format(number >= 160000 and "SET" or "MEMBER"), app)
+  if not may then
+    report:say("read: no")
+    report:say("full: no")
+    report:problem(("%s may not assume the application's role %s: nothing can be probed"):format(me.name, app),
+      ("grant %s to %s"):format(ident(app), ident(me.name)))
+    return
+  end
+  report:say("read (as %s): yes", app)
+  local blockers = full_blockers(tables, me)
+  report:say("full (canaries): %s", #blockers == 0 and "yes" or "no")
+  for _, b in ipairs(blockers) do report:problem(b[1], b[2]) end
+  if not me.super then
+    report:say("under SET ROLE session_user stays %s: policies that test it are seen as a superuser alone", me.name)
+  end
+end
+
+---@return {lines: string[], problems: {text: string, fix: string}[]}
+return function(ctx, job)
+  local report = setmetatable({ lines = json.array {}, problems = json.array {} }, Report)
+  local number, who = nil, {}
+  for _, name in ipairs(job.input.roles) do
+    local spec = job.db[name]
+    if spec.missing and name == "operator" then
+      report:say("operator: %s is not defined: needed to apply what recover proposes", spec.missing)
+    elseif spec.missing then
+      report:problem(("%s is not defined"):format(spec.missing), ("add %s to gate-engine.conf.lua"):format(spec.missing))
+    else
+      local ok, conn = pcall(function() return ctx.db[name] end)
+      if not ok then
+        local raised = errors.is(conn) and conn or { message = tostring(conn) }
+        report:problem(("%s: %s"):format(name, raised.message), raised.fix or ("check database.%s"):format(name))
+      else
+        number = number or version(report, conn)
+        who[name] = conn:value "select current_user::text"
+        local mode = pooler(name, conn, function(role) return ctx.db:open(role) end)
+        tls(report, name, conn, mode ~= nil)
+        if mode then about_pooler(report, name, mode, spec.role) end
+      end
+    end
+  end
+  if job.input.gate1 and who.admin and who.app then
+    if who.app == who.admin then
+      report:problem(("admin and app are the same role, %s"):format(who.app), "give database.app the role that the application works as")
+    end
+    local tenant = job.config.database.tenant or {}
+    if tenant[1] or tenant.column then
+      modes(report, ctx.db.admin, who.app, tenant, number)
+    else
+      report:problem("database.tenant.column is not defined", "add database.tenant = { column = …, setting = … }")
+    end
+  end
+  return { lines = report.lines, problems = report.problems }
+end

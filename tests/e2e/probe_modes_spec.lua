@@ -1,0 +1,122 @@
+-- How far gate 1 goes on a live database: --probe static, read, full, by what the role of the configuration may do.
+package.path = "tests/lua/support/?.lua;tests/e2e/?.lua;" .. package.path
+local db = require "engine.db"
+local json = require "engine.json"
+local pg = require "pg"
+local support = require "support"
+
+local function table_of(name, policy)
+  return (([[create table NAME (id bigint generated always as identity primary key, org_id int not null, name text not null default 'x');
+    alter table NAME owner to shop_owner; alter table NAME enable row level security; alter table NAME force row level security;
+    create policy p on NAME using (POLICY); grant select, insert, update, delete on NAME to shop;
+    insert into NAME (org_id) values (7);]]):gsub("NAME", name):gsub("POLICY", policy))
+end
+
+local FORM = "org_id::text = current_setting('app.tenant', true)"
+
+describe("gate 1 on a live database", function()
+  local server, count = nil, 0
+
+  setup(function()
+    server = pg.start()
+    local conn = db.connect(server:options())
+    conn:script [[create role shop login; create role shop_owner login; create role reader login; grant shop to shop_owner]]
+    conn:close()
+  end)
+  teardown(function() server:stop() end)
+
+  local function database(sql)
+    count = count + 1
+    local name = "modes" .. count
+    local conn = db.connect(server:options())
+    conn:exec("create database " .. name)
+    conn:close()
+    conn = db.connect(server:options { dbname = name })
+    conn:script(sql)
+    finally(function() conn:close() end)
+    return name, conn
+  end
+
+  local function gate(name, admin, more)
+    local dir = support.tmpdir()
+    local config = support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "external", database = {
+      admin = { url = "postgresql://%s@/%s?host=%s&port=%d" }, app = { role = "shop" },
+      tenant = { column = "org_id", setting = "app.tenant" } } }]]):format(admin, name, server.host, server.port))
+    local argv = { "run", "gates/rls_harness.lua", "--tenant", "acme", "--config", config, "--only", "coverage,isolation",
+      "--report", "json=" .. dir .. "/r.json" }
+    table.move(more or {}, 1, #(more or {}), #argv + 1, argv)
+    local r = support.run { argv = argv }
+    r.all = r.stdout .. r.stderr
+    r.gate = json.decode(support.must_read(dir .. "/r.json")).gates[1]
+    return r
+  end
+
+  local function status(r, check)
+    for _, c in ipairs(r.gate.checks) do
+      if c.name == check then return c.status end
+    end
+  end
+
+  it("goes all the way as a superuser, and as an owner who is none", function()
+    local name = database(table_of("items", FORM))
+    for _, admin in ipairs { "postgres", "shop_owner" } do
+      local r = gate(name, admin)
+      assert.equal(0, r.code, admin .. r.all)
+      assert.equal("full", r.gate.facts.probe_mode)
+      assert.is_true(r.gate.facts.probes > 0)
+    end
+  end)
+
+  it("looks at the catalogue alone as one who may read it, and says which right the rest needs", function()
+    local name = database(table_of("items", FORM)
+      .. table_of("odd", "org_id = any (string_to_array(current_setting('app.list', true), ',')::int[])")
+      .. "create table open_to_all (id bigint, org_id int); grant select on open_to_all to shop;")
+    local r = gate(name, "reader")
+    assert.equal(1, r.code, r.all) -- what the catalogue shows is found
+    assert.truthy(r.all:find("RLS policy missing on table public.open_to_all", 1, true), r.all)
+    assert.equal("static", r.gate.facts.probe_mode)
+    assert.equal(0, r.gate.facts.probes)
+    assert.equal("PASS", status(r, "isolation of public.items"))
+    assert.equal("FAIL", status(r, "isolation of public.odd"))
+    assert.equal("ERROR", status(r, "isolation: probe"))
+    assert.truthy(r.all:find("may not assume the application's role shop", 1, true), r.all)
+    assert.truthy(r.all:find('GRANT "shop" TO the role of database.admin', 1, true), r.all)
+  end)
+
+  it("never passes by what it was not asked to decide", function()
+    local r = gate((database(table_of("items", FORM))), "reader", { "--probe", "static" })
+    assert.equal(0, r.code, r.all) -- asked for, and proven by form
+    local odd = database(table_of("odd", "org_id::text = coalesce(current_setting('app.tenant', true), '7')"))
+    for _, mode in ipairs { "static", "read" } do
+      r = gate(odd, "postgres", { "--probe", mode })
+      assert.equal(mode, r.gate.facts.probe_mode)
+      assert.are_not.equal(0, r.code, mode .. r.all)
+    end
+    assert.equal(1, r.code, r.all)
+    assert.truthy(r.all:find("without a tenant the policy falls back to one", 1, true), r.all)
+    -- What nothing proves is no pass: a function in a language that nobody here reads.
+    odd = database("create function own(org int) returns boolean language plpgsql stable as $$ begin\n"
+      .. "return org::text = current_setting('app.tenant', true); end $$;" .. table_of("odd", "own(org_id)"))
+    r = gate(odd, "postgres", { "--probe", "static" })
+    assert.equal(3, r.code, r.all)
+    assert.truthy(r.all:find("not probed (--probe static), and not proven by the policies", 1, true), r.all)
+  end)
+
+  it("lets one run after the other onto a database", function()
+    local name, conn = database(table_of("items", FORM))
+    conn:value "select pg_advisory_lock(hashtext('gate-engine'), hashtext('rls_harness'))"
+    local dir = support.tmpdir()
+    -- The other run ends while this one waits: then it goes on.
+    local waits = "select 1 from pg_locks where locktype = 'advisory' and not granted"
+    local job = io.popen(("cd %s && GATE_ENGINE_STATE=%s %s run gates/rls_harness.lua --tenant acme --config %s --only coverage 2>&1; echo code $?")
+      :format(support.quote(dir), support.quote(dir), support.quote(support.engine), support.quote(support.write(dir .. "/c.lua",
+        ([[return { platform = "external", database = { admin = { url = "postgresql://postgres@/%s?host=%s&port=%d" },
+        app = { role = "shop" }, tenant = { column = "org_id", setting = "app.tenant" } } }]]):format(name, server.host, server.port)))))
+    local looks = 0
+    repeat looks = looks + 1 until conn:value(waits) or looks == 200000
+    conn:value "select pg_advisory_unlock_all()"
+    local said = job:read "a"
+    job:close()
+    assert.truthy(said:find("code 0", 1, true), said)
+  end)
+end)

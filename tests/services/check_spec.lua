@@ -1,0 +1,56 @@
+-- `check --connect` against a real server with passwords, and through pgbouncer.
+package.path = "tests/services/?.lua;tests/e2e/?.lua;" .. package.path
+local servers = require "servers"
+local support = require "support"
+
+local SCHEMA = [[
+  create role app_user login password 'app-password-1';
+  alter role postgres password 'admin-password-1';
+  create table items (id bigserial primary key, tenant_id uuid not null);
+  grant select on items to app_user;
+]]
+
+describe("check --connect", function()
+  local postgres
+
+  setup(function()
+    postgres = servers.postgres()
+    postgres.sql(SCHEMA)
+  end)
+  teardown(servers.stop_all)
+
+  local function check(admin, app)
+    local config = support.write(support.tmpdir() .. "/gate-engine.conf.lua", [[return { platform = "external", database = {
+      admin = { url = env "ADMIN" }, app = { url = env "APP" }, tenant = { column = "tenant_id", setting = "app.t" } } }]])
+    local r = support.run { argv = { "check", "gates/rls_harness.lua", "--connect", "--config", config },
+      env = { ADMIN = admin, APP = app } }
+    r.all = r.stdout .. r.stderr
+    assert.is_nil(r.all:find("-password-1", 1, true), r.all)
+    return r
+  end
+
+  local function shows(r, code, ...)
+    assert.equal(code, r.code, r.all)
+    for _, part in ipairs { ... } do assert.is_truthy(r.all:find(part, 1, true), part .. " in\n" .. r.all) end
+  end
+
+  it("says that a connection has no TLS", function()
+    local r = check(postgres.url("postgres", "admin-password-1"), postgres.url("app_user", "app-password-1"))
+    shows(r, 0, "app: to the server: no TLS")
+    assert.is_nil(r.all:find("pooler", 1, true), r.all)
+  end)
+
+  for mode, told in pairs { transaction = "reaches the pool's next client", session = "in session mode" } do
+    it("sees pgbouncer in " .. mode .. " mode before the application", function()
+      local bouncer = servers.pgbouncer(postgres, { app_user = "app-password-1" }, "default_pool_size = 5\npool_mode = " .. mode)
+      local r = check(postgres.url("postgres", "admin-password-1"), bouncer.url("app_user", "app-password-1"))
+      shows(r, 0, "app: a pooler is in between, in " .. mode .. " mode", told)
+    end)
+  end
+
+  it("refuses a pool of transactions before the admin", function()
+    local bouncer = servers.pgbouncer(postgres, { postgres = "admin-password-1" })
+    shows(check(bouncer.url("postgres", "admin-password-1"), postgres.url("app_user", "app-password-1")), 2,
+      "missing: admin goes through a pooler in transaction mode")
+  end)
+end)
