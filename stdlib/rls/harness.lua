@@ -34,7 +34,8 @@ function harness.look(ctx)
   local settings = setmetatable({ tenant = list[1], axes = list }, { __index = ctx.config.database })
   local app = application(ctx)
   local tables, by_oid = catalogue.read(ctx.db.admin, settings, app.role, ctx.platform.kind == "embedded" and SHARED or nil)
-  return { settings = settings, app = app, tables = tables, by_oid = by_oid, trust = ctx.config.trust, embedded = ctx.platform.kind == "embedded",
+  return { settings = settings, app = app, tables = tables, by_oid = by_oid, trust = ctx.config.trust,
+    embedded = ctx.platform.kind == "embedded",
     admin = ctx.db.admin:row "select rolsuper as super, rolsuper or rolbypassrls as bypass from pg_roles where rolname = current_user" }
 end
 

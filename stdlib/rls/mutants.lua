@@ -68,7 +68,9 @@ end
 
 local function of_table(seen, t, app, add)
   if t.rls then add("rls_disabled", t.label, ("ALTER TABLE %s DISABLE ROW LEVEL SECURITY"):format(t.sql)) end
-  if t.rls and t.forced and force_matters(seen, t) then add("force_removed", t.label, ("ALTER TABLE %s NO FORCE ROW LEVEL SECURITY"):format(t.sql)) end
+  if t.rls and t.forced and force_matters(seen, t) then
+    add("force_removed", t.label, ("ALTER TABLE %s NO FORCE ROW LEVEL SECURITY"):format(t.sql))
+  end
   if not t.may.truncate then add("truncate_granted", t.label, ("GRANT TRUNCATE ON %s TO %s"):format(t.sql, app)) end
   if t.rls and t.may.select then
     add("policy_added", t.label, ("CREATE POLICY gate_mutant ON %s FOR SELECT USING (true)"):format(t.sql))
@@ -111,7 +113,7 @@ function mutants.of(seen, base, invoker_views)
     for _, p in ipairs(t.policies) do
       if concerns(t, p) and (p.permissive or not isolates_without(t, seen.settings)) then of_policy(t, p, add) end
     end
-    of_table(t, names.ident(seen.app.role), add)
+    of_table(seen, t, names.ident(seen.app.role), add)
   end
   local function add(kind, object, sql) out[#out + 1] = { kind = kind, object = object, sql = sql } end
   for _, v in ipairs(seen.tables) do

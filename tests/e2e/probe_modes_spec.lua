@@ -108,7 +108,8 @@ describe("gate 1 on a live database", function()
     local dir = support.tmpdir()
     -- The other run ends while this one waits: then it goes on.
     local waits = "select 1 from pg_locks where locktype = 'advisory' and not granted"
-    local job = io.popen(("cd %s && GATE_ENGINE_STATE=%s %s run gates/rls_harness.lua --tenant acme --config %s --only coverage 2>&1; echo code $?")
+    local job = io.popen(("cd %s && GATE_ENGINE_STATE=%s %s run gates/rls_harness.lua --tenant acme --config %s --only coverage 2>&1;"
+      .. " echo code $?")
       :format(support.quote(dir), support.quote(dir), support.quote(support.engine), support.quote(support.write(dir .. "/c.lua",
         ([[return { platform = "external", database = { admin = { url = "postgresql://postgres@/%s?host=%s&port=%d" },
         app = { role = "shop" }, tenant = { column = "org_id", setting = "app.tenant" } } }]]):format(name, server.host, server.port)))))

@@ -349,7 +349,7 @@ describe("gate 1 on a kept platform", function()
 
     it("and is content with a view that reads with its caller's rights, or tests the tenant itself", function()
       psql [[create view public.mine with (security_invoker) as select raw_text from public.tours_raw;
-        create view public.tested as select raw_text from public.tours_raw
+        create view public.tested with (security_barrier) as select raw_text from public.tours_raw
           where tenant_id::text = current_setting('app.current_tenant_id', true);
         grant select on public.mine, public.tested to app_user]]
       local result = run()
@@ -366,11 +366,18 @@ describe("gate 1 on a kept platform", function()
     end)
 
     it("a view of unbound rights in which no canary shows is an ERROR", function()
-      psql [[create view public.rare as select raw_text from public.tours_raw where raw_text like 'never%';
+      psql [[create view public.rare as select raw_text from public.tours_raw where raw_text ~ '^never';
         grant select on public.rare to app_user]]
       local result = run()
       assert.equal(3, result.code, result.stdout .. result.stderr)
       assert.truthy(result.stdout:find("public.rare could not be probed", 1, true), result.stdout)
+    end)
+
+    it("a view of unbound rights in which no canary shows is a leak where its text lets another tenant's row through", function()
+      psql [[create view public.rare as select raw_text from public.tours_raw where raw_text like 'never%';
+        grant select on public.rare to app_user]]
+      local check = assert_found("view_owner_rights", "Cross-tenant leak detected: a view reads", "ALTER VIEW", "public.rare")
+      assert.truthy(check.detail:find("the row's raw_text", 1, true), check.detail)
     end)
 
     it("a policy that is probed and not proven is an advisory, which --strict does not let pass", function()

@@ -181,6 +181,21 @@ describe("what gate 1 decides", function()
     assert.truthy(by["gt.puzzle(gt.kind)"] or open["gt.puzzle(gt.kind)"])
   end)
 
+  it("follows a function whose owner is bound to one whose owner is not", function()
+    tbl("items", "using (" .. OWN .. ")")
+    admin:script [[
+      create function gt.inner_rows() returns setof text language sql security definer set search_path = pg_catalog, pg_temp
+        as $$ select body from gt.items $$;
+      revoke execute on function gt.inner_rows() from public; grant execute on function gt.inner_rows() to dec_support;
+      create function gt.outer_rows() returns setof text language sql security definer set search_path = pg_catalog, pg_temp
+        as $$ select * from gt.inner_rows() $$;
+      alter function gt.outer_rows() owner to dec_support]]
+    local seen, base = look()
+    local list = definers.findings(admin, seen, base)
+    assert.equal("gt.outer_rows()", list[1] and list[1].object)
+    assert.equal("function_definer", list[1].class)
+  end)
+
   it("reads what views with their owner's rights show, and how they may be gone around", function()
     tbl("items", "using (" .. OWN .. ")")
     admin:script(([[

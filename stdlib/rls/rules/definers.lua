@@ -49,6 +49,28 @@ local function may_touch(f, read, tables, seen)
   return false
 end
 
+--- The owners with whose rights a call acts: its own, and those of the functions with their owner's rights that its text leads to.
+local function owners_of(f, read, out, seen)
+  out, seen = out or {}, seen or {}
+  if seen[f] then return out end
+  seen[f] = true
+  if f.security_definer then out[f.owner] = true end
+  local text = (f.body or ""):lower()
+  for _, other in ipairs(read.all_functions) do
+    local name = other.name:match "[^.]*$":lower():gsub("%p", "%%%0")
+    if text:find("%f[%w_]" .. name .. "%s*%(") then owners_of(other, read, out, seen) end
+  end
+  return out
+end
+
+--- Does row-level security leave one of these owners alone on the table?
+local function is_loose(loose, owners, t)
+  for owner in pairs(owners) do
+    if (loose[owner] or {})[t.oid] then return true end
+  end
+  return false
+end
+
 --- The call, with arguments as the counterexample has them.
 local function call_sql(f, r, world)
   local v = r.verdict
@@ -106,8 +128,10 @@ end
 local function loose_tables(conn, list, oids)
   local owners, loose, seen = {}, {}, {}
   for _, f in ipairs(list) do
-    if not seen[f.owner] then owners[#owners + 1] = f.owner end
-    seen[f.owner] = true
+    for owner in pairs(f.owners) do
+      if not seen[owner] then owners[#owners + 1] = owner end
+      seen[owner] = true
+    end
   end
   for _, row in ipairs(conn:query(LOOSE, arrays.text(owners), arrays.text(oids))) do
     loose[row.owner] = loose[row.owner] or {}
@@ -120,7 +144,7 @@ end
 local function whose(seen, by_label, loose, axes)
   return function(f, label)
     local t = by_label[label]
-    if not t or not (loose[f.owner] or {})[t.oid] then return nil end
+    if not t or not is_loose(loose, f.owners or { [f.owner] = true }, t) then return nil end
     local path, owner = model.path(t, seen.by_oid)
     local columns = {}
     for _, name in ipairs(t.tenant and { t.tenant } or (t.parent_key and t.parent_key.columns) or {}) do columns[name] = true end
@@ -181,12 +205,13 @@ function definers.findings(conn, seen, base)
   if #list == 0 then return found, undecided end
   local by_label, oids, axes = {}, {}, decide.axes(seen.settings)
   for i, t in ipairs(base) do by_label[t.label], oids[i] = t, t.oid end
+  for _, f in ipairs(list) do f.owners = owners_of(f, read) end
   local loose, world = loose_tables(conn, list, oids), reproduce.world(seen, seen.app.role)
   local state = { read = read, role = read.roles[1], axes = axes, whose = whose(seen, by_label, loose, axes) }
   for _, f in ipairs(list) do
     local tables = {}
     for _, t in ipairs(base) do
-      if (loose[f.owner] or {})[t.oid] then tables[#tables + 1] = t end
+      if is_loose(loose, f.owners, t) then tables[#tables + 1] = t end
     end
     if #tables > 0 and may_touch(f, read, tables) then say(found, undecided, f, judge(f, state), world) end
   end
