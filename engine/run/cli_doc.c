@@ -33,6 +33,7 @@ static const struct {
     {"testing", "stdlib/testing.lua", "specs of gates and audits"},
     {"config", NULL, "every key of gate-engine.conf.lua"},
     {"checks", NULL, "what the installed gates may find, and what to do then"},
+    {"rights", NULL, "which rights gate 1 needs for what, and what it touches on a live database"},
     {"exit-codes", NULL, "what the exit codes mean"},
     {"man", NULL, "gate-engine(1) as roff, for man -l /dev/stdin"},
 };
@@ -244,6 +245,8 @@ static int doc_topic(const char *topic, err *e) {
         }
         if (strcmp(topic, "man") == 0) {
             doc_man();
+        } else if (strcmp(topic, "rights") == 0) {
+            printf("%s", CLI_DOC_RIGHTS);
         } else {
             printf("%s", CLI_EXIT_CODES);
         }

@@ -92,6 +92,8 @@ int cli_help_main(const cli_verb *verb, int argc, char **argv);
 
 extern const char CLI_EXIT_CODES[]; /* what each exit code means, whole lines */
 
+extern const char CLI_DOC_RIGHTS[]; /* rights of gate 1, whole lines */
+
 /* Help texts on standard output. */
 void cli_help_all(void);
 void cli_help_verb(const cli_verb *verb);

@@ -145,7 +145,7 @@ local function modes(report, conn, app, tenant, number)
   report:say("full (canaries): %s", #blockers == 0 and "yes" or "no")
   for _, b in ipairs(blockers) do report:problem(b[1], b[2]) end
   if not me.super then
-    report:say("without a superuser session_user stays %s under SET ROLE, and canaries are inserted in the order of foreign keys", me.name)
+    report:say("under SET ROLE session_user stays %s: policies that test it are seen as a superuser alone", me.name)
   end
 end
 
