@@ -61,6 +61,7 @@ return gate.define {
 
   run = function(ctx)
     local seen
+    if ctx.options.mutate then mutate.refuse_live(ctx) end
     local lock = modes.lock(ctx)
     local mode, missing = modes.settle(ctx)
     local function catalogue_once()

@@ -284,6 +284,12 @@ local function check_application(name, named)
     fix = "give --app-role NAME, or database.app = { role = … } in gate-engine.conf.lua" }
 end
 
+--- What no OWNER TO gave away is owned by somebody whom row-level security binds. Where a superuser runs the migrations that is not so, and
+--- what runs with the owner's rights leaks there.
+local UNOWNED = [[
+  select (select count(*) from pg_class where relkind in ('r', 'p', 'v', 'm') and relowner = 'gate_owner'::regrole)
+       + (select count(*) from pg_proc where proowner = 'gate_owner'::regrole and prosecdef)]]
+
 local SETUP = [[
   create role gate_owner login bypassrls;
   alter database scratch owner to gate_owner;
@@ -311,8 +317,13 @@ return function(ctx, job)
   admin:script "alter role gate_owner nologin nobypassrls"
   for role in pairs(named) do admin:exec(("revoke %s from gate_owner"):format(ident(role))) end
   admin:exec(("alter role %s login"):format(ident(job.config.database.app_role))) -- its logins are real here
+  local unowned = admin:value(UNOWNED)
+  if unowned > 0 then
+    self:note(("objects without an owner: %d; they belong to a role that row-level security binds, as no superuser's would be")
+      :format(unowned))
+  end
   if #self.made > 0 then self:note("roles made, without a login: " .. table.concat(self.made, ", ")) end
   for _, text in ipairs(self.left_out) do self:note("left out: " .. text) end
-  return { notes = json.array(notes), facts = { files = files, statements = #statements, roles = json.array(self.made),
+  return { notes = json.array(notes), facts = { files = files, statements = #statements, unowned = unowned, roles = json.array(self.made),
     extensions_missing = json.array(self.missing), left_out = json.array(self.left_out) } }
 end

@@ -116,7 +116,8 @@ local function try(ctx, conn, role, m, before, tables)
   return outcome, why
 end
 
-local function refuse_live(ctx)
+--- The check is refused before anything is connected to.
+function mutate.refuse_live(ctx)
   if ctx.platform.kind == "embedded" or ctx.platform.kind == "scratch" then return end
   errors.raise { code = "mutate_live", message = "--mutate breaks policies and roles: expected a scratch copy, found a database of yours",
     fix = "add --schema FILE or --migrations DIR (pg_dump --schema-only writes one)" }
@@ -126,7 +127,7 @@ end
 ---@param ctx table
 ---@param look fun(): table  gives what harness.look gave
 function mutate.check(ctx, look)
-  refuse_live(ctx)
+  mutate.refuse_live(ctx)
   local seen = look()
   local conn = ctx.db:open "admin"
   local role = seen.app.role

@@ -78,6 +78,8 @@ DO $$ BEGIN CREATE ROLE shop LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; E
     says(r, 1, "RLS policy missing on table public.notes", "001_init.down.sql is a way back",
       "Recover: gate-engine recover gates/rls_harness.lua --tenant demo --migrations " .. dir)
     assert.equal(2, r.report.target.scratch.files)
+    assert.equal(2, r.report.target.scratch.unowned)
+    says(r, 1, "objects without an owner: 2")
     local migration = gate({ "--migrations", dir }, AXIS, "recover")
     says(migration, 0, 'ALTER TABLE "public"."notes" ENABLE ROW LEVEL SECURITY;')
   end)
@@ -104,6 +106,12 @@ DO $$ BEGIN CREATE ROLE shop LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; E
     says(gate { "--schema", schema(TABLE .. [[
 CREATE FUNCTION peek() RETURNS SETOF items LANGUAGE sql SECURITY DEFINER SET search_path = public AS 'select * from items';
 ALTER FUNCTION peek() OWNER TO postgres;]]) }, 1, "peek")
+  end)
+
+  it("has a superuser's views where the schema says that a superuser makes them", function()
+    local made = [[CREATE ROLE deploy SUPERUSER; GRANT CREATE ON SCHEMA public TO deploy; SET ROLE deploy;]]
+    local view = "CREATE VIEW totals AS SELECT org_id, count(*) FROM items GROUP BY org_id; GRANT SELECT ON totals TO shop;"
+    says(gate { "--schema", schema(made .. TABLE .. view) }, 1, "public.totals", "role deploy is a superuser there, and has BYPASSRLS here")
   end)
 
   local BROKEN = {
