@@ -1,12 +1,11 @@
 /* The report as Markdown (GitHub Flavored Markdown, which GitLab reads too), for a comment on a pull request or a
  * step's summary: the verdict, a line for each gate, and what was found, grouped as the text report groups it. */
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "run/report_parts.h"
 
-enum { OBJECTS_SHOWN = 10 };
+enum { OBJECTS_SHOWN = 10, BLOCKS_SHOWN = 50 };
 
 /* Foreign text as text: every punctuation mark becomes a character reference, which stands for itself (CommonMark 0.31
  * section 2.5), so that nothing in it is markup or HTML. Mentions and references to issues are looked for in what was
@@ -59,10 +58,11 @@ static void put_entry(buf *out, const json_t *entry) {
     buf_putc(out, '\n');
 }
 
-/* All entries of a kind that say the same, the first ten by name. `done` marks them. */
-static void put_group(buf *out, const json_t *checks, size_t first, bool *done) {
-    const json_t *head = json_array_get(checks, first);
+/* A block of entries, the first ten by name. */
+static void put_block(buf *out, const json_t *entries) {
+    const json_t *head = json_array_get(entries, 0);
     entry_kind kind = report_kind(head);
+    size_t n = json_array_size(entries);
     buf_printf(out, "#### %s %s: ",
                kind == ENTRY_ADVISORY ? "💡"
                : kind == ENTRY_FAIL   ? "❌"
@@ -70,21 +70,11 @@ static void put_group(buf *out, const json_t *checks, size_t first, bool *done) 
                report_kind_name(kind));
     put_text(out, report_saying(head));
     buf_puts(out, "\n\n");
-    size_t shown = 0, all = 0;
-    for (size_t i = first; i < json_array_size(checks); i++) {
-        const json_t *entry = json_array_get(checks, i);
-        if (done[i] || report_kind(entry) != kind || !report_same(report_class(entry), report_class(head)) ||
-            !report_same(report_saying(entry), report_saying(head))) {
-            continue;
-        }
-        done[i] = true;
-        if (all++ < OBJECTS_SHOWN) {
-            put_entry(out, entry);
-            shown++;
-        }
+    for (size_t i = 0; i < n && i < OBJECTS_SHOWN; i++) {
+        put_entry(out, json_array_get(entries, i));
     }
-    if (all > shown) {
-        buf_printf(out, "- and %zu more in the report\n", all - shown);
+    if (n > OBJECTS_SHOWN) {
+        buf_printf(out, "- and %zu more in the report\n", n - OBJECTS_SHOWN);
     }
     buf_putc(out, '\n');
     const char *fix = report_member(head, "fix");
@@ -100,16 +90,21 @@ static void put_group(buf *out, const json_t *checks, size_t first, bool *done) 
     }
 }
 
-static void put_groups(buf *out, const json_t *checks, entry_kind kind) {
-    size_t n = json_array_size(checks);
-    bool *done = calloc(n + 1, sizeof *done);
-    out->failed = out->failed || done == NULL;
-    for (size_t i = 0; done != NULL && i < n; i++) {
-        if (!done[i] && report_kind(json_array_get(checks, i)) == kind) {
-            put_group(out, checks, i, done);
+static void put_blocks(buf *out, const json_t *checks, entry_kind kind) {
+    json_t *blocks = report_blocks(checks, kind);
+    const char *key;
+    json_t *block;
+    size_t shown = 0;
+    out->failed = out->failed || blocks == NULL;
+    json_object_foreach(blocks, key, block) {
+        if (shown++ < BLOCKS_SHOWN) {
+            put_block(out, block);
         }
     }
-    free(done);
+    if (shown > BLOCKS_SHOWN) {
+        buf_printf(out, "And %zu more of this kind in the report.\n\n", shown - BLOCKS_SHOWN);
+    }
+    json_decref(blocks);
 }
 
 static bool has(const json_t *checks, entry_kind kind) {
@@ -136,8 +131,8 @@ static void put_findings(buf *out, const json_t *section) {
     buf_puts(out, "### ");
     put_text(out, name != NULL ? name : "?");
     buf_puts(out, "\n\n");
-    put_groups(out, checks, ENTRY_FAIL);
-    put_groups(out, checks, ENTRY_ERROR);
+    put_blocks(out, checks, ENTRY_FAIL);
+    put_blocks(out, checks, ENTRY_ERROR);
     if (bad && recover != NULL) {
         buf_puts(out, "**Recover:**\n\n");
         put_code(out, recover);
@@ -149,7 +144,7 @@ static void put_findings(buf *out, const json_t *section) {
         put_text(out, runbook != NULL ? runbook : "");
         buf_puts(out, "\n\n");
     }
-    put_groups(out, checks, ENTRY_ADVISORY);
+    put_blocks(out, checks, ENTRY_ADVISORY);
 }
 
 static void put_table(buf *out, const json_t *sections) {

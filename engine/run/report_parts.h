@@ -35,6 +35,10 @@ const char *report_saying(const json_t *entry);
 /* The machine's name of what is wrong: class, else code, else "error". */
 const char *report_class(const json_t *entry);
 
+/* Entries of one kind in blocks, in order of appearance: {key: [entries]}, by class, and errors, whose class says less,
+ * by what they say too. New reference; NULL out of memory. */
+json_t *report_blocks(const json_t *checks, entry_kind kind);
+
 /* Renderings; each appends to out and says out_of_memory in *e. */
 int report_json(buf *out, const json_t *report, err *e);
 int report_junit(buf *out, const json_t *report, err *e);

@@ -123,3 +123,26 @@ json_t *report_sections(const json_t *report) {
     }
     return out;
 }
+
+json_t *report_blocks(const json_t *checks, entry_kind kind) {
+    json_t *blocks = json_object();
+    size_t i;
+    json_t *entry;
+    json_array_foreach((json_t *)checks, i, entry) {
+        if (report_kind(entry) != kind) {
+            continue;
+        }
+        const char *class = report_member(entry, "class");
+        const char *failure = kind == ENTRY_ERROR ? report_member(entry, "failure") : NULL;
+        buf key = BUF_INIT;
+        buf_printf(&key, "%s\n%s", class != NULL ? class : "", failure != NULL ? failure : "");
+        json_t *block = json_object_get(blocks, buf_str(&key));
+        if (block == NULL) {
+            block = json_array();
+            json_object_set_new(blocks, buf_str(&key), block);
+        }
+        json_array_append(block, entry);
+        buf_free(&key);
+    }
+    return blocks;
+}

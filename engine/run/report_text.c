@@ -115,32 +115,8 @@ static void put_block(page *p, const json_t *entries) {
     put_field(p, "     ", "Fix", report_member(head, "fix"));
 }
 
-/* Entries of one status in blocks, in order of appearance: by class, and errors, whose class says less, by text too. */
-static json_t *blocks_of(const json_t *checks, const char *status) {
-    json_t *blocks = json_object();
-    size_t i;
-    json_t *entry;
-    json_array_foreach(checks, i, entry) {
-        if (!report_same(report_member(entry, "status"), status)) {
-            continue;
-        }
-        const char *class = report_member(entry, "class");
-        const char *failure = report_same(status, "FAIL") ? NULL : report_member(entry, "failure");
-        buf key = BUF_INIT;
-        buf_printf(&key, "%s\n%s", class != NULL ? class : "", failure != NULL ? failure : "");
-        json_t *block = json_object_get(blocks, buf_str(&key));
-        if (block == NULL) {
-            block = json_array();
-            json_object_set_new(blocks, buf_str(&key), block);
-        }
-        json_array_append(block, entry);
-        buf_free(&key);
-    }
-    return blocks;
-}
-
-static void put_blocks(page *p, const json_t *checks, const char *status) {
-    json_t *blocks = blocks_of(checks, status);
+static void put_blocks(page *p, const json_t *checks, entry_kind kind) {
+    json_t *blocks = report_blocks(checks, kind);
     const char *key;
     json_t *block;
     json_object_foreach(blocks, key, block) {
@@ -284,8 +260,8 @@ static void put_gate(page *p, const json_t *gate, bool alone) {
         if (report_same(status, "FLAKY") || (!any_entry(checks, "FAIL") && !any_entry(checks, "ERROR"))) {
             put_verdict(p, gate, status);
         }
-        put_blocks(p, checks, "FAIL");
-        put_blocks(p, checks, "ERROR");
+        put_blocks(p, checks, ENTRY_FAIL);
+        put_blocks(p, checks, ENTRY_ERROR);
         put_field(p, "     ", "Runbook", report_member(gate, "runbook"));
         put_field(p, "     ", "Owner", report_member(gate, "owner"));
         if (alone) {
@@ -346,8 +322,8 @@ static void put_operation(page *p, const json_t *operation) {
         if (!any_entry(checks, "FAIL") && !any_entry(checks, "ERROR")) {
             put_verdict(p, operation, report_member(operation, "status"));
         }
-        put_blocks(p, checks, "FAIL");
-        put_blocks(p, checks, "ERROR");
+        put_blocks(p, checks, ENTRY_FAIL);
+        put_blocks(p, checks, ENTRY_ERROR);
         put_field(p, "     ", "Runbook", report_member(operation, "runbook"));
         put_field(p, "     ", "Owner", report_member(operation, "owner"));
     }
