@@ -29,7 +29,8 @@ struct db_conn {
     size_t n_results, cap_results;
     PGresult *guard_error; /* the first one */
     bool tx_end;
-    bool answered; /* the statement at `at` has a result */
+    bool answered;  /* the statement at `at` has a result */
+    bool abandoned; /* nobody waits for what the statement under way gives */
 
     plain_kind plain;
     copy_phase copying;

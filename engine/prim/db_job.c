@@ -37,7 +37,7 @@ int db_ready(db_conn *c, err *e) {
     }
     db_clear(c);
     c->n_steps = c->at = c->own_sent = 0;
-    c->tx_end = c->copy_misplaced = c->answered = false;
+    c->tx_end = c->copy_misplaced = c->answered = c->abandoned = false;
     c->copying = COPY_NONE;
     c->events = POLLIN | POLLOUT;
     return 0;
@@ -368,7 +368,8 @@ db_progress db_step_plain(db_conn *c, err *e) {
         return db_set_lost(c, e);
     }
     c->act = ACT_NONE;
-    if (c->n_results == 0) {
+    /* Each statement has a result, but what is left of one that was cancelled amid of its COPY is nobody's. */
+    if (c->n_results == 0 && !c->abandoned) {
         out_of_memory(c, e);
         return DB_FAILED;
     }
@@ -387,6 +388,7 @@ int db_cancel(db_conn *c) {
 }
 
 void db_abandon(db_conn *c) {
+    c->abandoned = true;
     if (c->act == ACT_PLAIN && c->plain == PLAIN_COPY_IN) {
         c->plain = PLAIN_SCRIPT; /* a COPY that begins only now is ended at once, see enter_copy */
         c->copy_data = NULL;

@@ -151,7 +151,8 @@ describe("gate 1's canaries", function()
     local result = run(BY_CLAIM .. [[create policy staff on docs for select using
       (nullif(current_setting('request.claims', true), '')::json ->> 'role' = 'staff')]], CLAIMS)
     assert.equal(1, result.code, result.stdout)
-    assert.truthy(result.stdout:find('request.claims = \'{"org":"a0000000-0000-4000-8000-00000000000a","role":"staff"}\'', 1, true), result.stdout)
+    assert.truthy(result.stdout:find(
+      'request.claims = \'{"org":"a0000000-0000-4000-8000-00000000000a","role":"staff"}\'', 1, true), result.stdout)
   end)
 
   local AXES = [[{ { column = "org_id", setting = "app.org", context = { ["app.scope"] = "org" } },
