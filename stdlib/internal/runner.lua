@@ -102,6 +102,7 @@ local function selected(state, name, group)
 end
 
 --- Runs fn as a check, or as a step that is on record already. In an operation what fails ends it: no later step may begin.
+-- Raw: what a script raises may have an __eq that says it is the mark of an orderly end.
 local function run_check(state, name, fn, is_step)
   local co, is_main = coroutine.running()
   if is_main then co = "main" end -- what task.map starts inside this check counts for it
@@ -109,12 +110,12 @@ local function run_check(state, name, fn, is_step)
   if not is_step then state.send { t = "check", name = name } end
   state.current[co] = name
   local results = table.pack(xpcall(fn, function(e)
-    if e == SKIP or e == steps.END then return e end
+    if rawequal(e, SKIP) or rawequal(e, steps.END) then return e end
     return state.handler(e)
   end))
   local ok, raised = results[1], results[2]
   state.current[co] = outer
-  if not ok and raised ~= SKIP and raised ~= steps.END then
+  if not ok and not rawequal(raised, SKIP) and not rawequal(raised, steps.END) then
     state.ended = true
     state.send { t = "check_error", check = name, error = error_of(raised) }
   end
@@ -440,10 +441,10 @@ end
 --- Calls a function of the script; what it raises outside of a check is the gate's error.
 local function protected(send, handler, fn, ...)
   local ok, raised = xpcall(fn, function(e)
-    if e == steps.END then return e end
+    if rawequal(e, steps.END) then return e end
     return handler(e)
   end, ...)
-  if not ok and raised ~= steps.END then send { t = "crash", error = error_of(raised) } end
+  if not ok and not rawequal(raised, steps.END) then send { t = "crash", error = error_of(raised) } end
   return ok
 end
 
