@@ -2,17 +2,7 @@
 --- for each kind of probe. Reads the catalogue, and opens two connections to see whether a pooler is in between.
 local json = require "engine.json"
 local errors = require "internal.raise"
-
---- Releases that close a hole in row-level security itself, by major version. From the advisories at postgresql.org/support/security.
-local HOLES = {
-  { cve = "CVE-2026-120154", what = "INSERT … ON CONFLICT DO UPDATE reads every row despite row security policies",
-    fixed = { [14] = 25, [15] = 20, [16] = 16, [17] = 12, [18] = 7 } },
-  { cve = "CVE-2025-8713", what = "planner statistics show sampled values of rows that a policy hides",
-    fixed = { [13] = 22, [14] = 19, [15] = 14, [16] = 10, [17] = 6 } },
-  { cve = "CVE-2024-10976", what = "a cached plan may apply another role's policies",
-    fixed = { [13] = 17, [14] = 14, [15] = 9, [16] = 5, [17] = 1 } },
-  { cve = "CVE-2023-2455", what = "policies disregard a change of role after inlining", fixed = { [13] = 11, [14] = 8, [15] = 3 } },
-}
+local releases = require "rls.releases"
 
 local function ident(name) return '"' .. name:gsub('"', '""') .. '"' end
 
@@ -27,9 +17,11 @@ local function version(report, conn)
   local number = conn:value "select current_setting('server_version_num')::integer"
   local major, minor = number // 10000, number % 10000
   report:say("server: PostgreSQL %d.%d", major, minor)
-  for _, hole in ipairs(HOLES) do
+  for _, hole in ipairs(releases.HOLES) do
     local fixed = hole.fixed[major]
-    if fixed and minor < fixed then report:say("warning: %s (%s): closed in %d.%d", hole.what, hole.cve, major, fixed) end
+    if fixed and not releases.is_closed(hole, number) then
+      report:say("warning: %s (%s): closed in %d.%d", hole.what, hole.cve, major, fixed)
+    end
   end
   if major < 14 then report:say("warning: PostgreSQL %d gets no fixes any more", major) end
   return number

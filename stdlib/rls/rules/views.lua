@@ -1,14 +1,16 @@
 --- Views that read with an owner's rights whom row-level security does not bind: does their own text let other tenants' rows through?
 --
 -- A view is decided like a function with its owner's rights (rls.rules.definers). One that filters by the tenant itself has to be a
--- security_barrier besides, and INSERT … ON CONFLICT through it must meet a key of one tenant only: the view's condition is not asked of
--- the row that is in the way (PostgreSQL manual, sections 41.5 and CREATE VIEW, "Updatable Views").
+-- security_barrier besides, and INSERT … ON CONFLICT through it must meet a key of one tenant only: releases before those of
+-- rls.releases do not ask the view's condition of the row that is in the way (PostgreSQL manual, sections 41.5 and CREATE VIEW, "Updatable
+-- Views").
 local arrays = require "rls.arrays"
 local catalogue = require "rls.catalogue"
 local decide = require "rls.decide"
 local model = require "rls.model"
 local names = require "rls.names"
 local prover = require "rls.prover"
+local releases = require "rls.releases"
 local reproduce = require "rls.reproduce"
 
 local views = {}
@@ -88,8 +90,8 @@ local function upsert_sql(v, t, key)
   }
 end
 
---- What is found of one view.
-local function say(out, seen, v, row)
+--- What is found of one view. hides: does the server ask the view's condition of rows in the way?
+local function say(out, seen, v, row, hides)
   local world = reproduce.world(seen, seen.app.role)
   local function add(class, commands, detail, text, option)
     out[#out + 1] = { class = class, object = v.label, oid = v.oid, commands = commands, detail = detail, reproduce = text,
@@ -107,7 +109,7 @@ local function say(out, seen, v, row)
         .. "SELECT reloptions FROM pg_class WHERE oid = %s::regclass;"):format(names.literal(v.sql)), "security_barrier")
   end
   local t, key = open_key(v, seen)
-  if t and row.insertable and v.may.insert and v.may.update then
+  if t and row.insertable and v.may.insert and v.may.update and not (hides and bound) then
     local before, statement = table.unpack(upsert_sql(v, t, key))
     local text = reproduce.text(world, nil, nil, statement):gsub("BEGIN;\n", function()
       return ("BEGIN;\n%s\nGRANT SELECT ON in_the_way TO %s;\n"):format(before, names.ident(world.app))
@@ -133,10 +135,11 @@ function views.findings(conn, seen, list)
   local bypasses, rows = {}, nil
   for _, r in ipairs(conn:query(READERS, arrays.text(readers))) do bypasses[r.name] = r.bypasses end
   catalogue.qualified(conn, function() rows = conn:query(VIEWS, arrays.text(oids)) end)
+  local hides = releases.is_closed(releases.VIEW_CONFLICT, conn:value "select current_setting('server_version_num')::integer")
   for _, row in ipairs(rows) do
     local v = by_oid[row.oid]
     v.bypasses = bypasses[v.reader]
-    say(out, seen, v, row)
+    say(out, seen, v, row, hides)
   end
   return out
 end
