@@ -133,6 +133,14 @@ int engine_pool(engine_run_state *s, pool_task *tasks, size_t n, err *e) {
     return pool_run(tasks, n, jobs, s->tasks != NULL ? &hooks : &QUIET, e);
 }
 
+int engine_pool_apart(engine_run_state *s, pool_task *task, err *e) {
+    engine_task *gates = s->tasks;
+    s->tasks = NULL;
+    int rc = engine_pool(s, task, 1, e);
+    s->tasks = gates;
+    return rc;
+}
+
 /* --- before the gates: tenant and target --- */
 
 static json_t *prepare_gate(const char *reader, const char *writer) {
@@ -187,10 +195,7 @@ int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
     json_object_set_new(t.job, "any_tenant", json_boolean(any));
     json_object_set_new(t.job, "create_tenant", json_boolean(embedded && !any && !lasts));
     t.pool.wall_s = 30;
-    engine_task *gates = s->tasks;
-    s->tasks = NULL; /* no progress for this one */
-    rc = engine_pool(s, &t.pool, 1, e);
-    s->tasks = gates;
+    rc = engine_pool_apart(s, &t.pool, e);
     const json_t *result = book_result(t.pool.book);
     if (rc == 0 && signals_flag != 0) {
         rc = err_set(e, "interrupted", "interrupted before the first gate");

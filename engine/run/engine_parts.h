@@ -50,6 +50,8 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
                      err *e);
 void engine_task_free(engine_task *t);
 int engine_pool(engine_run_state *s, pool_task *tasks, size_t n, err *e);
+/* As engine_pool, for one worker that is no gate's: no progress is shown for it. */
+int engine_pool_apart(engine_run_state *s, pool_task *task, err *e);
 
 /* Finds the tenant and reads the schema's hash. *prepared is a new reference, or NULL where an external database could
  * not be asked: then each gate says so itself. */

@@ -37,10 +37,7 @@ int engine_scratch(engine_run_state *s, err *e) {
     }
     json_object_set(t.job, "scratch", s->r->scratch);
     t.pool.wall_s = s->r->timeout_s > 0 ? s->r->timeout_s : LOAD_S;
-    engine_task *gates = s->tasks;
-    s->tasks = NULL; /* no progress for this one */
-    rc = engine_pool(s, &t.pool, 1, e);
-    s->tasks = gates;
+    rc = engine_pool_apart(s, &t.pool, e);
     const json_t *result = book_result(t.pool.book);
     if (rc == 0 && signals_flag != 0) {
         rc = err_set(e, "interrupted", "interrupted while the schema was loaded");

@@ -21,12 +21,14 @@ static int append_json(const char *bytes, size_t n, void *out) {
     return buf_append(out, bytes, n);
 }
 
-int report_json(buf *out, const json_t *report, err *e) {
+int report_dump(buf *out, const json_t *document) {
     size_t flags = JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15);
-    if (json_dump_callback(report, append_json, out, flags) != 0 || buf_putc(out, '\n') != 0) {
-        return err_set(e, "out_of_memory", "out of memory while writing the JSON report");
-    }
-    return 0;
+    return json_dump_callback(document, append_json, out, flags) == 0 ? buf_putc(out, '\n') : -1;
+}
+
+int report_json(buf *out, const json_t *report, err *e) {
+    return report_dump(out, report) == 0 ? 0
+                                         : err_set(e, "out_of_memory", "out of memory while writing the JSON report");
 }
 
 int report_render(buf *out, const json_t *report, const char *format, err *e) {

@@ -39,6 +39,9 @@ const char *report_class(const json_t *entry);
  * by what they say too. New reference; NULL out of memory. */
 json_t *report_blocks(const json_t *checks, entry_kind kind);
 
+/* Appends a document as JSON that people can read, and a line break. 0 / -1. */
+int report_dump(buf *out, const json_t *document);
+
 /* Renderings; each appends to out and says out_of_memory in *e. */
 int report_json(buf *out, const json_t *report, err *e);
 int report_junit(buf *out, const json_t *report, err *e);

@@ -131,10 +131,6 @@ static json_t *run_of(const json_t *report, json_t *results, json_t *rules) {
                      json_object_get(report, "approved"));
 }
 
-static int append(const char *bytes, size_t n, void *out) {
-    return buf_append(out, bytes, n);
-}
-
 int report_sarif(buf *out, const json_t *report, err *e) {
     json_t *sections = report_sections(report), *results = json_array(), *rules = json_array(), *index = json_object();
     int rc = sections != NULL && results != NULL && rules != NULL && index != NULL ? 0 : -1;
@@ -148,8 +144,7 @@ int report_sarif(buf *out, const json_t *report, err *e) {
     json_t *run = rc == 0 ? run_of(report, results, rules) : NULL;
     json_t *whole =
         run != NULL ? json_pack("{s:s, s:s, s:[o]}", "$schema", SARIF_SCHEMA, "version", "2.1.0", "runs", run) : NULL;
-    rc = whole != NULL && json_dump_callback(whole, append, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER) == 0 ? 0 : -1;
-    rc |= buf_putc(out, '\n');
+    rc = whole != NULL ? report_dump(out, whole) : -1;
     json_decref(whole);
     json_decref(sections);
     json_decref(results);
