@@ -7,17 +7,19 @@
 #include "base/buf.h"
 #include "base/calendar.h"
 #include "base/canon.h"
+#include "base/plan_fields.h"
 #include "base/text.h"
 
 /* What is different in the plans of each pack. */
 typedef struct form {
     const char *pack, *schema;
-    const char *lists[4]; /* NULL-ended; nobody does anything where the last one is empty */
+    const char *work; /* nobody does anything where this list is empty */
+    const struct plan_field *const *fields;
 } form;
 
 static const form FORMS[] = {
-    {"roster", "gate-engine/audit-plan/1", {"drivers", "assignments", NULL}},
-    {"routing", "gate-engine/audit-plan-routing/1", {"vehicles", "stops", "routes", NULL}},
+    {"roster", "gate-engine/audit-plan/1", "assignments", &PLAN_ROSTER},
+    {"routing", "gate-engine/audit-plan-routing/1", "routes", &PLAN_ROUTING},
 };
 
 /* A string's text; NULL for another value, and for a text that goes on behind a NUL. */
@@ -26,8 +28,7 @@ static const char *text_of(const json_t *v) {
     return text != NULL && strlen(text) == json_string_length(v) ? text : NULL;
 }
 
-/* Names what was found at a key, in `what` was expected. */
-static int wrong(err *e, const char *code, const char *key, const char *expected, const json_t *found) {
+int plan_wrong(err *e, const char *code, const char *key, const char *expected, const json_t *found) {
     char *text = found != NULL && !json_is_object(found) && !json_is_array(found)
                      ? json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT)
                      : NULL;
@@ -50,19 +51,19 @@ static const form *form_of(const json_t *plan, err *e) {
             if (found == NULL || strcmp(found, FORMS[i].schema) != 0) {
                 char expected[64];
                 snprintf(expected, sizeof expected, "\"%s\"", FORMS[i].schema);
-                wrong(e, "plan_shape", "schema", expected, schema);
+                plan_wrong(e, "plan_shape", "schema", expected, schema);
                 return NULL;
             }
             return &FORMS[i];
         }
     }
-    wrong(e, "plan_shape", "pack", "\"roster\" or \"routing\"", pack);
+    plan_wrong(e, "plan_shape", "pack", "\"roster\" or \"routing\"", pack);
     return NULL;
 }
 
 int plan_check(const json_t *plan, plan_facts *out, err *e) {
     if (!json_is_object(plan)) {
-        return wrong(e, "plan_shape", "the plan", "an object", plan);
+        return plan_wrong(e, "plan_shape", "the plan", "an object", plan);
     }
     const form *f = form_of(plan, e);
     if (f == NULL) {
@@ -72,22 +73,19 @@ int plan_check(const json_t *plan, plan_facts *out, err *e) {
     const json_t *when = daily ? json_object_get(plan, "date") : json_object_get(json_object_get(plan, "week"), "iso");
     const char *text = text_of(when);
     if (daily && (text == NULL || !calendar_is_date(text))) {
-        return wrong(e, "plan_date", "date", "a date such as \"2026-03-02\"", when);
+        return plan_wrong(e, "plan_date", "date", "a date such as \"2026-03-02\"", when);
     }
     if (!daily && (text == NULL || !calendar_is_week(text))) {
-        return wrong(e, "plan_week", "week.iso", "an ISO week such as \"2026-W10\"", when);
+        return plan_wrong(e, "plan_week", "week.iso", "an ISO week such as \"2026-W10\"", when);
     }
-    const json_t *list = NULL;
-    for (size_t i = 0; f->lists[i] != NULL; i++) {
-        list = json_object_get(plan, f->lists[i]);
-        if (!json_is_array(list)) {
-            return wrong(e, "plan_shape", f->lists[i], "a list", list);
-        }
+    if (plan_fields_check(*f->fields, plan, e) != 0) {
+        return -1;
     }
     if (out != NULL) {
         bool stands_in = json_object_get(json_object_get(plan, "week"), "reference") != NULL;
-        *out = (plan_facts){
-            .pack = f->pack, .when = daily || !stands_in ? text : NULL, .empty = json_array_size(list) == 0};
+        *out = (plan_facts){.pack = f->pack,
+                            .when = daily || !stands_in ? text : NULL,
+                            .empty = json_array_size(json_object_get(plan, f->work)) == 0};
     }
     return 0;
 }
@@ -226,9 +224,6 @@ int plan_trim(json_t *plan, size_t weeks, err *e) {
     plan_facts facts;
     if (plan_check(plan, &facts, e) != 0) {
         return -1;
-    }
-    if (history != NULL && !json_is_array(history)) {
-        return wrong(e, "plan_history", "history", "a list of plans, newest first", history);
     }
     if (facts.when == NULL) {
         return no_week(e, "");

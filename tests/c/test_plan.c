@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/calendar.h"
@@ -44,10 +45,45 @@ static void weeks_and_dates_are_those_of_the_calendar(void **state) {
     }
 }
 
+/* A whole plan in which one driver works one tour. */
+static const char WEEK[] =
+    "{'schema': 'gate-engine/audit-plan/1', 'pack': 'roster', 'week': {'iso': '2026-W10', 'days': ["
+    "{'day': 1, 'weekday': 'monday', 'date': '2026-03-02'}, {'day': 2, 'weekday': 'tuesday', 'date': '2026-03-03'},"
+    "{'day': 3, 'weekday': 'wednesday', 'date': '2026-03-04'}, {'day': 4, 'weekday': 'thursday', 'date': '2026-03-05'},"
+    "{'day': 5, 'weekday': 'friday', 'date': '2026-03-06'}, {'day': 6, 'weekday': 'saturday', 'date': '2026-03-07'},"
+    "{'day': 7, 'weekday': 'sunday', 'date': '2026-03-08'}]},"
+    "'drivers': [{'key': 'D1', 'minutes': 480, 'days': [1], 'tours': 1}],"
+    "'assignments': [{'driver_id': 'D1', 'tour_instance_id': 'T1', 'day': 1, 'weekday': 'monday', 'date': '2026-03-02',"
+    "'start': '2026-03-02T08:00', 'end': '2026-03-02T16:00', 'start_min': 480, 'end_min': 960, 'minutes': 480,"
+    "'depot': null, 'skill': 'van', 'split_group': null, 'block_id': 'B1', 'block_type': '1er',"
+    "'block': {'id': 'D1/1', 'type': '1er', 'start_min': 480, 'end_min': 960, 'tours': 1}}]}";
+static const char DAY[] =
+    "{'schema': 'gate-engine/audit-plan-routing/1', 'pack': 'routing', 'date': '2026-03-02',"
+    "'matrix': {'version': 'v1', 'sha256': 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'},"
+    "'vehicles': [{'key': 'V1', 'depot': {'lat': 48.2, 'lng': 16}, 'capacity': 10, 'skills': ['cool'],"
+    "'shift_start_min': 360, 'shift_end_min': 1080}],"
+    "'stops': [{'key': 'S1', 'place': {'lat': -90, 'lng': 180}, 'demand': 1, 'skills': [], 'window_start_min': 0,"
+    "'window_end_min': 2880, 'service_min': 0}],"
+    "'routes': [{'vehicle': 'V1', 'start_min': 400, 'end_min': 500, 'distance_m': 0, 'visits': [{'stop': 'S1',"
+    "'arrive_min': 420, 'start_min': 420, 'leave_min': 430, 'load': 1}]}]}";
+
+/* A value written with ' for ". */
+static json_t *value(const char *text) {
+    char json[2048];
+    size_t n = strlen(text);
+    assert_true(n < sizeof json);
+    for (size_t i = 0; i <= n; i++) {
+        json[i] = text[i] == '\'' ? '"' : text[i];
+    }
+    json_error_t why;
+    json_t *v = json_loads(json, JSON_DECODE_ANY, &why);
+    assert_non_null(v);
+    return v;
+}
+
 static json_t *week(const char *iso) {
-    json_t *plan = json_pack("{s:s, s:s, s:{s:s}, s:[], s:[{}]}", "schema", "gate-engine/audit-plan/1", "pack",
-                             "roster", "week", "iso", iso, "drivers", "assignments");
-    assert_non_null(plan);
+    json_t *plan = value(WEEK);
+    json_object_set_new(json_object_get(plan, "week"), "iso", json_string(iso));
     return plan;
 }
 
@@ -91,6 +127,73 @@ static void a_plan_needs_its_schema_its_week_and_its_lists(void **state) {
     plan = json_pack("{s:s, s:s, s:s}", "pack", "routing", "schema", "gate-engine/audit-plan-routing/1", "date",
                      "2026-02-30");
     refused(plan, 1, "plan_date", "date: expected a date such as \"2026-03-02\", found \"2026-02-30\"");
+}
+
+/* Sets what stands at a path ("assignments.0.block.id"); NULL takes it away. */
+static void put(json_t *plan, const char *path, json_t *v) {
+    char part[32];
+    while (strchr(path, '.') != NULL) {
+        size_t n = (size_t)(strchr(path, '.') - path);
+        snprintf(part, sizeof part, "%.*s", (int)n, path);
+        plan = json_is_array(plan) ? json_array_get(plan, (size_t)atoi(part)) : json_object_get(plan, part);
+        assert_non_null(plan);
+        path += n + 1;
+    }
+    if (v == NULL) {
+        assert_int_equal(json_object_del(plan, path), 0);
+    } else if (json_is_array(plan)) {
+        assert_int_equal(json_array_set_new(plan, (size_t)atoi(path), v), 0);
+    } else {
+        assert_int_equal(json_object_set_new(plan, path, v), 0);
+    }
+}
+
+static void each_field_is_there_of_its_type_and_in_its_range(void **state) {
+    (void)state;
+    static const struct {
+        const char *plan, *path, *value, *message;
+    } CASES[] = {
+        {WEEK, "assignments.0", "{}", "assignments[1].driver_id: expected a string, found nothing"},
+        {WEEK, "assignments.0.block.tours", "0",
+         "assignments[1].block.tours: expected an integer of at least 1, found 0"},
+        {WEEK, "assignments.0.start", "'2026-03-02T24:00'",
+         "assignments[1].start: expected a local time such as \"2026-03-02T04:30\", found \"2026-03-02T24:00\""},
+        {WEEK, "assignments.0.end", "'2026-03-02T1:000'",
+         "assignments[1].end: expected a local time such as \"2026-03-02T04:30\", found \"2026-03-02T1:000\""},
+        {WEEK, "assignments.0.date", "'2026-02-30'",
+         "assignments[1].date: expected a date such as \"2026-03-02\", found \"2026-02-30\""},
+        {WEEK, "assignments.0.depot", "7", "assignments[1].depot: expected a string or null, found 7"},
+        {WEEK, "assignments.0.minutes", "480.0",
+         "assignments[1].minutes: expected an integer of at least 1, found 480.0"},
+        {WEEK, "assignments.0.minute", "480", "assignments[1].minute: expected no such field, found 480"},
+        {WEEK, "drivers.0.days.0", "8", "drivers[1].days[1]: expected a day from 1 to 7, found 8"},
+        {WEEK, "drivers.0.key", NULL, "drivers[1].key: expected a string, found nothing"},
+        {WEEK, "week.days", "[]", "week.days: expected a list of 7 days, found a list"},
+        {WEEK, "week.days.6.weekday", "'Sunday'",
+         "week.days[7].weekday: expected the name of a weekday, such as \"monday\", found \"Sunday\""},
+        {WEEK, "week.reference", "false", "week.reference: expected true, or no such field, found false"},
+        {WEEK, "drivers", "{}", "drivers: expected a list, found an object"},
+        {WEEK, "vehicles", "[]", "vehicles: expected no such field, found a list"},
+        {DAY, "matrix", NULL, "matrix: expected an object, found nothing"},
+        {DAY, "matrix.sha256", "'AB'",
+         "matrix.sha256: expected a SHA-256 as 64 hexadecimal digits in lower case, found \"AB\""},
+        {DAY, "vehicles.0.depot.lat", "90.5", "vehicles[1].depot.lat: expected degrees from -90 to 90, found 90.5"},
+        {DAY, "stops.0.skills", "['a', 1]", "stops[1].skills[2]: expected a string, found 1"},
+        {DAY, "routes.0.visits.0.leave_min", "2881",
+         "routes[1].visits[1].leave_min: expected minutes from 0 to 2880, found 2881"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        err e;
+        plan_facts facts;
+        json_t *plan = value(CASES[i].plan);
+        assert_int_equal(plan_check(plan, &facts, &e), 0);
+        put(plan, CASES[i].path, CASES[i].value != NULL ? value(CASES[i].value) : NULL);
+        err_clear(&e);
+        assert_int_equal(plan_check(plan, &facts, &e), -1);
+        assert_string_equal(e.message, CASES[i].message);
+        assert_string_equal(e.code, "plan_shape");
+        json_decref(plan);
+    }
 }
 
 static json_t *with_history(const char *iso, const char *first, const char *second) {
@@ -149,12 +252,9 @@ static void a_history_that_is_short_or_out_of_order_is_refused(void **state) {
     refused(plan, 1, "plan_history", "history: expected at most 8 weeks, found 9");
     plan = week("2026-W12");
     json_object_set_new(plan, "history", json_string("last week"));
-    refused(plan, 1, "plan_history", "history: expected a list of plans, newest first, found \"last week\"");
+    refused(plan, 1, "plan_shape", "history: expected a list of plans, newest first, found \"last week\"");
     plan = week("2026-W12");
-    json_object_set_new(plan, "history",
-                        json_pack("[{s:s, s:s, s:s, s:[], s:[], s:[]}]", "pack", "routing", "schema",
-                                  "gate-engine/audit-plan-routing/1", "date", "2026-03-02", "vehicles", "stops",
-                                  "routes"));
+    json_object_set_new(plan, "history", json_pack("[o]", value(DAY)));
     refused(plan, 1, "plan_history", "history[1]: expected a plan of pack \"roster\", found one of pack \"routing\"");
 }
 
@@ -236,6 +336,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weeks_and_dates_are_those_of_the_calendar),
         cmocka_unit_test(a_plan_needs_its_schema_its_week_and_its_lists),
+        cmocka_unit_test(each_field_is_there_of_its_type_and_in_its_range),
         cmocka_unit_test(an_audit_gets_the_weeks_it_asked_for_and_no_more),
         cmocka_unit_test(a_history_that_is_short_or_out_of_order_is_refused),
         cmocka_unit_test(a_week_that_only_stands_in_has_no_week_before_it_and_is_none),

@@ -15,8 +15,8 @@ end
 
 --- A saved plan in which one driver works one tour.
 local function week(iso, more)
-  local plan = { schema = "gate-engine/audit-plan/1", pack = "roster", week = { iso = iso, days = json.array {} },
-    drivers = { { key = "D1", minutes = 480, days = { 1 }, tours = 1 } }, assignments = { { driver_id = "D1", day = 1 } } }
+  local plan = json.decode(support.must_read "examples/plans/night_week/audit-plan.json")
+  plan.week.iso, plan.week.reference, plan.history = iso, nil, nil
   for k, v in pairs(more or {}) do plan[k] = v end
   return plan
 end
@@ -127,8 +127,7 @@ describe("run AUDIT --plan", function()
   end)
 
   it("refuses a plan of another pack, naming both", function()
-    local routing = { schema = "gate-engine/audit-plan-routing/1", pack = "routing", date = "2026-03-02", vehicles = { {} }, stops = { {} },
-      routes = { {} } }
+    local routing = json.decode(support.must_read "examples/plans/vienna_day/audit-plan.json")
     local r = run(audit(nil), dir { ["audit-plan.json"] = routing })
     assert.same({ 3, "audit_pack", "the audit is for plans of the pack roster, and this one is of routing" },
       { r.code, r.class.weeks, r.seen.weeks })
