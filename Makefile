@@ -230,7 +230,7 @@ RUN_TESTS = $(TEST_ENV) lua5.4 tests/runner.lua
 
 test: deps-test
 	@$(MAKE) build-tests
-	@$(RUN_TESTS) c lua e2e rls
+	@$(RUN_TESTS) rls e2e lua c
 test-c test-lua test-e2e test-rls: deps-test
 	@$(MAKE) build-tests
 	@$(RUN_TESTS) $(@:test-%=%)

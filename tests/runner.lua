@@ -1,17 +1,20 @@
---- Runs test programs one after another, reads their TAP and gives true sums.
+--- Runs test programs, several at a time, reads their TAP and gives true sums.
 --
 --   lua5.4 tests/runner.lua SUITE...        SUITE: c, lua, e2e, rls, services
 --
 -- Run from the repository's root; BUILD names the build directory. The last line is `N passed, N failed`. What counts as a
 -- failure besides a failed test: a program that crashes, hangs, ends before or beside its plan (TAP 13, "The plan"), exits with an
--- error though no test failed, or runs no test at all; a suite without a program. Environment: TEST_TIMEOUT seconds per
--- program (1200), TEST_ONLY and TEST_SKIP Lua patterns over the programs' names, TEST_PRELOAD a library for LD_PRELOAD in Lua programs.
+-- error though no test failed, or runs no test at all; a suite without a program. They are told in the order in which they end.
+--
+-- Environment: TEST_JOBS programs at a time (one a processor), TEST_TIMEOUT seconds per program (1200), TEST_ONLY and TEST_SKIP Lua
+-- patterns over the programs' names, TEST_PRELOAD a library for LD_PRELOAD in Lua programs.
 
 local build = os.getenv "BUILD" or "build"
 local patience = os.getenv "TEST_TIMEOUT" or "1200"
 local only = os.getenv "TEST_ONLY" or ""
 local unwanted = os.getenv "TEST_SKIP"
 local preload = os.getenv "TEST_PRELOAD" or ""
+local jobs = os.getenv "TEST_JOBS" or "$(nproc)"
 
 local passed, failed, skipped = 0, 0, 0
 
@@ -49,9 +52,9 @@ local SUITES = {
 }
 
 --- Reads one program's output. A program may print several plans (cmocka: one a group).
-local function read_tap(pipe)
+local function read_tap(path)
   local seen = { pass = 0, fail = 0, skip = 0, ran = 0, planned = nil, output = {} }
-  for line in pipe:lines() do
+  for line in io.lines(path) do
     local plan = line:match "^1%.%.(%d+)"
     if plan then
       seen.planned = (seen.planned or 0) + tonumber(plan)
@@ -86,18 +89,12 @@ local function flaw(seen, how, code)
   end
 end
 
---- Seconds since the epoch, to the millisecond.
-local function now()
-  return tonumber(lines_of("date +%s.%3N")[1])
-end
-
-local function run(program, command)
-  local began = now()
-  local pipe = assert(io.popen(("timeout -k 10 %s %s 2>&1 </dev/null"):format(patience, command)))
-  local seen = read_tap(pipe)
-  local _, how, code = pipe:close()
-  -- The shell that popen starts turns a signal of its child into 128 + n.
-  if how == "exit" and code > 128 and code ~= 137 then
+--- What a program of this index ended with.
+local function tell(program, output, code, seconds)
+  local seen = read_tap(output)
+  local how = "exit"
+  -- The shell turns a signal of its child into 128 + n.
+  if code > 128 and code ~= 137 then
     how, code = "signal", code - 128
   end
   local why = flaw(seen, how, code)
@@ -109,31 +106,72 @@ local function run(program, command)
   passed, skipped = passed + seen.pass, skipped + seen.skip
   failed = failed + seen.fail + (why and 1 or 0)
   print(("%-6s %s (%.1f s): %d passed%s%s%s"):format(
-    (seen.fail > 0 or why) and "FAILED" or "ok", program, now() - began, seen.pass,
+    (seen.fail > 0 or why) and "FAILED" or "ok", program, seconds, seen.pass,
     seen.fail > 0 and (", %d failed"):format(seen.fail) or "",
     seen.skip > 0 and (", %d skipped"):format(seen.skip) or "", why and (": " .. why) or ""))
   io.flush()
 end
 
-for _, name in ipairs(arg) do
-  local suite = SUITES[name]
-  if not suite then
-    io.stderr:write(("runner: no suite %q; there are c, lua, e2e, rls and services\n"):format(name))
-    os.exit(2)
-  end
-  local programs = lines_of(suite.find)
-  local ran = 0
-  for _, program in ipairs(programs) do
-    if program:find(only) and not (unwanted and program:find(unwanted)) then
-      ran = ran + 1
-      run(program, suite.command(program))
+--- The programs of the suites that were named, in their order.
+---@return { program: string, command: string }[]
+local function collect(names)
+  local list = {}
+  for _, name in ipairs(names) do
+    local suite = SUITES[name]
+    if not suite then
+      io.stderr:write(("runner: no suite %q; there are c, lua, e2e, rls and services\n"):format(name))
+      os.exit(2)
+    end
+    local before = #list
+    for _, program in ipairs(lines_of(suite.find)) do
+      if program:find(only) and not (unwanted and program:find(unwanted)) then
+        list[#list + 1] = { program = program, command = suite.command(program) }
+      end
+    end
+    if #list == before and only == "" then
+      failed = failed + 1
+      print(("FAILED %s: there is no test program"):format(name))
     end
   end
-  if ran == 0 and only == "" then
-    failed = failed + 1
-    print(("FAILED %s: there is no test program"):format(name))
-  end
+  return list
 end
+
+-- Each program is a script of its own that leaves its output beside itself and says in one line how it ended; xargs starts them.
+local JOB = [[
+began=$(date +%%s.%%3N)
+timeout -k 10 %s %s >%s.out 2>&1 </dev/null
+echo "%d $? $began $(date +%%s.%%3N)"
+]]
+
+local function run(list)
+  local dir = lines_of "mktemp -d"[1]
+  local index = assert(io.open(dir .. "/list", "w"))
+  for i, job in ipairs(list) do
+    local path = ("%s/%d"):format(dir, i)
+    local script = assert(io.open(path, "w"))
+    assert(script:write(JOB:format(patience, job.command, quote(path), i)))
+    assert(script:close())
+    assert(index:write(path, "\n"))
+  end
+  assert(index:close())
+  local pipe = assert(io.popen(("xargs -a %s -r -d '\\n' -n 1 -P %s sh"):format(quote(dir .. "/list"), jobs)))
+  for line in pipe:lines() do
+    local i, code, began, ended = line:match "^(%d+) (%d+) ([%d.]+) ([%d.]+)$"
+    local job = list[tonumber(i)]
+    tell(job.program, ("%s/%s.out"):format(dir, i), math.tointeger(code), ended - began)
+    job.told = true
+  end
+  pipe:close()
+  for _, job in ipairs(list) do
+    if not job.told then
+      failed = failed + 1
+      print(("FAILED %s: nothing tells how it ended"):format(job.program))
+    end
+  end
+  os.execute("rm -rf -- " .. quote(dir))
+end
+
+run(collect(arg))
 
 if skipped > 0 then
   print(("%d skipped"):format(skipped))
