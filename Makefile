@@ -249,7 +249,8 @@ asan: deps-test
 	    TEST_PRELOAD=$$($(CC) -print-file-name=libasan.so)"
 
 # Every allocation of every run that tests/e2e/fault_spec.lua knows fails once, alone and with all that follow. Takes hours;
-# FAULT_SAMPLES=200 looks at so many of each run, FAULT_ONLY="a suite" at the runs whose names have that.
+# FAULT_SAMPLES=paths looks at the first on each call path, FAULT_SAMPLES=200 at so many of each run, FAULT_ONLY="a suite" at the runs
+# whose names have that.
 FAULT_SAMPLES ?= all
 fault: deps-test
 	@$(MAKE) build-tests

@@ -19,6 +19,7 @@
 #include "fault.h"
 
 #define PUBLIC __attribute__((visibility("default")))
+#define FRAMES_MAX 32
 #define OTHER UINT32_MAX /* a process whose allocations do not matter */
 
 /* The next ones: the sanitizer's in a sanitizer build, else glibc's. Known once this library is initialised. */
@@ -107,6 +108,30 @@ static void say_where(void) {
     }
 }
 
+/* Keeps the number of the first allocation of each call path: FNV-1a over the return addresses, nearest first, in an
+ * open hash table. Two threads that allocate at once may lose a path between them. */
+static void note_path(uint64_t number) {
+    void *frame[FRAMES_MAX];
+    int n = backtrace(frame, FRAMES_MAX);
+    uint64_t hash = 14695981039346656037u;
+    for (int i = 2; i < n; i++) {
+        hash = (hash ^ (uint64_t)(uintptr_t)frame[i]) * 1099511628211u;
+    }
+    for (size_t i = 0, at = hash; i < FAULT_PATHS_MAX; i++, at++) {
+        size_t slot = at % FAULT_PATHS_MAX;
+        if (page->path[slot].number == 0) {
+            page->path[slot].hash = hash;
+            page->path[slot].number = number;
+            page->paths_found++;
+            return;
+        }
+        if (page->path[slot].hash == hash) {
+            return;
+        }
+    }
+    give_up("fault.c: more call paths than FAULT_PATHS_MAX\n");
+}
+
 static bool fails(void) {
     if (busy || !initialised) {
         return false;
@@ -116,6 +141,9 @@ static bool fails(void) {
     if (page != NULL && self == page->process) {
         uint64_t number = atomic_fetch_add(&page->calls, 1) + 1;
         fail = page->at != 0 && (number == page->at || (page->onwards && number > page->at));
+        if (page->paths) {
+            note_path(number);
+        }
         if (fail && atomic_fetch_add(&page->failed, 1) == 0 && page->trace) {
             say_where();
         }
@@ -216,7 +244,7 @@ __attribute__((constructor)) static void begin(void) {
     busy = true;
     initialised = true;
     map_page();
-    if (page != NULL && page->trace) {
+    if (page != NULL && (page->trace || page->paths)) {
         void *warm[4];
         backtrace(warm, 4); /* loads what it needs, with memory */
     }

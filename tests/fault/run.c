@@ -1,11 +1,12 @@
 /* run.c: runs a program with one failing allocation, and says how it ended and what it left.
  *
- *   run [--at N] [--onwards] [--process K] [--bound SECONDS] [--trace] [--inside PROGRAM]
+ *   run [--at N] [--onwards] [--process K] [--bound SECONDS] [--trace] [--paths] [--inside PROGRAM]
  *       PAGE LIBRARY STDIN STDOUT STDERR PROGRAM [ARGUMENT...]
  *
  * PAGE is made here. With --inside the page is PROGRAM.fault, for a PROGRAM linked with the library that the program
  * under test starts itself. One line goes to standard output: "exit|signal|timeout NUMBER failed N calls N forks N
- * left N", left = processes that outlive the program; with --trace the failing place follows. Exit 0, or 2 when the
+ * left N", left = processes that outlive the program; with --trace the failing place follows, with --paths the
+ * numbers of the first allocation on each call path, a line each. Exit 0, or 2 when the
  * program was not run. */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,7 @@
 
 typedef struct options {
     uint64_t at;
-    unsigned process, onwards, trace, bound_s;
+    unsigned process, onwards, trace, paths, bound_s;
     const char *inside;
     char **rest; /* page, library, stdin, stdout, stderr, program, ... */
 } options;
@@ -45,6 +46,8 @@ static options read_options(int argc, char **argv) {
             o.onwards = 1;
         } else if (strcmp(name, "--trace") == 0) {
             o.trace = 1;
+        } else if (strcmp(name, "--paths") == 0) {
+            o.paths = 1;
         } else if (i + 1 < argc && strcmp(name, "--at") == 0) {
             o.at = strtoull(argv[++i], NULL, 10);
         } else if (i + 1 < argc && strcmp(name, "--process") == 0) {
@@ -80,6 +83,7 @@ static fault_page *make_page(const options *o, const char *path) {
     page->process = o->process;
     page->onwards = o->onwards;
     page->trace = o->trace;
+    page->paths = o->paths;
     return page;
 }
 
@@ -214,6 +218,11 @@ int main(int argc, char **argv) {
            (unsigned long long)page->calls, page->forks, left);
     if (o.trace) {
         printf("%s", page->where);
+    }
+    for (size_t i = 0; o.paths && i < FAULT_PATHS_MAX; i++) {
+        if (page->path[i].number != 0) {
+            printf("%llu\n", (unsigned long long)page->path[i].number);
+        }
     }
     return 0;
 }

@@ -4,7 +4,8 @@
 -- fails once, or it and all that follow fail.
 -- Two samples come alternately, so that a short sweep has both.
 --
--- Environment: FAULT_SAMPLES numbers per sweep ("all": every one; default 12, evenly spread), FAULT_SEED where among them to begin (1),
+-- Environment: FAULT_SAMPLES numbers per sweep ("all": every one; "paths": the first on each call path, which finds what "all" does
+-- but for what depends on data; default 12, evenly spread), FAULT_SEED where among them to begin (1),
 -- FAULT_TRACE=1 shows the place of each allocation that went wrong.
 local support = require "support"
 local json = require "engine.json"
@@ -65,7 +66,7 @@ end
 ---@param at integer
 ---@param onwards boolean
 ---@return fault.result
-local function run(case, dir, at, onwards)
+local function run(case, dir, at, onwards, paths)
   for _, name in ipairs(case.reports or {}) do
     os.remove(dir .. "/work/" .. name)
   end
@@ -75,7 +76,8 @@ local function run(case, dir, at, onwards)
   local out, err = dir .. "/stdout", dir .. "/stderr"
   local command = ("cd %s/work && env -i PATH=/usr/bin:/bin HOME=%s GATE_ENGINE_STATE=%s/state %s %s --at %d --bound %d --process %d "
     .. "%s %s %s %s %s %s %s %s %s %s"):format(quote(dir), quote(dir), quote(dir), SANITIZERS, RUN, at, BOUND_S, case.process or 0,
-      onwards and "--onwards" or "", TRACE and "--trace" or "", case.inside and "--inside " .. quote(case.inside) or "",
+      onwards and "--onwards" or "",
+      paths and "--paths" or TRACE and "--trace" or "", case.inside and "--inside " .. quote(case.inside) or "",
       quote(dir .. "/page"), LIBRARY, case.stdin and quote(case.stdin) or "/dev/null", quote(out), quote(err),
       quote(case.program or support.engine), table.concat(words, " "))
   local pipe = assert(io.popen(command))
@@ -193,10 +195,15 @@ local function flaw(case, r, good)
 end
 
 --- The runs of a sweep, each a number and a way; the last two reach no allocation.
-local function plan(calls, most)
+local function plan(calls, most, paths)
   local out = {}
   local function add(n, onwards) out[#out + 1] = { n = n, onwards = onwards } end
-  if SAMPLES == "all" then
+  if SAMPLES == "paths" then
+    for n in paths:gmatch "%d+" do
+      add(tonumber(n), false)
+      add(tonumber(n), true)
+    end
+  elseif SAMPLES == "all" then
     for n = 1, calls do
       add(n, false)
       add(n, true)
@@ -225,12 +232,12 @@ function sweep.run(case)
   support.shell(("mkdir %s/work %s/state"):format(quote(dir), quote(dir)))
   case.setup(dir .. "/work")
   run(case, dir, 0, false) -- what a first run makes for the later ones is there then
-  local good = run(case, dir, 0, false)
+  local good = run(case, dir, 0, false, SAMPLES == "paths")
   assert(good.how == "exit" and good.left == 0, good.stderr)
   assert(good.code == (case.code or 0), ("exit %d without a fault\n%s%s"):format(good.code, good.stdout, good.stderr))
   assert(good.calls > 0, "the process allocates nothing: there is no such process")
   local problems, tried = {}, 0
-  local list = plan(good.calls, case.samples)
+  local list = plan(good.calls, case.samples, good.where)
   local i = 1
   while i <= #list do
     local n, onwards = list[i].n, list[i].onwards
