@@ -165,6 +165,8 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/c/%.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BA
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lpq -lcurl -lssl -lcrypto -lseccomp -lpg_query
 
+$(BUILD)/tests/test_mem: private LDFLAGS += -Wl,--wrap=malloc
+
 # Solvers that are wrong on purpose, for the determinism gate's tests. Never sanitized: what they do would not happen then.
 $(BUILD)/tests/solvers/%: tests/solvers/%.c Makefile
 	@mkdir -p $(@D)

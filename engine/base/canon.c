@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/text.h"
 
 #define EXACT_MAX 9007199254740992.0 /* 2^53: every integer up to here is a double of its own */
@@ -391,7 +392,8 @@ static int check_integers(const char *text, size_t n, err *e) {
 
 static int refuse_text(const json_error_t *why, err *e) {
     const char *code = "json_syntax";
-    if (why->text[0] == '\0') { /* jansson says something about every text it refuses, but not when memory runs out */
+    /* jansson says something about every text it refuses, but not when memory runs out. */
+    if (why->text[0] == '\0' || json_error_code(why) == json_error_out_of_memory) {
         return no_memory(e);
     }
     switch (json_error_code(why)) {
@@ -443,7 +445,7 @@ static int depth_of(const json_t *v, int left) {
 
 static json_t *parse(const char *text, size_t n, size_t flags, err *e) {
     json_error_t why;
-    json_t *value = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL | flags, &why);
+    json_t *value = mem_json(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL | flags, &why);
     if (value == NULL) {
         refuse_text(&why, e);
         return NULL;

@@ -105,7 +105,7 @@ int frame_take(buf *in, json_t **message, buf *payload, err *e) {
     }
     json_error_t why;
     size_t lost = mem_lost();
-    json_t *value = json_loadb(in->data + HEAD, json_len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+    json_t *value = mem_json(in->data + HEAD, json_len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
     if (value == NULL) {
         return mem_lost() != lost ? err_set(e, "out_of_memory", "out of memory while reading a message")
                                   : err_set(e, "frame_broken", "a message is not JSON: %s", why.text);

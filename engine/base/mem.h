@@ -6,6 +6,7 @@
 #ifndef GE_BASE_MEM_H
 #define GE_BASE_MEM_H
 
+#include <jansson.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -15,6 +16,10 @@
 
 /* Has jansson's allocations watched. Call first in main: what was allocated before must not be freed after. */
 void mem_watch(void);
+/* json_loadb, for which memory may run out: then NULL, and `why` says so with json_error_out_of_memory. jansson's
+ * reader leaves characters of a text out where its buffer cannot grow, and may break an assertion of its own over what
+ * is left. A new reference. */
+json_t *mem_json(const char *text, size_t n, size_t flags, json_error_t *why);
 /* An allocation failed, and the caller has no error to say so with, or one that may be swallowed. */
 void mem_note(void);
 /* How many have failed so far; 0 = none. What must be whole compares before and after. */

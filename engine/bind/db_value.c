@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "bind/db_bind.h"
 #include "prim/db_text.h"
 #include "vm/conv.h"
@@ -300,7 +301,7 @@ static int bad_value(lua_State *L, const char *fix, const char *what) {
 static void push_json(lua_State *L, db_scratch *s, const char *text, size_t n) {
     json_error_t why;
     json_decref(s->json);
-    s->json = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+    s->json = mem_json(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
     if (s->json == NULL) {
         luax_fail_fix(L, "db_value", "select it as text (column::text)",
                       "a json value of the result cannot be read: %s", why.text);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/mem.h"
 #include "bind/http_args.h"
 #include "bind/wait.h"
 #include "prim/http_url.h"
@@ -69,7 +70,7 @@ static int response_json(lua_State *L) { /* [-0, +1, v] */
     const char *body = lua_tolstring(L, lua_upvalueindex(1), &n);
     json_t **box = luax_new(L, JSON_BOX, sizeof(json_t *), 0);
     json_error_t why;
-    *box = json_loadb(body, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+    *box = mem_json(body, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
     if (*box == NULL) {
         return luax_fail(L, "http_protocol", "http: the answer is no valid JSON: %s (line %d, column %d)", why.text,
                          why.line, why.column);

@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "prim/pg_internal.h"
 
 #define RECORD_MAX 65536
@@ -65,7 +66,7 @@ static bool read_record(const pg_env *env, pg_kept *k) {
     memset(k, 0, sizeof *k);
     json_t *o = NULL;
     if (pg_path(path, &ignored, "%s/kept.json", env->root) == 0 && fs_read(path, RECORD_MAX, &text, &ignored) == 0)
-        o = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+        o = mem_json(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
     json_int_t pid = json_integer_value(json_object_get(o, "pid"));
     bool ok = pid > 0 && pid <= INT_MAX && take_text(o, "boot_id", k->boot_id, sizeof k->boot_id) &&
               take_text(o, "socket_dir", k->socket_dir, sizeof k->socket_dir) &&

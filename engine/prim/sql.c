@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/text.h"
 
 /* Operators and words: the most levels a tree can have besides the parentheses, which the grammar's own stack bounds.
@@ -65,7 +66,7 @@ json_t *sql_parse(const char *text, size_t n, int *position, err *e) {
         report(r.error, position, e);
     } else {
         json_error_t why;
-        tree = json_loads(r.parse_tree, JSON_REJECT_DUPLICATES, &why);
+        tree = mem_json(r.parse_tree, strlen(r.parse_tree), JSON_REJECT_DUPLICATES, &why);
         if (tree == NULL && json_error_code(&why) == json_error_stack_overflow) {
             err_set(e, "sql_depth", "SQL text: nested too deep");
         } else if (tree == NULL) {

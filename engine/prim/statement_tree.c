@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 #define DEPTH_MAX 1500 /* jansson's own bound is 2048 */
 #define SCOPE_MAX 256
 
@@ -208,7 +210,7 @@ json_t *statement_tree(const char *sql, err *e) {
         err_detail(e, "at character %d", r.error->cursorpos);
     } else {
         json_error_t why;
-        json_t *tree = json_loads(r.parse_tree, 0, &why);
+        json_t *tree = mem_json(r.parse_tree, strlen(r.parse_tree), 0, &why);
         list = tree != NULL ? all_statements(tree, e) : NULL;
         if (tree == NULL) {
             err_set(e, "statement_unread", "a statement's tree cannot be read: %s", why.text);

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/fs.h"
+#include "base/mem.h"
 #include "run/report.h"
 
 enum { REPORT_BYTES_MAX = 64 << 20 };
@@ -74,7 +75,7 @@ json_t *baseline_read(const char *path, err *e) {
         return NULL;
     }
     json_error_t where;
-    json_t *report = json_loadb(buf_str(&text), text.len, JSON_REJECT_DUPLICATES, &where);
+    json_t *report = mem_json(buf_str(&text), text.len, JSON_REJECT_DUPLICATES, &where);
     buf_free(&text);
     const json_t *gates = json_object_get(report, "gates");
     if (strcmp(member(report, "schema"), REPORT_SCHEMA) != 0 || !json_is_array(gates)) {

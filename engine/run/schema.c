@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "run/keyline.h"
 
@@ -484,7 +485,7 @@ static int check_key(walk *w, const schema_spec *s, const json_t *item, json_t *
     json_t *filled = NULL;
     if (item == NULL && s->def != NULL) {
         json_error_t why;
-        filled = json_loads(s->def, JSON_DECODE_ANY, &why);
+        filled = mem_json(s->def, strlen(s->def), JSON_DECODE_ANY, &why);
         if (filled == NULL) {
             return out_of_memory(w);
         }

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/text.h"
 #include "solvers/roster/roster.h"
 
@@ -212,7 +213,7 @@ int rs_problem_read(rs_problem *p, const char *text, size_t n, err *e) {
     static const char *const keys[] = {"pack", "seed", "config", "instances", NULL};
     *p = (rs_problem){0};
     json_error_t why;
-    p->doc = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
+    p->doc = mem_json(text, n, JSON_REJECT_DUPLICATES, &why);
     if (p->doc == NULL) {
         if (json_error_code(&why) == json_error_out_of_memory || why.text[0] == '\0') {
             return err_set(e, "out_of_memory", "no memory to read %zu bytes of JSON", n);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "solvers/roster/roster.h"
 
 /* 200,000 tours take about 30 MB. */
@@ -70,6 +71,7 @@ static int usage(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    mem_watch();
     if (argc > 1) {
         return usage(argc, argv);
     }
