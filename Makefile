@@ -37,12 +37,14 @@ LDFLAGS  += -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 DEPFLAGS  = -MMD -MP
 
 MODULES := db http hash json sql store exec task statement
+# libcrypto calls functions of theirs (engine/prim/crypto.c) until the process ends, when plain Lua has closed its modules.
+STAY       := -Wl,-z,nodelete
 LIBS_db    := -lpq -ljansson
-LIBS_http  := -lcurl -ljansson
-LIBS_hash  := -lcrypto -ljansson
+LIBS_http  := -lcurl -lcrypto $(STAY) -ljansson
+LIBS_hash  := -lcrypto $(STAY) -ljansson
 LIBS_json  := -ljansson
 LIBS_sql   := -lpg_query -ljansson
-LIBS_store := -lcrypto -ljansson
+LIBS_store := -lcrypto $(STAY) -ljansson
 LIBS_exec  := -ljansson
 LIBS_task  := -ljansson
 LIBS_statement := -lpg_query -ljansson
@@ -145,7 +147,8 @@ $(BUILD)/gate-recorder: $(call objs,$(RECORD_SRC) $(WIRE_SRC) $(RING_SRC) $(BASE
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -ljansson -lseccomp
 
 define MODULE_RULE
-$(BUILD)/modules/engine/$(1).so: $(call objs,$(call mod_src,$(1)) $(GLUE_SRC) $(BASE_SRC))
+$(BUILD)/modules/engine/$(1).so: $(call objs,$(call mod_src,$(1)) $(if $(filter -lcrypto,$(LIBS_$(1))),engine/prim/crypto.c) \
+                                 $(GLUE_SRC) $(BASE_SRC))
 	@mkdir -p $$(@D)
 	@echo '  LINK  $$@'
 	$$(Q)$$(CC) $$(LDFLAGS) -shared -o $$@ $$^ $$(LIBS_$(1))

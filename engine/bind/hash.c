@@ -1,6 +1,7 @@
 /* hash.c: `require "engine.hash"`: digests, canonical JSON, signatures. The functions are described in
  * stdlib/meta/hash.lua. */
 #include "prim/hash.h"
+#include "prim/crypto.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -356,6 +357,7 @@ int luaopen_engine_hash(lua_State *L) { /* [-0, +1, v] */
                                          {"ed25519_sign", bind_ed25519_sign},
                                          {"ed25519_verify", bind_ed25519_verify},
                                          {NULL, NULL}};
+    crypto_begin();
     self_test(L);
     luax_class(L, STREAM, METHODS, META);
     work_class(L);

@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "prim/crypto.h"
 #include "prim/store.h"
 #include "vm/luax.h"
 
@@ -218,6 +219,7 @@ int luaopen_engine_store(lua_State *L) {
     static const luaL_Reg NONE[] = {{NULL, NULL}};
     static const luaL_Reg SCRATCH_META[] = {{"__gc", scratch_gc}, {NULL, NULL}};
     static const luaL_Reg FUNCTIONS[] = {{"open", lib_open}, {NULL, NULL}};
+    crypto_begin();
     luax_class(L, STORE, METHODS, META);
     luax_class(L, SCRATCH, NONE, SCRATCH_META);
     luaL_newlib(L, FUNCTIONS);

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "prim/crypto.h"
 #include "prim/http_internal.h"
 
 int http_global_init(err *e) {
+    crypto_begin();
     CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
     return rc == CURLE_OK ? 0 : err_set(e, "http_protocol", "http: libcurl does not start: %s", curl_easy_strerror(rc));
 }

@@ -52,6 +52,7 @@ static int check_gates(const char *path, const char *label, const json_t *head) 
     json_array_foreach(json_object_get(head, "gates"), i, name) {
         script gate;
         err e;
+        err_set(&e, "out_of_memory", "out of memory");
         if (dir == NULL || script_load(json_string_value(name), dir, NULL, &gate, &e) != 0) {
             buf at = BUF_INIT;
             buf_printf(&at, "%s: gates[%zu]", label, i + 1);

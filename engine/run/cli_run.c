@@ -553,6 +553,8 @@ static int fail(const job *j, int argc, char **argv, err *e) {
         } else if (report_emit(report, targets, &quiet, &why) != 0) {
             cli_say_error(&why);
         }
+        /* Where memory ran out for the code, the report says another one, and that is the run's. */
+        code = report != NULL ? (int)json_integer_value(json_object_get(report, "exit_code")) : code;
         json_decref(report);
     }
     json_decref(targets);

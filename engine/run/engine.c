@@ -385,6 +385,8 @@ void engine_show_target(engine_run_state *s) {
     char *line = target_line(&s->target, s->r);
     if (line != NULL) {
         log_line(LOG_INFO, "%s", line);
+    } else {
+        mem_note();
     }
     free(line);
 }
@@ -410,6 +412,9 @@ int engine_open_offline(engine_run_state *s, const run_request *r, err *e) {
     }
     log_set_level(r->verbose || (debug != NULL && strcmp(debug, "1") == 0) ? LOG_DEBUG : LOG_INFO);
     s->progress = progress_new(2, r->verbose, json_array_size(r->gates));
+    if (s->progress == NULL) {
+        mem_note();
+    }
     return target_open_offline(&s->target, r, &s->tree, e);
 }
 

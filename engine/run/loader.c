@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,7 +152,12 @@ static json_t *load_head(const char *path, const char *stdlib_dir, const paths *
                     .stdlib_dir = stdlib,
                     .script_dir = dir,
                     .modules_dir = tree->modules};
-    vm *v = dir != NULL && stdlib != NULL ? vm_new(&o, e) : NULL;
+    vm *v = NULL;
+    if (dir == NULL || stdlib == NULL) {
+        err_set(e, "out_of_memory", "out of memory");
+    } else {
+        v = vm_new(&o, e);
+    }
     json_t *out = v != NULL ? head_in_vm(v, path, e) : NULL;
     vm_free(v);
     free(dir);
@@ -189,7 +195,12 @@ static json_t *load_config(const char *path, const char *stdlib_dir, const paths
     (void)tree;
     char *dir = fs_dirname(path);
     vm_options o = {.profile = VM_CONFIG, .memory_bytes = LOADER_MEMORY};
-    vm *v = dir != NULL ? vm_new(&o, e) : NULL;
+    vm *v = NULL;
+    if (dir == NULL) {
+        err_set(e, "out_of_memory", "out of memory");
+    } else {
+        v = vm_new(&o, e);
+    }
     json_t *out = v != NULL ? config_in_vm(v, path, dir, e) : NULL;
     vm_free(v);
     free(dir);
@@ -422,6 +433,8 @@ static int run_loader(load_fn load, const char *path, const char *stdlib_dir, js
     int status = child_reap(&c, NULL);
     if (rc != 0 && WIFEXITED(status) && WEXITSTATUS(status) == MEM_EXIT) {
         err_set(e, "out_of_memory", "%s: out of memory while it was loaded", path);
+    } else if (rc != 0 && strcmp(e->code, "script_crash") == 0 && WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
+        err_detail(e, "it ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     }
     if (rc == 0) {
         *out = json_incref(json_object_get(message, "ok"));
