@@ -176,4 +176,36 @@ describe("gate 1 on an external database", function()
     local name = database(TABLE)
     says(gate(name, { only = "coverage,isolation,code_paths" }), 3, "--only coverage,isolation")
   end)
+
+  -- A server that looks after its clients by itself would hide whether the engine asked it to.
+  it("leaves no statement of a killed gate behind, nor the locks it held", function()
+    local name, conn = database(TABLE)
+    assert.equal("0", conn:value "select reset_val from pg_settings where name = 'client_connection_check_interval'")
+    local dir = support.tmpdir()
+    support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "external", database = { app = { url = %q },
+      tenant = { column = "org_id", setting = "app.tenant" } } }]]):format(
+      ("postgresql://postgres@/%s?host=%s&port=%d"):format(name, server.host, server.port)))
+    local script = support.write(dir .. "/holds.lua", [[return require("gate").define {
+      api = 1, id = "holds", name = "Holds", purpose = "a test", pass = "Fine", needs = { db = { "app" } },
+      failures = { odd = { text = "odd", fix = "none" } },
+      run = function(ctx)
+        ctx:check("lock", function()
+          ctx.db.app:transaction(function(conn)
+            conn:exec "lock table items in access exclusive mode"
+            conn:exec "select pg_sleep(1000)"
+          end)
+        end)
+      end }]])
+    local r = support.run { argv = { "run", script, "--tenant", "acme", "--timeout", "1" }, cwd = dir }
+    says(r, 3, "the gate did not end within 1 s")
+    conn:exec "set lock_timeout = '30s'"
+    assert.equal(0, conn:value "select count(*) from items") -- waits for the lock
+    local left
+    for _ = 1, 10000 do
+      left = conn:value [[select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+        and backend_type = 'client backend']]
+      if left == 0 then break end
+    end
+    assert.equal(0, left)
+  end)
 end)
