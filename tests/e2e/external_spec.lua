@@ -177,26 +177,35 @@ describe("gate 1 on an external database", function()
     says(gate(name, { only = "coverage,isolation,code_paths" }), 3, "--only coverage,isolation")
   end)
 
+  --- A gate that locks the table and sleeps, and one that waits for the lock; a configuration in which the first ends sooner.
+  local function holder_and_waiter(name)
+    local dir = support.tmpdir()
+    support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "external",
+      limits = { wall_s = 60, scripts = { holds = { wall_s = 1 } } },
+      database = { app = { url = %q }, tenant = { column = "org_id", setting = "app.tenant" } } }]]):format(
+      ("postgresql://postgres@/%s?host=%s&port=%d"):format(name, server.host, server.port)))
+    for id, run in pairs {
+      holds = [[ctx.db.app:transaction(function(conn)
+        conn:exec "lock table items in access exclusive mode"
+        conn:exec "select pg_sleep(1000)"
+      end)]],
+      waits = [[local LOCKED = "select count(*) from pg_locks where relation = 'items'::regclass and granted and mode = 'AccessExclusiveLock'"
+        repeat until ctx.db.app:value(LOCKED) > 0
+        ctx.db.app:value "select count(*) from items"]],
+    } do
+      support.write(("%s/%s.lua"):format(dir, id), ([[return require("gate").define {
+        api = 1, id = %q, name = %q, purpose = "a test", pass = "It came through", needs = { db = { "app" } },
+        failures = { odd = { text = "odd", fix = "none" } },
+        run = function(ctx) ctx:check("lock", function() %s end) end }]]):format(id, id, run))
+    end
+    return dir
+  end
+
   -- A server that looks after its clients by itself would hide whether the engine asked it to.
   it("leaves no statement of a killed gate behind, nor the locks it held", function()
     local name, conn = database(TABLE)
     assert.equal("0", conn:value "select reset_val from pg_settings where name = 'client_connection_check_interval'")
-    local dir = support.tmpdir()
-    support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "external", database = { app = { url = %q },
-      tenant = { column = "org_id", setting = "app.tenant" } } }]]):format(
-      ("postgresql://postgres@/%s?host=%s&port=%d"):format(name, server.host, server.port)))
-    local script = support.write(dir .. "/holds.lua", [[return require("gate").define {
-      api = 1, id = "holds", name = "Holds", purpose = "a test", pass = "Fine", needs = { db = { "app" } },
-      failures = { odd = { text = "odd", fix = "none" } },
-      run = function(ctx)
-        ctx:check("lock", function()
-          ctx.db.app:transaction(function(conn)
-            conn:exec "lock table items in access exclusive mode"
-            conn:exec "select pg_sleep(1000)"
-          end)
-        end)
-      end }]])
-    local r = support.run { argv = { "run", script, "--tenant", "acme", "--timeout", "1" }, cwd = dir }
+    local r = support.run { argv = { "run", "./holds.lua", "--tenant", "acme" }, cwd = holder_and_waiter(name) }
     says(r, 3, "the gate did not end within 1 s")
     conn:exec "set lock_timeout = '30s'"
     assert.equal(0, conn:value "select count(*) from items") -- waits for the lock
@@ -207,5 +216,14 @@ describe("gate 1 on an external database", function()
       if left == 0 then break end
     end
     assert.equal(0, left)
+  end)
+
+  it("lets the gate that waited for a killed one's lock come to its own verdict", function()
+    local dir = holder_and_waiter(database(TABLE))
+    support.write(dir .. "/both.lua", [[return require("suite").define { api = 1, id = "both", name = "Both", purpose = "a test",
+      gates = { "holds.lua", "waits.lua" } }]])
+    local r = support.run { argv = { "run", "./both.lua", "--tenant", "acme", "--jobs", "2" }, cwd = dir }
+    says(r, 3, "the gate did not end within 1 s")
+    says(r, 3, "Gate: waits\n  ✅ PASS - It came through")
   end)
 end)
