@@ -1,6 +1,7 @@
 -- Gate 1 on a database that is not the embedded platform, by configuration alone: what it must find, and what it must not call a pass.
 package.path = "tests/lua/support/?.lua;tests/e2e/?.lua;" .. package.path
 local db = require "engine.db"
+local json = require "engine.json"
 local pg = require "pg"
 local support = require "support"
 
@@ -189,7 +190,7 @@ describe("gate 1 on an external database", function()
         conn:exec "lock table items in access exclusive mode"
         conn:exec "select pg_sleep(1000)"
       end)]],
-      waits = [[local LOCKED = "select count(*) from pg_locks where relation = 'items'::regclass and granted and mode = 'AccessExclusiveLock'"
+      waits = [[local LOCKED = "select count(*) from pg_locks where relation = 'items'::regclass and granted and mode ~ '^AccessEx'"
         repeat until ctx.db.app:value(LOCKED) > 0
         ctx.db.app:value "select count(*) from items"]],
     } do
@@ -216,6 +217,21 @@ describe("gate 1 on an external database", function()
       if left == 0 then break end
     end
     assert.equal(0, left)
+  end)
+
+  it("prepares for no longer than a gate may take", function()
+    local name, conn = database(TABLE .. "create table orgs (id int primary key, code text unique)")
+    local dir = support.tmpdir()
+    support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "external", database = { admin = { url = %q },
+      tenant = { table = "public.orgs", key = "id", code = "code", column = "org_id", setting = "app.tenant" } } }]]):format(
+      ("postgresql://postgres@/%s?host=%s&port=%d"):format(name, server.host, server.port)))
+    conn:script "begin; lock table orgs in access exclusive mode"
+    local r = support.run { argv = { "run", "gates/rls_harness.lua", "--tenant", "acme", "--timeout", "0.5", "--report", "json=r.json" },
+      cwd = dir }
+    says(r, 3, "ERROR - tenant and schema could not be looked up within 0.5 s")
+    local report = json.decode(support.must_read(dir .. "/r.json"))
+    assert.equal("prepare_timeout", report.error.code)
+    assert.equal("ERROR", report.gates[1].status)
   end)
 
   it("lets the gate that waited for a killed one's lock come to its own verdict", function()

@@ -115,9 +115,30 @@ describe("a signal", function()
   end)
 end)
 
+describe("preparing", function()
+  it("the embedded platform takes no longer than a gate may", function()
+    local dir = support.tmpdir()
+    local state = dir .. "/state"
+    support.shell("mkdir -p " .. quote(state .. "/pg"))
+    -- Somebody else is at the template, and does not come to an end.
+    local result = support.run { argv = { "run", "gates/rls_harness.lua", "--timeout", "0.3", "--report", "json=r.json" }, cwd = dir,
+      env = { GATE_ENGINE_STATE = state }, prefix = "flock " .. quote(state .. "/pg/lock") }
+    assert.equal(3, result.code, result.stdout .. result.stderr)
+    assert.truthy(result.stdout:find("the embedded platform did not come up within 0.3 s", 1, true), result.stdout)
+    assert.equal("prepare_timeout", json.decode((support.must_read(dir .. "/r.json"))).error.code)
+    assert_gone(state)
+  end)
+end)
+
 describe("a gate", function()
+  --- A configuration that gives a gate of this id half a second; --timeout would give the platform's start no more.
+  local function hurried(id)
+    return support.write(support.tmpdir() .. "/gate-engine.conf.lua",
+      ("return { limits = { scripts = { %s = { wall_s = 0.5 } } } }"):format(id))
+  end
+
   it("that loops for ever is ended by its wall clock, its open check named", function()
-    local result, report = run(gate "ctx:check('endless', function() while true do end end)", "--timeout", "0.5")
+    local result, report = run(gate "ctx:check('endless', function() while true do end end)", "--config", hurried "own")
     assert.equal(3, result.code)
     assert.equal("gate_timeout", report.gates[1].checks[#report.gates[1].checks].class)
     assert.truthy(result.stdout:find('the check "endless" was running', 1, true), result.stdout)
@@ -125,8 +146,9 @@ describe("a gate", function()
 
   it("that waits in one C call is ended as well", function()
     local result = run(gate "ctx:check('slow', function() return (('a'):rep(30) .. 'b'):find(('a*'):rep(30) .. 'c') end)",
-      "--timeout", "0.5")
+      "--config", hurried "own")
     assert.equal(3, result.code)
+    assert.truthy(result.stdout:find("the gate did not end within 0.5 s", 1, true), result.stdout)
   end)
 
   it("that runs out of memory is an ERROR, also when it swallows the failure and passes", function()
@@ -181,7 +203,7 @@ describe("a gate", function()
     member("third", "ctx:check('c', function() ctx:fail('odd', { object = 'seven' }) end)")
     local suite = support.write(dir .. "/suite.lua", ([[return require("suite").define { api = 1, id = "mine", name = "Mine",
       gates = { "%s/first.lua", "%s/second.lua", "%s/third.lua" } }]]):format(dir, dir, dir))
-    local result, report = run(suite, "--timeout", "1")
+    local result, report = run(suite, "--config", hurried "second")
     assert.equal(1, result.code, result.stdout .. result.stderr)
     assert.equal("PASS", report.gates[1].status)
     assert.equal("ERROR", report.gates[2].status)
