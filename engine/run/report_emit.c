@@ -17,18 +17,9 @@ const char *const REPORT_FORMATS[] = {"json", "junit", "sarif", "markdown", "tap
 static int (*const RENDER[])(buf *, const json_t *, err *) = {report_json, report_junit, report_sarif, report_markdown,
                                                               report_tap,  report_html,  report_github};
 
-static int append_json(const char *bytes, size_t n, void *out) {
-    return buf_append(out, bytes, n);
-}
-
-int report_dump(buf *out, const json_t *document) {
-    size_t flags = JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15);
-    return json_dump_callback(document, append_json, out, flags) == 0 ? buf_putc(out, '\n') : -1;
-}
-
 int report_json(buf *out, const json_t *report, err *e) {
-    return report_dump(out, report) == 0 ? 0
-                                         : err_set(e, "out_of_memory", "out of memory while writing the JSON report");
+    report_put_json(out, report, 0);
+    return buf_putc(out, '\n') == 0 ? 0 : err_set(e, "out_of_memory", "out of memory while writing the JSON report");
 }
 
 int report_render(buf *out, const json_t *report, const char *format, err *e) {
