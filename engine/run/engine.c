@@ -464,18 +464,6 @@ void engine_close(engine_run_state *s) {
     paths_free(&s->tree);
 }
 
-/* Prints and writes the finished report; the exit code may get worse by what could not be written. */
-int engine_emit(engine_run_state *s, int code, bool no_text) {
-    report_opts o = {.verbose = s->r->verbose, .colour = report_colour(1), .no_text = no_text, .said = s->said};
-    err e;
-    progress_hide(s->progress);
-    if (report_emit(s->report, s->r->reports, &o, &e) != 0) {
-        log_line(LOG_ERROR, "%s", e.message);
-        return code == EXIT_PASS ? EXIT_BROKEN : code;
-    }
-    return code;
-}
-
 static int exit_for(const err *e) {
     if (signals_flag != 0) {
         return signals_exit_code();

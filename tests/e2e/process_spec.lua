@@ -115,6 +115,32 @@ describe("a signal", function()
   end)
 end)
 
+describe("a signal while reports are written", function()
+  it("ends the writing, with each gate's verdict and its first findings in every report", function()
+    local dir = support.tmpdir()
+    local script = gate [[ctx:check('numbers', function()
+      for i = 1, 99999 do ctx:fail('odd', { object = "number " .. i, detail = "the number " .. i .. " is no even number" }) end
+    end)]]
+    -- A report's new file stands beside the old one from the first moment of rendering on; two seconds' worth of it are asked for.
+    local result = support.run { argv = { "-c", ([[
+      %s run %s --report sarif=r.sarif --report html=r.html --report junit=r.xml --report tap=r.tap --report json=r.json & pid=$!
+      until ls -a | grep -q '^\.tmp-'; do kill -0 $pid || exit 99; done
+      kill -TERM $pid; wait $pid]]):format(quote(support.engine), quote(script)) }, program = "/bin/bash", cwd = dir }
+    assert.equal(143, result.code, result.stdout .. result.stderr)
+    local report = json.decode((support.must_read(dir .. "/r.json")))
+    assert.equal("interrupted", report.error.code)
+    assert.equal(143, report.exit_code)
+    assert.equal("FAIL", report.gates[1].status)
+    assert.equal(100, #report.gates[1].checks)
+    assert.truthy(support.must_read(dir .. "/r.xml"):find("number 100", 1, true))
+    assert.truthy(support.must_read(dir .. "/r.tap"):find("interrupted by signal 15", 1, true))
+    assert.truthy(result.stdout:find("interrupted by signal 15", 1, true), result.stdout)
+    local left = assert(io.popen("ls -a " .. quote(dir) .. " | grep -c tmp"))
+    assert.equal("0", left:read "l")
+    left:close()
+  end)
+end)
+
 describe("preparing", function()
   it("the embedded platform takes no longer than a gate may", function()
     local dir = support.tmpdir()
