@@ -7,6 +7,8 @@
 
 #include "base/mem.h"
 
+#define DRAIN_AT 65536
+
 char *buf_reserve(buf *b, size_t n) {
     if (b->failed) {
         return NULL;
@@ -14,6 +16,13 @@ char *buf_reserve(buf *b, size_t n) {
     if (n > SIZE_MAX - b->len - 1 || (b->limit != 0 && b->len + n > b->limit)) {
         b->failed = true;
         return NULL;
+    }
+    if (b->drain != NULL && b->len >= DRAIN_AT && b->len + n + 1 > b->cap) {
+        if (b->drain(b->drain_ctx, b->data, b->len) != 0) {
+            b->failed = true;
+            return NULL;
+        }
+        b->len = 0;
     }
     size_t need = b->len + n + 1;
     if (need > b->cap) {
@@ -55,10 +64,21 @@ int buf_putc(buf *b, char c) {
 }
 
 int buf_vprintf(buf *b, const char *fmt, va_list ap) {
+    if (b->failed) {
+        return -1;
+    }
     va_list again;
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, again);
+    size_t room = b->cap - b->len;
+    int n = vsnprintf(room > 0 ? b->data + b->len : NULL, room, fmt, again);
     va_end(again);
+    if (n >= 0 && (size_t)n < room && (b->limit == 0 || b->len + (size_t)n <= b->limit)) {
+        b->len += (size_t)n;
+        return 0;
+    }
+    if (room > 0) {
+        b->data[b->len] = '\0';
+    }
     if (n < 0) {
         b->failed = true;
         return -1;

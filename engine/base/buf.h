@@ -14,6 +14,10 @@ typedef struct buf {
     size_t cap;   /* bytes allocated */
     size_t limit; /* most bytes it may hold; 0 = no bound */
     bool failed;
+    /* Where given: takes what is there once it is much, so that it need not be held as a whole. -1 fails the buf. Who
+     * set it hands it what is left at the end. */
+    int (*drain)(void *ctx, const char *bytes, size_t n);
+    void *drain_ctx;
 } buf;
 
 #define BUF_INIT                                                                                                       \

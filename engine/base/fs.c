@@ -160,33 +160,66 @@ static int sync_dir(const char *dir) {
     return rc;
 }
 
-/* Replaces the file at path; messages call it `shown`, as the caller does. */
-static int replace_file(const char *path, const char *shown, const void *bytes, size_t n, mode_t mode, err *e) {
-    char dir[PATH_MAX];
-    char name[PATH_MAX];
-    if (dir_part(path, dir, e) != 0) {
+/* Begins to replace the file at path; messages call it `shown`, as the caller does. */
+static int begin(fs_replacement *r, const char *path, const char *shown, mode_t mode, err *e) {
+    snprintf(r->path, sizeof r->path, "%s", path);
+    snprintf(r->shown, sizeof r->shown, "%s", shown);
+    if (dir_part(path, r->dir, e) != 0) {
         return -1;
     }
-    int fd = open_temporary(shown, dir, mode, name, e);
-    if (fd < 0) {
-        return -1;
+    r->fd = open_temporary(shown, r->dir, mode, r->name, e);
+    return r->fd >= 0 ? 0 : -1;
+}
+
+int fs_replace_begin(fs_replacement *r, const char *path, mode_t mode, err *e) {
+    struct stat st;
+    *r = (fs_replacement){.fd = -1};
+    if (stat(path, &st) != 0) {
+        return begin(r, path, path, mode, e);
     }
-    int rc = fs_write_all(fd, bytes, n) == 0 && fsync(fd) == 0 ? 0 : -1;
+    if (S_ISDIR(st.st_mode)) {
+        return err_set(e, "file_type", "%s is a directory, not a file", path);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return 1;
+    }
+    char real[PATH_MAX]; /* behind a symbolic link, what it points to is replaced and not the link */
+    if (realpath(path, real) == NULL) {
+        return err_errno(e, "file_write", "%s cannot be resolved", path);
+    }
+    return begin(r, real, path, mode, e);
+}
+
+int fs_replace_write(fs_replacement *r, const void *bytes, size_t n, err *e) {
+    return fs_write_all(r->fd, bytes, n) == 0 ? 0 : err_errno(e, "file_write", "%s cannot be written", r->shown);
+}
+
+void fs_replace_abort(fs_replacement *r) {
+    if (r->fd >= 0) {
+        fs_close(&r->fd);
+        unlink(r->name);
+    }
+}
+
+int fs_replace_commit(fs_replacement *r, err *e) {
+    int rc = fsync(r->fd);
     int why = errno;
+    int fd = r->fd;
+    r->fd = -1;
     if (close(fd) != 0 && rc == 0) {
         rc = -1;
         why = errno;
     }
-    if (rc == 0 && rename(name, path) != 0) {
+    if (rc == 0 && rename(r->name, r->path) != 0) {
         rc = -1;
         why = errno;
     }
     if (rc != 0) {
-        unlink(name);
+        unlink(r->name);
         errno = why;
-        return err_errno(e, "file_write", "%s cannot be written", shown);
+        return err_errno(e, "file_write", "%s cannot be written", r->shown);
     }
-    return sync_dir(dir) == 0 ? 0 : err_errno(e, "file_write", "%s: its directory cannot be synced", shown);
+    return sync_dir(r->dir) == 0 ? 0 : err_errno(e, "file_write", "%s: its directory cannot be synced", r->shown);
 }
 
 /* A pipe, a terminal or /dev/null is written to; replacing it by a file would be a surprise, as root a bad one. */
@@ -206,21 +239,16 @@ static int write_special(const char *path, const void *bytes, size_t n, err *e) 
 }
 
 int fs_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode, err *e) {
-    struct stat st;
-    if (stat(path, &st) != 0) {
-        return replace_file(path, path, bytes, n, mode, e);
-    }
-    if (S_ISDIR(st.st_mode)) {
-        return err_set(e, "file_type", "%s is a directory, not a file", path);
-    }
-    if (!S_ISREG(st.st_mode)) {
+    fs_replacement r;
+    int rc = fs_replace_begin(&r, path, mode, e);
+    if (rc > 0) {
         return write_special(path, bytes, n, e);
     }
-    char real[PATH_MAX]; /* behind a symbolic link, what it points to is replaced and not the link */
-    if (realpath(path, real) == NULL) {
-        return err_errno(e, "file_write", "%s cannot be resolved", path);
+    if (rc == 0 && fs_replace_write(&r, bytes, n, e) != 0) {
+        fs_replace_abort(&r);
+        return -1;
     }
-    return replace_file(real, path, bytes, n, mode, e);
+    return rc == 0 ? fs_replace_commit(&r, e) : -1;
 }
 
 int fs_mkdirs(const char *path, mode_t mode, err *e) {

@@ -3,6 +3,7 @@
 #ifndef GE_BASE_FS_H
 #define GE_BASE_FS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -15,6 +16,16 @@ int fs_read(const char *path, size_t max, buf *out, err *e);
 /* Replaces path atomically: temporary file beside it, fsync, rename, fsync of the directory. mode as for open. Behind a
  * symbolic link its target is replaced; a pipe, terminal or device is written to as it is. */
 int fs_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode, err *e);
+/* The same piece by piece. Begin: 0, or 1 where it is a pipe, terminal or device (nothing was begun), or -1. After 0
+ * end it by commit or abort; abort is harmless afterwards and after any other answer of begin. */
+typedef struct fs_replacement {
+    int fd;
+    char path[PATH_MAX], shown[PATH_MAX], dir[PATH_MAX], name[PATH_MAX]; /* name: of the temporary file */
+} fs_replacement;
+int fs_replace_begin(fs_replacement *r, const char *path, mode_t mode, err *e);
+int fs_replace_write(fs_replacement *r, const void *bytes, size_t n, err *e);
+int fs_replace_commit(fs_replacement *r, err *e);
+void fs_replace_abort(fs_replacement *r);
 /* Creates path and what is missing above it. */
 int fs_mkdirs(const char *path, mode_t mode, err *e);
 /* Removes a tree; never follows symbolic links, never leaves the file system. A path that is not there is fine. */

@@ -10,8 +10,21 @@ static size_t forbidden(const unsigned char *s) {
     return s[0] == 0xEF && s[1] == 0xBF && (s[2] == 0xBE || s[2] == 0xBF) ? 3 : 0;
 }
 
+/* May it need a second look? Everything else is copied as it is. */
+static bool marked(unsigned char c) {
+    return c < 0x20 || c == '&' || c == '<' || c == '>' || c == '"' || c == 0xEF;
+}
+
 static void put_escaped(buf *out, const char *text, bool attribute) {
-    for (const char *s = text; *s != '\0'; s++) {
+    for (const char *s = text;; s++) {
+        const char *from = s;
+        while (!marked((unsigned char)*s)) {
+            s++;
+        }
+        buf_append(out, from, (size_t)(s - from));
+        if (*s == '\0') {
+            return;
+        }
         size_t bad = forbidden((const unsigned char *)s);
         if (bad > 0) {
             buf_putc(out, '?');

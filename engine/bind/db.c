@@ -2,6 +2,7 @@
 #include "bind/db_bind.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "bind/wait.h"
@@ -183,17 +184,31 @@ static int set_up_done(lua_State *L, db_handle *h) {
     return 1;
 }
 
-/* SET ROLE and, where the server's default is another, DateStyle ISO, which the reading of time stamps needs. */
+/* A worker may be killed in the middle of a statement, which would run on and hold its locks until it has something to
+ * say: PostgreSQL 14 looks at the client meanwhile, where it is asked to. Not through a pooler that lends its sessions
+ * (the server's process is another than the one the start-up named), whose next client would inherit the setting. */
+static const char NOTICE_THE_END[] =
+    "select pg_catalog.set_config('client_connection_check_interval', '1s', false) "
+    "where pg_catalog.current_setting('client_connection_check_interval', true) operator(pg_catalog.=) '0' "
+    "and pg_catalog.pg_backend_pid() operator(pg_catalog.=) $1::pg_catalog.int4";
+
+/* SET ROLE and, where the server's default is another, DateStyle ISO, which the reading of time stamps needs. Behind
+ * them, in a transaction of its own since a server whose kernel cannot look refuses it, what may fail. */
 static int set_up(lua_State *L, db_handle *h) {
     lua_getiuservalue(L, 1, 1);
     const char *role = lua_tostring(L, -1);
     lua_pop(L, 1);
     const char *style = db_parameter(h->conn, "DateStyle");
+    char pid[16];
+    snprintf(pid, sizeof pid, "%d", db_backend_pid(h->conn));
+    const char *pids[] = {pid};
     err e;
     const db_stmt set_role = {.sql = "select pg_catalog.set_config('role', $1, false)", .n = 1, .values = &role};
     const db_stmt set_style = {.sql = "select pg_catalog.set_config('datestyle', 'ISO', false)"};
+    const db_stmt notice_the_end = {.sql = NOTICE_THE_END, .n = 1, .values = pids};
     if (db_begin(h->conn, &e) != 0 || (role != NULL && db_add(h->conn, DB_STMT_OWN, &set_role, &e) != 0) ||
         ((style == NULL || strncmp(style, "ISO", 3) != 0) && db_add(h->conn, DB_STMT_OWN, &set_style, &e) != 0) ||
+        db_sync(h->conn, &e) != 0 || db_add(h->conn, DB_STMT_GUARD, &notice_the_end, &e) != 0 ||
         db_sync(h->conn, &e) != 0) {
         return db_raise(L, h, &e);
     }

@@ -26,6 +26,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -42,6 +43,7 @@ typedef struct pg_options {
     bool keep;                                /* start a kept server (or return the one there is) */
     bool scratch;                             /* a scratch server; no migrations, and keep has no meaning */
     const volatile sig_atomic_t *interrupted; /* looked at while waiting; NULL = never */
+    int64_t deadline;                         /* of waiting, on clock_ms; 0 = none */
 } pg_options;
 
 typedef struct pg_server pg_server;
@@ -52,7 +54,8 @@ typedef struct pg_server pg_server;
  *   pg_state         the state directory cannot be used     pg_state_full  its file system is full
  *   pg_socket        no place for the socket                pg_foreign     another server runs on our directory
  *   pg_template      initdb failed                          pg_migration   a migration failed
- *   pg_start         the server did not come up             pg_interrupted *interrupted was set */
+ *   pg_start         the server did not come up             pg_interrupted *interrupted was set
+ *   pg_timeout       the deadline passed */
 int pg_acquire(const pg_options *o, pg_server **out, err *e);
 /* Private: stops the server and removes its files, within some seconds. Kept: only frees s. NULL is fine. */
 void pg_release(pg_server *s);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "prim/pg_internal.h"
 
@@ -34,12 +35,22 @@ int pg_path(char out[PATH_MAX], err *e, const char *fmt, ...) {
     return 0;
 }
 
-int pg_interrupted_error(err *e) {
-    return err_set(e, "pg_interrupted", "interrupted while the embedded platform was being started");
+static bool out_of_time(const pg_env *env) {
+    return env->o && env->o->deadline != 0 && clock_ms() >= env->o->deadline;
+}
+
+static bool signalled(const pg_env *env) {
+    return env->o && env->o->interrupted && *env->o->interrupted;
+}
+
+int pg_interrupted_error(const pg_env *env, err *e) {
+    if (signalled(env) || !out_of_time(env))
+        return err_set(e, "pg_interrupted", "interrupted while the embedded platform was being started");
+    return err_set(e, "pg_timeout", "the embedded platform did not come up in time");
 }
 
 bool pg_env_interrupted(const pg_env *env) {
-    return env->o && env->o->interrupted && *env->o->interrupted;
+    return signalled(env) || out_of_time(env);
 }
 
 int pg_state_error(const pg_env *env, err *e) {
@@ -320,7 +331,7 @@ int pg_env_lock(pg_env *env, int operation, err *e) {
             if (operation & LOCK_NB)
                 return 1;
             if (pg_env_interrupted(env))
-                return pg_interrupted_error(e);
+                return pg_interrupted_error(env, e);
             poll(NULL, 0, LOCK_POLL_MS);
         } else if (errno != EINTR) {
             err_errno(e, "pg_state", "cannot lock %s/lock", env->root);

@@ -28,8 +28,8 @@ int pg_env_open(pg_env *env, const pg_options *o, err *e);
 void pg_env_close(pg_env *env);
 /* LOCK_SH, LOCK_EX or LOCK_UN of flock(2); waits unless LOCK_NB is added (then 1 = somebody else has it). */
 int pg_env_lock(pg_env *env, int operation, err *e);
-bool pg_env_interrupted(const pg_env *env);
-int pg_interrupted_error(err *e);
+bool pg_env_interrupted(const pg_env *env); /* or the deadline has passed */
+int pg_interrupted_error(const pg_env *env, err *e);
 /* snprintf of a path; -1 with pg_state when it does not fit. */
 int pg_path(char out[PATH_MAX], err *e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Gives an error of fs_* on the state directory its code and fix: full, read-only, no rights. Returns -1. */

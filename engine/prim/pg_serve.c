@@ -198,7 +198,7 @@ int pg_serve_ready(const pg_env *env, const pg_serve_args *a, pg_child *c, err *
         }
         if (ended < 0 || clock_ms() > deadline) {
             if (ended < 0)
-                pg_interrupted_error(e);
+                pg_interrupted_error(env, e);
             else
                 start_error(env, a, e);
             pg_child_end(c, SIGQUIT, END_MS);

@@ -111,7 +111,7 @@ static int spawn_error(const pg_env *env, const pg_spawn_args *a, const spawn_re
     case STAGE_USER:
         return err_set(e, "pg_user", "cannot become the user %s: %s", env->user, strerror(r->number));
     case STAGE_PARENT:
-        return pg_interrupted_error(e);
+        return pg_interrupted_error(env, e);
     case STAGE_RING:
         return err_set(e, "pg_start", "the server for foreign SQL cannot be contained: %s", strerror(r->number));
     default:
@@ -292,7 +292,7 @@ int pg_run(const pg_env *env, const char *const *argv, const char *cwd, int stdi
         return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
     pg_child_end(&c, SIGTERM, 1000);
     if (r < 0)
-        return pg_interrupted_error(e);
+        return pg_interrupted_error(env, e);
     return err_set(e, "pg_start", "%s/%s did not end within 120 s", env->bin, argv[0]);
 }
 

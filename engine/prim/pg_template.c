@@ -257,7 +257,8 @@ static int stop_cleanly(const pg_env *env, pg_child *c, err *e) {
     if (r == 1 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
     pg_child_end(c, SIGQUIT, 1000);
-    return r < 0 ? pg_interrupted_error(e) : err_set(e, "pg_template", "the template's server did not stop cleanly");
+    return r < 0 ? pg_interrupted_error(env, e)
+                 : err_set(e, "pg_template", "the template's server did not stop cleanly");
 }
 
 /* The database initdb made takes the platform's name: one database less to copy each time. Those nobody can connect to

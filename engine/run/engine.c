@@ -143,6 +143,8 @@ int engine_pool_apart(engine_run_state *s, pool_task *task, err *e) {
 
 /* --- before the gates: tenant and target --- */
 
+#define PREPARE_S 30
+
 static json_t *prepare_gate(const char *reader, const char *writer) {
     return json_pack("{s:{s:s, s:s, s:{s:[s, s], s:b, s:b}, s:{}}, s:{}}", "head", "id", "prepare", "name", "prepare",
                      "needs", "db", reader, writer, "solver", 0, "audits", 0, "failures", "options");
@@ -163,6 +165,26 @@ void engine_worker_error(book *b, err *e) {
         err_fix(e, "%s", fix);
     }
     json_decref(closed);
+}
+
+int engine_pool_prepare(engine_run_state *s, engine_task *t, double most_s, const char *what, err *e) {
+    double left = (double)(s->prepare_by - clock_ms()) / 1e3;
+    bool late = left <= 0;
+    t->pool.wall_s = left < most_s ? left : most_s;
+    if (!late && engine_pool_apart(s, &t->pool, e) != 0) {
+        return -1;
+    }
+    if (!late && signals_flag == 0 && book_result(t->pool.book) == NULL) {
+        err why;
+        engine_worker_error(t->pool.book, &why);
+        late = strcmp(why.code, "gate_timeout") == 0;
+    }
+    if (!late) {
+        return 0;
+    }
+    err_set(e, "prepare_timeout", "%s within %.3g s", what, s->prepare_s < most_s ? s->prepare_s : most_s);
+    return err_fix(e, "see who holds a lock there and whether the server is overloaded, or raise --timeout or "
+                      "limits.wall_s");
 }
 
 bool engine_is_operation(const run_request *r) {
@@ -194,8 +216,8 @@ int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
     bool lasts = operation && s->r->dry_run && embedded && pg_is_kept(s->target.server);
     json_object_set_new(t.job, "any_tenant", json_boolean(any));
     json_object_set_new(t.job, "create_tenant", json_boolean(embedded && !any && !lasts));
-    t.pool.wall_s = 30;
-    rc = engine_pool_apart(s, &t.pool, e);
+    double most_s = s->r->timeout_s > 0 ? s->r->timeout_s : PREPARE_S;
+    rc = engine_pool_prepare(s, &t, most_s, "tenant and schema could not be looked up", e);
     const json_t *result = book_result(t.pool.book);
     if (rc == 0 && signals_flag != 0) {
         rc = err_set(e, "interrupted", "interrupted before the first gate");
@@ -415,11 +437,20 @@ int engine_open_offline(engine_run_state *s, const run_request *r, err *e) {
     if (s->progress == NULL) {
         mem_note();
     }
+    s->prepare_s = r->timeout_s > 0 ? r->timeout_s : engine_limit(r, NULL, "wall_s", 300);
+    s->prepare_by = clock_ms() + (int64_t)(s->prepare_s * 1e3);
     return target_open_offline(&s->target, r, &s->tree, e);
 }
 
 int engine_open(engine_run_state *s, const run_request *r, err *e) {
-    if (engine_open_offline(s, r, e) != 0 || target_open(&s->target, r, &s->tree, e) != 0) {
+    if (engine_open_offline(s, r, e) != 0) {
+        return -1;
+    }
+    if (target_open(&s->target, &s->tree, s->prepare_by, e) != 0) {
+        if (strcmp(e->code, "pg_timeout") == 0) {
+            err_set(e, "prepare_timeout", "the embedded platform did not come up within %.3g s", s->prepare_s);
+            err_fix(e, "raise --timeout or limits.wall_s, or keep it up between runs: gate-engine platform start");
+        }
         return -1;
     }
     engine_show_target(s);
@@ -436,18 +467,6 @@ void engine_close(engine_run_state *s) {
     free(s->audit_program);
     free(s->stdlib_dir);
     paths_free(&s->tree);
-}
-
-/* Prints and writes the finished report; the exit code may get worse by what could not be written. */
-int engine_emit(engine_run_state *s, int code, bool no_text) {
-    report_opts o = {.verbose = s->r->verbose, .colour = report_colour(1), .no_text = no_text, .said = s->said};
-    err e;
-    progress_hide(s->progress);
-    if (report_emit(s->report, s->r->reports, &o, &e) != 0) {
-        log_line(LOG_ERROR, "%s", e.message);
-        return code == EXIT_PASS ? EXIT_BROKEN : code;
-    }
-    return code;
 }
 
 static int exit_for(const err *e) {

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/paths.h"
@@ -33,6 +34,8 @@ typedef struct engine_run_state {
     json_t *base; /* --against: what was found before (baseline.h), owned; else NULL */
     char *audit_program, *stdlib_dir;
     double started;
+    double prepare_s;   /* before its gates a run may take as long as one of them */
+    int64_t prepare_by; /* on clock_ms */
 } engine_run_state;
 
 /* Opens the target and the report. Close in every case. Offline: no platform is started or connected to. */
@@ -60,6 +63,9 @@ int engine_prepare(engine_run_state *s, json_t **prepared, err *e);
 int engine_collect_audits(engine_run_state *s, err *e);
 /* What ended an internal job's worker, as an error. */
 void engine_worker_error(book *b, err *e);
+/* As engine_pool_apart, for a job that prepares the run: it has at most `most_s`, and what is left of prepare_by.
+ * Errors: prepare_timeout; with `what` as its subject. */
+int engine_pool_prepare(engine_run_state *s, engine_task *t, double most_s, const char *what, err *e);
 /* Loads the request's schema into the scratch server. Errors: scratch_* (the schema cannot be loaded: exit 2), those of
  * workers. */
 int engine_scratch(engine_run_state *s, err *e);

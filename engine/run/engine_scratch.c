@@ -36,8 +36,7 @@ int engine_scratch(engine_run_state *s, err *e) {
         return -1;
     }
     json_object_set(t.job, "scratch", s->r->scratch);
-    t.pool.wall_s = s->r->timeout_s > 0 ? s->r->timeout_s : LOAD_S;
-    rc = engine_pool_apart(s, &t.pool, e);
+    rc = engine_pool_prepare(s, &t, LOAD_S, "the schema could not be loaded", e);
     const json_t *result = book_result(t.pool.book);
     if (rc == 0 && signals_flag != 0) {
         rc = err_set(e, "interrupted", "interrupted while the schema was loaded");

@@ -272,6 +272,41 @@ static bool approvable(const json_t *report) {
     return every_gate_passes(report);
 }
 
+static json_t *cut_gate(const json_t *gate, size_t most) {
+    json_t *out = json_copy((json_t *)gate);
+    json_t *checks = json_array();
+    const json_t *all = json_object_get(gate, "checks");
+    int rc = out != NULL && checks != NULL ? 0 : -1;
+    for (size_t i = 0; rc == 0 && i < json_array_size(all) && i < most; i++) {
+        rc = json_array_append(checks, json_array_get(all, i));
+    }
+    rc = rc == 0 ? json_object_set(out, "checks", checks) : rc;
+    json_decref(checks);
+    if (rc != 0) {
+        json_decref(out);
+        return NULL;
+    }
+    return out;
+}
+
+json_t *report_cut(const json_t *report, size_t most, const err *why) {
+    json_t *out = json_copy((json_t *)report);
+    json_t *gates = json_array();
+    int rc = out != NULL && gates != NULL ? 0 : -1;
+    size_t i;
+    json_t *gate;
+    json_array_foreach(json_object_get(report, "gates"), i, gate) {
+        rc = rc == 0 ? json_array_append_new(gates, cut_gate(gate, most)) : rc;
+    }
+    rc = rc == 0 ? json_object_set(out, "gates", gates) | json_object_set_new(out, "error", error_object(why)) : rc;
+    json_decref(gates);
+    if (rc != 0) {
+        json_decref(out);
+        return NULL;
+    }
+    return out;
+}
+
 int report_exit_code(const json_t *report) {
     if (any_gate(report, "FAIL") || any_gate(report, "FLAKY")) {
         return EXIT_FAIL;

@@ -8,6 +8,7 @@
 #define GE_RUN_REPORT_H
 
 #include <jansson.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -24,6 +25,8 @@ typedef struct report_opts {
     bool verbose; /* every check with status, duration and detail */
     bool colour;  /* see report_colour */
     bool no_text; /* the files only: the verb prints text of its own */
+    /* Looked at while rendering; where it is set report_emit gives up, with nothing written. NULL = never. */
+    const volatile sig_atomic_t *interrupted;
     /* Lines of an operation, clean, not owned: for whoever runs it and for no report, since a key that is shown once
      * may be among them. */
     const json_t *said;
@@ -46,6 +49,10 @@ int report_set_error(json_t *report, const err *why);
  *   exit_code  what the process will exit with, or -1: as the statuses say
  * Returns the exit code. */
 int report_finish(json_t *report, double duration_ms, bool trusted, int exit_code);
+/* A copy with at most `most` entries a gate, and why it has no more as its error, for a run that was interrupted while
+ * its report was written: so much is written at once. Each gate keeps its verdict. New reference; NULL out of memory.
+ */
+json_t *report_cut(const json_t *report, size_t most, const err *why);
 /* The exit code that the statuses mean: 0, 1 (a FAIL or FLAKY), 3 (an ERROR, or nothing evaluated). */
 int report_exit_code(const json_t *report);
 
@@ -61,7 +68,7 @@ FILE *report_stream(const json_t *targets);
 /* Prints the text to standard output, or to standard error when a target takes standard output ("-"), and writes every
  * target [{"format", "file"}], files atomically. All targets are tried, after all were rendered: where there is no
  * memory for one of them, none is written. The first failure is in *e. Codes: report_write, report_format,
- * out_of_memory. A caller whose exit code is 0 exits 3 then. */
+ * out_of_memory, interrupted. A caller whose exit code is 0 exits 3 then. */
 int report_emit(const json_t *report, const json_t *targets, const report_opts *o, err *e);
 
 #endif

@@ -17,18 +17,9 @@ const char *const REPORT_FORMATS[] = {"json", "junit", "sarif", "markdown", "tap
 static int (*const RENDER[])(buf *, const json_t *, err *) = {report_json, report_junit, report_sarif, report_markdown,
                                                               report_tap,  report_html,  report_github};
 
-static int append_json(const char *bytes, size_t n, void *out) {
-    return buf_append(out, bytes, n);
-}
-
-int report_dump(buf *out, const json_t *document) {
-    size_t flags = JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15);
-    return json_dump_callback(document, append_json, out, flags) == 0 ? buf_putc(out, '\n') : -1;
-}
-
 int report_json(buf *out, const json_t *report, err *e) {
-    return report_dump(out, report) == 0 ? 0
-                                         : err_set(e, "out_of_memory", "out of memory while writing the JSON report");
+    report_put_json(out, report, 0);
+    return buf_putc(out, '\n') == 0 ? 0 : err_set(e, "out_of_memory", "out of memory while writing the JSON report");
 }
 
 int report_render(buf *out, const json_t *report, const char *format, err *e) {
@@ -50,18 +41,75 @@ static int write_out(int fd, const buf *text, const char *what, err *e) {
     return 0;
 }
 
-static int write_target(const buf *text, const json_t *target, err *e) {
-    const char *format = json_string_value(json_object_get(target, "format"));
+/* Where one target's bytes go: a file beside the one they will replace, or memory until all is rendered. */
+typedef struct sink {
+    buf out;
+    fs_replacement file; /* begun where `to_file` */
+    bool to_file, failed;
+    err why; /* where failed: this target's alone */
+    const report_opts *o;
+} sink;
+
+static bool interrupted(const report_opts *o) {
+    return o->interrupted != NULL && *o->interrupted != 0;
+}
+
+static const char *file_of(const json_t *target) {
     const char *file = json_string_value(json_object_get(target, "file"));
-    if (file == NULL || strcmp(file, "-") == 0) {
-        return write_out(STDOUT_FILENO, text, "the report to standard output", e);
+    return file == NULL || strcmp(file, "-") == 0 ? NULL : file;
+}
+
+static int cannot_write(const json_t *target, const err *why, err *e) {
+    const char *format = json_string_value(json_object_get(target, "format"));
+    err_set(e, "report_write", "cannot write the %s report: %s", format != NULL ? format : "", why->message);
+    return err_fix(e, "name a file in a directory that exists, can be written to and has room");
+}
+
+static int drain(void *ctx, const char *bytes, size_t n) {
+    sink *s = ctx;
+    if (interrupted(s->o) || s->failed) {
+        return -1;
     }
-    err why;
-    if (fs_write_atomic(file, buf_str(text), text->len, 0644, &why) != 0) {
-        err_set(e, "report_write", "cannot write the %s report: %s", format, why.message);
-        return err_fix(e, "name a file in a directory that exists, can be written to and has room");
+    s->failed = fs_replace_write(&s->file, bytes, n, &s->why) != 0;
+    return s->failed ? -1 : 0;
+}
+
+static void open_sink(sink *s, const json_t *target, const report_opts *o) {
+    *s = (sink){.file.fd = -1, .o = o};
+    if (file_of(target) != NULL) {
+        int how = fs_replace_begin(&s->file, file_of(target), 0644, &s->why);
+        s->failed = how < 0;
+        s->to_file = how == 0;
     }
-    return 0;
+    if (s->to_file) {
+        s->out.drain = drain;
+        s->out.drain_ctx = s;
+    }
+}
+
+/* Renders a target as far as it goes; what is wrong with the target alone stays in the sink. */
+static int fill(sink *s, const json_t *report, const json_t *target, err *e) {
+    if (s->failed) {
+        return 0;
+    }
+    int rc = report_render(&s->out, report, json_string_value(json_object_get(target, "format")), e);
+    if (rc == 0 && s->to_file && drain(s, buf_str(&s->out), s->out.len) != 0) {
+        rc = -1;
+    }
+    return s->failed ? 0 : rc;
+}
+
+static int commit(sink *s, const json_t *target, err *e) {
+    err why = s->why;
+    if (s->failed) {
+        return cannot_write(target, &why, e);
+    }
+    if (file_of(target) == NULL) {
+        return write_out(STDOUT_FILENO, &s->out, "the report to standard output", e);
+    }
+    int rc = s->to_file ? fs_replace_commit(&s->file, &why)
+                        : fs_write_atomic(file_of(target), buf_str(&s->out), s->out.len, 0644, &why);
+    return rc == 0 ? 0 : cannot_write(target, &why, e);
 }
 
 static bool takes_stdout(const json_t *targets) {
@@ -103,8 +151,9 @@ static void mention_advisories(const json_t *report) {
     }
 }
 
-/* Renders everything: the text into out[0], each target into the one after. */
-static int render_all(buf *out, const json_t *report, const json_t *targets, const report_opts *o, err *e) {
+/* Renders everything: the text, then each target. */
+static int render_all(buf *text, sink *sinks, const json_t *report, const json_t *targets, const report_opts *o,
+                      err *e) {
     size_t lost = mem_lost();
     size_t i;
     json_t *target;
@@ -112,31 +161,36 @@ static int render_all(buf *out, const json_t *report, const json_t *targets, con
         int fd = takes_stdout(targets) ? STDERR_FILENO : STDOUT_FILENO;
         report_opts mine = *o;
         mine.colour = o->colour && report_colour(fd);
-        if (report_text(&out[0], report, &mine) != 0) {
+        if (report_text(text, report, &mine) != 0) {
             return err_set(e, "out_of_memory", "out of memory while writing the report");
-        }
-        if (!o->verbose) {
-            mention_advisories(report);
         }
     }
     json_array_foreach(targets, i, target) {
-        if (report_render(&out[1 + i], report, json_string_value(json_object_get(target, "format")), e) != 0) {
+        int rc = fill(&sinks[i], report, target, e);
+        if (interrupted(o)) {
+            return err_set(e, "interrupted", "interrupted while the reports were written");
+        }
+        if (rc != 0) {
             return -1;
         }
     }
     return mem_lost() == lost ? 0 : err_set(e, "out_of_memory", "out of memory while writing the report");
 }
 
-static int write_all(const buf *out, const json_t *targets, const report_opts *o, err *e) {
+static int write_all(const buf *text, sink *sinks, const json_t *report, const json_t *targets, const report_opts *o,
+                     err *e) {
     int failed = 0;
     err why;
     if (!o->no_text) {
-        failed = write_out(takes_stdout(targets) ? STDERR_FILENO : STDOUT_FILENO, &out[0], "the report", e);
+        if (!o->verbose) {
+            mention_advisories(report);
+        }
+        failed = write_out(takes_stdout(targets) ? STDERR_FILENO : STDOUT_FILENO, text, "the report", e);
     }
     size_t i;
     json_t *target;
     json_array_foreach(targets, i, target) {
-        if (write_target(&out[1 + i], target, &why) != 0) {
+        if (commit(&sinks[i], target, &why) != 0) {
             if (failed == 0) {
                 *e = why;
             } else {
@@ -148,19 +202,25 @@ static int write_all(const buf *out, const json_t *targets, const report_opts *o
     return failed;
 }
 
-/* All is rendered before anything is written: what one reader is told, the others are too. */
+/* All is rendered before anything is put in its place: what one reader is told, the others are too. */
 int report_emit(const json_t *report, const json_t *targets, const report_opts *o, err *e) {
-    size_t n = 1 + json_array_size(targets);
-    buf *out = calloc(n, sizeof *out);
-    if (out == NULL) {
+    size_t n = json_array_size(targets);
+    buf text = BUF_INIT;
+    sink *sinks = calloc(n + 1, sizeof *sinks);
+    if (sinks == NULL) {
         mem_note();
         return err_set(e, "out_of_memory", "out of memory while writing the report");
     }
-    int rc = render_all(out, report, targets, o, e);
-    rc = rc == 0 ? write_all(out, targets, o, e) : rc;
     for (size_t i = 0; i < n; i++) {
-        buf_free(&out[i]);
+        open_sink(&sinks[i], json_array_get(targets, i), o);
     }
-    free(out);
+    int rc = render_all(&text, sinks, report, targets, o, e);
+    rc = rc == 0 ? write_all(&text, sinks, report, targets, o, e) : rc;
+    for (size_t i = 0; i < n; i++) {
+        fs_replace_abort(&sinks[i].file);
+        buf_free(&sinks[i].out);
+    }
+    buf_free(&text);
+    free(sinks);
     return rc;
 }

@@ -6,13 +6,14 @@
 
 /* A message: nothing in it ends the line. A property ends at "," and ":" too. */
 static void put_escaped(buf *out, const char *text, bool property) {
-    for (const char *s = text; *s != '\0'; s++) {
-        bool escape = *s == '%' || *s == '\r' || *s == '\n' || (property && (*s == ':' || *s == ','));
-        if (escape) {
-            buf_printf(out, "%%%02X", (unsigned char)*s);
-        } else {
-            buf_putc(out, *s);
+    for (const char *s = text;; s++) {
+        size_t plain = strcspn(s, property ? "%\r\n:," : "%\r\n");
+        buf_append(out, s, plain);
+        s += plain;
+        if (*s == '\0') {
+            return;
         }
+        buf_printf(out, "%%%02X", (unsigned char)*s);
     }
 }
 

@@ -36,18 +36,14 @@ static const char STYLE[] =
     "@media print{body{max-width:none;padding:0}.finding{break-inside:avoid}pre{border-color:#999}}\n";
 
 static void put_text(buf *out, const char *text) {
-    for (const char *s = text; s != NULL && *s != '\0'; s++) {
-        const char *reference = *s == '&'    ? "&amp;"
-                                : *s == '<'  ? "&lt;"
-                                : *s == '>'  ? "&gt;"
-                                : *s == '"'  ? "&quot;"
-                                : *s == '\'' ? "&#39;"
-                                             : NULL;
-        if (reference != NULL) {
-            buf_puts(out, reference);
-        } else {
-            buf_putc(out, *s);
+    for (const char *s = text; s != NULL; s++) {
+        size_t plain = strcspn(s, "&<>\"'");
+        buf_append(out, s, plain);
+        s += plain;
+        if (*s == '\0') {
+            return;
         }
+        buf_puts(out, *s == '&' ? "&amp;" : *s == '<' ? "&lt;" : *s == '>' ? "&gt;" : *s == '"' ? "&quot;" : "&#39;");
     }
 }
 

@@ -39,8 +39,10 @@ const char *report_class(const json_t *entry);
  * by what they say too. New reference; NULL out of memory. */
 json_t *report_blocks(const json_t *checks, entry_kind kind);
 
-/* Appends a document as JSON that people can read, and a line break. 0 / -1. */
-int report_dump(buf *out, const json_t *document);
+/* Appends a value as JSON that people can read, as part of something `depth` levels deep. */
+void report_put_json(buf *out, const json_t *value, int depth);
+/* Appends a text as a JSON string; ascii: other characters as escapes. Without memory `out` has failed. */
+void report_put_string(buf *out, const char *text, size_t n, bool ascii);
 
 /* Renderings; each appends to out and says out_of_memory in *e. */
 int report_json(buf *out, const json_t *report, err *e);

@@ -29,88 +29,126 @@ static json_t *uri_of(const char *path) {
 }
 
 static const char *level_of(entry_kind kind) {
-    return kind == ENTRY_FAIL || kind == ENTRY_ERROR ? "error"
-           : kind == ENTRY_ADVISORY                  ? "warning"
-           : kind == ENTRY_NOTE                      ? "note"
-                                                     : "none";
+    return kind == ENTRY_FAIL || kind == ENTRY_ERROR ? "error" : kind == ENTRY_ADVISORY ? "warning" : "none";
+}
+
+static void put_member(buf *out, const char *before, const char *value) {
+    buf_puts(out, before);
+    report_put_string(out, value, strlen(value), false);
 }
 
 /* What makes two results the same from run to run: services that compare runs look at this key and at no other. */
-static json_t *fingerprint_of(const json_t *section, const json_t *entry) {
+static void put_fingerprint(buf *out, buf *text, const json_t *section, const json_t *entry) {
     static const char *const KEYS[] = {"class", "name", "object"};
-    buf text = BUF_INIT;
     const char *id = report_member(section, "id");
-    buf_puts(&text, id != NULL ? id : "?");
+    buf_reset(text);
+    buf_puts(text, id != NULL ? id : "?");
     for (size_t i = 0; i < sizeof KEYS / sizeof KEYS[0]; i++) {
         const char *value = report_member(entry, KEYS[i]);
-        buf_printf(&text, "\n%s", value != NULL ? value : "");
+        buf_putc(text, '\n');
+        buf_puts(text, value != NULL ? value : "");
     }
     char digest[SHA256_HEX_SIZE];
-    sha256_hex(buf_str(&text), text.len, digest);
-    bool failed = text.failed;
-    buf_free(&text);
-    return failed ? NULL : json_pack("{s:s}", "primaryLocationLineHash", digest);
+    sha256_hex(buf_str(text), text->len, digest);
+    buf_printf(out, "\"partialFingerprints\": {\"primaryLocationLineHash\": \"%s\"}", digest);
 }
 
-static json_t *message_of(const json_t *entry) {
+static void put_message(buf *out, buf *text, const json_t *entry) {
     static const char *const MORE[] = {"object", "detail", "fix", "reproduce"};
-    static const char *const LABELS[] = {"Object: ", "", "Fix: ", "Reproduce: "};
-    buf text = BUF_INIT;
-    buf_puts(&text, report_saying(entry));
+    static const char *const LABELS[] = {"\nObject: ", "\n", "\nFix: ", "\nReproduce: "};
+    const char *saying = report_saying(entry);
+    buf_reset(text);
+    buf_puts(text, saying);
     for (size_t i = 0; i < sizeof MORE / sizeof MORE[0]; i++) {
         const char *value = report_member(entry, MORE[i]);
-        if (value != NULL && value != report_saying(entry)) {
-            buf_printf(&text, "\n%s%s", LABELS[i], value);
+        if (value != NULL && value != saying) {
+            buf_puts(text, LABELS[i]);
+            buf_puts(text, value);
         }
     }
-    json_t *message = text.failed ? NULL : json_pack("{s:s}", "text", buf_str(&text));
-    buf_free(&text);
-    return message;
+    buf_puts(out, "\"message\": {\"text\": ");
+    report_put_string(out, buf_str(text), text->len, false);
+    buf_puts(out, "}");
 }
 
-static json_t *locations_of(const json_t *section, const json_t *entry) {
-    const char *script = report_member(section, "script");
+static void put_location(buf *out, const char *uri, const json_t *entry) {
     const char *object = report_member(entry, "object");
-    json_t *place = json_pack("{s:{s:{s:o}, s:{s:i}}}", "physicalLocation", "artifactLocation", "uri",
-                              uri_of(script != NULL ? script : "gate-engine"), "region", "startLine", 1);
-    if (place != NULL && object != NULL) {
-        json_object_set_new(place, "logicalLocations", json_pack("[{s:s}]", "fullyQualifiedName", object));
+    put_member(out, "\"locations\": [{\"physicalLocation\": {\"artifactLocation\": {\"uri\": ", uri);
+    buf_puts(out, "}, \"region\": {\"startLine\": 1}}");
+    if (object != NULL) {
+        put_member(out, ", \"logicalLocations\": [{\"fullyQualifiedName\": ", object);
+        buf_puts(out, "}]");
     }
-    return place;
+    buf_puts(out, "}]");
 }
 
-/* The index of a rule, which is added where it is new; -1 out of memory. */
-static int rule_of(json_t *rules, json_t *index, const char *id, const json_t *entry) {
-    json_t *known = json_object_get(index, id);
-    if (known != NULL) {
-        return (int)json_integer_value(known);
+static bool is_result(const json_t *entry) {
+    entry_kind kind = report_kind(entry);
+    return kind != ENTRY_PASS && kind != ENTRY_SKIP;
+}
+
+/* Adds the rule of an entry where it is new; `index` has the place of each. 0 / -1 out of memory. */
+static int add_rule(json_t *rules, json_t *index, const json_t *entry) {
+    const char *id = report_class(entry);
+    if (!is_result(entry) || json_object_get(index, id) != NULL) {
+        return 0;
     }
     const char *fix = report_member(entry, "fix");
     json_t *rule = json_pack("{s:s, s:{s:s}, s:{s:s}}", "id", id, "shortDescription", "text", report_saying(entry),
                              "help", "text", fix != NULL ? fix : "gate-engine explain tells what a class means");
-    int at = (int)json_array_size(rules);
-    int rc = json_array_append_new(rules, rule) | json_object_set_new(index, id, json_integer(at));
-    return rc == 0 ? at : -1;
+    json_t *place = json_integer((json_int_t)json_array_size(rules));
+    return json_array_append_new(rules, rule) | json_object_set_new(index, id, place);
 }
 
-static int add_result(json_t *results, json_t *rules, json_t *index, const json_t *section, const json_t *entry) {
+/* One line of the results. `text` is scratch. */
+static void put_result(buf *out, buf *text, const char *uri, const json_t *index, const json_t *section,
+                       const json_t *entry) {
     entry_kind kind = report_kind(entry);
-    if (kind == ENTRY_PASS || kind == ENTRY_SKIP) {
-        return 0;
+    const char *class = report_class(entry);
+    const char *gate = json_string_value(json_object_get(section, "id"));
+    const char *severity = json_string_value(json_object_get(entry, "severity"));
+    const char *name = report_member(entry, "name");
+    put_member(out, "{\"ruleId\": ", class);
+    buf_printf(out, ", \"ruleIndex\": %d, \"kind\": \"%s\", \"level\": \"%s\", ",
+               (int)json_integer_value(json_object_get(index, class)), kind == ENTRY_NOTE ? "informational" : "fail",
+               level_of(kind));
+    put_message(out, text, entry);
+    buf_puts(out, ", ");
+    put_location(out, uri, entry);
+    buf_puts(out, ", ");
+    put_fingerprint(out, text, section, entry);
+    put_member(out, ", \"properties\": {\"status\": ", report_kind_name(kind));
+    put_member(out, ", \"check\": ", name != NULL ? name : "?");
+    if (gate != NULL) {
+        put_member(out, ", \"gate\": ", gate);
     }
-    int rule = rule_of(rules, index, report_class(entry), entry);
-    json_t *result =
-        json_pack("{s:s, s:i, s:s, s:s, s:o, s:[o], s:o, s:{s:O?, s:s, s:O?, s:s}}", "ruleId", report_class(entry),
-                  "ruleIndex", rule, "kind", "fail", "level", level_of(kind), "message", message_of(entry), "locations",
-                  locations_of(section, entry), "partialFingerprints", fingerprint_of(section, entry), "properties",
-                  "gate", json_object_get(section, "id"), "status", report_kind_name(kind), "severity",
-                  json_object_get(entry, "severity"), "check",
-                  report_member(entry, "name") != NULL ? report_member(entry, "name") : "?");
-    if (kind == ENTRY_NOTE && result != NULL) {
-        json_object_set_new(result, "kind", json_string("informational"));
-        json_object_set_new(result, "level", json_string("none"));
+    if (severity != NULL) {
+        put_member(out, ", \"severity\": ", severity);
     }
-    return rule < 0 ? (json_decref(result), -1) : json_array_append_new(results, result);
+    buf_puts(out, "}}");
+}
+
+/* The results of all sections, one a line: as a tree of values they would take more memory than all else of a run. */
+static int put_results(buf *out, const json_t *sections, const json_t *index) {
+    buf text = BUF_INIT;
+    size_t i, k, n = 0;
+    json_t *section, *entry;
+    bool failed = false;
+    json_array_foreach((json_t *)sections, i, section) {
+        const char *script = report_member(section, "script");
+        json_t *uri = uri_of(script != NULL ? script : "gate-engine");
+        failed = failed || uri == NULL;
+        json_array_foreach(json_object_get(section, "checks"), k, entry) {
+            if (!failed && is_result(entry)) {
+                buf_puts(out, n++ > 0 ? ",\n" : "\n");
+                put_result(out, &text, json_string_value(uri), index, section, entry);
+            }
+        }
+        json_decref(uri);
+    }
+    failed = failed || text.failed || out->failed;
+    buf_free(&text);
+    return failed ? -1 : 0;
 }
 
 /* The tool ran to its end and could evaluate everything: only then may "no results" mean that all is well. */
@@ -119,35 +157,48 @@ static bool succeeded(const json_t *report) {
     return report_same(status, "PASS") || report_same(status, "FAIL");
 }
 
-static json_t *run_of(const json_t *report, json_t *results, json_t *rules) {
+/* The run without its results. */
+static json_t *run_of(const json_t *report, json_t *rules) {
     const char *script = report_member(report, "script");
     const char *tenant = report_member(report, "tenant");
-    return json_pack("{s:{s:{s:s, s:s, s:s, s:O}}, s:[{s:b, s:O, s:O}], s:O, s:s, s:{s:s?, s:s?, s:O, s:O}}", "tool",
+    return json_pack("{s:{s:{s:s, s:s, s:s, s:O}}, s:[{s:b, s:O, s:O}], s:s, s:{s:s?, s:s?, s:O, s:O}}", "tool",
                      "driver", "name", "gate-engine", "version", GE_VERSION, "semanticVersion", GE_VERSION, "rules",
                      rules, "invocations", "executionSuccessful", succeeded(report), "exitCode",
                      json_object_get(report, "exit_code"), "startTimeUtc", json_object_get(report, "started"),
-                     "results", results, "columnKind", "utf16CodeUnits", "properties", "script", script, "tenant",
-                     tenant, "status", json_object_get(report, "status"), "approved",
-                     json_object_get(report, "approved"));
+                     "columnKind", "utf16CodeUnits", "properties", "script", script, "tenant", tenant, "status",
+                     json_object_get(report, "status"), "approved", json_object_get(report, "approved"));
+}
+
+static int put_run(buf *out, const json_t *run, const json_t *sections, const json_t *index) {
+    const char *key;
+    json_t *value;
+    buf_puts(out, "{\n  \"$schema\": \"" SARIF_SCHEMA "\",\n  \"version\": \"2.1.0\",\n  \"runs\": [\n    {");
+    json_object_foreach((json_t *)run, key, value) {
+        put_member(out, "\n      ", key);
+        buf_puts(out, ": ");
+        report_put_json(out, value, 3);
+        buf_putc(out, ',');
+    }
+    buf_puts(out, "\n      \"results\": [");
+    int rc = put_results(out, sections, index);
+    buf_puts(out, "\n      ]\n    }\n  ]\n}\n");
+    return out->failed ? -1 : rc;
 }
 
 int report_sarif(buf *out, const json_t *report, err *e) {
-    json_t *sections = report_sections(report), *results = json_array(), *rules = json_array(), *index = json_object();
-    int rc = sections != NULL && results != NULL && rules != NULL && index != NULL ? 0 : -1;
+    json_t *sections = report_sections(report), *rules = json_array(), *index = json_object();
+    int rc = sections != NULL && rules != NULL && index != NULL ? 0 : -1;
     size_t i, k;
     json_t *section, *entry;
     json_array_foreach(sections, i, section) {
         json_array_foreach(json_object_get(section, "checks"), k, entry) {
-            rc |= rc == 0 ? add_result(results, rules, index, section, entry) : -1;
+            rc |= rc == 0 ? add_rule(rules, index, entry) : -1;
         }
     }
-    json_t *run = rc == 0 ? run_of(report, results, rules) : NULL;
-    json_t *whole =
-        run != NULL ? json_pack("{s:s, s:s, s:[o]}", "$schema", SARIF_SCHEMA, "version", "2.1.0", "runs", run) : NULL;
-    rc = whole != NULL ? report_dump(out, whole) : -1;
-    json_decref(whole);
+    json_t *run = rc == 0 ? run_of(report, rules) : NULL;
+    rc = run != NULL ? put_run(out, run, sections, index) : -1;
+    json_decref(run);
     json_decref(sections);
-    json_decref(results);
     json_decref(rules);
     json_decref(index);
     return rc == 0 ? 0 : err_set(e, "out_of_memory", "out of memory while writing the SARIF report");

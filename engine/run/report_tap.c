@@ -1,13 +1,18 @@
 /* The report as TAP 14 (testanything.org, "TAP 14 specification"): a subtest for each gate, a test for each entry of
  * its checks, with what is known of it as YAML. Readers of older versions skip what is indented and see the gates. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "run/report_parts.h"
 
 /* A description: one line in which neither "#" nor "\" means anything. */
 static void put_words(buf *out, const char *text) {
-    for (const char *s = text; *s != '\0'; s++) {
+    for (const char *s = text;; s++) {
+        size_t plain = strcspn(s, "#\\\n\t");
+        buf_append(out, s, plain);
+        s += plain;
+        if (*s == '\0') {
+            return;
+        }
         if (*s == '#' || *s == '\\') {
             buf_putc(out, '\\');
         }
@@ -20,14 +25,9 @@ static void put_fact(buf *out, const char *name, const char *value) {
     if (value == NULL) {
         return;
     }
-    json_t *text = json_string(value);
-    char *quoted = text != NULL ? json_dumps(text, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
-    json_decref(text);
-    out->failed = out->failed || quoted == NULL;
-    if (quoted != NULL) {
-        buf_printf(out, "      %s: %s\n", name, quoted);
-    }
-    free(quoted);
+    buf_printf(out, "      %s: ", name);
+    report_put_string(out, value, strlen(value), true);
+    buf_putc(out, '\n');
 }
 
 static void put_entry(buf *out, size_t number, const json_t *entry) {

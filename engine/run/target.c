@@ -96,17 +96,16 @@ int target_open_offline(target *t, const run_request *r, const paths *tree, err 
     return 0;
 }
 
-int target_open(target *t, const run_request *r, const paths *tree, err *e) {
-    (void)r;
+int target_open(target *t, const paths *tree, int64_t deadline, err *e) {
     if (t->scratch) {
-        pg_options o = {.scratch = true, .interrupted = &signals_flag};
+        pg_options o = {.scratch = true, .interrupted = &signals_flag, .deadline = deadline};
         return pg_acquire(&o, &t->server, e);
     }
     if (!t->embedded) {
         return 0;
     }
     char *migrations = fs_join(tree->share, "stdlib/platform/migrations");
-    pg_options o = {.migrations_dir = migrations, .interrupted = &signals_flag};
+    pg_options o = {.migrations_dir = migrations, .interrupted = &signals_flag, .deadline = deadline};
     int rc = migrations != NULL ? pg_acquire(&o, &t->server, e) : err_set(e, "out_of_memory", "out of memory");
     free(migrations);
     if (rc != 0) {

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/paths.h"
@@ -25,9 +26,10 @@ typedef struct target {
     json_t *hosts;     /* names the broker may resolve, owned */
 } target;
 
-/* What needs no platform; then, with target_open, starts the embedded one where the configuration asks for it. */
+/* What needs no platform; then, with target_open, starts the embedded one where the configuration asks for it, until
+ * the deadline (on clock_ms). */
 int target_open_offline(target *t, const run_request *r, const paths *tree, err *e);
-int target_open(target *t, const run_request *r, const paths *tree, err *e);
+int target_open(target *t, const paths *tree, int64_t deadline, err *e);
 void target_close(target *t);
 
 /* The line that is shown first: what this run is aimed at. New memory. */

@@ -1,6 +1,7 @@
 -- Gate 1 on a database that is not the embedded platform, by configuration alone: what it must find, and what it must not call a pass.
 package.path = "tests/lua/support/?.lua;tests/e2e/?.lua;" .. package.path
 local db = require "engine.db"
+local json = require "engine.json"
 local pg = require "pg"
 local support = require "support"
 
@@ -175,5 +176,70 @@ describe("gate 1 on an external database", function()
   it("says of the code paths that nobody watched them, and how to go on", function()
     local name = database(TABLE)
     says(gate(name, { only = "coverage,isolation,code_paths" }), 3, "--only coverage,isolation")
+  end)
+
+  --- A gate that locks the table and sleeps, and one that waits for the lock; a configuration in which the first ends sooner.
+  local function holder_and_waiter(name)
+    local dir = support.tmpdir()
+    support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "external",
+      limits = { wall_s = 60, scripts = { holds = { wall_s = 1 } } },
+      database = { app = { url = %q }, tenant = { column = "org_id", setting = "app.tenant" } } }]]):format(
+      ("postgresql://postgres@/%s?host=%s&port=%d"):format(name, server.host, server.port)))
+    for id, run in pairs {
+      holds = [[ctx.db.app:transaction(function(conn)
+        conn:exec "lock table items in access exclusive mode"
+        conn:exec "select pg_sleep(1000)"
+      end)]],
+      waits = [[local LOCKED = "select count(*) from pg_locks where relation = 'items'::regclass and granted and mode ~ '^AccessEx'"
+        repeat until ctx.db.app:value(LOCKED) > 0
+        ctx.db.app:value "select count(*) from items"]],
+    } do
+      support.write(("%s/%s.lua"):format(dir, id), ([[return require("gate").define {
+        api = 1, id = %q, name = %q, purpose = "a test", pass = "It came through", needs = { db = { "app" } },
+        failures = { odd = { text = "odd", fix = "none" } },
+        run = function(ctx) ctx:check("lock", function() %s end) end }]]):format(id, id, run))
+    end
+    return dir
+  end
+
+  -- A server that looks after its clients by itself would hide whether the engine asked it to.
+  it("leaves no statement of a killed gate behind, nor the locks it held", function()
+    local name, conn = database(TABLE)
+    assert.equal("0", conn:value "select reset_val from pg_settings where name = 'client_connection_check_interval'")
+    local r = support.run { argv = { "run", "./holds.lua", "--tenant", "acme" }, cwd = holder_and_waiter(name) }
+    says(r, 3, "the gate did not end within 1 s")
+    conn:exec "set lock_timeout = '30s'"
+    assert.equal(0, conn:value "select count(*) from items") -- waits for the lock
+    local left
+    for _ = 1, 10000 do
+      left = conn:value [[select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+        and backend_type = 'client backend']]
+      if left == 0 then break end
+    end
+    assert.equal(0, left)
+  end)
+
+  it("prepares for no longer than a gate may take", function()
+    local name, conn = database(TABLE .. "create table orgs (id int primary key, code text unique)")
+    local dir = support.tmpdir()
+    support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "external", database = { admin = { url = %q },
+      tenant = { table = "public.orgs", key = "id", code = "code", column = "org_id", setting = "app.tenant" } } }]]):format(
+      ("postgresql://postgres@/%s?host=%s&port=%d"):format(name, server.host, server.port)))
+    conn:script "begin; lock table orgs in access exclusive mode"
+    local r = support.run { argv = { "run", "gates/rls_harness.lua", "--tenant", "acme", "--timeout", "0.5", "--report", "json=r.json" },
+      cwd = dir }
+    says(r, 3, "ERROR - tenant and schema could not be looked up within 0.5 s")
+    local report = json.decode(support.must_read(dir .. "/r.json"))
+    assert.equal("prepare_timeout", report.error.code)
+    assert.equal("ERROR", report.gates[1].status)
+  end)
+
+  it("lets the gate that waited for a killed one's lock come to its own verdict", function()
+    local dir = holder_and_waiter(database(TABLE))
+    support.write(dir .. "/both.lua", [[return require("suite").define { api = 1, id = "both", name = "Both", purpose = "a test",
+      gates = { "holds.lua", "waits.lua" } }]])
+    local r = support.run { argv = { "run", "./both.lua", "--tenant", "acme", "--jobs", "2" }, cwd = dir }
+    says(r, 3, "the gate did not end within 1 s")
+    says(r, 3, "Gate: waits\n  ✅ PASS - It came through")
   end)
 end)

@@ -147,7 +147,8 @@ describe("gate-engine platform", function()
           end)
         end)
       end }]])
-    local r = support.run { argv = { "run", script, "--timeout", "1" }, env = { GATE_ENGINE_STATE = STATE } }
+    local r = support.run { argv = { "run", script, "--config", support.write(dir .. "/gate-engine.conf.lua",
+      "return { limits = { scripts = { holds = { wall_s = 1 } } } }") }, env = { GATE_ENGINE_STATE = STATE } }
     assert.equal(3, r.code, r.stdout .. r.stderr)
     -- What waits for the lock gets it once the server has noticed that nobody is there any more.
     local conn = as "postgres"

@@ -115,9 +115,56 @@ describe("a signal", function()
   end)
 end)
 
+describe("a signal while reports are written", function()
+  it("ends the writing, with each gate's verdict and its first findings in every report", function()
+    local dir = support.tmpdir()
+    local script = gate [[ctx:check('numbers', function()
+      for i = 1, 99999 do ctx:fail('odd', { object = "number " .. i, detail = "the number " .. i .. " is no even number" }) end
+    end)]]
+    -- A report's new file stands beside the old one from the first moment of rendering on; two seconds' worth of it are asked for.
+    local result = support.run { argv = { "-c", ([[
+      %s run %s --report sarif=r.sarif --report html=r.html --report junit=r.xml --report tap=r.tap --report json=r.json & pid=$!
+      until ls -a | grep -q '^\.tmp-'; do kill -0 $pid || exit 99; done
+      kill -TERM $pid; wait $pid]]):format(quote(support.engine), quote(script)) }, program = "/bin/bash", cwd = dir }
+    assert.equal(143, result.code, result.stdout .. result.stderr)
+    local report = json.decode((support.must_read(dir .. "/r.json")))
+    assert.equal("interrupted", report.error.code)
+    assert.equal(143, report.exit_code)
+    assert.equal("FAIL", report.gates[1].status)
+    assert.equal(100, #report.gates[1].checks)
+    assert.truthy(support.must_read(dir .. "/r.xml"):find("number 100", 1, true))
+    assert.truthy(support.must_read(dir .. "/r.tap"):find("interrupted by signal 15", 1, true))
+    assert.truthy(result.stdout:find("interrupted by signal 15", 1, true), result.stdout)
+    local left = assert(io.popen("ls -a " .. quote(dir) .. " | grep -c tmp"))
+    assert.equal("0", left:read "l")
+    left:close()
+  end)
+end)
+
+describe("preparing", function()
+  it("the embedded platform takes no longer than a gate may", function()
+    local dir = support.tmpdir()
+    local state = dir .. "/state"
+    support.shell("mkdir -p " .. quote(state .. "/pg"))
+    -- Somebody else is at the template, and does not come to an end.
+    local result = support.run { argv = { "run", "gates/rls_harness.lua", "--timeout", "0.3", "--report", "json=r.json" }, cwd = dir,
+      env = { GATE_ENGINE_STATE = state }, prefix = "flock " .. quote(state .. "/pg/lock") }
+    assert.equal(3, result.code, result.stdout .. result.stderr)
+    assert.truthy(result.stdout:find("the embedded platform did not come up within 0.3 s", 1, true), result.stdout)
+    assert.equal("prepare_timeout", json.decode((support.must_read(dir .. "/r.json"))).error.code)
+    assert_gone(state)
+  end)
+end)
+
 describe("a gate", function()
+  --- A configuration that gives a gate of this id half a second; --timeout would give the platform's start no more.
+  local function hurried(id)
+    return support.write(support.tmpdir() .. "/gate-engine.conf.lua",
+      ("return { limits = { scripts = { %s = { wall_s = 0.5 } } } }"):format(id))
+  end
+
   it("that loops for ever is ended by its wall clock, its open check named", function()
-    local result, report = run(gate "ctx:check('endless', function() while true do end end)", "--timeout", "0.5")
+    local result, report = run(gate "ctx:check('endless', function() while true do end end)", "--config", hurried "own")
     assert.equal(3, result.code)
     assert.equal("gate_timeout", report.gates[1].checks[#report.gates[1].checks].class)
     assert.truthy(result.stdout:find('the check "endless" was running', 1, true), result.stdout)
@@ -125,8 +172,9 @@ describe("a gate", function()
 
   it("that waits in one C call is ended as well", function()
     local result = run(gate "ctx:check('slow', function() return (('a'):rep(30) .. 'b'):find(('a*'):rep(30) .. 'c') end)",
-      "--timeout", "0.5")
+      "--config", hurried "own")
     assert.equal(3, result.code)
+    assert.truthy(result.stdout:find("the gate did not end within 0.5 s", 1, true), result.stdout)
   end)
 
   it("that runs out of memory is an ERROR, also when it swallows the failure and passes", function()
@@ -181,7 +229,7 @@ describe("a gate", function()
     member("third", "ctx:check('c', function() ctx:fail('odd', { object = 'seven' }) end)")
     local suite = support.write(dir .. "/suite.lua", ([[return require("suite").define { api = 1, id = "mine", name = "Mine",
       gates = { "%s/first.lua", "%s/second.lua", "%s/third.lua" } }]]):format(dir, dir, dir))
-    local result, report = run(suite, "--timeout", "1")
+    local result, report = run(suite, "--config", hurried "second")
     assert.equal(1, result.code, result.stdout .. result.stderr)
     assert.equal("PASS", report.gates[1].status)
     assert.equal("ERROR", report.gates[2].status)

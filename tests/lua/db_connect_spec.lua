@@ -82,6 +82,18 @@ describe("engine.db", function()
       assert.are.equal("plain", conn:value "select session_user::text")
     end)
 
+    it("has the server look for its end, after reset_session too, unless that is settled already", function()
+      local CHECK = "show client_connection_check_interval"
+      local conn <close> = db.connect(server:options { user = "plain" })
+      assert.are.equal("1s", conn:value(CHECK))
+      conn:exec "reset client_connection_check_interval"
+      assert.are.equal("0", conn:value(CHECK))
+      conn:reset_session()
+      assert.are.equal("1s", conn:value(CHECK))
+      local settled <close> = db.connect(server:options { options = { client_connection_check_interval = "7s" } })
+      assert.are.equal("7s", settled:value(CHECK))
+    end)
+
     it("fails where the role may not be taken on, or is not there", function()
       local e = failure(db.connect, server:options { user = "plain", role = "other" })
       assert.are.equal("db_permission", e.code)

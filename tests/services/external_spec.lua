@@ -1,5 +1,6 @@
 -- The gates on a platform that is not the embedded one: a PostgreSQL with passwords, and pgbouncer between it and the application.
 package.path = "tests/services/?.lua;tests/e2e/?.lua;" .. package.path
+local db = require "engine.db"
 local servers = require "servers"
 local support = require "support"
 
@@ -134,6 +135,15 @@ describe("an external platform", function()
       local r = pool(bouncer.url("app_user", "app-password-1"))
       assert.equal(1, r.code, r.stdout .. r.stderr)
       assert.is_truthy(r.stdout:find("❌ FAIL - Database pool: tenant context leaks", 1, true), r.stdout)
+    end)
+
+    it("leaves no setting of its own in the sessions that pgbouncer lends", function()
+      local bouncer = servers.pgbouncer(postgres, { app_user = "app-password-1" })
+      local CHECK = "show client_connection_check_interval"
+      local through <close> = db.connect { url = bouncer.url("app_user", "app-password-1") }
+      local beside <close> = db.connect { url = postgres.url("app_user", "app-password-1") }
+      assert.equal("0", through:value(CHECK))
+      assert.equal("1s", beside:value(CHECK))
     end)
 
     it("passes pgbouncer when it resets the session after each transaction", function()

@@ -93,8 +93,9 @@ pidfile = %s/pid
 ]]):format(postgres.port, port, dir, dir, dir, settings or ""))
   ini:close()
   if IS_ROOT then must(("chown -R postgres: %s"):format(dir)) end
-  -- It goes into the background only once it listens.
+  -- It goes into the background before it listens.
   must(AS .. "/usr/sbin/pgbouncer -d -q " .. dir .. "/pgbouncer.ini")
+  must(("timeout 30 bash -c 'until exec 3<>/dev/tcp/127.0.0.1/%s; do :; done' 2>/dev/null"):format(port))
   stops[#stops + 1] = function()
     capture(("kill -QUIT $(cat %s/pid)"):format(dir))
     must("rm -rf -- " .. dir)
