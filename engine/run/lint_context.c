@@ -389,7 +389,7 @@ static void check_place(lint_usage *u, size_t name) {
 
 static void call_method(lint_usage *u, size_t name, size_t next) {
     static const char *const FINDING[] = {"object", "args", "detail", "fix", "reproduce", "severity", NULL};
-    static const char *const STEP[] = {"sql", "role", "run", "note", NULL};
+    static const char *const STEP[] = {"sql", "params", "role", "run", "note", NULL};
     bool fail = lualex_is(at(u, name), "fail") || lualex_is(at(u, name), "advise");
     bool operation =
         lualex_is(at(u, name), "step") || lualex_is(at(u, name), "refuse") || lualex_is(at(u, name), "unchanged");
@@ -407,6 +407,7 @@ static void call_method(lint_usage *u, size_t name, size_t next) {
         }
     } else if (lualex_is(at(u, name), "apply")) {
         call_apply(u, next);
+        lint_apply(u, name, next, fields);
         u->applies = true;
         if (fields > 0) {
             check_keys(u, fields, STEP, "a step of recovery");

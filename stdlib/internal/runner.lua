@@ -4,6 +4,7 @@
 --- job = { mode = "run"|"recover"|"operation"|"prepare"|"scratch"|"init"|"rights", tenant, options, config, platform, verbose, only,
 ---         apply, dry_run, findings, needs, input,
 ---         db = { role = spec }, endpoints, stores, files, commands, audits, auth, failures }
+local apply = require "internal.apply"
 local errors = require "internal.raise"
 local steps = require "internal.steps"
 
@@ -397,24 +398,10 @@ local function add_audits(ctx, job, channel)
 end
 
 local function add_apply(ctx, job, send, channel)
-  --- A step of recovery: {sql=, role="operator"}, {run="command"} or {note=}. Proposed only, unless --apply was given.
+  --- A step of recovery: {sql=, params=, role="operator"}, {run="command"} or {note=}. Proposed only, unless --apply was given.
   function ctx:apply(title, step)
     with_colon(self, "ctx:apply")
-    local applied = false
-    if job.apply and step.sql then
-      self.db[step.role or "operator"]:script(step.sql)
-      applied = true
-    elseif job.apply and step.run then
-      local result = channel:run(step.run, {})
-      if result.exit ~= 0 then
-        errors.raise { code = "apply_failed", message = ("the command %s ended with exit %s"):format(step.run, tostring(result.exit)),
-          detail = result.stderr:sub(1, 500) }
-      end
-      applied = true
-    end
-    send { t = "proposal", title = text_of(title), sql = text_of(step.sql), run = text_of(step.run), note = text_of(step.note),
-      applied = applied }
-    return applied
+    return apply.step(self, job, send, channel, title, step)
   end
 end
 
