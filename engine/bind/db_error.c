@@ -4,7 +4,25 @@
 
 #include "bind/db_bind.h"
 
-static const char *fix_for(const char *sqlstate, const char *code) {
+/* What a writer of statements gets wrong most often, where the server gives no hint of its own. */
+static const char *fix_for_statement(const char *sqlstate) {
+    static const struct {
+        const char *sqlstate, *fix;
+    } FIXES[] = {{"42P01", "write the table with its schema (core.tenants), and look at `gate-engine platform psql` or "
+                           "the configuration's database for what is there"},
+                 {"42P02", "give a value for each of $1, $2, … after the statement"},
+                 {"42P18", "cast the parameter, since its place does not tell its type: $1::text"},
+                 {"08P01", "give as many values after the statement as it names parameters: $1, $2, …"},
+                 {"42804", "cast the parameter or the value: $1::int8"}};
+    for (size_t i = 0; i < sizeof FIXES / sizeof FIXES[0]; i++) {
+        if (strcmp(FIXES[i].sqlstate, sqlstate) == 0) {
+            return FIXES[i].fix;
+        }
+    }
+    return NULL;
+}
+
+static const char *fix_for(const char *sqlstate, const char *code, bool hint) {
     if (strcmp(sqlstate, "25006") == 0) {
         return "this connection or transaction is read-only: change data through another one";
     }
@@ -17,7 +35,7 @@ static const char *fix_for(const char *sqlstate, const char *code) {
     if (strcmp(code, "db_aborted") == 0) {
         return "run a statement that may fail with connection:try, or in a nested transaction";
     }
-    return NULL;
+    return hint || strcmp(code, "db_query") != 0 ? NULL : fix_for_statement(sqlstate);
 }
 
 static void set_masked(lua_State *L, db_handle *h, db_scratch *s, const char *key, const char *text) {
@@ -57,7 +75,11 @@ void db_push_result_error(lua_State *L, db_handle *h, const PGresult *res, const
     luaL_checkstack(L, 8, "error");
     db_scratch *s = db_new_scratch(L);
     const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-    const char *code = db_code(state != NULL ? state : "");
+    const char *code = db_code(state != NULL ? state : ""), *severity;
+    severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+    if (state != NULL && strcmp(state, "08P01") == 0 && severity != NULL && strcmp(severity, "ERROR") == 0) {
+        code = "db_query"; /* the wrong number of parameters; the session goes on */
+    }
     lua_createtable(L, 0, 12);
     lua_pushstring(L, code);
     lua_setfield(L, -2, "code");
@@ -74,7 +96,7 @@ void db_push_result_error(lua_State *L, db_handle *h, const PGresult *res, const
     if (sql != NULL) {
         set_query(L, sql);
     }
-    const char *fix = fix_for(state != NULL ? state : "", code);
+    const char *fix = fix_for(state != NULL ? state : "", code, PQresultErrorField(res, PG_DIAG_MESSAGE_HINT) != NULL);
     if (fix != NULL) {
         lua_pushstring(L, fix);
         lua_setfield(L, -2, "fix");

@@ -157,6 +157,31 @@ static int check_globals(const char *label, const json_t *raw) {
     return count;
 }
 
+/* What the source shows of a script that does not load, beside the error it ended with: each `require` and global that
+ * is not there, not the first alone. Findings in the error's own line are that error. */
+static void check_unloaded(const char *path, const char *label, const err *why) {
+    err ignored;
+    buf text = BUF_INIT;
+    const char *colon = strncmp(why->message, label, strlen(label)) == 0 ? why->message + strlen(label) : NULL;
+    int line = colon != NULL && *colon == ':' ? atoi(colon + 1) : 0;
+    bool runs = strcmp(why->code, "script_module") == 0 || strcmp(why->code, "script_global") == 0;
+    json_t *raw = NULL, *findings = json_array();
+    if (runs && fs_read(path, 4u << 20, &text, &ignored) == 0) {
+        raw = json_pack("{s:s, s:s, s:{}}", "source", buf_str(&text), "path", path, "head");
+    }
+    if (raw != NULL && findings != NULL && lint_source(raw, findings, &ignored) == 0) {
+        for (size_t i = json_array_size(findings); i > 0; i--) {
+            if (json_integer_value(json_object_get(json_array_get(findings, i - 1), "line")) == line) {
+                json_array_remove(findings, i - 1);
+            }
+        }
+        print_findings(label, findings);
+    }
+    json_decref(raw);
+    json_decref(findings);
+    buf_free(&text);
+}
+
 /* Returns the number of problems of one script, which it prints. */
 /* What the configuration's connections may do, for a script that needs them. Returns how many problems there are. */
 static int connect_one(const char *name, const config *cfg) {
@@ -230,6 +255,7 @@ static int check_one(const char *name) {
         print_error(name, &e);
     } else if (loader_head(path, NULL, &raw, &e) != 0) {
         print_error(label, &e);
+        check_unloaded(path, label, &e);
     } else if (head_problems(raw, &head, problems, &e) != 0) {
         print_problems(problems);
         count = (int)json_array_size(problems);

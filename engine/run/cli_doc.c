@@ -228,6 +228,65 @@ static void doc_man(void) {
     roff(CLI_EXIT_CODES);
 }
 
+/* Other words for a topic, and what stands in one under a name of its own. */
+static const struct {
+    const char *word, *topic;
+} WORDS[] = {{"context", "ctx"},          {"database", "db"},    {"postgres", "db"},     {"postgresql", "db"},
+             {"connection", "db"},        {"endpoints", "http"}, {"request", "http"},    {"artifacts", "store"},
+             {"stores", "store"},         {"files", "store"},    {"commands", "exec"},   {"command", "exec"},
+             {"needs", "gate"},           {"options", "gate"},   {"failures", "gate"},   {"head", "gate"},
+             {"recover", "ctx"},          {"run", "ctx"},        {"plan", "audit"},      {"report", "audit"},
+             {"violation", "audit"},      {"history", "audit"},  {"helpers", "roster"},  {"spec", "testing"},
+             {"configuration", "config"}, {"classes", "checks"}, {"exit", "exit-codes"}, {"error", "errors"}};
+
+/* The function of this name ("check", "ctx:check", "roster.by_driver") in the file of a topic, as it is called there:
+ * appended to out. */
+static bool find_function(const char *file, const char *name, buf *out) {
+    err ignored;
+    const paths *tree = script_tree(&ignored);
+    char *path = tree != NULL ? fs_join(tree->share, file) : NULL;
+    buf text = BUF_INIT;
+    const char *last = name + strlen(name);
+    while (last > name && last[-1] != '.' && last[-1] != ':') {
+        last--;
+    }
+    const char *line =
+        path != NULL && *last != '\0' && fs_read(path, 1u << 20, &text, &ignored) == 0 ? buf_str(&text) : NULL;
+    while (line != NULL && out->len == 0) {
+        const char *from;
+        size_t len = heading(line, strcspn(line, "\n"), &from);
+        size_t head = len > 0 ? strcspn(from, "(") : 0, n = strlen(last);
+        if (head > n && strncmp(from + head - n, last, n) == 0 && strchr(".:", from[head - n - 1]) != NULL) {
+            buf_append(out, from, len);
+        }
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    buf_free(&text);
+    free(path);
+    return out->len > 0;
+}
+
+/* Where a word stands that is no topic. */
+static int no_topic(const char *topic, const char *const *names, err *e) {
+    int rc = cli_no_such(e, "there is no topic", topic, names, "gate-engine doc lists the topics");
+    for (size_t i = 0; i < sizeof WORDS / sizeof WORDS[0]; i++) {
+        if (strcmp(WORDS[i].word, topic) == 0) {
+            return err_fix(e, "gate-engine doc %s tells of it", WORDS[i].topic);
+        }
+    }
+    for (size_t i = 0; i < N_TOPICS; i++) {
+        buf call = BUF_INIT;
+        if (TOPICS[i].file != NULL && find_function(TOPICS[i].file, topic, &call)) {
+            err_fix(e, "gate-engine doc %s has %s", TOPICS[i].name, buf_str(&call));
+            buf_free(&call);
+            return rc;
+        }
+        buf_free(&call);
+    }
+    return rc;
+}
+
 static int doc_topic(const char *topic, err *e) {
     const char *names[N_TOPICS + 1];
     for (size_t i = 0; i < N_TOPICS; i++) {
@@ -254,7 +313,7 @@ static int doc_topic(const char *topic, err *e) {
         return 0;
     }
     names[N_TOPICS] = NULL;
-    return cli_no_such(e, "there is no topic", topic, names, "gate-engine doc lists the topics");
+    return no_topic(topic, names, e);
 }
 
 static int doc(const cli_words *words, err *e) {

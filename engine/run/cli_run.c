@@ -495,7 +495,8 @@ static int add_gate(job *j, const script *s, err *e) {
     if (options == NULL) {
         return -1;
     }
-    json_t *gate = json_pack("{s:O, s:O, s:o}", "head", s->head, "raw", s->raw, "options", options);
+    json_t *gate = json_pack("{s:O, s:O, s:o, s:b}", "head", s->head, "raw", s->raw, "options", options, "shipped",
+                             script_is_shipped(s->raw));
     return json_array_append_new(j->r.gates, gate) == 0 ? 0 : err_set(e, "out_of_memory", "out of memory");
 }
 

@@ -82,9 +82,13 @@ static int run_recover(engine_run_state *s, json_t *findings, json_t **steps, er
         if (class != NULL && strcmp(class, "nothing_checked") != 0) {
             const char *text = json_string_value(json_object_get(check, "failure"));
             const char *detail = json_string_value(json_object_get(check, "detail"));
+            const char *fix = json_string_value(json_object_get(check, "fix"));
             rc = err_set(e, class, "recover: %s", text != NULL ? text : "failed");
             if (detail != NULL) {
                 err_detail(e, "%s", detail);
+            }
+            if (fix != NULL) {
+                err_fix(e, "%s", fix);
             }
         }
         json_decref(closed);

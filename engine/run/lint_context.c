@@ -179,20 +179,24 @@ static void use_exec(lint_usage *u, size_t i) {
     }
 }
 
-static void use_option(lint_usage *u, size_t i, bool file) {
+/* An option by the token with its name; of a file where one of type path is needed. */
+static void check_option(lint_usage *u, size_t i, bool file, const char *what) {
     char name[LINT_NAME_MAX];
-    if (at(u, i)->kind != '.' || at(u, i + 1)->kind != T_NAME) {
-        return;
-    }
-    lint_text(at(u, i + 1), name);
+    lint_text(at(u, i), name);
     const json_t *option = json_object_get(table(u, "options"), name);
     if (option == NULL) {
-        say_unknown(u, at(u, i + 1)->line, "lint_option", nearest(table(u, "options"), name), "declare it in options",
+        say_unknown(u, at(u, i)->line, "lint_option", nearest(table(u, "options"), name), "declare it in options",
                     "the option", name);
     } else if (file && strcmp(json_string_value(json_object_get(option, "type")), "path") != 0) {
-        lint_say(u->l, at(u, i + 1)->line, "lint_option", false, "ctx.options has its value",
-                 "ctx.files.%s: expected an option of type path, found one of type %s", name,
+        lint_say(u->l, at(u, i)->line, "lint_option", false, "ctx.options has its value",
+                 "%s%s: expected an option of type path, found one of type %s", what, name,
                  json_string_value(json_object_get(option, "type")));
+    }
+}
+
+static void use_option(lint_usage *u, size_t i, bool file) {
+    if (at(u, i)->kind == '.' && at(u, i + 1)->kind == T_NAME) {
+        check_option(u, i + 1, file, "ctx.files.");
     }
 }
 
@@ -389,7 +393,7 @@ static void check_place(lint_usage *u, size_t name) {
 
 static void call_method(lint_usage *u, size_t name, size_t next) {
     static const char *const FINDING[] = {"object", "args", "detail", "fix", "reproduce", "severity", NULL};
-    static const char *const STEP[] = {"sql", "role", "run", "note", NULL};
+    static const char *const STEP[] = {"sql", "params", "role", "run", "note", NULL};
     bool fail = lualex_is(at(u, name), "fail") || lualex_is(at(u, name), "advise");
     bool operation =
         lualex_is(at(u, name), "step") || lualex_is(at(u, name), "refuse") || lualex_is(at(u, name), "unchanged");
@@ -407,6 +411,7 @@ static void call_method(lint_usage *u, size_t name, size_t next) {
         }
     } else if (lualex_is(at(u, name), "apply")) {
         call_apply(u, next);
+        lint_apply(u, name, next, fields);
         u->applies = true;
         if (fields > 0) {
             check_keys(u, fields, STEP, "a step of recovery");
@@ -414,6 +419,9 @@ static void call_method(lint_usage *u, size_t name, size_t next) {
     }
     if (fail || lualex_is(at(u, name), "skip")) {
         check_place(u, name);
+    }
+    if (lualex_is(at(u, name), "artifact") && at(u, next)->kind == '(' && at(u, next + 1)->kind == T_STRING) {
+        check_option(u, next + 1, true, "ctx:artifact: ");
     }
     u->checks = u->checks || lualex_is(at(u, name), "check");
     if (!operation) {

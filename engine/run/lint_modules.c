@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "run/lint_parts.h"
 #include "run/script.h"
+#include "vm/allowed.h"
 
 #define SOURCE_MAX (1u << 20)
 #define NEAR_MAX 512
@@ -122,11 +123,12 @@ static void say_missing(lint *l, int line, const char *name, const char *stdlib,
     names[n] = NULL;
     const char *near = text_suggest(name, (const char *const *)names);
     char fix[LINT_NAME_MAX + 64];
+    const char *instead = vm_instead_of_module(own == NULL, name);
     snprintf(fix, sizeof fix, near != NULL ? "did you mean \"%.100s\"?" : "%s",
              near != NULL  ? near
              : own == NULL ? "audits have the helpers of their pack: require \"roster\""
                            : "modules are the engine's library and the files beside the script");
-    lint_say(l, line, "lint_module", false, fix, "there is no module \"%s\"", name);
+    lint_say(l, line, "lint_module", false, instead != NULL ? instead : fix, "there is no module \"%s\"", name);
     while (n > 0) {
         free(names[--n]);
     }

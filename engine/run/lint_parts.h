@@ -74,6 +74,9 @@ void lint_scope(lint *l);
 bool lint_flow(lint_usage *u);
 /* What the context of one file is asked for and told. */
 void lint_context(lint_usage *u);
+/* A step of recovery: `apply` is token name, what follows it token open, the first constructor among the arguments
+ * token step (0: none). */
+void lint_apply(lint_usage *u, size_t name, size_t open, size_t step);
 /* Whether the object of stdlib/meta/ ("connection", "ctx", "hash", …) has such a function; *near is the nearest one it
  * has, or NULL. True also where nothing is known of the object. */
 bool lint_has_method(lint_usage *u, const char *object, const char *name, const char **near);

@@ -3,6 +3,7 @@
  *
  * A local counts from its name on, though Lua lets it begin after its statement, and what `repeat` declares counts
  * until the block around it ends: so something may be missed, but nothing that is declared is ever called a global. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -193,27 +194,6 @@ static void read_do(walker *w, size_t i) {
     }
 }
 
-/* What scripts of other programs use, and what there is here instead. */
-static const char *instead(const char *name) {
-    static const struct {
-        const char *name, *fix;
-    } KNOWN[] = {{"io", "files are reached through ctx.store and, for an option of type path, ctx.files"},
-                 {"os.execute", "declare the command in needs.commands and call ctx.exec:run"},
-                 {"os.getenv", "the configuration reads the environment; scripts see ctx.config and ctx.options"},
-                 {"os.exit", "return from the function; ctx:fail says what is wrong"},
-                 {"dofile", "require the module"},
-                 {"loadfile", "require the module"},
-                 {"package", "require finds modules in the standard library and beside the script"},
-                 {"math.random", "an audit gives the same verdict each time: it has no randomness"},
-                 {"os", "an audit gives the same verdict each time: it has no clock"}};
-    for (size_t i = 0; i < sizeof KNOWN / sizeof KNOWN[0]; i++) {
-        if (strcmp(KNOWN[i].name, name) == 0) {
-            return KNOWN[i].fix;
-        }
-    }
-    return NULL;
-}
-
 static void check_global(walker *w, size_t i) {
     const lualex_token *t = &w->l->lx.list[i];
     char name[128], member[128];
@@ -227,7 +207,11 @@ static void check_global(walker *w, size_t i) {
         return;
     }
     if (!vm_allows(w->l->audit, NULL, name)) {
-        const char *fix = instead(name);
+        const char *fix = vm_instead_of(w->l->audit, name);
+        if (t[1].kind == '.' && t[2].kind == T_NAME && t[2].n + t->n + 2 < sizeof member) { /* io.popen */
+            snprintf(member, sizeof member, "%s.%.*s", name, (int)t[2].n, t[2].s);
+            fix = vm_instead_of(w->l->audit, member);
+        }
         lint_say(w->l, t->line, "lint_global", false,
                  fix != NULL ? fix : "declare it with local, or require the module it belongs to",
                  "%s have no global \"%s\"", w->l->audit ? "audits" : "scripts", name);
@@ -246,7 +230,7 @@ static void check_global(walker *w, size_t i) {
         memcpy(full, name, at);
         full[at] = '.';
         memcpy(full + at + 1, member, strlen(member) + 1);
-        lint_say(w->l, t->line, "lint_global", false, instead(full), "%s have no %s",
+        lint_say(w->l, t->line, "lint_global", false, vm_instead_of(w->l->audit, full), "%s have no %s",
                  w->l->audit ? "audits" : "scripts", full);
     }
 }

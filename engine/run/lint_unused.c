@@ -152,12 +152,30 @@ static bool declared_here(const lint_usage *u, const char *name) {
     return false;
 }
 
+/* Is ctx.options read by any file that is looked at, or ctx itself handed on to where nobody looks? Where it is not, no
+ * option is used, though its name may stand somewhere as a word. */
+static bool reads_options(const lint_usage *u) {
+    bool read = u->escapes;
+    for (size_t k = 0; k < u->nfiles + u->nothers && !read; k++) {
+        const lint *l = k < u->nfiles ? u->files[k] : u->others[k - u->nfiles];
+        for (size_t i = 1; i < l->lx.n && !read; i++) {
+            const lualex_token *t = &l->lx.list[i];
+            bool field = t->kind == T_NAME && t[-1].kind == '.' && (lualex_is(t, "options") || lualex_is(t, "files"));
+            bool word = (t->kind == T_STRING && t->n == 7 && memcmp(t->s, "options", 7) == 0) ||
+                        (t->kind == T_NAME && t[-1].kind == ':' && lualex_is(t, "artifact"));
+            read = field || word;
+        }
+    }
+    return read;
+}
+
 void lint_unused(lint_usage *u) {
     note_needs(u);
     const char *name;
     json_t *value;
+    bool read = reads_options(u);
     json_object_foreach((json_t *)table(u, "options"), name, value) {
-        if (!occurs(u, name) && !handed_on(u, "options")) {
+        if (!read || (!occurs(u, name) && !handed_on(u, "options"))) {
             say_unused(u, "options", name, "the option");
         }
     }

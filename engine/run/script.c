@@ -64,6 +64,15 @@ static char *try_file(const char *dir, const char *name) {
     return found;
 }
 
+bool script_is_shipped(const json_t *raw) {
+    err ignored;
+    const paths *tree = script_tree(&ignored);
+    const char *path = json_string_value(json_object_get(raw, "path"));
+    const char *rest = tree != NULL && path != NULL ? below(path, tree->share) : NULL;
+    return rest != NULL && strncmp(rest, "gates/", 6) == 0 &&
+           loader_is_built_in(rest, json_string_value(json_object_get(raw, "sha256")));
+}
+
 static int compare_names(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }

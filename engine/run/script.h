@@ -22,6 +22,9 @@ const paths *script_tree(err *e);
  * Owned by the caller; NULL out of memory (or for NULL). */
 char *script_label(const char *path);
 
+/* Is this (what the loader returned) one of this program's gates, unchanged and in its place of the installed tree? */
+bool script_is_shipped(const json_t *raw);
+
 /* A name as given → absolute path (owned by the caller): a path in the working directory, then in the installed tree;
  * or an id: its file in gates/ or scripts/ of the installed tree, then of the working directory. `beside` (may be
  * NULL): a directory tried first for paths. Error: usage_script, with the nearest name. */

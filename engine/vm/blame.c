@@ -133,28 +133,37 @@ static bool push_variable(lua_State *L, lua_Debug *ar, const char *name, size_t 
     return false;
 }
 
-/* ".name" or "[12]" at s: its length, or 0. */
+/* ".name", "[12]" or "[name]" at s: its length, or 0. */
 static size_t step_length(const char *s) {
     if (s[0] == '.' && (isalpha((unsigned char)s[1]) || s[1] == '_')) {
         return 1 + word_length(s + 1);
     }
-    size_t n = s[0] == '[' ? 1 : 0;
-    while (n > 0 && n < 10 && isdigit((unsigned char)s[n])) {
-        n++;
+    size_t n = s[0] == '[' ? 1 + word_length(s + 1) : 0;
+    return n > 1 && n < 64 && s[n] == ']' ? n + 1 : 0;
+}
+
+/* Pushes the key of a step: a name, a number, or what the variable in brackets holds. [-0, +(0|1), -] */
+static bool push_key(lua_State *L, lua_Debug *ar, const char *step, size_t n) {
+    if (step[0] != '[') {
+        lua_pushlstring(L, step + 1, n - 1);
+        return true;
     }
-    return n > 1 && s[n] == ']' ? n + 1 : 0;
+    if (isdigit((unsigned char)step[1])) {
+        lua_pushinteger(L, atoi(step + 1));
+        return true;
+    }
+    return !is_keyword(step + 1, n - 2) && push_variable(L, ar, step + 1, n - 2);
 }
 
 /* Replaces the table on top by what the step leads to. false (and the table stays) where only a metamethod would know.
  */
-static bool into_field(lua_State *L, const char *step, size_t n) {
-    if (lua_type(L, -1) != LUA_TTABLE) {
+static bool into_field(lua_State *L, lua_Debug *ar, const char *step, size_t n) {
+    if (lua_type(L, -1) != LUA_TTABLE || !push_key(L, ar, step, n)) {
         return false;
     }
-    if (step[0] == '[') {
-        lua_pushinteger(L, atoi(step + 1));
-    } else {
-        lua_pushlstring(L, step + 1, n - 1);
+    if (lua_isnil(L, -1)) { /* no key */
+        lua_pop(L, 1);
+        return false;
     }
     if (lua_rawget(L, -2) == LUA_TNIL && lua_getmetatable(L, -2)) {
         lua_pop(L, 2);
@@ -176,33 +185,60 @@ static void type_name(lua_State *L, char *out, size_t cap) {
     }
 }
 
-/* "row.total: nil" for the path at s, unless it is called or only led through. Returns where the path ends. */
+/* Adds "NAME: type" of the value on top, which is popped, unless it stands there already. */
+static void add_type(lua_State *L, const char *from, const char *end, buf *out) {
+    char type[64], entry[160];
+    type_name(L, type, sizeof type);
+    lua_pop(L, 1);
+    snprintf(entry, sizeof entry, "%.*s: %s", (int)(end - from), from, type);
+    if (strstr(buf_str(out), entry) == NULL) {
+        buf_printf(out, "%s%s", out->len > 0 ? ", " : "", entry);
+    }
+}
+
+/* A value of which no field can be asked: the very one that an "attempt to index" is about. */
+static bool has_no_fields(lua_State *L) {
+    int type = lua_type(L, -1);
+    return type == LUA_TNIL || type == LUA_TBOOLEAN || type == LUA_TNUMBER || type == LUA_TFUNCTION;
+}
+
+/* The variables in brackets of a path: "i: number". */
+static void key_types(lua_State *L, lua_Debug *ar, const char *s, buf *out) {
+    for (size_t n; (n = step_length(s)) > 0; s += n) {
+        if (s[0] == '[' && !isdigit((unsigned char)s[1]) && push_key(L, ar, s, n)) {
+            add_type(L, s + 1, s + n - 1, out);
+        }
+    }
+}
+
+/* "row.total: nil" for the path at s, unless it is called or only led through; of a path that ends too early what
+ * stands where it ends. Returns where the path ends. */
 static const char *name_type(lua_State *L, lua_Debug *ar, const char *s, buf *out) {
     const char *from = s;
     size_t n = word_length(s);
     bool known = !is_keyword(s, n) && push_variable(L, ar, s, n);
     s += n;
+    const char *steps = s;
     while ((n = step_length(s)) > 0) {
-        if (known && !into_field(L, s, n)) {
+        if (known && has_no_fields(L)) {
+            add_type(L, from, s, out);
+            known = false;
+        } else if (known && !into_field(L, ar, s, n)) {
             known = false;
             lua_pop(L, 1);
         }
         s += n;
     }
-    if (!known) {
-        return s;
+    if (known) {
+        bool nil = lua_isnil(L, -1);
+        bool object = lua_type(L, -1) == LUA_TTABLE || lua_type(L, -1) == LUA_TUSERDATA;
+        if (!lua_isfunction(L, -1) && (nil || !object || strchr(":([", *s) == NULL || *s == '\0')) {
+            add_type(L, from, s, out);
+        } else {
+            lua_pop(L, 1);
+        }
     }
-    char type[64];
-    type_name(L, type, sizeof type);
-    bool nil = lua_isnil(L, -1);
-    bool object = lua_type(L, -1) == LUA_TTABLE || lua_type(L, -1) == LUA_TUSERDATA;
-    bool shown = !lua_isfunction(L, -1) && (nil || !object || strchr(":([", *s) == NULL || *s == '\0');
-    lua_pop(L, 1);
-    char entry[160];
-    snprintf(entry, sizeof entry, "%.*s: %s", (int)(s - from), from, type);
-    if (shown && strstr(buf_str(out), entry) == NULL) {
-        buf_printf(out, "%s%s", out->len > 0 ? ", " : "", entry);
-    }
+    key_types(L, ar, steps, out);
     return s;
 }
 
@@ -239,6 +275,8 @@ static void types_in_line(lua_State *L, lua_Debug *ar, const char *line, char *o
  * about where an error came from. */
 static bool passes_errors_on(const char *source) {
     static const char *const FILES[] = {"/internal/runner.lua",
+                                        "/internal/arguments.lua",
+                                        "/internal/apply.lua",
                                         "/internal/steps.lua",
                                         "/internal/raise.lua",
                                         "/internal/trace.lua",
@@ -294,6 +332,50 @@ static void find_place(lua_State *L, vm *v, const err *e) {
     }
 }
 
+/* A message of Lua's that begins with a line of those files says nothing to whoever wrote the script: the place does.
+ */
+static void strip_own_line(err *e) {
+    char file[256];
+    const char *end = strstr(e->message, ".lua:");
+    size_t n = end != NULL ? (size_t)(end - e->message) + 4 : 0;
+    if (n == 0 || n >= sizeof file) {
+        return;
+    }
+    snprintf(file, sizeof file, "%.*s", (int)n, e->message);
+    size_t digits = strspn(e->message + n + 1, "0123456789");
+    if (digits == 0 || strncmp(e->message + n + 1 + digits, ": ", 2) != 0 || strchr(file, ' ') != NULL ||
+        !passes_errors_on(file)) {
+        return;
+    }
+    const char *rest = e->message + n + 1 + digits + 2;
+    memmove(e->message, rest, strlen(rest) + 1);
+}
+
+/* "a.lua:3: a.lua:3: …", as coroutine.wrap makes it of an error that has its place already. */
+static void strip_repeated_place(err *e) {
+    const char *end = strstr(e->message, ": ");
+    size_t n = end != NULL ? (size_t)(end - e->message) + 2 : 0;
+    while (n > 0 && strncmp(e->message, e->message + n, n) == 0) {
+        memmove(e->message, e->message + n, strlen(e->message + n) + 1);
+    }
+}
+
+/* What to do about errors of Lua whose words do not lead to it. */
+static void usual_fix(err *e) {
+    static const struct {
+        const char *part, *fix;
+    } FIXES[] = {{"attempt to yield",
+                  "a script yields to nobody: task.map(list, n, fn) of require \"task\" runs functions side by side"},
+                 {"attempt to call a nil value (method",
+                  "gate-engine check SCRIPT names methods that do not exist, and the nearest one"},
+                 {"attempt to call a table value", "call a function in it: NAME.function(…) or NAME:method(…)"}};
+    for (size_t i = 0; i < sizeof FIXES / sizeof FIXES[0] && *e->fix == '\0'; i++) {
+        if (strstr(e->message, FIXES[i].part) != NULL) {
+            err_fix(e, "%s", FIXES[i].fix);
+        }
+    }
+}
+
 static void set_text(lua_State *L, const char *key, const char *text) {
     if (*text != '\0') {
         lua_pushstring(L, text);
@@ -306,6 +388,9 @@ int vm_message_handler(lua_State *L) {
     vm_read_error(L, 1, &e);
     vm *v = sandbox_vm(L);
     find_place(L, v, &e);
+    strip_own_line(&e);
+    strip_repeated_place(&e);
+    usual_fix(&e);
     luax_push_error(L, &e);
     set_text(L, "where", v->place.where);
     set_text(L, "line", v->place.line);

@@ -25,6 +25,9 @@ typedef struct walk {
 
 static json_t *fail(walk *w, const char *code, const char *what) {
     err_set(w->e, code, "%s at %s", what, w->path[0] != '\0' ? w->path : "the value itself");
+    if (strcmp(code, "value_type") == 0 || strcmp(code, "value_key") == 0 || strcmp(code, "value_number") == 0) {
+        err_fix(w->e, "give nil, booleans, finite numbers, text, and tables of them: lists, or with strings as keys");
+    }
     return NULL;
 }
 

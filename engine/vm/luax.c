@@ -34,6 +34,8 @@ static int error_tostring(lua_State *L) {
     append_field(L, &b, "code", "", ": ");
     append_field(L, &b, "message", "", "");
     append_field(L, &b, "detail", " (", ")");
+    append_field(L, &b, "sqlstate", " [SQLSTATE ", "]");
+    append_field(L, &b, "hint", "; hint: ", "");
     append_field(L, &b, "fix", "; fix: ", "");
     luaL_pushresult(&b);
     return 1;

@@ -45,8 +45,10 @@ static void copy(lua_State *L, int from, int to, const char *const *names) {
 
 static int refuse_read(lua_State *L) {
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
+    const char *fix = vm_instead_of(sandbox_vm(L)->o.profile == VM_AUDIT, name);
     luaL_where(L, 1);
-    return luax_fail_fix(L, "script_global", "declare it with local, or require the module it belongs to",
+    return luax_fail_fix(L, "script_global",
+                         fix != NULL ? fix : "declare it with local, or require the module it belongs to",
                          "%sundeclared global '%.60s'", lua_tostring(L, -1), name);
 }
 

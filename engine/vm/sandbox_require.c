@@ -7,6 +7,7 @@
 
 #include "base/fs.h"
 #include "base/text.h"
+#include "vm/allowed.h"
 #include "vm/luax.h"
 #include "vm/vm_internal.h"
 
@@ -88,7 +89,10 @@ static int run_file(lua_State *L, vm *v, const char *name, char *path, bool trus
 static int run_helper(lua_State *L, vm *v, const char *name) {
     const char *text = v->o.helpers != NULL ? json_string_value(json_object_get(v->o.helpers, name)) : NULL;
     if (text == NULL) {
-        return luax_fail_fix(L, "script_module", "an audit sees the language, plan, and the helpers of its pack",
+        const char *instead = vm_instead_of_module(true, name);
+        return luax_fail_fix(L, "script_module",
+                             instead != NULL ? instead
+                                             : "an audit sees the language, plan, and the helpers of its pack",
                              "module %s does not exist for an audit", name);
     }
     char chunk[128];
@@ -126,7 +130,10 @@ static int not_found(lua_State *L, const vm *v, const char *name) {
     const char *near = text_suggest(name, (const char *const *)names);
     err e;
     err_set(&e, "script_module", "module %s was not found", name);
-    if (near != NULL) {
+    const char *instead = vm_instead_of_module(false, name);
+    if (instead != NULL) {
+        err_fix(&e, "%s", instead);
+    } else if (near != NULL) {
         err_fix(&e, "did you mean \"%s\"?", near);
     } else {
         err_fix(&e, "modules come from the engine's stdlib and from the script's own directory (%s)",

@@ -128,6 +128,34 @@ static void error_field(lua_State *L, int idx, const char *key, char *out, size_
     lua_pop(L, 1);
 }
 
+/* What the server said beside its message, as it stands in errors of engine.db: SQLSTATE and objects, then its hint. */
+static void add_server_words(lua_State *L, int idx, err *e) {
+    static const char *const KEYS[] = {"column", "constraint"};
+    char state[8] = "", schema[128] = "", name[128] = "", hint[512] = "";
+    error_field(L, idx, "sqlstate", state, sizeof state);
+    if (*state == '\0') {
+        return;
+    }
+    buf b = BUF_INIT;
+    buf_printf(&b, "%s%s[SQLSTATE %s", e->detail, *e->detail != '\0' ? " " : "", state);
+    error_field(L, idx, "schema", schema, sizeof schema);
+    error_field(L, idx, "table", name, sizeof name);
+    if (*name != '\0') {
+        buf_printf(&b, ", table %s%s%s", schema, *schema != '\0' ? "." : "", name);
+    }
+    for (size_t i = 0; i < sizeof KEYS / sizeof KEYS[0]; i++) {
+        name[0] = '\0';
+        error_field(L, idx, KEYS[i], name, sizeof name);
+        if (*name != '\0') {
+            buf_printf(&b, ", %s %s", KEYS[i], name);
+        }
+    }
+    error_field(L, idx, "hint", hint, sizeof hint);
+    buf_printf(&b, "]%s%s", *hint != '\0' ? " hint: " : "", hint);
+    err_detail(e, "%s", buf_str(&b));
+    buf_free(&b);
+}
+
 void vm_read_error(lua_State *L, int idx, err *e) {
     err_clear(e);
     snprintf(e->code, sizeof e->code, "script_error");
@@ -154,6 +182,7 @@ void vm_read_error(lua_State *L, int idx, err *e) {
         error_field(L, idx, "message", e->message, sizeof e->message);
         error_field(L, idx, "detail", e->detail, sizeof e->detail);
         error_field(L, idx, "fix", e->fix, sizeof e->fix);
+        add_server_words(L, idx, e);
         if (e->message[0] == '\0') {
             snprintf(e->message, sizeof e->message, "a table without a message was raised");
         }

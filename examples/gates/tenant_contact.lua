@@ -5,9 +5,6 @@
 --   gate-engine recover examples/gates/tenant_contact.lua --tenant acme --contact ops@acme.example --apply    does it, and runs again
 local gate = require "gate"
 
---- A string literal of SQL (PostgreSQL manual, section 4.1.2.1); steps of a recovery are text that a person reads first.
-local function literal(text) return "'" .. text:gsub("'", "''") .. "'" end
-
 return gate.define {
   api     = 1,
   id      = "tenant_contact",
@@ -35,8 +32,8 @@ return gate.define {
     for _, finding in ipairs(findings) do
       if address:find "^[^@%s]+@[^@%s]+$" then
         ctx:apply("Write the contact of " .. finding.object, {
-          sql = ("update core.tenants set settings = settings || jsonb_build_object('contact', %s)\n where code = %s;")
-            :format(literal(address), literal(finding.object)) })
+          sql = "update core.tenants set settings = settings || jsonb_build_object('contact', $1::text)\n where code = $2",
+          params = { address, finding.object } })
       else
         ctx:apply("Name a contact of " .. finding.object, { note = "Give it with --contact ADDRESS, a mail address." })
       end

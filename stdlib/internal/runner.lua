@@ -4,6 +4,8 @@
 --- job = { mode = "run"|"recover"|"operation"|"prepare"|"scratch"|"init"|"rights", tenant, options, config, platform, verbose, only,
 ---         apply, dry_run, findings, needs, input,
 ---         db = { role = spec }, endpoints, stores, files, commands, audits, auth, failures }
+local apply = require "internal.apply"
+local arguments = require "internal.arguments"
 local errors = require "internal.raise"
 local steps = require "internal.steps"
 
@@ -28,6 +30,8 @@ local function error_of(raised)
   return { code = "script_error", message = type(raised) == "string" and raised or "a " .. type(raised) .. " was raised" }
 end
 
+local with_colon = arguments.with_colon
+
 local SEVERITIES = { leak = true, advisory = true, note = true }
 local SKIP = {} -- raised by ctx:skip; never leaves the check
 
@@ -43,12 +47,11 @@ local function need_check(self, what)
   return check
 end
 
---- A method that was called with a dot has lost its object: say so, rather than take the first argument for it.
-local function with_colon(self, method)
-  if type(self) ~= "table" then
-    errors.raise { code = "bad_argument", message = ("%s is a method: expected a call with a colon, found one with a dot"):format(
-      method:gsub(":", ".")), fix = ("write %s(…)"):format(method) }
-  end
+local function keys_of(t)
+  local keys = {}
+  for key in pairs(t) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
 end
 
 --- How needs declares what gives a field of ctx.
@@ -64,18 +67,6 @@ local function refuse_undeclared(job)
         fix = ("add it to needs: %s"):format(how) }
     end
     return nil
-  end
-end
-
-local FIELDS = { object = true, args = true, detail = true, fix = true, reproduce = true, severity = true }
-
---- A field that is not read would be lost without a word.
-local function check_fields(fields)
-  for key in pairs(fields) do
-    if not FIELDS[key] then
-      errors.raise { code = "bad_argument", message = ("ctx:fail: expected object, args, detail, fix, reproduce or severity, found %s")
-        :format(tostring(key)), fix = "correct the name of the field" }
-    end
   end
 end
 
@@ -128,11 +119,7 @@ local function add_check_methods(ctx, state)
 
   function ctx:check(name, fn, options)
     with_colon(self, "ctx:check")
-    if type(name) ~= "string" or type(fn) ~= "function" then
-      errors.raise { code = "bad_argument",
-        message = "ctx:check: expected a name and a function, got " .. type(name) .. " and " .. type(fn) }
-    end
-    local group = type(options) == "table" and options.group or nil
+    local group = arguments.check(name, fn, options)
     if not selected(state, name, group) then
       send { t = "unselected", name = name }
       if group then send { t = "unselected", name = group } end
@@ -144,26 +131,28 @@ local function add_check_methods(ctx, state)
   function ctx:fail(class, fields)
     with_colon(self, "ctx:fail")
     local check = need_check(state, "fail")
-    if not state.job.failures[class] then
-      errors.raise { code = "failure_unknown", message = ("ctx:fail: %q is not a class of this script's failures"):format(tostring(class)),
-        fix = "declare it in failures = { … }" }
+    if type(class) ~= "string" or not state.job.failures[class] then
+      errors.raise { code = "failure_unknown",
+        message = ("ctx:fail: %s is not a class of this script's failures"):format(arguments.shown(class)),
+        fix = arguments.nearest(class, keys_of(state.job.failures)) or "declare it in failures = { … }" }
     end
-    fields = fields or {}
-    local args, severity
-    if fields.args then
+    local given = type(fields) == "table" and fields or {}
+    local args
+    if type(given.args) == "table" then
       args = {}
-      for i, value in ipairs(fields.args) do args[i] = text_of(value) end
+      for i, value in ipairs(given.args) do args[i] = text_of(value) end
     end
-    severity = fields.severity
-    send { t = "finding", check = check, class = class, object = text_of(fields.object), detail = text_of(fields.detail),
-      fix = text_of(fields.fix), reproduce = text_of(fields.reproduce), severity = severity, args = args }
-    if not SEVERITIES[severity or ""] then severity = state.job.failures[class].severity or "leak" end
+    local severity = SEVERITIES[given.severity or ""] and given.severity or nil
+    send { t = "finding", check = check, class = class, object = text_of(given.object), detail = text_of(given.detail),
+      fix = text_of(given.fix), reproduce = text_of(given.reproduce), severity = severity, args = args }
+    severity = severity or state.job.failures[class].severity or "leak"
     if severity == "leak" or (severity == "advisory" and state.job.strict) then state.ended = true end
-    check_fields(fields)
+    arguments.finding(fields, class)
   end
 
   function ctx:advise(class, fields)
     with_colon(self, "ctx:advise")
+    if fields ~= nil and type(fields) ~= "table" then return self:fail(class, fields) end
     local copy = {}
     for k, v in pairs(fields or {}) do copy[k] = v end
     copy.severity = "advisory"
@@ -174,23 +163,26 @@ local function add_check_methods(ctx, state)
   --- supervisor looks itself, and a skip it cannot prove is an ERROR.
   function ctx:skip(reason, absent)
     with_colon(self, "ctx:skip")
+    arguments.text("ctx:skip", "a reason", reason, 'write ctx:skip("why", "KEY.OF.CONFIGURATION")')
     send { t = "skip", check = need_check(state, "skip"), reason = text_of(reason), absent = absent }
     error(SKIP, 0)
   end
 
   function ctx:fact(name, value)
     with_colon(self, "ctx:fact")
+    arguments.text("ctx:fact", "a name", name, 'write ctx:fact("name", value)')
     send { t = "fact", name = name, value = value }
   end
 
   function ctx:summary(text)
     with_colon(self, "ctx:summary")
+    if text == nil then arguments.refuse("ctx:summary: expected a text, got nothing", 'write ctx:summary("…")') end
     send { t = "summary", text = text_of(text) }
   end
 
   function ctx:log(format, ...)
     with_colon(self, "ctx:log")
-    send { t = "log", text = select("#", ...) > 0 and format:format(...) or text_of(format) }
+    send { t = "log", text = arguments.formatted("ctx:log", format, ...) }
   end
 
   function ctx:say(text)
@@ -273,11 +265,16 @@ local function add_databases(ctx, job, channel, tracer)
   end
   ctx.db = lazy("ctx.db", "needs: db = { %q }", open, job.db)
   --- One more connection of a declared role: ctx.db:open("app"). The caller closes it.
-  rawset(ctx.db, "open", function(_, role, extra)
+  rawset(ctx.db, "open", function(self, role, extra)
+    with_colon(self, "ctx.db:open")
+    arguments.text("ctx.db:open", "a role of needs.db", role, 'write ctx.db:open("admin")')
     local spec = job.db[role]
     if not spec then
-      errors.raise { code = "not_declared", message = "ctx.db:open: the role " .. tostring(role) .. " is not declared by this script",
+      errors.raise { code = "not_declared", message = "ctx.db:open: the role " .. role .. " is not declared by this script",
         fix = "add it to needs.db" }
+    end
+    if extra ~= nil and type(extra) ~= "table" then
+      arguments.refuse("ctx.db:open: expected a table of options after the role, got " .. arguments.shown(extra), "write { readonly = true }")
     end
     return open(role, spec, extra)
   end)
@@ -356,6 +353,11 @@ local function add_exec(ctx, job, channel)
   --- Gives the request to the pack's solver, as canonical JSON, and reads its answer.
   function ctx.solver.solve(self, pack, request, options)
     with_colon(self, "ctx.solver:solve")
+    arguments.text("ctx.solver:solve", "the name of a pack", pack, 'write ctx.solver:solve("roster", request)')
+    if type(request) ~= "table" then
+      arguments.refuse("ctx.solver:solve: expected a table as the request, got " .. arguments.shown(request),
+        'write ctx.solver:solve("roster", { … })')
+    end
     if type(job.solver) == "table" then refuse_missing(job.solver, "ctx.solver") end
     local reply = start("ctx.solver:solve", "solver:" .. pack, { stdin = hash.canonical(request), perturb = options and options.perturb,
       timeout = options and options.timeout })
@@ -387,6 +389,10 @@ local function add_audits(ctx, job, channel)
   --- Runs a tenant audit on a plan in a process of its own. What it cannot do is an ERROR verdict, never a raise.
   function ctx.audits.run(self, id, plan)
     with_colon(self, "ctx.audits:run")
+    if math.type(id) ~= "integer" or type(plan) ~= "table" then
+      arguments.refuse(("ctx.audits:run: expected an audit's id and a plan, got %s and %s"):format(arguments.shown(id), arguments.shown(plan)),
+        "the ids are those of ctx.audits:list()")
+    end
     local ok, reply = pcall(channel.request, channel, { op = "audit", audit = id }, json.encode(plan))
     if ok then
       if reply.error == json.null then reply.error = nil end
@@ -397,24 +403,10 @@ local function add_audits(ctx, job, channel)
 end
 
 local function add_apply(ctx, job, send, channel)
-  --- A step of recovery: {sql=, role="operator"}, {run="command"} or {note=}. Proposed only, unless --apply was given.
+  --- A step of recovery: {sql=, params=, role="operator"}, {run="command"} or {note=}. Proposed only, unless --apply was given.
   function ctx:apply(title, step)
     with_colon(self, "ctx:apply")
-    local applied = false
-    if job.apply and step.sql then
-      self.db[step.role or "operator"]:script(step.sql)
-      applied = true
-    elseif job.apply and step.run then
-      local result = channel:run(step.run, {})
-      if result.exit ~= 0 then
-        errors.raise { code = "apply_failed", message = ("the command %s ended with exit %s"):format(step.run, tostring(result.exit)),
-          detail = result.stderr:sub(1, 500) }
-      end
-      applied = true
-    end
-    send { t = "proposal", title = text_of(title), sql = text_of(step.sql), run = text_of(step.run), note = text_of(step.note),
-      applied = applied }
-    return applied
+    return apply.step(self, job, send, channel, title, step)
   end
 end
 

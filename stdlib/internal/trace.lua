@@ -55,7 +55,9 @@ end
 local function rows(n) return n == 1 and "1 row" or ("%d rows"):format(n) end
 
 local function code_of(raised)
-  return type(raised) == "table" and tostring(rawget(raised, "code")) or "error"
+  if type(raised) ~= "table" then return "error" end
+  local state = rawget(raised, "sqlstate")
+  return tostring(rawget(raised, "code")) .. (type(state) == "string" and (" (SQLSTATE %s)"):format(state) or "")
 end
 
 ---@param send fun(event: table)

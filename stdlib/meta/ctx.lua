@@ -139,10 +139,17 @@ function ctx:log(format, ...) end
 ---@param text string
 function ctx:say(text) end
 
---- A step of recovery: shown as a proposal, and with --apply carried out.
+--- A step of recovery, in `recover` only: shown as a proposal, and with --apply carried out. It has sql, run or note; a note may stand
+--- beside either of the others. sql without params may be several statements.
+---
+--- ```lua
+--- ctx:apply("Name the tenant", { sql = "update core.tenants set name = $1 where code = $2", params = { "Acme", ctx.tenant.code } })
+--- ```
 ---@param title string
----@param step {sql: string?, role: string?, run: string?, note: string?}  sql runs as role (operator); run: a declared command
+---@param step {sql: string?, params: (string|number|boolean)[]?, role: string?, run: string?, note: string?}  sql runs as role
+---  (operator) with params for $1, $2 …; run: a declared command
 ---@return boolean applied
+---Errors: bad_argument, script_usage (called by run), apply_failed, those of engine.db.
 function ctx:apply(title, step) end
 
 --- Writes bytes into the directory that an option of type path names; does nothing where the option was not given.

@@ -44,10 +44,10 @@ static int drop_scratch(void **state) {
 /* --- documents to look at --- */
 
 static json_t *gate_request(size_t i) {
-    return json_pack("{s:{s:s, s:s, s:i, s:s, s:s, s:b}, s:{s:s+}, s:{}}", "head", "id", GATES[i].id, "name",
+    return json_pack("{s:{s:s, s:s, s:i, s:s, s:s, s:b}, s:{s:s+}, s:{}, s:b}", "head", "id", GATES[i].id, "name",
                      GATES[i].name, "number", (int)i + 1, "owner", "platform team", "runbook",
                      "https://wiki.example/gates", "has_recover", 1, "raw", "path", "/elsewhere/gates/", GATES[i].id,
-                     "options");
+                     "options", "shipped", 1);
 }
 
 /* A report of n gates of a suite, or with n = 0 of the first gate alone. */

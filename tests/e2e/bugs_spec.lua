@@ -19,8 +19,35 @@ local BUGS = {
   { "local t = {}\n      return 'x' .. t", "attempt to concatenate a table value (local 't')", "(t: table)" },
   { "local f = {}\n      return f(1)", "attempt to call a table value (local 'f')", nil },
   { "local n\n      return #n", "attempt to get length of a nil value (local 'n')", "(n: nil)" },
-  { "local n\n      return n.x", "attempt to index a nil value (local 'n')", nil },
-  { "return ctx.tenant.nothing.x", "attempt to index a nil value (field 'nothing')", nil },
+  { "local n\n      return n.x", "attempt to index a nil value (local 'n')", "(n: nil)" },
+  { "return ctx.tenant.nothing.x", "attempt to index a nil value (field 'nothing')", "(ctx.tenant.nothing: nil)" },
+  { "local rows, i = { {} }, 2\n      return rows[i].x", "attempt to index a nil value (field '?')", "(rows[i]: nil, i: number)" },
+  { "local rows, i = { {} }, 1\n      return rows[i].a.b", "attempt to index a nil value (field 'a')", "(rows[i].a: nil, i: number)" },
+  { "local n = 3\n      n.x = 1", "attempt to index a number value (local 'n')", "(n: number)" },
+  { "local n\n      return n:lower()", "attempt to index a nil value (local 'n')", "(n: nil)" },
+  { "local w = coroutine.wrap(function() local q; return q.y end)\n      w()", "attempt to index a nil value (local 'q')", nil },
+  { "coroutine.yield(1)", "attempt to yield from outside a coroutine", nil, fix = "task.map(list, n, fn)" },
+  { "ctx:log('%d rows', 'x')", "ctx:log: bad argument #2 to 'string.format' (number expected, got string)", nil, fix = "%s takes any" },
+  { "ctx:log(nil, 3)", "ctx:log: expected a format of string.format before its values, got nothing", nil },
+  { "ctx:summary()", "ctx:summary: expected a text, got nothing", nil },
+  { "ctx:fact(nil, 3)", "ctx:fact: expected a name, got nothing", nil },
+  { "ctx:fact('f', print)", "a function at value", nil, fix = "give nil, booleans" },
+  { "ctx:skip()", "ctx:skip: expected a reason, got nothing", nil },
+  { "ctx:check('y')", "ctx:check: expected a name and a function, got string and nil", nil, fix = "write ctx:check(" },
+  { "ctx:check('y', print, 'group')", "ctx:check: expected a table of options after the function, got \"group\"", nil },
+  { "ctx:check('y', print, { gruop = 'x' })", "ctx:check: unknown option \"gruop\"", nil, fix = 'did you mean "group"?' },
+  { "ctx:fail('stale', 'object')", "ctx:fail: expected a table of fields after the class, got \"object\"", nil,
+    fix = 'write ctx:fail("stale", { object = … })' },
+  { "ctx:advise('stale', 'object')", "ctx:fail: expected a table of fields after the class, got \"object\"", nil },
+  { "ctx:fail('stale', { args = 'x' })", "ctx:fail: args: expected a list, got \"x\"", nil },
+  { "ctx:fail('stale', { severity = 'high' })", 'ctx:fail: severity: expected "leak", "advisory" or "note", got "high"', nil },
+  { "ctx:fail('stlae')", "ctx:fail: \"stlae\" is not a class of this script's failures", nil, fix = 'did you mean "stale"?' },
+  { "ctx:fail()", "ctx:fail: nothing is not a class of this script's failures", nil },
+  { "ctx.solver:solve(nil, {})", "ctx.solver:solve: expected the name of a pack, got nothing", nil },
+  { "ctx.solver:solve('roster', { a = print })", "a function at a", nil, fix = "give nil, booleans" },
+  { "ctx.solver:solve('roster', { nothing = 1 })", 'request: unknown key "nothing"', nil },
+  { "ctx.audits:run(1, print)", "ctx.audits:run: expected an audit's id and a plan, got 1 and a function", nil },
+  { "ctx.db.open('admin')", "ctx.db.open is a method: expected a call with a colon, found one with a dot", nil },
   { "return ctx.db.admin:qurey('select 1')", "attempt to call a nil value (method 'qurey')", nil },
   { "local n\n      for i = 1, n do print(i) end", "bad 'for' limit (number expected, got nil)", "(n: nil)" },
   { "local n, t = nil, {}\n      t[n] = 1", "table index is nil", "(n: nil)" },
@@ -29,7 +56,7 @@ local BUGS = {
     "(hours: nil, max: number)", "helper.lua:4", "return hours >= max" },
   { "return helper.upvalue()", "attempt to perform arithmetic on a nil value (upvalue 'limit')", "(limit: nil)", "helper.lua:6",
     "function M.upvalue() return limit + 1 end" },
-  { "return later.look()", "attempt to index a nil value (local 'q')", nil, "later.lua:3", "return q.y" },
+  { "return later.look()", "attempt to index a nil value (local 'q')", "(q: nil)", "later.lua:3", "return q.y" },
   { "ctx.db.admin:transaction(function(tx) local q; return tx, q.y end)", "attempt to index a nil value (local 'q')", nil },
   { "require('task').map({ 1 }, 1, function() local q; return q.y end)", "attempt to index a nil value (local 'q')", nil },
   { "return undefined_thing", "undeclared global 'undefined_thing'", nil },
@@ -50,8 +77,8 @@ local function script()
 local gate = require "gate"
 local helper = require "helper"
 return gate.define {
-  api = 1, id = "bugs", name = "Bugs", needs = { db = { "admin" } }, options = { max = { type = "integer", default = 3 } },
-  failures = { stale = { text = "stale" } },
+  api = 1, id = "bugs", name = "Bugs", needs = { db = { "admin" }, solver = true, audits = true },
+  options = { max = { type = "integer", default = 3 } }, failures = { stale = { text = "stale" } },
   run = function(ctx)
     local later = require "later"
     print(helper, later)
@@ -103,13 +130,16 @@ describe("a bug in a script", function()
       local place = bug[4] or "bugs.lua:" .. at[i]
       local line = bug[5] or bug[1]:match "([^\n]*)$":gsub("^%s+", "")
       has(check.failure, bug[2])
+      if bug.fix then has(check.fix, bug.fix) end
+      assert.is_nil((check.failure .. check.detail):find("stdlib/", 1, true))
+      assert.is_nil(check.failure:find("(bugs.lua:%d+: )%1"))
       assert.is_truthy(check.status == "ERROR" or check.status == "FAIL")
       assert.are.equal(("%s: `%s`%s"):format(place, line, bug[3] and " " .. bug[3] or ""), check.detail)
     end)
   end
 
   it("is told outside of a check too, and in recover", function()
-    has(result.stdout, "attempt to index a nil value (local 'nothing')", ": `nothing.field = 1`\n")
+    has(result.stdout, "attempt to index a nil value (local 'nothing')", ": `nothing.field = 1` (nothing: nil)\n")
     local r = run { cwd = dir, "recover", "bugs.lua" }
     assert.are.equal(3, r.code)
     has(r.stderr, "attempt to concatenate a nil value (local 'n')", "`return findings[1].check .. n` (findings[1].check: string, n: nil)")

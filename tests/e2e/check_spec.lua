@@ -102,7 +102,7 @@ end }
       function helper() end]]))
     assert.are.equal(2, r.code)
     has(r.stdout, 's.lua:7: assignment to the global "total"\n  fix: declare it with local', 's.lua:8: scripts have no global "misssing"',
-      's.lua:9: scripts have no global "io"\n  fix: files are reached through ctx.store', "s.lua:10: scripts have no os.execute",
+      's.lua:9: scripts have no global "io"\n  fix: declare needs = { stores = { "artifacts" } }', "s.lua:10: scripts have no os.execute",
       "s.lua:11: scripts have no os.getenv", 's.lua:12: scripts have no global "helper"')
     local fine = check(gate("", [[
       local a <const>, b = 1, 2
@@ -201,6 +201,20 @@ return require("operation").define {
     has(r.stdout, 's.lua:3: note: the role "app" is declared and not used', 'note: the store "artifacts"', 'note: the command "backup-now"',
       'note: the endpoint "osrm"', 's.lua:4: note: the option "idle" is declared and not used',
       's.lua:4: note: the failure "never" is declared and never raised', "note: the gate has no recover", "s.lua: ok (gate s)")
+  end)
+
+  it("finds an option that nobody reads, though its name stands elsewhere as a word", function()
+    local head = 'local gate = require "gate"\nreturn gate.define { api = 1, id = "s", name = "S", recover = print,\n'
+      .. 'options = { depth = { type = "integer", default = 1, help = "depth" } }, failures = { x = { text = "x" } },\n'
+    local r = check(head .. 'run = function(ctx) ctx:check("x", function() ctx:fail("x", { detail = "depth" }) end) end }\n')
+    has(r.stdout, 's.lua:3: note: the option "depth" is declared and not used', "s.lua: ok")
+    for _, body in ipairs { "local o = ctx.options; return o.depth",
+      "for k in pairs(ctx.options) do print(k) end", "return ctx['options'].depth",
+      "return look(ctx)" } do
+      r = check("local look = setmetatable({}, { __call = function(_, c) return c.options.depth end })\n" .. head
+        .. 'run = function(ctx) ctx:check("x", function() print(look); ' .. body .. " end) end }\n")
+      lacks(r.stdout, "is declared and not used")
+    end
   end)
 
   it("takes for used what a module uses, or what is reached through another variable", function()

@@ -45,6 +45,27 @@ return require("operation").define {
   has(r.stdout, "DONE - Rename demo")
 end
 
+--- Runs an example of recoveries as the recovery of a gate, which passes after it.
+local function run_recovery(code)
+  local dir = support.tmpdir()
+  support.write(dir .. "/example.lua", ([[
+return require("gate").define {
+  api = 1, id = "example", name = "Example", needs = { db = { "admin", "operator" } }, failures = { nameless = { text = "no name" } },
+  run = function(ctx)
+    ctx:check("name", function()
+      local name = ctx.db.admin:value("select name from core.tenants where code = $1", ctx.tenant.code)
+      if name ~= "Acme" then ctx:fail "nameless" end
+    end)
+  end,
+  recover = function(ctx)
+%s
+  end,
+}]]):format(code))
+  local r = run { cwd = dir, "recover", "example.lua", "--apply" }
+  assert.are.equal(0, r.code, r.stdout .. r.stderr)
+  has(r.stdout, "1/1 GATES PASS")
+end
+
 describe("doc", function()
   it("lists its topics, shows each of them, and exits 0", function()
     local list = run { "doc" }
@@ -91,6 +112,19 @@ describe("doc", function()
     end
   end)
 
+  it("answers a word that is no topic with the nearest one, the topic that tells of it, or the one that has the function", function()
+    for word, fix in pairs { rooster = 'did you mean "roster"?', routin = 'did you mean "routing"?', context = "gate-engine doc ctx tells of it",
+      needs = "gate-engine doc gate tells of it", ["ctx:apply"] = "gate-engine doc ctx has ctx:apply(title, step)",
+      by_driver = "gate-engine doc roster has roster.by_driver(plan)", ["routing.clock"] = "gate-engine doc routing has routing.clock(minute)",
+      nothing = "gate-engine doc lists the topics" } do
+      local r = run { "doc", word }
+      assert.are.equal(2, r.code)
+      has(r.stderr, 'there is no topic "' .. word .. '"', fix)
+    end
+    has(run({ "doc", "roster" }).stdout, "roster.by_driver(plan)", "roster.weekday(what)")
+    has(run({ "doc", "routing" }).stdout, "routing.by_vehicle(plan)", "routing.clock(minute)")
+  end)
+
   it("has examples that run as they stand there", function()
     local dir = support.tmpdir()
     local parts = { [[
@@ -107,6 +141,8 @@ return gate.define {
       local place, code = example[1], example[2]
       if place:find("operation", 1, true) then
         run_operation(code)
+      elseif code:find("ctx:apply", 1, true) then
+        run_recovery(code)
       elseif code:find("ctx:check", 1, true) then
         parts[#parts + 1] = code
       else

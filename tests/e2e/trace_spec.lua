@@ -56,9 +56,10 @@ describe("--trace", function()
     assert.are.equal(0, r.code, r.stdout .. r.stderr)
     has(r.stderr, "trace: traced: %[works%] db%.admin connects: done, %d+%.%d%d ms\n",
       "db%.admin:query: 3 rows, %d+%.%d%d ms: select n from generate_series%(1, %$1::int%) n\n",
-      "db%.admin:try: 2 rows, [%d.]+ ms: insert into t", "db%.admin:try: refused with db_query, [%d.]+ ms: insert into nowhere",
+      "db%.admin:try: 2 rows, [%d.]+ ms: insert into t",
+      "db%.admin:try: refused with db_query %(SQLSTATE 42P01%), [%d.]+ ms: insert into nowhere",
       "db%.admin:pipeline 1: 1 row", "db%.admin:pipeline 2: refused with db_query", "db%.admin:transaction: ended",
-      "db%.app:query: raised db_query, [%d.]+ ms: select nothing\n",
+      "db%.app:query: raised db_query %(SQLSTATE 42703%), [%d.]+ ms: select nothing\n",
       "store%.artifacts:put: 5 bytes, [%d.]+ ms: trace/key\n", "store%.artifacts:get: 5 bytes", "store%.artifacts:delete: removed")
     assert.is_nil(r.stdout:find("trace", 1, true))
   end)
