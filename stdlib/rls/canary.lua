@@ -279,6 +279,7 @@ function Maker:send(t, who, sql)
   local last = out[#out]
   if not last.ok and (last.error.code == "db_lost" or last.error.code == "db_closed") then error(last.error, 0) end
   if last.ok and last.rows[1] then return json.decode(last.rows[1].row) end
+  attempts.note(self.conn, last.error)
   return nil, last.error
 end
 
