@@ -79,16 +79,40 @@ local function counting(s, t)
   return list
 end
 
---- Counts the rows of all tables in one round trip. Returns what keeps a table's numbers, or raises why there are none.
+--- Most tables that are counted by one statement.
+local COUNTED = 25
+
+--- Small tables are read once, many of them by one statement. Returns the numbers of those that turned out to be small, by oid.
+local function count_small(s, tables)
+  local list, of, found = {}, {}, {}
+  for _, t in ipairs(s.bound and {} or tables) do
+    if t.estimate <= s.max_rows then
+      if not of[#list] or #of[#list] == COUNTED then
+        list[#list + 1], of[#list + 1] = {}, {}
+      end
+      table.insert(of[#list], t)
+      table.insert(list[#list], ("select %d as i, count(*) filter (where %s) as a, count(*) filter (where %s) as b, count(*) as n "
+        .. "from (select * from %s limit %d) x"):format(#of[#list], s:owned_by(t, s.a), s:owned_by(t, s.b), t.sql, s.max_rows + 1))
+    end
+  end
+  for i, parts in ipairs(list) do list[i] = { table.concat(parts, " union all ") } end
+  for i, o in ipairs(attempts.send(s.conn, list)) do
+    for _, row in ipairs(o.ok and o.rows or {}) do
+      if row.n <= s.max_rows then found[of[i][row.i].oid] = row end
+    end
+  end
+  return found
+end
+
+--- Counts the rows of all tables in few round trips. Returns what keeps a table's numbers, or raises why there are none.
 local function count(s, tables)
-  local list, owner = {}, {}
+  local found, list, owner = count_small(s, tables), {}, {}
   for _, t in ipairs(tables) do
-    for _, statement in ipairs(counting(s, t)) do
+    for _, statement in ipairs(found[t.oid] and {} or counting(s, t)) do
       list[#list + 1] = statement
       owner[#list] = t.oid
     end
   end
-  local found = {}
   for i, o in ipairs(attempts.send(s.conn, list)) do
     local mine = found[owner[i]] or {}
     found[owner[i]] = mine
@@ -129,22 +153,55 @@ local function plant(s, tables)
   return each(s, planted, count(s, planted))
 end
 
+--- What COPY writes of tables, each as its number of lines; nil where it is refused.
+local function copied(s, tables)
+  local out = {}
+  local function copy(list)
+    return pcall(s.conn.transaction, s.conn, function()
+      for _, t in ipairs(list) do
+        local _, lines = s.conn:copy_out(("copy %s to stdout"):format(t.sql)):gsub("\n", "")
+        out[t.oid] = lines
+      end
+    end, { rollback = true })
+  end
+  local function one_by_one(ok, raised)
+    if ok then return end
+    if attempts.is_fatal(raised) then error(raised, 0) end
+    for _, t in ipairs(tables) do
+      out[t.oid] = nil
+      ok, raised = copy { t }
+      if not ok and attempts.is_fatal(raised) then error(raised, 0) end
+    end
+  end
+  one_by_one(copy(tables))
+  return out
+end
+
 --- COPY reads a table by its name alone, without the rows of its children: what it writes is as many rows as A may see.
-local function copy_out(s, t)
-  if catalogue.nobody_may(t, "select") or not s:is_small(t) or t.kind == "p" or catalogue.proven(t, s.settings, "SELECT") then return end
-  local r = probe_state.result(s.results, t)
-  r.statements = r.statements + 1
-  local ok, data = pcall(s.conn.transaction, s.conn, function()
-    return s.conn:copy_out(("copy %s to stdout"):format(t.sql))
-  end, { rollback = true })
-  if not ok then
-    if attempts.is_fatal(data) then error(data, 0) end
-    return
+local function copy_out(s, tables)
+  local some, read, list = {}, {}, {}
+  for _, t in ipairs(tables) do
+    if not (catalogue.nobody_may(t, "select") or not s:is_small(t) or t.kind == "p" or catalogue.proven(t, s.settings, "SELECT")) then
+      local r = probe_state.result(s.results, t)
+      r.statements = r.statements + 1
+      some[#some + 1] = t
+    end
   end
-  local _, lines = data:gsub("\n", "")
-  if lines > 0 and lines > s.conn:value(("select count(*) from only %s"):format(t.sql)) then
-    s:leak(t, "select", "COPY writes rows that SELECT does not show", ("copy %s to stdout"):format(t.sql))
+  local lines = copied(s, some)
+  for _, t in ipairs(some) do
+    if (lines[t.oid] or 0) > 0 then
+      read[#read + 1], list[#list + 1] = t, { ("select count(*) as n from only %s"):format(t.sql) }
+    end
   end
+  local seen = {}
+  for i, o in ipairs(attempts.send(s.conn, list)) do seen[read[i].oid] = o end
+  each(s, read, function(t)
+    local o = seen[t.oid]
+    if not o.ok then error(o.error, 0) end
+    if lines[t.oid] > o.rows[1].n then
+      s:leak(t, "select", "COPY writes rows that SELECT does not show", ("copy %s to stdout"):format(t.sql))
+    end
+  end)
 end
 
 local function run(s, tables)
@@ -158,7 +215,7 @@ local function run(s, tables)
   s.runner:each(probed, function(t) probe_context.malformed(s, t) end, failed)
   s.runner:each(probed, function(t) probe_rows.run(s, t) end, failed)
   s.runner:each(probed, function(t) probe_context.escapes(s, t) end, failed)
-  each(s, probed, function(t) copy_out(s, t) end)
+  copy_out(s, probed)
   s.session:as_admin()
 end
 
@@ -324,11 +381,14 @@ function probe.run(open, tables, view_list, by_oid, options)
     local mine, of_axis = tables, by_oid
     if #list > 1 then mine, of_axis = axes.view(axis, tables, by_oid) end
     if #mine > 0 then
-      local conn = open()
-      local common = prepare(conn, axis, mine, of_axis, options)
-      local commons = lanes_of(conn, common, mine, options)
-      local parts, with_context = batches.cut(conn, mine, options.batch, #commons), not options.bypass
-      conn:close()
+      local common, commons, parts
+      watcher:transaction(function()
+        watcher:script "set local jit = off"
+        common = prepare(watcher, axis, mine, of_axis, options)
+        commons = lanes_of(watcher, common, mine, options)
+        parts = batches.cut(watcher, mine, options.batch, #commons)
+      end, { rollback = true })
+      local with_context = not options.bypass
       local function probe_one(own, part, alone)
         local s = probe_batch(open, own, part, of_axis, options, results, alone)
         with_context = with_context or s.bound
@@ -336,7 +396,7 @@ function probe.run(open, tables, view_list, by_oid, options)
       exclusively(watcher, common, #commons > 1 and #parts > 1, function() batches.each(parts, commons, probe_one) end)
       probe_apart(open, common, of_axis, options, results)
       if #view_list > 0 then
-        conn = open()
+        local conn = open()
         local s = new_state(conn, common, of_axis, options, results, with_context)
         conn:transaction(function()
           conn:script(LOCK .. PATIENCE .. BEGIN)
