@@ -66,10 +66,30 @@ begin
       when others then
         get stacked diagnostics state = returned_sqlstate, said = message_text, con = constraint_name;
         outs[i] := pg_catalog.jsonb_build_object('state', state, 'said', said, 'con', con)::text;
+        %s
     end;
   end loop;
   perform pg_catalog.set_config('gate_engine.attempts', '[' || pg_catalog.array_to_string(outs, ',') || ']', true);
 end %s]]
+
+--- A lock that was not given in time, a deadlock: PostgreSQL manual, appendix A.
+local CONTENTION = { ["55P03"] = true, ["40P01"] = true }
+
+--- Raised where a connection that gives way meets another transaction: no table is to blame.
+attempts.MET = setmetatable({}, { __tostring = function() return "another transaction was in the way" end })
+
+local gives_way = setmetatable({}, { __mode = "k" })
+
+--- From now on attempts.MET is raised where a statement of the connection meets another transaction: it will be asked again, alone.
+---@param conn table
+function attempts.give_way(conn) gives_way[conn] = true end
+
+--- Looks at how a statement was refused.
+---@param conn table
+---@param refusal {sqlstate: string?}?
+function attempts.note(conn, refusal)
+  if refusal and gives_way[conn] and CONTENTION[refusal.sqlstate or ""] then error(attempts.MET, 0) end
+end
 
 local Runner = {}
 Runner.__index = Runner
@@ -105,6 +125,7 @@ function Runner:single(a)
       out.seen = conn:value(a.l)
     end
   end, { rollback = true })
+  attempts.note(conn, out.err)
   return out
 end
 
@@ -114,7 +135,8 @@ local function clean(v) if v == json.null then return nil end return v end
 function Runner:block(list)
   local tag = "$gate" .. hash.hex(hash.random(8)) .. "$"
   local back = names.literal(self.back)
-  local sql = BLOCK:format(tag, names.literal(json.encode(json.array(list))), back, back, tag)
+  local sql = BLOCK:format(tag, names.literal(json.encode(json.array(list))), back, back,
+    gives_way[self.conn] and "exit when state in ('55P03', '40P01');" or "", tag)
   local out = self.conn:pipeline { { sql }, { "select current_setting('gate_engine.attempts', true) as said" } }
   for _, o in ipairs(out) do
     if not o.ok then
@@ -126,6 +148,7 @@ function Runner:block(list)
   for i, row in ipairs(json.decode(out[2].rows[1].said)) do
     for _, key in ipairs { "n", "seen", "said", "con" } do row[key] = clean(row[key]) end
     results[i] = outcome(row)
+    attempts.note(self.conn, results[i].err)
   end
   if #results ~= #list then return nil end
   return results
@@ -220,7 +243,9 @@ function attempts.send(conn, list)
     end)
     if not ok then
       if attempts.is_fatal(raised) then error(raised, 0) end
+      attempts.note(conn, raised)
       sent = conn:pipeline(part)
+      for _, o in ipairs(sent) do attempts.note(conn, o.error) end
     end
     table.move(sent, 1, #sent, #out + 1, out)
   end

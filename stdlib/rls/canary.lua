@@ -107,17 +107,23 @@ function Maker:fixed(t, who, later)
   return fixed
 end
 
-local function statement(t, row)
-  local columns, literals = {}, {}
-  for _, c in ipairs(t.columns) do
-    if row[c.name] then
-      columns[#columns + 1] = names.ident(c.name)
-      literals[#literals + 1] = row[c.name]
+--- The statement that inserts rows; all of them have the same columns.
+local function statement(t, ...)
+  local columns, tuples = nil, {}
+  for i, row in ipairs { ... } do
+    local literals
+    columns, literals = {}, {}
+    for _, c in ipairs(t.columns) do
+      if row[c.name] then
+        columns[#columns + 1] = names.ident(c.name)
+        literals[#literals + 1] = row[c.name]
+      end
     end
+    tuples[i] = "(" .. table.concat(literals, ", ") .. ")"
   end
   if #columns == 0 then return ("insert into %s default values"):format(t.sql) end
-  return ("insert into %s (%s) overriding system value values (%s)")
-    :format(t.sql, table.concat(columns, ", "), table.concat(literals, ", "))
+  return ("insert into %s (%s) overriding system value values %s")
+    :format(t.sql, table.concat(columns, ", "), table.concat(tuples, ", "))
 end
 
 local function find_constraint(list, name)
@@ -279,6 +285,7 @@ function Maker:send(t, who, sql)
   local last = out[#out]
   if not last.ok and (last.error.code == "db_lost" or last.error.code == "db_closed") then error(last.error, 0) end
   if last.ok and last.rows[1] then return json.decode(last.rows[1].row) end
+  attempts.note(self.conn, last.error)
   return nil, last.error
 end
 
@@ -356,43 +363,83 @@ local function is_ready(self, t, who)
   return true
 end
 
---- Sends the canaries of one tenant whose foreign keys are served. What is refused is left for row(), which looks for other values.
-local function send_ready(self, tables, who)
-  local list, sent = self:enter(who), {}
-  local before = #list
-  for _, t in ipairs(tables) do
+--- First values of a table's canaries, one for each tenant whose foreign keys are served and that has none yet.
+local function ready_rows(self, t, tenants)
+  local out = {}
+  for _, who in ipairs(tenants) do
     local mine = self.rows[who.key] or {}
     self.rows[who.key] = mine
     if not mine[t.oid] and not self:fixture(t) and not self.sent[id_of(t, who)] and is_ready(self, t, who) then
       self.sent[id_of(t, who)] = true
       local ok, row, fixed = pcall(self.values, self, t, who, {})
       if ok then
-        list[#list + 1] = { statement(t, row) .. (" returning to_jsonb(%s.*)::text as row"):format(names.ident(t.name)) }
-        sent[#list] = { t = t, values = row, fixed = fixed }
-      elseif not errors.is(row) or row.code == "db_lost" or row.code == "db_closed" then
+        out[#out + 1] = { t = t, who = who, values = row, fixed = fixed }
+      elseif attempts.is_fatal(row) then
         error(row, 0)
       end
     end
   end
+  return out
+end
+
+local function same_columns(a, b)
+  for column in pairs(a) do if not b[column] then return false end end
+  for column in pairs(b) do if not a[column] then return false end end
+  return next(a) ~= nil
+end
+
+--- Keeps what a statement returned, where it is what was sent.
+local function keep(self, sent, rows)
+  if #rows ~= #sent then return end
+  for i, one in ipairs(sent) do
+    local made = json.decode(rows[i].row)
+    if pcall(check_owner, one.t, made, one.who) then
+      self.rows[one.who.key][one.t.oid] = { row = made, values = one.values, fixed = one.fixed }
+    end
+  end
+end
+
+--- Sends the canaries whose foreign keys are served: those that tenants have in one table as one statement. What is refused is left for
+--- row(), which looks for other values.
+local function send_ready(self, tables, tenants)
+  local list, sent = self:enter(tenants[1]), {}
+  local before = #list
+  local function add(rows)
+    local given = {}
+    for i, one in ipairs(rows) do given[i] = one.values end
+    local t = rows[1].t
+    list[#list + 1] = { statement(t, table.unpack(given)) .. (" returning to_jsonb(%s.*)::text as row"):format(names.ident(t.name)) }
+    sent[#list] = rows
+  end
+  for _, t in ipairs(tables) do
+    local rows = ready_rows(self, t, tenants)
+    if #rows == 2 and same_columns(rows[1].values, rows[2].values) then
+      add(rows)
+    else
+      for _, one in ipairs(rows) do add { one } end
+    end
+  end
   if #list == before then return false end
   for i, o in ipairs(attempts.send(self.conn, list)) do
-    local one = sent[i]
-    local made = one and o.ok and o.rows[1] and json.decode(o.rows[1].row)
-    if made and pcall(check_owner, one.t, made, who) then
-      self.rows[who.key][one.t.oid] = { row = made, values = one.values, fixed = one.fixed }
-    end
+    if sent[i] and o.ok then keep(self, sent[i], o.rows) end
   end
   return true
 end
 
---- Makes the canaries of many tables, as many as possible in one round trip: parents first, then what refers to them.
+--- Makes the canaries of many tables, as many as possible in one round trip: parents first, then what refers to them. An admin who needs
+--- the tenant set inserts for one after the other.
 ---@param tables rls.Table[]
 ---@param tenants rls.Who[]
 function Maker:rows_of(tables, tenants)
-  local again = true
+  local groups = { tenants }
+  if self.session then
+    groups = {}
+    for i, who in ipairs(tenants) do groups[i] = { who } end
+  end
+  local again = #tenants > 0
   while again do
     again = false
-    for _, who in ipairs(tenants) do again = send_ready(self, tables, who) or again end
+    for _, group in ipairs(groups) do again = send_ready(self, tables, group) or again end
   end
 end
 

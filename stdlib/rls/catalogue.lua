@@ -151,12 +151,13 @@ local function new_table(row)
   }
 end
 
---- Runs fn with a search path under which a bare name is pg_catalog's, so that what is printed says where each name comes from.
+--- Runs fn with a search path under which a bare name is pg_catalog's, so that what is printed says where each name comes from. Without
+--- jit: the estimates of a catalogue that nobody has analysed make the server compile what it runs once, for a few rows.
 ---@param conn table
 ---@param fn fun()
 function catalogue.qualified(conn, fn)
   conn:transaction(function()
-    conn:script "set local search_path = pg_catalog"
+    conn:script "set local search_path = pg_catalog; set local jit = off"
     fn()
   end, { rollback = true })
 end

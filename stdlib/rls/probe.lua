@@ -5,6 +5,7 @@
 -- transactions of the admin, which are rolled back: one for each axis and each batch of tables, on connections of their own.
 local attempts = require "rls.attempts"
 local axes = require "rls.axes"
+local batches = require "rls.batches"
 local canary = require "rls.canary"
 local catalogue = require "rls.catalogue"
 local keys = require "rls.keys"
@@ -19,8 +20,13 @@ local views = require "rls.views"
 local probe = {}
 
 --- So that two runs on one database do not meet: the lock's key is the first eight bytes of the SHA-256 of "gate-engine probe".
-local BEGIN = "set local lock_timeout = '60s'; select pg_advisory_xact_lock(-7698698874106400623); "
-  .. "set local lock_timeout = '5s'; set local statement_timeout = '60s'; set constraints all deferred; "
+local LOCK = "set local lock_timeout = '60s'; select pg_advisory_xact_lock(-7698698874106400623); "
+
+local PATIENCE = "set local lock_timeout = '5s'; "
+-- What meets another batch is asked again.
+local IMPATIENCE = "set local lock_timeout = '1s'; "
+
+local BEGIN = "set local jit = off; set local statement_timeout = '60s'; set constraints all deferred; "
   -- PostgreSQL 14: a server whose client was killed notices it in the middle of a statement.
   .. "select set_config('client_connection_check_interval', '1s', true) "
   .. "where current_setting('client_connection_check_interval', true) is not null"
@@ -73,16 +79,40 @@ local function counting(s, t)
   return list
 end
 
---- Counts the rows of all tables in one round trip. Returns what keeps a table's numbers, or raises why there are none.
+--- Most tables that are counted by one statement.
+local COUNTED = 25
+
+--- Small tables are read once, many of them by one statement. Returns the numbers of those that turned out to be small, by oid.
+local function count_small(s, tables)
+  local list, of, found = {}, {}, {}
+  for _, t in ipairs(s.bound and {} or tables) do
+    if t.estimate <= s.max_rows then
+      if not of[#list] or #of[#list] == COUNTED then
+        list[#list + 1], of[#list + 1] = {}, {}
+      end
+      table.insert(of[#list], t)
+      table.insert(list[#list], ("select %d as i, count(*) filter (where %s) as a, count(*) filter (where %s) as b, count(*) as n "
+        .. "from (select * from %s limit %d) x"):format(#of[#list], s:owned_by(t, s.a), s:owned_by(t, s.b), t.sql, s.max_rows + 1))
+    end
+  end
+  for i, parts in ipairs(list) do list[i] = { table.concat(parts, " union all ") } end
+  for i, o in ipairs(attempts.send(s.conn, list)) do
+    for _, row in ipairs(o.ok and o.rows or {}) do
+      if row.n <= s.max_rows then found[of[i][row.i].oid] = row end
+    end
+  end
+  return found
+end
+
+--- Counts the rows of all tables in few round trips. Returns what keeps a table's numbers, or raises why there are none.
 local function count(s, tables)
-  local list, owner = {}, {}
+  local found, list, owner = count_small(s, tables), {}, {}
   for _, t in ipairs(tables) do
-    for _, statement in ipairs(counting(s, t)) do
+    for _, statement in ipairs(found[t.oid] and {} or counting(s, t)) do
       list[#list + 1] = statement
       owner[#list] = t.oid
     end
   end
-  local found = {}
   for i, o in ipairs(attempts.send(s.conn, list)) do
     local mine = found[owner[i]] or {}
     found[owner[i]] = mine
@@ -123,26 +153,59 @@ local function plant(s, tables)
   return each(s, planted, count(s, planted))
 end
 
+--- What COPY writes of tables, each as its number of lines; nil where it is refused.
+local function copied(s, tables)
+  local out = {}
+  local function copy(list)
+    return pcall(s.conn.transaction, s.conn, function()
+      for _, t in ipairs(list) do
+        local _, lines = s.conn:copy_out(("copy %s to stdout"):format(t.sql)):gsub("\n", "")
+        out[t.oid] = lines
+      end
+    end, { rollback = true })
+  end
+  local function one_by_one(ok, raised)
+    if ok then return end
+    if attempts.is_fatal(raised) then error(raised, 0) end
+    for _, t in ipairs(tables) do
+      out[t.oid] = nil
+      ok, raised = copy { t }
+      if not ok and attempts.is_fatal(raised) then error(raised, 0) end
+    end
+  end
+  one_by_one(copy(tables))
+  return out
+end
+
 --- COPY reads a table by its name alone, without the rows of its children: what it writes is as many rows as A may see.
-local function copy_out(s, t)
-  if catalogue.nobody_may(t, "select") or not s:is_small(t) or t.kind == "p" or catalogue.proven(t, s.settings, "SELECT") then return end
-  local r = probe_state.result(s.results, t)
-  r.statements = r.statements + 1
-  local ok, data = pcall(s.conn.transaction, s.conn, function()
-    return s.conn:copy_out(("copy %s to stdout"):format(t.sql))
-  end, { rollback = true })
-  if not ok then
-    if attempts.is_fatal(data) then error(data, 0) end
-    return
+local function copy_out(s, tables)
+  local some, read, list = {}, {}, {}
+  for _, t in ipairs(tables) do
+    if not (catalogue.nobody_may(t, "select") or not s:is_small(t) or t.kind == "p" or catalogue.proven(t, s.settings, "SELECT")) then
+      local r = probe_state.result(s.results, t)
+      r.statements = r.statements + 1
+      some[#some + 1] = t
+    end
   end
-  local _, lines = data:gsub("\n", "")
-  if lines > 0 and lines > s.conn:value(("select count(*) from only %s"):format(t.sql)) then
-    s:leak(t, "select", "COPY writes rows that SELECT does not show", ("copy %s to stdout"):format(t.sql))
+  local lines = copied(s, some)
+  for _, t in ipairs(some) do
+    if (lines[t.oid] or 0) > 0 then
+      read[#read + 1], list[#list + 1] = t, { ("select count(*) as n from only %s"):format(t.sql) }
+    end
   end
+  local seen = {}
+  for i, o in ipairs(attempts.send(s.conn, list)) do seen[read[i].oid] = o end
+  each(s, read, function(t)
+    local o = seen[t.oid]
+    if not o.ok then error(o.error, 0) end
+    if lines[t.oid] > o.rows[1].n then
+      s:leak(t, "select", "COPY writes rows that SELECT does not show", ("copy %s to stdout"):format(t.sql))
+    end
+  end)
 end
 
 local function run(s, tables)
-  s.conn:script(BEGIN)
+  s.conn:script((s.locked and "" or LOCK) .. (s.alone and PATIENCE or IMPATIENCE) .. BEGIN)
   local probed = plant(s, tables)
   if #probed == 0 or (s.refused and not s.bound) then return end
   s.session:as_application()
@@ -152,7 +215,7 @@ local function run(s, tables)
   s.runner:each(probed, function(t) probe_context.malformed(s, t) end, failed)
   s.runner:each(probed, function(t) probe_rows.run(s, t) end, failed)
   s.runner:each(probed, function(t) probe_context.escapes(s, t) end, failed)
-  each(s, probed, function(t) copy_out(s, t) end)
+  copy_out(s, probed)
   s.session:as_admin()
 end
 
@@ -191,71 +254,47 @@ local function new_state(conn, common, by_oid, options, results, with_context)
     role = options.role, max_rows = options.max_rows, bound = with_context, admin_bound = not options.bypass,
     runner = attempts.runner(conn, who.back), maker = canary.maker(conn, by_oid, options.settings, with_context and who or nil),
     a = { key = common.keys.a }, b = { key = common.keys.b }, c = common.keys.c and { key = common.keys.c } or nil, alike = alike,
-    apart = common.apart, functions = common.functions, defaults = common.defaults, tenant_settings = common.tenant_settings,
-    version = common.version,
-    owned = {}, owned_b = {}, sizes = {}, inserts = {}, nobodys = {}, everybodys = {}, unset = {} }
+    apart = common.apart and {}, locked = common.locked, functions = common.functions, defaults = common.defaults,
+    tenant_settings = common.tenant_settings, version = common.version,
+    owned = {}, owned_b = {}, sizes = {}, inserts = {}, nobodys = {}, everybodys = {}, unset = {}, escapes = {} }
 end
 
---- How many entries of the server's lock table the canaries of a table take at most, roughly: its own, and those of its keys.
-local function locks_of(t) return 2 + #t.uniques + 2 * #t.foreign_keys + #t.partition_bounds end
-
---- Tables in batches, in order: each stays under a quarter of the lock table, tables that foreign keys join are in one where they fit.
-local function batches(conn, tables, options)
-  local most = conn:value [[select current_setting('max_locks_per_transaction')::bigint
-    * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint) / 4]]
-  local group, members = {}, {}
-  for _, t in ipairs(tables) do
-    group[t.oid], members[t.oid] = t.oid, { t }
-  end
-  for _, t in ipairs(tables) do
-    for _, fk in ipairs(t.foreign_keys) do
-      local from, to = group[t.oid], group[fk.ref]
-      if to and from ~= to then
-        for _, member in ipairs(members[from]) do
-          group[member.oid] = to
-          table.insert(members[to], member)
-        end
-        members[from] = nil
+--- Adds what a batch found to what was found before.
+local function keep(results, mine)
+  for oid, r in pairs(mine) do
+    local all = results[oid]
+    if not all then
+      results[oid] = r
+    else
+      for _, list in ipairs { "leaks", "errors", "proven" } do table.move(r[list], 1, #r[list], #all[list] + 1, all[list]) end
+      for _, set in ipairs { "controlled", "uncontrolled" } do
+        for op, value in pairs(r[set]) do all[set][op] = all[set][op] or value end
       end
+      all.controls, all.statements = all.controls + r.controls, all.statements + r.statements
     end
   end
-  local out, size = { {} }, 0
-  local function add(t)
-    if #out[#out] >= options.batch or size + locks_of(t) > most then out[#out + 1], size = {}, 0 end
-    table.insert(out[#out], t)
-    size = size + locks_of(t)
-  end
-  for _, t in ipairs(tables) do
-    for _, member in ipairs(members[t.oid] or {}) do add(member) end
-  end
-  return out
 end
 
 --- One batch: in a transaction without the tenant's setting, and where canaries are refused without it, in a second one with it.
-local function probe_batch(open, common, tables, by_oid, options, results)
-  local conn, s = open(), nil
+--- Returns the state it ended with. alone: no other batch is under way; else attempts.MET is raised where it met one, and nothing is
+--- kept.
+local function probe_batch(open, common, tables, by_oid, options, results, alone)
+  local opened, made = pcall(open)
+  -- A second connection may be one too many.
+  if not opened then error(alone and made or attempts.MET, 0) end
+  local conn <close> = made
+  if not alone then attempts.give_way(conn) end
   for _, with_context in ipairs { not options.bypass, true } do
     local mine = {}
-    s = new_state(conn, common, by_oid, options, mine, with_context)
+    local s = new_state(conn, common, by_oid, options, mine, with_context)
+    s.alone = alone
     conn:transaction(function() run(s, tables) end, { rollback = true })
     if with_context or not s.refused then
-      for oid, r in pairs(mine) do
-        local all = results[oid]
-        if not all then
-          results[oid] = r
-        else
-          for _, list in ipairs { "leaks", "errors", "proven" } do table.move(r[list], 1, #r[list], #all[list] + 1, all[list]) end
-          for _, set in ipairs { "controlled", "uncontrolled" } do
-            for op, value in pairs(r[set]) do all[set][op] = all[set][op] or value end
-          end
-          all.controls, all.statements = all.controls + r.controls, all.statements + r.statements
-        end
-      end
-      break
+      keep(results, mine)
+      if common.apart then table.move(s.apart, 1, #s.apart, #common.apart + 1, common.apart) end
+      return s
     end
   end
-  conn:close()
-  return s
 end
 
 --- Partitions by the tenant column which take no row of the tenants that were invented: each is probed with tenants of its own.
@@ -269,7 +308,7 @@ local function probe_apart(open, common, by_oid, options, results)
       local found = keys.of_partition(conn, common.columns, t)
       conn:close()
       local own = setmetatable({ keys = found or common.keys }, { __index = common })
-      probe_batch(open, own, { t }, by_oid, options, results)
+      probe_batch(open, own, { t }, by_oid, options, results, true)
     end
   end
 end
@@ -302,12 +341,33 @@ local function advanced(before, after)
   return out
 end
 
+--- What is the same for all batches of a lane: each lane has invented tenants of its own, since two may not insert the same key.
+local function lanes_of(conn, common, tables, options)
+  local commons = { common }
+  for i = 2, options.alone and 1 or batches.lanes(tables) do
+    commons[i] = setmetatable({ keys = keys.make(conn, common.columns) }, { __index = common })
+  end
+  return batches.are_apart(commons) and commons or { common }
+end
+
+--- Runs fn. Where batches are probed side by side the lock is no batch's own: one transaction has it for all of them.
+local function exclusively(conn, common, side_by_side, fn)
+  if not side_by_side then return fn() end
+  conn:transaction(function()
+    conn:script(LOCK .. "set local idle_in_transaction_session_timeout = 0")
+    common.locked = true
+    fn()
+    common.locked = nil
+  end, { rollback = true })
+end
+
 --- Probes all tables, and then the views, in transactions that are rolled back whatever happens.
 ---@param open fun(): table  a fresh connection of the admin: no tenant was ever set in its session
 ---@param tables rls.Table[] base tables of tenants
 ---@param view_list rls.Table[]
 ---@param by_oid table
----@param options {settings: table, role: string, superuser: boolean, bypass: boolean, max_rows: integer, batch: integer}
+---@param options {settings: table, role: string, superuser: boolean, bypass: boolean, max_rows: integer, batch: integer,
+---  alone: boolean?}  alone: open gives always the same connection
 ---@return table<string, rls.Result> results by oid
 ---@return string[] sequences  that went on: what the rollback leaves behind
 function probe.run(open, tables, view_list, by_oid, options)
@@ -321,20 +381,25 @@ function probe.run(open, tables, view_list, by_oid, options)
     local mine, of_axis = tables, by_oid
     if #list > 1 then mine, of_axis = axes.view(axis, tables, by_oid) end
     if #mine > 0 then
-      local conn = open()
-      local common = prepare(conn, axis, mine, of_axis, options)
-      local parts, with_context = batches(conn, mine, options), not options.bypass
-      conn:close()
-      for _, part in ipairs(parts) do
-        local s = probe_batch(open, common, part, of_axis, options, results)
+      local common, commons, parts
+      watcher:transaction(function()
+        watcher:script "set local jit = off"
+        common = prepare(watcher, axis, mine, of_axis, options)
+        commons = lanes_of(watcher, common, mine, options)
+        parts = batches.cut(watcher, mine, options.batch, #commons)
+      end, { rollback = true })
+      local with_context = not options.bypass
+      local function probe_one(own, part, alone)
+        local s = probe_batch(open, own, part, of_axis, options, results, alone)
         with_context = with_context or s.bound
       end
+      exclusively(watcher, common, #commons > 1 and #parts > 1, function() batches.each(parts, commons, probe_one) end)
       probe_apart(open, common, of_axis, options, results)
       if #view_list > 0 then
-        conn = open()
+        local conn = open()
         local s = new_state(conn, common, of_axis, options, results, with_context)
         conn:transaction(function()
-          conn:script(BEGIN)
+          conn:script(LOCK .. PATIENCE .. BEGIN)
           views.run(s, mine, view_list)
         end, { rollback = true })
         conn:close()
