@@ -224,9 +224,12 @@ int fs_replace_commit(fs_replacement *r, err *e) {
 
 /* A pipe, a terminal or /dev/null is written to; replacing it by a file would be a surprise, as root a bad one. */
 static int write_special(const char *path, const void *bytes, size_t n, err *e) {
-    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0) {
-        return err_errno(e, "file_write", "%s cannot be opened", path);
+    /* Without O_NONBLOCK opening a pipe that nobody reads would wait for its reader. */
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 || fcntl(fd, F_SETFL, O_WRONLY) != 0) {
+        err_errno(e, "file_write", "%s cannot be opened", path);
+        fs_close(&fd);
+        return -1;
     }
     int rc = fs_write_all(fd, bytes, n);
     if (rc != 0) {

@@ -70,6 +70,10 @@ json_t *cli_peek_reports(int argc, char **argv);
 
 /* "json=FILE" → {"format", "file"}, or NULL with *e. */
 json_t *cli_report_target(const char *text, err *e);
+/* Takes out of the targets those that must not be written: over what the run uses (its scripts, the configuration,
+ * files that the line names), over another report, into what would keep it waiting. 0, or -1 with the first one's
+ * reason in *e (usage_flag). */
+int cli_fit_reports(json_t *targets, int argc, char **argv, const char *const *scripts, size_t n, err *e);
 
 /* Reads --schema, --migrations, --against and what belongs to them into r->scratch and r->against (engine.h). looks:
  * the script looks at a database's schema. Errors: usage_flag. */

@@ -516,6 +516,18 @@ static int add_gates(job *j, err *e) {
     return 0;
 }
 
+static int fit_reports(const job *j, int argc, char **argv, json_t *targets, err *e) {
+    const char *scripts[GATES_MAX + 1];
+    size_t n = 0;
+    if (j->main.path != NULL) {
+        scripts[n++] = j->main.path;
+    }
+    for (size_t i = 0; i < j->n; i++) {
+        scripts[n++] = j->gates[i].path;
+    }
+    return cli_fit_reports(targets, argc, argv, scripts, n, e);
+}
+
 /* What is wrong with the line itself is told before what is wrong with the configuration. */
 static int prepare(job *j, int argc, char **argv, err *e) {
     j->r.verb = j->verb->name;
@@ -525,7 +537,7 @@ static int prepare(job *j, int argc, char **argv, err *e) {
     if (j->r.script == NULL) {
         return err_set(e, "out_of_memory", "out of memory");
     }
-    if (read_flags(j, argc, argv, e) != 0 || add_gates(j, e) != 0) {
+    if (read_flags(j, argc, argv, e) != 0 || fit_reports(j, argc, argv, j->r.reports, e) != 0 || add_gates(j, e) != 0) {
         return -1;
     }
     if (config_load(cli_text(&j->words, "config"), j->r.scratch != NULL, &j->cfg, e) != 0) {
@@ -543,6 +555,8 @@ static int fail(const job *j, int argc, char **argv, err *e) {
     int code = signals_flag != 0 ? signals_exit_code() : memory ? EXIT_BROKEN : EXIT_USAGE;
     cli_say_error(e);
     json_t *targets = cli_peek_reports(argc, argv);
+    err unfit;
+    (void)fit_reports(j, argc, argv, targets, &unfit);
     if (json_array_size(targets) > 0) {
         const char *name = j->main.label != NULL ? j->main.label : cli_peek_script(j->verb, argc, argv);
         json_t *report = report_for_error(name, j->r.tenant, code, e);

@@ -53,6 +53,7 @@ static int xdg_file(char **path, err *e) {
 }
 
 static int find_file(const char *flag_path, char **path, err *e) {
+    *path = NULL;
     if (flag_path != NULL) {
         return named_file(flag_path, "--config", path, e);
     }
@@ -67,6 +68,16 @@ static int find_file(const char *flag_path, char **path, err *e) {
         return *path != NULL ? 1 : err_set(e, "out_of_memory", "out of memory");
     }
     return xdg_file(path, e);
+}
+
+char *config_find(const char *flag_path) {
+    char *path = NULL;
+    err ignored;
+    if (find_file(flag_path, &path, &ignored) <= 0) {
+        free(path);
+        return NULL;
+    }
+    return path;
 }
 
 static int wrong_target(const char *file, err *e) {

@@ -28,6 +28,8 @@ typedef struct config {
  * Errors: config_missing, config_wrong_target (a database in the environment and no stated platform), the loader's, the
  * schema's. */
 int config_load(const char *flag_path, bool scratch, config **out, err *e);
+/* The file that config_load would read: new memory, or NULL where there is none (or it cannot be told). */
+char *config_find(const char *flag_path);
 void config_free(config *c);
 
 /* Registers the secrets of the environment with log_add_secret. config_load does it too; for what is printed before. */

@@ -63,6 +63,10 @@ void report_put_json(buf *out, const json_t *value, int depth) {
     const char *key;
     json_t *one;
     char number[64];
+    if (value == NULL) { /* there was no memory for it */
+        out->failed = true;
+        return;
+    }
     switch (json_typeof(value)) {
     case JSON_OBJECT:
         buf_putc(out, '{');

@@ -444,6 +444,35 @@ describe("reports", function()
     assert.are.equal("ERROR", report.status)
   end)
 
+  it("are not written over what the run reads, over one another, or into what would keep it waiting", function()
+    local content = { ["a.lua"] = PROBE, ["audit.lua"] = 'return { name = "A", pack = "roster", audit = function() end }\n',
+      ["other.lua"] = "return {}\n", ["gate-engine.conf.lua"] = "return {}\n", ["plans/audit-plan.json"] = "{}\n" }
+    local dir = files(content)
+    support.shell(("cd %s && ln -s a.lua link && mkfifo pipe"):format(support.quote(dir)))
+    local function bad(text, ...) refused(run { cwd = dir, "run", ... }, text) end
+    bad("--report json=a.lua: it would be written over ./a.lua, which this run uses", "./a.lua", "--report", "json=a.lua")
+    bad("--report json=link: it would be written over ./a.lua", "./a.lua", "--report=json=link")
+    bad("--report tap=gate-engine.conf.lua: it would be written over gate-engine.conf.lua", "./a.lua", "--report",
+      "tap=gate-engine.conf.lua")
+    bad("--report tap=other.lua: it would be written over other.lua", "./a.lua", "--report", "tap=other.lua", "--config=other.lua")
+    bad("--report json=plans/audit-plan.json: it would be written over plans", "./audit.lua", "--plan", "plans", "--report",
+      "json=plans/audit-plan.json")
+    bad("--report junit=./r: --report json=r goes to the same file", "./a.lua", "--report", "json=r", "--report", "junit=./r")
+    bad("--report json=pipe: expected a file, found a named pipe", "./a.lua", "--report", "json=pipe")
+    bad("--report json=plans: expected a file, found a directory", "./a.lua", "--report", "json=plans")
+    bad("--no-such", "./a.lua", "--no-such", "--report", "json=a.lua", "--report", "json=gate-engine.conf.lua")
+    for name, was in pairs(content) do assert.equal(was, support.must_read(dir .. "/" .. name)) end
+    assert.is_truthy(support.must_read(dir .. "/r"):find("goes to the same file", 1, true)) -- the first report tells of it
+  end)
+
+  it("may go to devices, and to a pipe that the shell opened", function()
+    local dir = files { ["a.lua"] = "return 1\n" }
+    local r = run { "-c", support.quote(support.engine) .. " run ./a.lua --report json=>(cat >seen) --report tap=/dev/null "
+      .. "--report junit=/dev/null; code=$?; wait; exit $code", cwd = dir, program = "/bin/bash" }
+    assert.equal(2, r.code, r.stderr)
+    assert.is_truthy(support.must_read(dir .. "/seen"):find('"status": "ERROR"', 1, true))
+  end)
+
   it("have a format and a place that are checked first", function()
     refused(run { "run", "golden_path_e2e", "--report", "jsn=x" }, '--report: unknown format in "jsn=x"', 'did you mean "json"?')
     refused(run { "run", "golden_path_e2e", "--report", "junti=x" }, 'did you mean "junit"?')
