@@ -45,6 +45,8 @@ return function(ctx, job)
   if tenant.table then
     local row = find_tenant(reader, tenant, job.tenant.code)
     if not row and job.create_tenant then
+      result.others = reader:value("select coalesce(string_agg(code, ', '), '')"
+        .. " from (select code from core.tenants order by code limit 5) t")
       conn:exec("insert into core.tenants (code, name, status, settings) "
         .. "values ($1, $1, 'onboarding', '{\"packs\": [\"roster\"]}') on conflict (code) do nothing",
         job.tenant.code)
