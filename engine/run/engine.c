@@ -202,6 +202,7 @@ int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
     bool any = tenant != NULL && strcmp(tenant, "any") == 0;
     bool lasts = operation && s->r->dry_run && embedded && pg_is_kept(s->target.server);
     json_object_set_new(t.job, "any_tenant", json_boolean(any));
+    json_object_set_new(t.job, "kept_dry_run", json_boolean(lasts));
     json_object_set_new(t.job, "create_tenant", json_boolean(embedded && !any && !lasts));
     t.pool.wall_s = 30;
     rc = engine_pool_apart(s, &t.pool, e);

@@ -34,3 +34,17 @@ describe("a tenant that is not there", function()
     assert.are.equal("onboarding\n", r.stdout)
   end)
 end)
+
+describe("a dry run for a tenant that is not there", function()
+  it("on a kept platform says how to make one, and names no file of the engine's", function()
+    local env = { GATE_ENGINE_STATE = support.tmpdir() .. "/state" }
+    assert.are.equal(0, run({ env = env, "platform", "start" }).code)
+    local r = run { env = env, "run", support.root .. "/examples/operations/suspend_pilot.lua",
+      "--reason", "x", "--dry-run", "--tenant", "acmee" }
+    run { env = env, "platform", "stop" }
+    assert.are.equal(2, r.code, r.stderr)
+    assert.is_truthy(r.stderr:find("fix: a dry run makes no tenant on a platform that is kept: run a gate for it first", 1, true), r.stderr)
+    assert.is_nil(r.stderr:find("stdlib/", 1, true), r.stderr)
+    assert.is_nil(r.stdout:find("stdlib/", 1, true), r.stdout)
+  end)
+end)
