@@ -8,8 +8,8 @@
 static const char *fix_for_statement(const char *sqlstate) {
     static const struct {
         const char *sqlstate, *fix;
-    } FIXES[] = {{"42P01", "write the table with its schema (core.tenants), and look at `gate-engine platform psql` or "
-                           "the configuration's database for what is there"},
+    } FIXES[] = {{"42P01", "name the table with its schema (core.tenants), and see that it is there: on the embedded "
+                           "platform gate-engine platform psql -c '\\dt *.*' lists them"},
                  {"42P02", "give a value for each of $1, $2, … after the statement"},
                  {"42P18", "cast the parameter, since its place does not tell its type: $1::text"},
                  {"08P01", "give as many values after the statement as it names parameters: $1, $2, …"},

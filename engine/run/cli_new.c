@@ -79,6 +79,23 @@ static int from_template(const paths *tree, const char *name, const char *suffix
     return rc;
 }
 
+/* What a first run needs beside the script. */
+static const char *words_for(const char *from) {
+    static const struct {
+        const char *from, *words;
+    } WORDS[] = {
+        {"audit", " --plan DIR      # DIR is what gate-engine run golden_path_e2e --artifacts DIR writes"},
+        {"audit_routing",
+         " --plan DIR      # DIR is what gate-engine run golden_path_e2e --pack routing --artifacts DIR writes"},
+        {"operation", " --name NAME --dry-run"}};
+    for (size_t i = 0; i < sizeof WORDS / sizeof WORDS[0]; i++) {
+        if (strcmp(WORDS[i].from, from) == 0) {
+            return WORDS[i].words;
+        }
+    }
+    return "";
+}
+
 /* Both files or neither. `from` names the template, whose kind it begins with. */
 static int write_both(const char *from, const char *id, err *e) {
     const paths *tree = script_tree(e);
@@ -104,8 +121,7 @@ static int write_both(const char *from, const char *id, err *e) {
     }
     if (rc == 0) {
         printf("%s\n%s\n\ngate-engine check ./%s\n", buf_str(&script_path), buf_str(&spec_path), buf_str(&script_path));
-        printf("gate-engine run ./%s%s\n%s\n", buf_str(&script_path),
-               strncmp(from, "audit", 5) == 0 ? " --plan DIR" : "", buf_str(&f.command));
+        printf("gate-engine run ./%s%s\n%s\n", buf_str(&script_path), words_for(from), buf_str(&f.command));
     }
     buf *all[] = {&f.name, &f.command, &body, &spec, &script_path, &spec_path};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {

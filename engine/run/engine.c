@@ -192,6 +192,15 @@ bool engine_is_operation(const run_request *r) {
     return kind != NULL && strcmp(kind, "operation") == 0;
 }
 
+/* A platform that is kept holds the tenant from now on: a code that was misspelt must not come to be without a word. */
+static void say_created(const engine_run_state *s, const json_t *result) {
+    const char *others = json_string_value(json_object_get(result, "others"));
+    if (others != NULL && s->target.server != NULL && pg_is_kept(s->target.server)) {
+        log_line(LOG_INFO, "the tenant %s was not on the kept platform and has been created (onboarding)%s%s",
+                 s->r->tenant, *others != '\0' ? "; before there were: " : "", others);
+    }
+}
+
 int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
     const json_t *database = json_object_get(s->r->cfg->doc, "database");
     bool embedded = s->target.embedded, scratch = s->target.scratch, operation = engine_is_operation(s->r);
@@ -215,6 +224,7 @@ int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
     bool any = tenant != NULL && strcmp(tenant, "any") == 0;
     bool lasts = operation && s->r->dry_run && embedded && pg_is_kept(s->target.server);
     json_object_set_new(t.job, "any_tenant", json_boolean(any));
+    json_object_set_new(t.job, "kept_dry_run", json_boolean(lasts));
     json_object_set_new(t.job, "create_tenant", json_boolean(embedded && !any && !lasts));
     double most_s = s->r->timeout_s > 0 ? s->r->timeout_s : PREPARE_S;
     rc = engine_pool_prepare(s, &t, most_s, "tenant and schema could not be looked up", e);
@@ -224,6 +234,7 @@ int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
     } else if (rc == 0 && result != NULL) {
         *prepared = json_incref((json_t *)result);
         json_object_update(s->target.tenant, json_object_get(result, "tenant"));
+        say_created(s, result);
     } else if (rc == 0) {
         engine_worker_error(t.pool.book, e);
         bool unknown = strcmp(e->code, "tenant_unknown") == 0;

@@ -45,6 +45,8 @@ return function(ctx, job)
   if tenant.table then
     local row = find_tenant(reader, tenant, job.tenant.code)
     if not row and job.create_tenant then
+      result.others = reader:value("select coalesce(string_agg(code, ', '), '')"
+        .. " from (select code from core.tenants order by code limit 5) t")
       conn:exec("insert into core.tenants (code, name, status, settings) "
         .. "values ($1, $1, 'onboarding', '{\"packs\": [\"roster\"]}') on conflict (code) do nothing",
         job.tenant.code)
@@ -52,7 +54,8 @@ return function(ctx, job)
     end
     if not row and not job.any_tenant then
       errors.raise { code = "tenant_unknown", message = ("the tenant %s is not in %s"):format(job.tenant.code, tenant.table),
-        fix = "create the tenant first, or check --tenant and database.tenant in the configuration" }
+        fix = job.kept_dry_run and "a dry run makes no tenant on a platform that is kept: run a gate for it first, or check --tenant"
+          or "create the tenant first, or check --tenant and database.tenant in the configuration" }
     end
     result.tenant.id = row and row.id or nil
     local validation = job.config.validation_tenant

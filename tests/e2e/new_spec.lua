@@ -101,7 +101,8 @@ describe("new", function()
     local dir = support.tmpdir()
     local r = run { cwd = dir, "new", "audit", "few_stops", "--pack", "routing" }
     assert.are.equal(0, r.code, r.stderr)
-    has(r.stdout, "few_stops.lua\nfew_stops_spec.lua\n", "gate-engine run ./few_stops.lua --plan DIR\n")
+    has(r.stdout, "few_stops.lua\nfew_stops_spec.lua\n",
+      "gate-engine run ./few_stops.lua --plan DIR      # DIR is what gate-engine run golden_path_e2e --pack routing")
     assert.is_nil((support.must_read(dir .. "/few_stops.lua") .. support.must_read(dir .. "/few_stops_spec.lua")):find "@%u+@")
     r = run { cwd = dir, "check", "few_stops.lua" }
     assert.are.equal("few_stops.lua: ok (audit few_stops)\n", r.stdout)

@@ -22,7 +22,7 @@ local CASES = {
   { [[ctx.db.admin:value "select nothing(1)"]], "function nothing(integer) does not exist",
     "[SQLSTATE 42883] hint: No function matches the given name and argument types. You might need to add explicit type casts." },
   { [[ctx.db.admin:value "select 1 from tenantz"]], 'relation "tenantz" does not exist', "[SQLSTATE 42P01]",
-    "write the table with its schema (core.tenants)" },
+    "name the table with its schema (core.tenants)" },
   { [[ctx.db.admin:value("select $1::int, $2::int", 1)]], 'bind message supplies 1 parameters, but prepared statement "" requires 2',
     "[SQLSTATE 08P01]", "give as many values after the statement as it names parameters", code = "db_query" },
   { [[ctx.db.admin:script "select 1; selct 2"]], 'syntax error at or near "selct"', "[SQLSTATE 42601]" },
