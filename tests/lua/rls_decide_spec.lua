@@ -220,8 +220,8 @@ describe("what gate 1 decides", function()
     finally(function() releases.is_closed = is_closed end)
     for closed, class in pairs { [false] = "view_owner_rights", [true] = "none" } do
       releases.is_closed = function(hole) return hole ~= releases.VIEW_CONFLICT or closed end
-      local found = views.findings(admin, seen, list)
-      assert.equal(class, found[1] and found[1].class or "none", "closed: " .. tostring(closed))
+      local told = views.findings(admin, seen, list)
+      assert.equal(class, told[1] and told[1].class or "none", "closed: " .. tostring(closed))
     end
   end)
 
