@@ -3,6 +3,7 @@
 -- Two transactions meet where their statements want the same row: a trigger that keeps a total, a foreign key that cascades. What a
 -- batch that met another one found does not count; it is probed again, alone.
 local attempts = require "rls.attempts"
+local errors = require "errors"
 local task = require "task"
 
 local batches = {}
@@ -90,7 +91,8 @@ function batches.each(parts, commons, probe)
     local ok, raised = #again > 0, nil
     if not ok then ok, raised = pcall(probe, common, part, false) else again[#again + 1] = part end
     free[#free + 1] = common
-    if raised == attempts.MET then
+    -- Behind a pooler with fewer connections than lanes the second waits in vain. What is really lost is lost to the next one too.
+    if raised == attempts.MET or errors.is(raised, "db_lost") then
       again[#again + 1] = part
     elseif not ok then
       error(raised, 0)

@@ -24,13 +24,13 @@ describe("gate 1 on many tables", function()
   setup(function()
     server = pg.start()
     local conn = db.connect(server:options())
-    conn:script "create role shop login"
+    conn:script "create role shop login; create role keeper login bypassrls connection limit 5; grant shop to keeper"
     conn:close()
   end)
   teardown(function() server:stop() end)
 
   --- Makes a database with many tables, the seventh of which is open to all, and runs the gate.
-  local function run(name, first, each, many)
+  local function run(name, first, each, many, admin)
     local conn = db.connect(server:options())
     conn:exec("create database " .. name)
     conn:close()
@@ -40,8 +40,8 @@ describe("gate 1 on many tables", function()
     conn:script "create policy everybody on t7 for select using (true)"
     local dir = support.tmpdir()
     local config = support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "external", database = {
-      admin = { url = "postgresql://postgres@/%s?host=%s&port=%d" }, app = { role = "shop" },
-      tenant = { column = "tenant_id", setting = "app.tenant_id" } } }]]):format(name, server.host, server.port))
+      admin = { url = "postgresql://%s@/%s?host=%s&port=%d" }, app = { role = "shop" },
+      tenant = { column = "tenant_id", setting = "app.tenant_id" } } }]]):format(admin or "postgres", name, server.host, server.port))
     local r = support.run { argv = { "run", "gates/rls_harness.lua", "--tenant", "acme", "--config", config,
       "--only", "coverage,isolation", "--report", "json=" .. dir .. "/r.json" } }
     r.gate = json.decode(support.must_read(dir .. "/r.json")).gates[1]
@@ -86,6 +86,11 @@ describe("gate 1 on many tables", function()
   it("probes two batches side by side", function()
     assert_t7(run "apart")
     assert.is_nil(log():find("could not obtain lock", 1, true))
+  end)
+
+  it("does without a second connection that is refused", function()
+    assert_t7(run("few", nil, "alter table NAME owner to keeper;", nil, "keeper"))
+    assert.is_truthy(log():find('too many connections for role "keeper"', 1, true), "no connection was refused")
   end)
 
   it("asks again, alone, where two batches want the same row", function()
