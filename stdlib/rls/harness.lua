@@ -235,12 +235,9 @@ local function decided(ctx, seen, base)
   ctx:check("isolation: policies", function()
     local today = ctx.db.admin:value "select current_date::text"
     local decisions, read = decide.run(ctx.db.admin, seen, base, today)
-    seen.decisions, seen.model = decisions, read
+    seen.decisions, seen.model, seen.today, seen.covers = decisions, read, today, {}
     findings = {}
     for _, f in ipairs(decide.presets(ctx.db.admin, seen, base, read)) do say(ctx, f.class, f) end
-    local stale, trusted = decide.trust(decisions, seen.trust, today)
-    for _, f in ipairs(stale) do say(ctx, f.class, f) end
-    if #trusted > 0 then ctx:fact("trust", trusted) end
     local _, views = harness.of_tenants(seen)
     for _, list in ipairs { rules.policies.findings(decisions, seen), rules.views.findings(ctx.db.admin, seen, views) } do
       for _, f in ipairs(list) do
@@ -250,6 +247,16 @@ local function decided(ctx, seen, base)
     end
   end, { group = "isolation" })
   return findings or {}
+end
+
+--- What rests on the configuration's trust, once policies, views and functions are decided.
+local function check_trust(ctx, seen)
+  if not seen.model or not (seen.trust and seen.trust[1]) then return end
+  ctx:check("isolation: trust", function()
+    local stale, trusted = decide.trust(seen.decisions, seen.trust, seen.today, seen.covers)
+    for _, f in ipairs(stale) do say(ctx, f.class, f) end
+    if #trusted > 0 then ctx:fact("trust", trusted) end
+  end, { group = "isolation" })
 end
 
 --- What the prover says of one table. Returns the commands it names a leak for, in lower case.
@@ -305,6 +312,7 @@ function harness.isolation(ctx, seen)
   end
   check_ways_around(ctx, seen)
   check_definers(ctx, seen)
+  check_trust(ctx, seen)
 end
 
 return harness

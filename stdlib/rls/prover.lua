@@ -406,8 +406,8 @@ local function publish(verdict)
   return out
 end
 
-local function decide_with_trust(input, info, command, phase)
-  local verdict = decide_phase(input, info, command, phase, {}, {})
+local function decide_with_trust(input, info, command, phase, made)
+  local verdict = decide_phase(input, info, command, phase, {}, {}, made)
   local settings, roles = trusted_by(input)
   if verdict.status ~= "counterexample" or not (next(settings) or next(roles)) then return publish(verdict) end
   local _, role_entry = next(roles)
@@ -418,7 +418,7 @@ local function decide_with_trust(input, info, command, phase)
     for _, entry in ipairs(covered or {}) do entries[entry] = true end
   end
   verdict.covers = entries
-  local rest = decide_phase(input, info, command, phase, settings, roles)
+  local rest = decide_phase(input, info, command, phase, settings, roles, made)
   rest.covers = entries
   if rest.status == "proven" and all then
     verdict.status, verdict.trust = "trusted", {}
@@ -537,9 +537,9 @@ function prover.calls(input, f, name, whose)
     if columns then
       input.relation, input.axes = label, axes
       local info = input.tables[label]
-      local verdict = decide_phase(input, info, "SELECT", reach.write and "check" or "using", {}, {},
+      local verdict = decide_with_trust(input, info, "SELECT", reach.write and "check" or "using",
         { main = reach.main, node = reach.node, cx = cx })
-      out[#out + 1] = { label = label, write = reach.write == true, verdict = publish(verdict) }
+      out[#out + 1] = { label = label, write = reach.write == true, verdict = verdict }
     end
   end
   return out, walk.unread, walk.injection, walk.changes

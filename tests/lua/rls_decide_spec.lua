@@ -148,6 +148,33 @@ describe("what gate 1 decides", function()
     assert.same({ 1, 0, 0 }, { entries[1].tables, entries[2].tables, entries[3].tables })
   end)
 
+  it("covers by trust what functions and views with their owner's rights show, and counts the entry as used", function()
+    tbl("items", "using (" .. OWN .. ")")
+    local trusts = OWN .. " or current_setting('app.admin', true) = 'on'"
+    admin:script(([[
+      create function gt.rows() returns setof text language sql stable security definer set search_path = pg_catalog, pg_temp
+        as $$ select body from gt.items where %s $$;
+      create function gt.mixed(p int) returns setof text language sql stable security definer set search_path = pg_catalog, pg_temp
+        as $$ select body from gt.items where %s or id = p $$;
+      create view gt.shown with (security_barrier) as select id, body from gt.items where %s;
+      grant select on gt.shown to dec_app]]):format(trusts, trusts, trusts))
+    local trust = { { setting = "app.admin", reason = "workers" } }
+    local function classes(seen, base, list)
+      local by = {}
+      for _, f in ipairs(views.findings(admin, seen, list)) do by[f.object] = f.class end
+      for _, f in ipairs((definers.findings(admin, seen, base))) do by[f.object] = f.class .. (f.advisory and ", advisory" or "") end
+      return by
+    end
+    local seen, base, list = look(trust)
+    assert.same({ ["gt.rows()"] = "policy_trusted, advisory", ["gt.mixed(integer)"] = "function_definer", ["gt.shown"] = "policy_trusted" },
+      classes(seen, base, list))
+    local stale, entries = decide.trust(seen.decisions, trust, "2026-01-01", seen.covers)
+    assert.same({ 0, 3 }, { #stale, entries[1].tables })
+    assert.same({ ["gt.rows()"] = "function_definer", ["gt.mixed(integer)"] = "function_definer", ["gt.shown"] = "view_owner_rights" },
+      classes(look()))
+    assert.equal("trust_unused", decide.trust(seen.decisions, trust, "2026-01-01")[1].class)
+  end)
+
   it("reads what functions with their owner's rights reach", function()
     tbl("items", "using (" .. OWN .. ")")
     admin:script(([[
