@@ -122,6 +122,10 @@ members first.]]),
 POLICY).]]),
   policy_leak = leak("a policy lets another tenant's row through", nil,
     [[The prover found values for the session and the row with which the table's policies are true for another tenant.]]),
+  server_release = advisory("%s has known holes in row-level security", "Upgrade the server to its newest minor release",
+    [[Each of them lets a session see or change rows that the policies hide, whatever the policies are. The detail names them
+as the advisories at postgresql.org/support/security do, and the minor release of this major version that closes each.
+A minor release needs no dump and no change of the schema.]]),
   policy_unproven = advisory("A policy on %s is probed, not proven",
     "Let it compare the tenant column with the tenant setting, and nothing else",
     [[Whether the policy binds the tenant could not be decided from its text; the probe, with canary rows of two tenants,

@@ -9,6 +9,7 @@ local errors = require "errors"
 local matrix = require "rls.matrix"
 local names = require "rls.names"
 local probe = require "rls.probe"
+local releases = require "rls.releases"
 local rules = { roles = require "rls.rules.roles", objects = require "rls.rules.objects", functions = require "rls.rules.functions",
   policies = require "rls.rules.policies", definers = require "rls.rules.definers", views = require "rls.rules.views" }
 
@@ -249,6 +250,15 @@ local function decided(ctx, seen, base)
   return findings or {}
 end
 
+--- Holes of the server's own, which no schema closes. A private server of the engine's is not the one that the tenants' rows are on.
+local function check_release(ctx)
+  if ctx.platform.kind ~= "external" then return end
+  ctx:check("isolation: server release", function()
+    local f = releases.finding(ctx.db.admin:value "select current_setting('server_version_num')::integer")
+    if f then say(ctx, f.class, f) end
+  end, { group = "isolation" })
+end
+
 --- What rests on the configuration's trust, once policies, views and functions are decided.
 local function check_trust(ctx, seen)
   if not seen.model or not (seen.trust and seen.trust[1]) then return end
@@ -273,6 +283,7 @@ end
 function harness.isolation(ctx, seen)
   local base, views = harness.of_tenants(seen)
   local results, statements, left
+  check_release(ctx)
   local found = decided(ctx, seen, base)
   local ok, raised = pcall(function()
     results, left = probe.run(function() return ctx.db:open("admin") end, base, views, seen.by_oid, { settings = seen.settings,

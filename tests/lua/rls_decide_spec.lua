@@ -260,6 +260,20 @@ describe("what gate 1 decides", function()
     end
   end)
 
+  it("names the holes of a server's release, and the release that closes them", function()
+    local holes = releases.HOLES
+    finally(function() releases.HOLES = holes end)
+    releases.HOLES = { { cve = "CVE-1", what = "a hole", fixed = { [15] = 20, [17] = 12 } },
+      { cve = "CVE-2", what = "another", fixed = { [13] = 9, [15] = 14 } } }
+    local f = releases.finding(150013)
+    assert.same({ "PostgreSQL 15", "15.13: a hole (CVE-1), closed in 15.20; another (CVE-2), closed in 15.14",
+      "Upgrade the server to 15.20 or later" }, { f.object, f.detail, f.fix })
+    assert.is_nil(releases.finding(150014).detail:find("another", 1, true))
+    assert.truthy(releases.finding(130009).fix:find("newer major version", 1, true))
+    assert.is_nil(releases.finding(150020))
+    assert.is_nil(releases.finding(180000))
+  end)
+
   it("keeps a policy that binds by itself", function()
     tbl("items", "using (" .. OWN .. ")", "for delete using (true)")
     local seen, base = look()
