@@ -122,13 +122,17 @@ members first.]]),
 POLICY).]]),
   policy_leak = leak("a policy lets another tenant's row through", nil,
     [[The prover found values for the session and the row with which the table's policies are true for another tenant.]]),
+  server_release = advisory("%s has known holes in row-level security", "Upgrade the server to its newest minor release",
+    [[Each of them lets a session see or change rows that the policies hide, whatever the policies are. The detail names them
+as the advisories at postgresql.org/support/security do, and the minor release of this major version that closes each.
+A minor release needs no dump and no change of the schema.]]),
   policy_unproven = advisory("A policy on %s is probed, not proven",
     "Let it compare the tenant column with the tenant setting, and nothing else",
     [[Whether the policy binds the tenant could not be decided from its text; the probe, with canary rows of two tenants,
 found no way through. A probe tries what it knows: read the reason, and simplify the policy where you can.]]),
-  policy_trusted = advisory("A policy on %s rests on a trust entry", "Review the entry's reason before it expires",
-    [[The policy has a way through that the configuration's trust declares out of the attacker's reach. The entry stands
-in every report.]]),
+  policy_trusted = advisory("What isolates %s rests on a trust entry", "Review the entry's reason before it expires",
+    [[The policy, or the text of a function or view with its owner's rights, has a way through that the configuration's
+trust declares out of the attacker's reach. The entry stands in every report.]]),
   trust_expired = { text = "The trust in %s has expired", fix = "Review it: renew the entry with a new date, or close what it covered",
     explain = [[An entry of the configuration's trust counts until the day it names. What it covered is a leak again, and stands beside
 this finding.]] },

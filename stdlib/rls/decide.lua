@@ -173,21 +173,29 @@ function decide.binds(seen, t, policy)
   return true
 end
 
+--- Notes what of the configuration's trust a verdict rests on.
+---@param covers table<table, table<string, boolean>>  objects by entry
+---@param verdict prover.Verdict
+---@param label string
+function decide.cover(covers, verdict, label)
+  for entry in pairs(verdict.covers or {}) do
+    covers[entry] = covers[entry] or {}
+    covers[entry][label] = true
+  end
+end
+
 --- What the configuration's trust covers. An entry that has expired, or that nothing rests on, is a finding.
 ---@param decisions rls.Decision[]
 ---@param trust table[]?
 ---@param today string
+---@param covers table<table, table<string, boolean>>?  objects by entry: what rests on it besides policies (decide.cover)
 ---@return {class: string, object: string, detail: string}[] findings, table[] entries  for the report
-function decide.trust(decisions, trust, today)
-  local covers, found, entries = {}, {}, {}
+function decide.trust(decisions, trust, today, covers)
+  local found, entries = {}, {}
+  covers = covers or {}
   for _, d in ipairs(decisions) do
     for _, v in pairs(d.verdicts) do
-      for _, phase in pairs(v.phases or { v }) do
-        for entry in pairs(phase.covers or {}) do
-          covers[entry] = covers[entry] or {}
-          covers[entry][d.table.label] = true
-        end
-      end
+      for _, phase in pairs(v.phases or { v }) do decide.cover(covers, phase, d.table.label) end
     end
   end
   for _, entry in ipairs(trust or {}) do
@@ -199,7 +207,7 @@ function decide.trust(decisions, trust, today)
         entry.reason) }
     elseif count == 0 then
       found[#found + 1] = { class = "trust_unused", object = object,
-        detail = "no policy of a tenants' table rests on it: " .. entry.reason }
+        detail = "no policy of a tenants' table, function or view rests on it: " .. entry.reason }
     end
   end
   return found, entries

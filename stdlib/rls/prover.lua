@@ -208,7 +208,7 @@ local function try_leaf(x, p, check, out)
   if attempt() then return true end
   local _, terms = witness.model(x)
   local hit = false
-  witness.variants(terms, p.features.constants, function(pins)
+  witness.variants(terms, p.features.constants, p.input.types, function(pins)
     out.tried = out.tried + 1
     hit = hit or attempt(pins)
     return hit or out.tried > TRIES
@@ -295,8 +295,28 @@ local function unknown(reason, more)
   return verdict
 end
 
+--- Is it true without a look at anything?
+local function is_true(node)
+  if node.k == "const" then return node.v == true end
+  local all = node.k == "and" and node.args
+  if node.k == "exists" and #node.sub.from == 0 and not node.sub.approx then all = node.sub.conds end
+  if not all then return false end
+  for _, part in ipairs(all) do
+    if not is_true(part) then return false end
+  end
+  return true
+end
+
+--- Where nothing at all is asked of a row that is there, whatever types its values have: no values need to be found.
+local function unconditional(p)
+  if p.phase == "check" or not is_true(p.node) then return nil end
+  return { class = "policy_always_true", text = "it holds for every row, whatever the session is", statements = {},
+    need = { settings = {}, columns = {}, rows = {} }, model = { settings = {}, row = {}, rows = {}, own = {} } }
+end
+
 --- The verdict of one search: proven, counterexample with its findings, or unknown.
 local function judge(p, out)
+  if #out.findings == 0 and out.open > 0 then out.findings[1] = unconditional(p) end
   if #out.findings > 0 then
     return { status = "counterexample", decided_by = "policies", findings = ranked(out.findings) }
   elseif out.too_many then
@@ -386,8 +406,8 @@ local function publish(verdict)
   return out
 end
 
-local function decide_with_trust(input, info, command, phase)
-  local verdict = decide_phase(input, info, command, phase, {}, {})
+local function decide_with_trust(input, info, command, phase, made)
+  local verdict = decide_phase(input, info, command, phase, {}, {}, made)
   local settings, roles = trusted_by(input)
   if verdict.status ~= "counterexample" or not (next(settings) or next(roles)) then return publish(verdict) end
   local _, role_entry = next(roles)
@@ -398,7 +418,7 @@ local function decide_with_trust(input, info, command, phase)
     for _, entry in ipairs(covered or {}) do entries[entry] = true end
   end
   verdict.covers = entries
-  local rest = decide_phase(input, info, command, phase, settings, roles)
+  local rest = decide_phase(input, info, command, phase, settings, roles, made)
   rest.covers = entries
   if rest.status == "proven" and all then
     verdict.status, verdict.trust = "trusted", {}
@@ -517,9 +537,9 @@ function prover.calls(input, f, name, whose)
     if columns then
       input.relation, input.axes = label, axes
       local info = input.tables[label]
-      local verdict = decide_phase(input, info, "SELECT", reach.write and "check" or "using", {}, {},
+      local verdict = decide_with_trust(input, info, "SELECT", reach.write and "check" or "using",
         { main = reach.main, node = reach.node, cx = cx })
-      out[#out + 1] = { label = label, write = reach.write == true, verdict = publish(verdict) }
+      out[#out + 1] = { label = label, write = reach.write == true, verdict = verdict }
     end
   end
   return out, walk.unread, walk.injection, walk.changes

@@ -34,4 +34,24 @@ function releases.is_closed(hole, number)
   return major > newest
 end
 
+--- The advisory about a server whose release has known holes; nil where it has none.
+---@param number integer  server_version_num
+---@return {class: string, object: string, detail: string, fix: string, reproduce: string, advisory: boolean}?
+function releases.finding(number)
+  local major, minor = number // 10000, number % 10000
+  local open, wanted = {}, 0
+  for _, hole in ipairs(releases.HOLES) do
+    if not releases.is_closed(hole, number) then
+      local fixed = hole.fixed[major]
+      wanted = fixed and math.max(wanted, fixed) or math.huge
+      open[#open + 1] = ("%s (%s)%s"):format(hole.what, hole.cve, fixed and (", closed in %d.%d"):format(major, fixed) or "")
+    end
+  end
+  if #open == 0 then return nil end
+  return { class = "server_release", object = ("PostgreSQL %d"):format(major), advisory = true,
+    detail = ("%d.%d: %s"):format(major, minor, table.concat(open, "; ")), reproduce = "select version();",
+    fix = wanted < math.huge and ("Upgrade the server to %d.%d or later"):format(major, wanted)
+      or ("Upgrade the server to a newer major version: PostgreSQL %d gets no fix of these"):format(major) }
+end
+
 return releases

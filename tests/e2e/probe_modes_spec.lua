@@ -102,6 +102,32 @@ describe("gate 1 on a live database", function()
     assert.truthy(r.all:find("not probed (--probe static), and not proven by the policies", 1, true), r.all)
   end)
 
+  it("tells of holes of the server's own release, which --strict does not let pass", function()
+    local name = database(table_of("items", FORM))
+    local dir = support.tmpdir()
+    support.shell(("cp -r %s/stdlib %s/stdlib"):format(support.quote(support.root), support.quote(dir)))
+    local path = dir .. "/stdlib/rls/releases.lua"
+    local function with(is_closed)
+      local text, n = support.must_read(support.root .. "/stdlib/rls/releases.lua"):gsub("return number %% 10000 >= [^\n]*", function()
+        return "return " .. is_closed .. " end"
+      end)
+      assert.equal(1, n)
+      support.write(path, text)
+      local r = gate(name, "postgres", { "--stdlib", dir .. "/stdlib" })
+      local strict = gate(name, "postgres", { "--stdlib", dir .. "/stdlib", "--strict" })
+      for _, c in ipairs(r.gate.checks) do
+        if c.class == "server_release" then return r, strict, c end
+      end
+      return r, strict
+    end
+    local r, strict, check = with "false"
+    assert.same({ 0, 1 }, { r.code, strict.code }, r.all .. strict.all)
+    assert.equal("advisory", check.severity)
+    assert.truthy(check.detail:find("CVE-", 1, true) and check.fix:find("Upgrade the server to", 1, true), check.detail .. check.fix)
+    r, strict, check = with "true"
+    assert.same({ 0, 0, nil }, { r.code, strict.code, check }, r.all .. strict.all)
+  end)
+
   it("lets one run after the other onto a database", function()
     local name, conn = database(table_of("items", FORM))
     conn:value "select pg_advisory_lock(hashtext('gate-engine'), hashtext('rls_harness'))"

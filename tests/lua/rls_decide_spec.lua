@@ -148,6 +148,33 @@ describe("what gate 1 decides", function()
     assert.same({ 1, 0, 0 }, { entries[1].tables, entries[2].tables, entries[3].tables })
   end)
 
+  it("covers by trust what functions and views with their owner's rights show, and counts the entry as used", function()
+    tbl("items", "using (" .. OWN .. ")")
+    local trusts = OWN .. " or current_setting('app.admin', true) = 'on'"
+    admin:script(([[
+      create function gt.rows() returns setof text language sql stable security definer set search_path = pg_catalog, pg_temp
+        as $$ select body from gt.items where %s $$;
+      create function gt.mixed(p int) returns setof text language sql stable security definer set search_path = pg_catalog, pg_temp
+        as $$ select body from gt.items where %s or id = p $$;
+      create view gt.shown with (security_barrier) as select id, body from gt.items where %s;
+      grant select on gt.shown to dec_app]]):format(trusts, trusts, trusts))
+    local trust = { { setting = "app.admin", reason = "workers" } }
+    local function classes(seen, base, list)
+      local by = {}
+      for _, f in ipairs(views.findings(admin, seen, list)) do by[f.object] = f.class end
+      for _, f in ipairs((definers.findings(admin, seen, base))) do by[f.object] = f.class .. (f.advisory and ", advisory" or "") end
+      return by
+    end
+    local seen, base, list = look(trust)
+    assert.same({ ["gt.rows()"] = "policy_trusted, advisory", ["gt.mixed(integer)"] = "function_definer", ["gt.shown"] = "policy_trusted" },
+      classes(seen, base, list))
+    local stale, entries = decide.trust(seen.decisions, trust, "2026-01-01", seen.covers)
+    assert.same({ 0, 3 }, { #stale, entries[1].tables })
+    assert.same({ ["gt.rows()"] = "function_definer", ["gt.mixed(integer)"] = "function_definer", ["gt.shown"] = "view_owner_rights" },
+      classes(look()))
+    assert.equal("trust_unused", decide.trust(seen.decisions, trust, "2026-01-01")[1].class)
+  end)
+
   it("reads what functions with their owner's rights reach", function()
     tbl("items", "using (" .. OWN .. ")")
     admin:script(([[
@@ -231,6 +258,20 @@ describe("what gate 1 decides", function()
       [170011] = false, [170012] = true, [180000] = true } do
       assert.equal(closed, releases.is_closed(hole, number), tostring(number))
     end
+  end)
+
+  it("names the holes of a server's release, and the release that closes them", function()
+    local holes = releases.HOLES
+    finally(function() releases.HOLES = holes end)
+    releases.HOLES = { { cve = "CVE-1", what = "a hole", fixed = { [15] = 20, [17] = 12 } },
+      { cve = "CVE-2", what = "another", fixed = { [13] = 9, [15] = 14 } } }
+    local f = releases.finding(150013)
+    assert.same({ "PostgreSQL 15", "15.13: a hole (CVE-1), closed in 15.20; another (CVE-2), closed in 15.14",
+      "Upgrade the server to 15.20 or later" }, { f.object, f.detail, f.fix })
+    assert.is_nil(releases.finding(150014).detail:find("another", 1, true))
+    assert.truthy(releases.finding(130009).fix:find("newer major version", 1, true))
+    assert.is_nil(releases.finding(150020))
+    assert.is_nil(releases.finding(180000))
   end)
 
   it("keeps a policy that binds by itself", function()

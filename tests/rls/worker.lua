@@ -1,8 +1,8 @@
 -- Works through a share of the corpus: lua5.4 tests/rls/worker.lua TASK.json
 --
--- TASK: {host, port, dir, engine, build, gate = should the gate run too?, paths = {…}, name = prefix of its databases}. One line of JSON
--- for each run of a case: {case, variant = "" or "+fix", closed = does the server close the leak?, problems = {…}, outcome,
--- finds = {outcome, …}, findings}.
+-- TASK: {host, port, dir, engine, build, gate = should the gate run too?, mutate = only the mutation score of what holds, paths = {…},
+-- name = prefix of its databases}. One line of JSON for each run of a case: {case, variant = "" or "+fix", closed = does the server close
+-- the leak?, problems = {…}, outcome, finds = {outcome, …}, findings, mutation}.
 package.path = "tests/rls/support/?.lua;" .. package.path
 local file = assert(io.open(arg[1]))
 local text = file:read "a"
@@ -12,6 +12,7 @@ package.cpath = text:match '"build": *"([^"]*)"' .. "/modules/?.so;" .. package.
 local case = require "case"
 local db = require "engine.db"
 local json = require "engine.json"
+local mutation = require "mutation"
 local prove = require "prove"
 local verdict = require "verdict"
 
@@ -87,6 +88,10 @@ local function run(c, fixed)
   local at, shut = place(), fixed or out.closed
   local ok, raised = pcall(function()
     prove.build(c, at, fixed)
+    if task.mutate then
+      out.mutation = mutation.run(c, at)
+      return
+    end
     if task.gate then
       local said = verdict.run(c, at)
       out.outcome, out.finds = verdict.judge(c, said, shut)
@@ -110,7 +115,7 @@ for _, path in ipairs(task.paths) do
     local name = path:match "([^/]+/[^/]+)%.sql$"
     io.write(json.encode { case = name, variant = "", problems = { tostring(c) }, findings = json.array {} }, "\n")
   else
-    run(c, false)
+    if not task.mutate or c.kind == "clean" then run(c, false) end
     if c.has.fix then run(c, true) end
   end
 end

@@ -11,14 +11,19 @@ local witness = {}
 
 local NULL, UNKNOWN = sorts.NULL, functions.UNKNOWN
 
+local function labels_of(sort, types)
+  local enum = sort:match "^enum:(.*)$"
+  local labels = enum and types and types[enum] and types[enum].labels
+  return labels and #labels > 0 and labels or nil
+end
+
 local function fresh(sort, n, types)
   if sort == "uuid" then return ("%08x-0000-4000-8000-%012x"):format(0xa0000000 + n, n) end
   if sort == "int" then return 1000 + n end
   if sort == "text" then return "v" .. n end
   if sort == "bool" then return true end
-  local enum = sort:match "^enum:(.*)$"
-  local labels = enum and types and types[enum] and types[enum].labels
-  return labels and labels[1] or UNKNOWN
+  local labels = labels_of(sort, types)
+  return labels and labels[(n - 1) % #labels + 1] or UNKNOWN
 end
 
 --- An argument of f for a result, the other arguments being known; nil where none is found.
@@ -266,12 +271,13 @@ local LIKELY = {
 --- Pins for further guesses: likely values, and the constants of the expression, for one and for two open variables.
 ---@param terms prover.Term[]
 ---@param constants table<string, any[]>  by sort
+---@param types table?                     of the model
 ---@param try fun(pins: table): boolean   returns true to stop
-function witness.variants(terms, constants, try)
+function witness.variants(terms, constants, types, try)
   local pools = {}
   for i, term in ipairs(terms) do
     pools[i] = {}
-    for _, list in ipairs { constants[term.sort] or {}, LIKELY[term.sort] or {} } do
+    for _, list in ipairs { constants[term.sort] or {}, LIKELY[term.sort] or labels_of(term.sort, types) or {} } do
       table.move(list, 1, #list, #pools[i] + 1, pools[i])
     end
   end

@@ -88,11 +88,12 @@ end
 
 local function words(text) return (text:gsub("\1argument%.", "argument ")) end
 
---- What one function is decided to be: {leak = text, verdict, shadow} or {unknown = reason} or {oracle = reason} or {}.
+--- What one function is decided to be: {leak = text, verdict, shadow} or {unknown = reason} or {oracle = reason} or {}, and `trusted`,
+--- what the configuration's trust says of it.
 local function judge(f, state)
   local function ask(shadows)
     local input = { tables = state.read.tables, functions = state.read.functions, types = state.read.types, role = state.role,
-      presets = state.read.presets, axes = state.axes, shadows = shadows }
+      presets = state.read.presets, axes = state.axes, shadows = shadows, trust = state.trust, today = state.today }
     return prover.calls(input, f, f.name, function(label) return state.whose(f, label) end)
   end
   local verdicts, unread, injection, changes = ask(nil)
@@ -100,10 +101,13 @@ local function judge(f, state)
   local out, assumed = {}, false
   for _, r in ipairs(verdicts) do
     local v = r.verdict
+    decide.cover(state.covers, v, f.signature)
     for _, text in ipairs(v.assumes or {}) do assumed = assumed or text:find "^search_path: " ~= nil end
     if v.status == "counterexample" then
       return { verdict = v, label = r.label, write = r.write, changes = changes,
         leak = ("%s another tenant's row of %s: %s"):format(r.write and "it writes" or "it reaches", r.label, words(v.text)) }
+    elseif v.status == "trusted" then
+      out.trusted = out.trusted or ("it reaches another tenant's row of %s only so: %s"):format(r.label, v.trust[1].reason)
     elseif v.status == "unknown" and (v.reason or ""):find(prover.OWN_ID, 1, true) then
       out.oracle = out.oracle or ("%s: %s"):format(r.label, words(v.reason))
     elseif v.status == "unknown" then
@@ -162,6 +166,10 @@ local function say(found, undecided, f, r, world)
       detail = ("it runs with the rights of %s, whom row-level security does not bind, and %s"):format(f.owner,
         r.leak or "what it tells was not decided: " .. what),
       reproduce = call_sql(f, r, world), advisory = (not r.leak or oracle) or nil }
+  elseif r.trusted and not r.unknown then
+    found[#found + 1] = { class = "policy_trusted", object = f.signature, advisory = true,
+      detail = ("it runs with the rights of %s, whom row-level security does not bind, and %s"):format(f.owner, r.trusted),
+      reproduce = "\\sf " .. f.signature:match "^(.-)%(" }
   elseif r.unknown then
     undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = r.unknown }
   end
@@ -207,7 +215,9 @@ function definers.findings(conn, seen, base)
   for i, t in ipairs(base) do by_label[t.label], oids[i] = t, t.oid end
   for _, f in ipairs(list) do f.owners = owners_of(f, read) end
   local loose, world = loose_tables(conn, list, oids), reproduce.world(seen, seen.app.role)
-  local state = { read = read, role = read.roles[1], axes = axes, whose = whose(seen, by_label, loose, axes) }
+  seen.covers = seen.covers or {}
+  local state = { trust = seen.trust, today = seen.today, covers = seen.covers, read = read, role = read.roles[1],
+    axes = axes, whose = whose(seen, by_label, loose, axes) }
   for _, f in ipairs(list) do
     local tables = {}
     for _, t in ipairs(base) do

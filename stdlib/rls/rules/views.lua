@@ -54,19 +54,22 @@ local function beneath(v, seen)
   end
 end
 
---- "bound", or a counterexample, or nil where nothing is known.
+--- Is it bound by its own text, or a counterexample, or nil where nothing is known; and what the configuration's trust says of it.
 local function judge(v, row, seen)
   local f = { language = "sql", body = row.body, parsed = true, security_definer = true, owner = v.reader, owner_bypasses = v.bypasses,
     args = {} }
   local input = { tables = seen.model.tables, functions = seen.model.functions, types = seen.model.types, role = seen.model.roles[1],
-    presets = seen.model.presets, axes = {} }
+    presets = seen.model.presets, axes = {}, trust = seen.trust, today = seen.today }
   local verdicts, unread = prover.calls(input, f, v.label, beneath(v, seen))
-  local bound = #verdicts > 0 and not unread
+  local bound, trusted = #verdicts > 0 and not unread, nil
   for _, r in ipairs(verdicts) do
-    if r.verdict.status == "counterexample" then return nil, r end
-    bound = bound and r.verdict.status == "proven"
+    local status = r.verdict.status
+    decide.cover(seen.covers, r.verdict, v.label)
+    if status == "counterexample" then return nil, r end
+    if status == "trusted" then trusted = trusted or ("%s: %s"):format(r.label, r.verdict.trust[1].reason) end
+    bound = bound and (status == "proven" or status == "trusted")
   end
-  return bound or nil
+  return bound or nil, nil, trusted
 end
 
 --- SQL that takes a row which is there and writes it through the view once more: the row in the way is changed.
@@ -97,8 +100,14 @@ local function say(out, seen, v, row, hides)
     out[#out + 1] = { class = class, object = v.label, oid = v.oid, commands = commands, detail = detail, reproduce = text,
       repair = ("ALTER VIEW %s SET (%s = true);"):format(v.sql, option) }
   end
-  local bound, leak = judge(v, row, seen)
+  local bound, leak, trusted = judge(v, row, seen)
   v.filtered = bound
+  if trusted then
+    v.decided = { SELECT = "trusted" }
+    out[#out + 1] = { class = "policy_trusted", object = v.label, oid = v.oid, commands = { "SELECT" }, advisory = true,
+      detail = ("it reads as %s, whom row-level security does not bind, and shows another tenant's row of %s"):format(v.reader, trusted),
+      reproduce = ("SELECT pg_get_viewdef(%s::regclass);"):format(names.literal(v.sql)) }
+  end
   if leak and v.may.select then
     local detail = "it reads as %s, whom row-level security does not bind, and another tenant's row of %s passes: %s"
     add("view_owner_rights", { "SELECT" }, detail:format(v.reader, leak.label, leak.verdict.text), reproduce.text(world,
@@ -132,6 +141,7 @@ function views.findings(conn, seen, list)
     end
   end
   if #oids == 0 then return out end
+  seen.covers = seen.covers or {}
   local bypasses, rows = {}, nil
   for _, r in ipairs(conn:query(READERS, arrays.text(readers))) do bypasses[r.name] = r.bypasses end
   catalogue.qualified(conn, function() rows = conn:query(VIEWS, arrays.text(oids)) end)

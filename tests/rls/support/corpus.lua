@@ -28,11 +28,11 @@ local function start()
   return server
 end
 
-local function begin(server, build, dir, number, paths, gate)
+local function begin(server, build, dir, number, paths, options)
   local path = ("%s/task%d.json"):format(dir, number)
   local file = assert(io.open(path, "w"))
-  file:write(json.encode { host = server.host, port = server.port, dir = dir, build = build, engine = build .. "/gate-engine", gate = gate,
-    paths = paths, name = "w" .. number })
+  file:write(json.encode { host = server.host, port = server.port, dir = dir, build = build, engine = build .. "/gate-engine",
+    gate = options.gate, mutate = options.mutate, paths = paths, name = "w" .. number })
   file:close()
   return assert(io.popen(("lua5.4 tests/rls/worker.lua %s 2>&1"):format(path)))
 end
@@ -44,17 +44,22 @@ end
 ---@field problems string[]  why the case itself is not proven
 ---@field outcome string?    of the gate, see verdict
 ---@field findings table[]
+---@field mutation rls.Mutation?
 
 --- Runs the cases whose names hold the pattern.
----@param options {pattern: string?, gate: boolean, root: string?}  root: the directory of the cases, tests/rls
+---@param options {pattern: string?, only: table<string, boolean>?, gate: boolean?, mutate: boolean?, root: string?}  only: names of cases;
+---  mutate: only the mutation score of what holds; root: the directory of the cases, tests/rls
 ---@return table<string, rls.Run> runs by case .. variant, string[] names in order
 function corpus.run(options)
   local build = os.getenv "BUILD" or "build"
   if build:sub(1, 1) ~= "/" then build = first_line "pwd" .. "/" .. build end
   local server, dir = start(), first_line "mktemp -d /tmp/gate-engine-rls.XXXXXX"
+  -- As root the server of a scratch copy runs as the user postgres.
+  os.execute("chmod 755 " .. dir)
   local shares, n = {}, 0
   for _, path in ipairs(case.list(options.root or "tests/rls")) do
-    if path:find(options.pattern or "") then
+    local name = path:match "([^/]+/[^/]+)%.sql$"
+    if path:find(options.pattern or "") and not (options.only and not options.only[name]) then
       n = n + 1
       local i = n % WORKERS + 1
       shares[i] = shares[i] or {}
@@ -62,7 +67,7 @@ function corpus.run(options)
     end
   end
   local pipes, runs, names, noise = {}, {}, {}, {}
-  for i, paths in pairs(shares) do pipes[#pipes + 1] = begin(server, build, dir, i, paths, options.gate) end
+  for i, paths in pairs(shares) do pipes[#pipes + 1] = begin(server, build, dir, i, paths, options) end
   for _, pipe in ipairs(pipes) do
     for line in pipe:lines() do
       local ok, r = pcall(json.decode, line)

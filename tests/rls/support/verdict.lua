@@ -4,13 +4,15 @@ local json = require "engine.json"
 
 local verdict = {}
 
-local function quote(s) return "'" .. s:gsub("'", "'\\''") .. "'" end
+function verdict.quote(s) return "'" .. s:gsub("'", "'\\''") .. "'" end
+local quote = verdict.quote
 
-local function write(path, text)
+function verdict.write(path, text)
   local file = assert(io.open(path, "wb"))
   assert(file:write(text))
   file:close()
 end
+local write = verdict.write
 
 local function read(path)
   local file = io.open(path, "rb")
@@ -24,7 +26,7 @@ local UNSET = "-u DATABASE_URL -u PGHOST -u PGHOSTADDR -u PGPORT -u PGDATABASE -
   .. "-u GATE_ENGINE_CONFIG -u LUA_PATH -u LUA_CPATH -u LD_PRELOAD -u CI"
 
 --- database.tenant: the column, the setting, and what else a session of the application has set.
-local function axis(c)
+function verdict.axis(c)
   local context = {}
   for setting, value in pairs(case.settings(c)) do context[#context + 1] = ("[%q] = %q"):format(setting, value) end
   table.sort(context)
@@ -35,7 +37,7 @@ end
 local function config(c, place)
   local function url(user) return ("postgresql://%s@/%s?host=%s&port=%d"):format(user, place.database, place.host, place.port) end
   return ("return { platform = \"external\", database = {\n  admin = { url = %q }, app = { url = %q },\n  tenant = %s,\n  %s } }\n"):format(
-    url "postgres", url(c.head.App), c.head.Tenant or axis(c), c.head.Config or "")
+    url "postgres", url(c.head.App), c.head.Tenant or verdict.axis(c), c.head.Config or "")
 end
 
 ---@class rls.Said
@@ -43,26 +45,36 @@ end
 ---@field findings {status: string, severity: string?, class: string?, object: string?, detail: string?}[]
 ---@field text string       standard output and error
 
+--- Runs gate 1 with a configuration of its own. Files: base.conf.lua (is there), base.json, base.out.
+---@param place {engine: string, dir: string}
+---@param base string
+---@param words string     more arguments, for the shell
+---@param seconds integer  after which it is ended
+---@return table? report, string text  standard output and error
+function verdict.engine(place, base, words, seconds)
+  os.remove(base .. ".json")
+  os.execute(("cd %s && env %s HOME=%s GATE_ENGINE_STATE=%s/state timeout -k 5 %d %s run gates/rls_harness.lua %s --config %s "
+    .. "--report json=%s >%s 2>&1 </dev/null"):format(quote(place.dir), UNSET, quote(place.dir), quote(place.dir), seconds,
+    quote(place.engine), words, quote(base .. ".conf.lua"), quote(base .. ".json"), quote(base .. ".out")))
+  local report = read(base .. ".json")
+  return report and json.decode(report) or nil, read(base .. ".out") or ""
+end
+
 --- Runs the gate with the groups coverage and isolation.
 ---@param c rls.Case
 ---@param place {database: string, host: string, port: integer, engine: string, dir: string, base: string}  base: of its files' names
 ---@return rls.Said
 function verdict.run(c, place)
-  local base = place.base
-  write(base .. ".conf.lua", config(c, place))
-  os.remove(base .. ".json")
-  os.execute(("cd %s && env %s HOME=%s GATE_ENGINE_STATE=%s/state timeout -k 5 60 %s run gates/rls_harness.lua --tenant acme "
-    .. "--only coverage,isolation --config %s --report json=%s >%s 2>&1 </dev/null"):format(quote(place.dir), UNSET, quote(place.dir),
-    quote(place.dir), quote(place.engine), quote(base .. ".conf.lua"), quote(base .. ".json"), quote(base .. ".out")))
-  local report, said = read(base .. ".json"), { status = "NONE", findings = {}, text = read(base .. ".out") or "" }
+  write(place.base .. ".conf.lua", config(c, place))
+  local report, text = verdict.engine(place, place.base, "--tenant acme --only coverage,isolation", 60)
+  local said = { status = "NONE", findings = {}, text = text }
   if not report then return said end
-  report = json.decode(report)
   for _, g in ipairs(report.gates or {}) do
     said.status = g.status
     for _, k in ipairs(g.checks or {}) do
-      local function text(v) return type(v) == "string" and v or nil end
-      said.findings[#said.findings + 1] = { status = k.status, severity = text(k.severity), class = text(k.class), object = text(k.object),
-        detail = text(k.detail), failure = text(k.failure), reproduce = text(k.reproduce) }
+      local function str(v) return type(v) == "string" and v or nil end
+      said.findings[#said.findings + 1] = { status = k.status, severity = str(k.severity), class = str(k.class), object = str(k.object),
+        detail = str(k.detail), failure = str(k.failure), reproduce = str(k.reproduce) }
     end
   end
   return said
