@@ -65,7 +65,8 @@ static int visit_entry(walk *w, int dir, const char *name) {
     size_t n = strlen(name);
     size_t before = w->len;
     if (n == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || before + n > STORE_KEY_MAX ||
-        strncmp(name, STORE_TEMP_PREFIX, sizeof STORE_TEMP_PREFIX - 1) == 0 || !text_utf8_valid(name, n)) {
+        strncmp(name, STORE_TEMP_PREFIX, sizeof STORE_TEMP_PREFIX - 1) == 0 || !text_utf8_valid(name, n) ||
+        store_has_control(name, n)) {
         return 0;
     }
     memcpy(w->key + before, name, n + 1);

@@ -28,6 +28,17 @@ static int bad_key(const char *key, size_t len, const char *why, err *e) {
     return err_fix(e, "use a relative name in UTF-8 such as \"run1/plan.json\"");
 }
 
+bool store_has_control(const char *key, size_t len) {
+    const unsigned char *s = (const unsigned char *)key;
+    for (size_t i = 0; i < len; i++) {
+        /* C0, DEL, and C1 (U+0080 to U+009F) as UTF-8 */
+        if (s[i] < 0x20 || s[i] == 0x7F || (s[i] == 0xC2 && i + 1 < len && s[i + 1] < 0xA0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static const char *bad_part(const store_part *p) {
     if (p->len == 0) {
         return "has an empty component";
@@ -54,6 +65,9 @@ int store_split(const char *key, size_t len, store_part *parts, err *e) {
     }
     if (!text_utf8_valid(key, len)) {
         return bad_key(key, len, "is not UTF-8", e);
+    }
+    if (store_has_control(key, len)) {
+        return bad_key(key, len, "holds a control character", e);
     }
     int count = 0;
     for (size_t at = 0; at <= len;) {

@@ -23,6 +23,8 @@ typedef struct store_part {
 
 /* Checks the key and splits it; parts has room for STORE_DEPTH_MAX. Returns the count or -1 (store_key). */
 int store_split(const char *key, size_t len, store_part *parts, err *e);
+/* Holds the text, valid UTF-8, a control character? No key does, nor does a list show a file whose name does. */
+bool store_has_control(const char *key, size_t len);
 /* openat2 beneath dir, never through a symbolic link. Returns a descriptor, or -1 with errno. */
 int store_open_beneath(int dir, const char *path, int flags, unsigned mode);
 /* The directory that holds the key's last component, opened for reading (so that it can be fsynced); name gets the

@@ -150,9 +150,23 @@ static int complete(config *c, json_t *raw, const char *label, const char *sourc
     return rc;
 }
 
+/* The loader knows the file by its absolute path; messages name it as it was given. */
+static void name_as_given(const char *label, err *e) {
+    char *path = realpath(label, NULL);
+    size_t n = path != NULL ? strlen(path) : 0;
+    if (n > 0 && strncmp(e->message, path, n) == 0 && e->message[n] == ':') {
+        err was = *e;
+        err_set(e, was.code, "%s%s", label, was.message + n);
+        err_detail(e, "%s", was.detail);
+        err_fix(e, "%s", was.fix);
+    }
+    free(path);
+}
+
 static int load_file(config *c, const char *label, bool scratch, err *e) {
     json_t *loaded = NULL;
     if (loader_config(label, &loaded, e) != 0) {
+        name_as_given(label, e);
         return -1;
     }
     c->path = realpath(label, NULL);

@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/calendar.h"
 #include "base/text.h"
 #include "run/config.h"
 
@@ -60,16 +61,6 @@ static bool is_relation(const char *s) {
     return rest != NULL && *rest == '\0';
 }
 
-static bool is_date(const char *s) {
-    for (int i = 0; i < 10; i++) {
-        if (i == 4 || i == 7 ? s[i] != '-' : !isdigit((unsigned char)s[i])) {
-            return false;
-        }
-    }
-    int month = (s[5] - '0') * 10 + s[6] - '0', day = (s[8] - '0') * 10 + s[9] - '0';
-    return s[10] == '\0' && month >= 1 && month <= 12 && day >= 1 && day <= 31;
-}
-
 static bool is_span(const char *s) {
     size_t n = strspn(s, "0123456789");
     return n > 0 && n < 7 && s[n] != '\0' && strchr("smhd", s[n]) != NULL && s[n + 1] == '\0';
@@ -89,8 +80,19 @@ static bool has_scheme(const char *s, const char *const *schemes) {
     return false;
 }
 
+/* A line break in a URL could end a header of a request; a space or a control character has no place in one (RFC 3986,
+ * section 2). */
+static bool is_plain(const char *s) {
+    for (; *s != '\0'; s++) {
+        if ((unsigned char)*s <= 0x20 || *s == 0x7F) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_http_url(const char *s) {
-    return has_scheme(s, (const char *const[]){"http://", "https://", NULL});
+    return is_plain(s) && has_scheme(s, (const char *const[]){"http://", "https://", NULL});
 }
 
 static bool is_database_url(const char *s) {
@@ -98,7 +100,7 @@ static bool is_database_url(const char *s) {
 }
 
 static bool is_smtp_url(const char *s) {
-    return has_scheme(s, (const char *const[]){"smtp://", "smtps://", NULL});
+    return is_plain(s) && has_scheme(s, (const char *const[]){"smtp://", "smtps://", NULL});
 }
 
 static bool is_adapter(const char *s) {
@@ -120,7 +122,9 @@ static bool is_name(const char *s) {
 #define IDENTIFIER PATTERN(is_identifier, "an identifier as it stands in the catalogue (1 to 63 bytes)")
 #define RELATION PATTERN(is_relation, "a table as \"schema.table\"")
 #define SETTING PATTERN(is_setting, "the name of a session setting with a dot in it, such as \"app.current_tenant_id\"")
-#define HTTP_URL PATTERN(is_http_url, "a URL that starts with http:// or https://"), .secret = SCHEMA_SECRET_URL
+#define HTTP_URL                                                                                                       \
+    PATTERN(is_http_url, "a URL that starts with http:// or https://, without spaces or control characters"),          \
+        .secret = SCHEMA_SECRET_URL
 #define AT_LEAST(n) .bounds = SCHEMA_MIN, .min = (n)
 #define RANGE(a, b) .bounds = SCHEMA_MIN | SCHEMA_MAX, .min = (a), .max = (b)
 
@@ -238,7 +242,10 @@ static const schema_spec trust[] = {
     {.key = "role", IDENTIFIER, .doc = "a role that no tenant can reach"},
     {.key = "reason", TEXT, .required = true, .doc = "why it may be trusted"},
     {.key = "approver", TEXT, .required = true, .doc = "who decided it"},
-    {.key = "expires", PATTERN(is_date, "a date as \"2027-06-30\""), .required = true, .doc = "until when it holds"},
+    {.key = "expires",
+     PATTERN(calendar_is_date, "a date that exists, as \"2027-06-30\""),
+     .required = true,
+     .doc = "until when it holds"},
     END};
 static const schema_spec trust_item[] = {{.key = "entry", .type = SCHEMA_TABLE, .children = trust}, END};
 
@@ -371,7 +378,7 @@ static const schema_spec packs[] = {
 
 static const schema_spec mail[] = {
     {.key = "url",
-     PATTERN(is_smtp_url, "a URL that starts with smtp:// or smtps://"),
+     PATTERN(is_smtp_url, "a URL that starts with smtp:// or smtps://, without spaces or control characters"),
      .required = true,
      .secret = SCHEMA_SECRET_URL,
      .doc = "mail server; SMTP_URL"},

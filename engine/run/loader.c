@@ -25,6 +25,7 @@
 #include "prim/ring.h"
 #include "run/child.h"
 #include "run/keyline.h"
+#include "run/schema.h"
 #include "run/sha256.h"
 #include "run/signals.h"
 #include "vm/conv.h"
@@ -165,6 +166,25 @@ static json_t *load_head(const char *path, const char *stdlib_dir, const paths *
     return out;
 }
 
+/* What JSON cannot hold, as the schema's messages say what they find: "NUMBER at limits.wall_s" has a line in the file.
+ */
+static void place_value_error(const char *file, const char *source, err *e) {
+    bool number = strcmp(e->code, "value_number") == 0;
+    const char *at = strstr(e->message, " at ");
+    if (strncmp(e->code, "value_", 6) != 0 || at == NULL) {
+        return;
+    }
+    err was = *e;
+    was.message[at - e->message] = '\0';
+    const char *path = at - e->message + was.message + 4;
+    json_t *lines = keyline_index(source);
+    schema_source src = {.file = file, .lines = lines};
+    schema_problem(&src, path, NULL, e, was.code, number ? "write it as digits" : "correct the value",
+                   "expected %s, found %s", number ? "a finite number" : "a value that a configuration can hold",
+                   number ? "NaN or an infinite one" : was.message);
+    json_decref(lines);
+}
+
 static json_t *config_in_vm(vm *v, const char *path, const char *dir, err *e) {
     buf text = BUF_INIT;
     json_t *out = NULL;
@@ -178,7 +198,9 @@ static json_t *config_in_vm(vm *v, const char *path, const char *dir, err *e) {
     if (vm_load(v, chunk, buf_str(&text), text.len, false, e) == 0 &&
         vm_give_config_functions(v, dir, CONFIG_MAX, e) == 0) {
         json_t *value = vm_call(v, 0, 1, e) == 0 ? conv_to_json(vm_lua(v), -1, &HEAD_LIMITS, e) : NULL;
-        if (value != NULL) {
+        if (value == NULL) {
+            place_value_error(path, buf_str(&text), e);
+        } else {
             out = json_pack("{s:o, s:s#}", "value", value, "source", buf_str(&text), (int)text.len);
         }
     }

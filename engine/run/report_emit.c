@@ -174,17 +174,16 @@ static int render_all(buf *text, sink *sinks, const json_t *report, const json_t
             return -1;
         }
     }
+    if (!o->no_text && !o->verbose) {
+        mention_advisories(report); /* while what takes memory can still make an error of the run */
+    }
     return mem_lost() == lost ? 0 : err_set(e, "out_of_memory", "out of memory while writing the report");
 }
 
-static int write_all(const buf *text, sink *sinks, const json_t *report, const json_t *targets, const report_opts *o,
-                     err *e) {
+static int write_all(const buf *text, sink *sinks, const json_t *targets, const report_opts *o, err *e) {
     int failed = 0;
     err why;
     if (!o->no_text) {
-        if (!o->verbose) {
-            mention_advisories(report);
-        }
         failed = write_out(takes_stdout(targets) ? STDERR_FILENO : STDOUT_FILENO, text, "the report", e);
     }
     size_t i;
@@ -215,7 +214,7 @@ int report_emit(const json_t *report, const json_t *targets, const report_opts *
         open_sink(&sinks[i], json_array_get(targets, i), o);
     }
     int rc = render_all(&text, sinks, report, targets, o, e);
-    rc = rc == 0 ? write_all(&text, sinks, report, targets, o, e) : rc;
+    rc = rc == 0 ? write_all(&text, sinks, targets, o, e) : rc;
     for (size_t i = 0; i < n; i++) {
         fs_replace_abort(&sinks[i].file);
         buf_free(&sinks[i].out);

@@ -4,7 +4,7 @@
 --- `ctx.store.<name>` (needs.stores) and, for options of type path, as `ctx.files.<option>`.
 ---
 --- A key is a relative path in UTF-8 of at most 1024 bytes and 64 components: none empty, none "." or "..", none over
---- 255 bytes, no leading "/", no NUL. No key leads outside: every step is resolved by openat2(2) beneath the root, and
+--- 255 bytes, no leading "/", no control character. No key leads outside: every step is resolved by openat2(2) beneath the root, and
 --- symbolic links are refused (as a value's own name, put replaces the link and delete removes it; neither follows it).
 ---
 --- A store keeps no checksums of its own, so that a directory which people edit stays readable. Who must get back

@@ -51,6 +51,34 @@ static void buffers(void **state) {
     free(text);
 }
 
+static int take(void *ctx, const char *bytes, size_t n) {
+    return buf_append(ctx, bytes, n);
+}
+
+/* Holds a piece and no more, and what comes out is what went in. */
+static void drained_buffers(void **state) {
+    (void)state;
+    buf all = BUF_INIT;
+    buf b = {.drain = take, .drain_ctx = &all};
+    for (int i = 0; i < 200000; i++) {
+        assert_int_equal(buf_printf(&b, "%07d", i), 0);
+    }
+    assert_in_range(b.cap, 1, 262144);
+    assert_int_equal(all.len + b.len, 1400000);
+    assert_int_equal(take(&all, b.data, b.len), 0);
+    for (int i = 0; i < 200000; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "%07d", i);
+        assert_memory_equal(all.data + (size_t)i * 7, text, 7);
+    }
+    all.limit = all.len; /* it takes nothing more */
+    while (buf_puts(&b, "more of it") == 0) {
+    }
+    assert_true(b.failed);
+    buf_free(&b);
+    buf_free(&all);
+}
+
 static void bounded_buffers(void **state) {
     (void)state;
     buf b = {.limit = 4};
@@ -218,6 +246,7 @@ static void broken_trees(void **state) {
 int main(void) {
     static const struct CMUnitTest tests[] = {
         TEST("a buffer grows, ends in NUL and gives its memory away", buffers),
+        TEST("a buffer with a drain holds a piece of what went through it", drained_buffers),
         TEST("a buffer over its bound fails and stays failed", bounded_buffers),
         TEST("an error holds its texts, also those made of itself", errors),
         TEST("a long error is cut between characters", long_errors),

@@ -91,7 +91,8 @@ static const struct {
      "the file name of an audit without .lua for a key, found \"A-1\""},
     {"limits = {\n memory_mb = 0,\n},\n", ":3: limits.memory_mb: expected a whole number from 8 to 65536, found 0"},
     {"endpoints = {\n osrm = { url = 'ftp://x' } },\n",
-     ":3: endpoints.osrm.url: expected a URL that starts with http:// or https://, found a string (not shown, it is "
+     ":3: endpoints.osrm.url: expected a URL that starts with http:// or https://, without spaces or control "
+     "characters, found a string (not shown, it is "
      "a secret)"},
     {"endpoints = { p = { url = 'http://x',\n auth = 'entar' } },\nauth = { entra = { tenant = 't', client_id = 'c', "
      "client_secret = 'ssss', audience = 'a' } },\n",
@@ -102,7 +103,28 @@ static const struct {
     {"trust = { {\n reason = 'r', approver = 'a', expires = '2027-06-30' } },\n",
      ":2: trust[1]: expected either setting or role, found neither"},
     {"trust = { { setting = 'app.x', reason = 'r', approver = 'a',\n expires = 'soon' } },\n",
-     ":3: trust[1].expires: expected a date as \"2027-06-30\", found \"soon\""},
+     ":3: trust[1].expires: expected a date that exists, as \"2027-06-30\", found \"soon\""},
+    {"trust = { { setting = 'app.x', reason = 'r', approver = 'a',\n expires = '2027-02-30' } },\n",
+     ":3: trust[1].expires: expected a date that exists, as \"2027-06-30\", found \"2027-02-30\""},
+    {"endpoints = {\n p = { url = 'http://h/a b' } },\n",
+     ":3: endpoints.p.url: expected a URL that starts with http:// or https://, without spaces or control characters, "
+     "found a string (not shown, it is a secret)"},
+    {"endpoints = {\n p = { url = 'http://h/\\r\\nHost: x' } },\n",
+     ":3: endpoints.p.url: expected a URL that starts with http:// or https://, without spaces or control characters, "
+     "found a string (not shown, it is a secret)"},
+    {"endpoints = {\n p = { url = 'http://h/\\127' } },\n",
+     ":3: endpoints.p.url: expected a URL that starts with http:// or https://, without spaces or control characters, "
+     "found a string (not shown, it is a secret)"},
+    {"mail = {\n url = 'smtp://h/\\n', from = 'a@b', to = { 'c@d' } },\n",
+     ":3: mail.url: expected a URL that starts with smtp:// or smtps://, without spaces or control characters, found a "
+     "string (not shown, it is a secret)"},
+    {"limits = {\n wall_s = 0 / 0 },\n", ":3: limits.wall_s: expected a finite number, found NaN or an infinite one"},
+    {"platform = 'external',\naudits = { 'a',\n -1 / 0 },\n",
+     ":4: audits[2]: expected a finite number, found NaN or an infinite one"},
+    {"packs = { roster = {\n max_weekly_hours = 1 / 0 } },\n",
+     ":3: packs.roster.max_weekly_hours: expected a finite number, found NaN or an infinite one"},
+    {"validation_tenant = '\\255',\n",
+     ":2: validation_tenant: expected a value that a configuration can hold, found text that is not UTF-8"},
     {"audits = { 'audits/*.lua' },\n", ":2: audits[1]: expected at least one file, found none that fits "
                                        "\"audits/*.lua\""},
     {"commands = { ['backup-now'] = {\n wall_s = 1 } },\n",

@@ -1,6 +1,7 @@
 /* Reports: what each rendering says, and that none of them says more than the document. */
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "run/report.h"
+#include "run/report_parts.h"
 
 #define TITLE "=== Tenant Onboarding Validation ===\n"
 
@@ -438,6 +440,80 @@ static void a_report_that_cannot_be_written_is_an_error(void **state) {
     json_decref(report);
 }
 
+/* jansson's own writer is the measure: every text and number as it writes them. */
+static void json_is_what_jansson_writes(void **state) {
+    (void)state;
+    err e;
+    buf mine = BUF_INIT;
+    json_t *report = all_pass("acme");
+    json_t *odd = json_pack("{s:s, s:s, s:s, s:[[], {}, [i, I], f, f, f, b, b, n], s:{s:{s:[{s:s}]}}}", "plain", "abc",
+                            "marks", "\"\\/\b\f\n\r\t\x01\x1f\x7f", "ké\n", "é€😀\xef\xbf\xbe", "values", -7,
+                            (json_int_t)9007199254740993, 0.1, 1e300, -2.0, 1, 0, "deep", "er", "est", "x", "y");
+    assert_non_null(odd);
+    json_object_set_new(report, "facts", odd);
+    assert_int_equal(report_render(&mine, report, "json", &e), 0);
+    char *theirs = json_dumps(report, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15));
+    assert_int_equal(mine.len, strlen(theirs) + 1);
+    assert_memory_equal(buf_str(&mine), theirs, mine.len - 1);
+    free(theirs);
+    buf_reset(&mine);
+    json_t *text = json_object_get(odd, "ké\n");
+    report_put_string(&mine, json_string_value(text), json_string_length(text), true);
+    theirs = json_dumps(text, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    assert_string_equal(buf_str(&mine), theirs);
+    free(theirs);
+    buf_free(&mine);
+    json_decref(report);
+}
+
+static void an_interrupted_writing_leaves_no_file(void **state) {
+    (void)state;
+    err e;
+    volatile sig_atomic_t now = SIGTERM;
+    char dir[128], one[160], two[160];
+    snprintf(dir, sizeof dir, "%s/interrupted", scratch);
+    snprintf(one, sizeof one, "%s/r.json", dir);
+    snprintf(two, sizeof two, "%s/r.xml", dir);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    json_t *report = all_pass("acme");
+    report_finish(report, 10, true, -1);
+    json_t *targets =
+        json_pack("[{s:s, s:s}, {s:s, s:s}]", "format", "json", "file", one, "format", "junit", "file", two);
+    report_opts quiet = {.no_text = true, .interrupted = &now};
+    assert_int_equal(report_emit(report, targets, &quiet, &e), -1);
+    assert_string_equal(e.code, "interrupted");
+    assert_int_equal(rmdir(dir), 0); /* nothing is in it */
+    json_decref(targets);
+    json_decref(report);
+}
+
+static void a_cut_report_keeps_verdicts_and_says_that_it_is_cut(void **state) {
+    (void)state;
+    err why;
+    err_set(&why, "interrupted", "interrupted while it was written");
+    json_t *report = all_pass("acme");
+    json_t *gate = json_array_get(json_object_get(report, "gates"), 1);
+    json_t *checks = json_object_get(gate, "checks");
+    for (int i = 0; i < 50; i++) {
+        json_array_append(checks, json_array_get(checks, 0));
+    }
+    size_t before = json_array_size(checks);
+    json_t *cut = report_cut(report, 3, &why);
+    assert_non_null(cut);
+    assert_int_equal(report_finish(cut, 10, true, 143), 143);
+    json_t *kept = json_array_get(json_object_get(cut, "gates"), 1);
+    assert_int_equal(json_array_size(json_object_get(kept, "checks")), 3);
+    assert_string_equal(json_string_value(json_object_get(kept, "status")), "PASS");
+    assert_string_equal(json_string_value(json_object_get(json_object_get(cut, "error"), "code")), "interrupted");
+    assert_string_equal(json_string_value(json_object_get(cut, "status")), "ERROR");
+    assert_false(json_is_true(json_object_get(cut, "approved")));
+    assert_int_equal(json_array_size(checks), before); /* the whole one is as it was */
+    assert_true(json_is_null(json_object_get(report, "error")));
+    both_valid(cut);
+    json_decref(cut);
+    json_decref(report);
+}
+
 /* Runs report_emit with standard output and error in files; returns its result. */
 static int emit_into(const json_t *report, const json_t *targets, const char *out, const char *aside, err *e) {
     fflush(NULL);
@@ -518,6 +594,9 @@ int main(void) {
         cmocka_unit_test(an_invocation_that_ran_nothing_has_a_report_too),
         cmocka_unit_test(foreign_text_is_masked_and_made_harmless),
         cmocka_unit_test(junit_survives_text_that_nobody_cleaned),
+        cmocka_unit_test(json_is_what_jansson_writes),
+        cmocka_unit_test(an_interrupted_writing_leaves_no_file),
+        cmocka_unit_test(a_cut_report_keeps_verdicts_and_says_that_it_is_cut),
         cmocka_unit_test(a_report_that_cannot_be_written_is_an_error),
         cmocka_unit_test(a_report_on_standard_output_sends_the_text_aside),
         cmocka_unit_test(a_full_standard_output_is_an_error),
