@@ -57,6 +57,7 @@ static json_t *violation_text(lua_State *L, int idx) {
 
 /* report:violation{object=, detail=} or report:violation("detail"). Counts even when nothing is said of it. */
 static int report_violation(lua_State *L) {
+    static const char *const FIELDS[] = {"object", "detail", NULL};
     report **box = luax_check(L, 1, REPORT, "report:violation");
     report *r = *box;
     if (json_array_size(r->violations) >= VIOLATIONS_MAX || r->bytes >= TEXT_TOTAL_MAX) {
@@ -78,9 +79,13 @@ static int report_violation(lua_State *L) {
         detail = violation_text(L, 2);
     }
     r->bytes += json_string_length(object) + json_string_length(detail);
+    bool table = lua_type(L, 2) == LUA_TTABLE;
     json_t *entry = json_pack("{s:o, s:o}", "object", object, "detail", detail);
     if (entry == NULL || json_array_append_new(r->violations, entry) != 0) {
         r->more++;
+    }
+    if (table) { /* it counts already; a field that is not read would be lost without a word */
+        luax_only_keys(L, 2, "report:violation", FIELDS);
     }
     return 0;
 }
@@ -108,7 +113,15 @@ static int run_audit(lua_State *L) {
     }
     conv_push_json(L, plan);
     push_report(L, r);
-    lua_call(L, 2, 0);
+    lua_call(L, 2, 1);
+    if (!lua_isnil(L, -1)) { /* "return false" was meant as a verdict, and must not be a pass */
+        return luax_fail_fix(
+            L, "audit_shape",
+            "call report:violation { object = …, detail = … } for each thing that is wrong; none is a pass",
+            "the function audit: expected it to return nothing, found %s returned",
+            lua_isboolean(L, -1) ? (lua_toboolean(L, -1) ? "true" : "false")
+                                 : lua_pushfstring(L, "a %s", luaL_typename(L, -1)));
+    }
     lua_pushliteral(L, "name");
     lua_rawget(L, self);
     return 1;

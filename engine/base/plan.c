@@ -97,6 +97,7 @@ json_t *plan_parse(const char *text, size_t n, err *e) {
         *e = why;
     } else if (plan == NULL) {
         err_set(e, "audit_plan", "the plan is not JSON: %s", why.message);
+        err_fix(e, "a plan is what golden_path_e2e --artifacts DIR writes as audit-plan.json");
     }
     return plan;
 }

@@ -116,8 +116,11 @@ static int collect(plans *p, const char *path, err *e) {
     }
     free(names);
     if (rc == 0 && p->n == 0) {
-        err_set(e, "plan_missing", "there is no plan in the directory %s", path);
-        return err_fix(e, "golden_path_e2e --artifacts DIR writes audit-plan.json");
+        err_set(e, "plan_missing",
+                "--plan: expected audit-plan.json, or plans of several weeks (2026-W10.json, …), in the directory %s, "
+                "found %s",
+                path, n <= 2 ? "nothing" : "no file whose name ends in .json");
+        return err_fix(e, "gate-engine run golden_path_e2e --artifacts DIR writes DIR/audit-plan.json");
     }
     return rc;
 }
@@ -236,6 +239,18 @@ static int say(audit_run *r, json_t *event, err *e) {
     return rc;
 }
 
+/* Puts the file before what is wrong with the one plan that --plan names, unless it is what a run has written; of
+ * several each has a check of its name. */
+static void name_plan(const audit_run *r, json_t *error) {
+    const char *code = json_string_value(json_object_get(error, "code"));
+    const char *message = json_string_value(json_object_get(error, "message"));
+    bool of_plan =
+        code != NULL && message != NULL && (strcmp(code, "audit_plan") == 0 || strncmp(code, "plan_", 5) == 0);
+    if (of_plan && r->p.n == 1 && strcmp(r->p.list[0].name, "audit-plan.json") != 0) {
+        json_object_set_new(error, "message", json_sprintf("%s: %s", r->p.list[0].name, message));
+    }
+}
+
 /* What an audit said of one plan, as the events that a worker would have sent: the book words and judges them. verdict
  * NULL: there is none, and `failed` says why. */
 static int book_verdict(audit_run *r, const char *check, const json_t *verdict, const err *failed, err *e) {
@@ -251,6 +266,7 @@ static int book_verdict(audit_run *r, const char *check, const json_t *verdict, 
                      : rc;
     }
     json_t *error = verdict == NULL ? err_to_json(failed) : json_incref(json_object_get(verdict, "error"));
+    name_plan(r, error);
     if (rc == 0 && (verdict == NULL || json_is_object(error))) {
         rc = say(r, json_pack("{s:s, s:s, s:O}", "t", "check_error", "check", check, "error", error), e);
     }

@@ -386,6 +386,8 @@ static void report_no_kind(checker *c, const json_t *head, const char *source) {
         fix = "end it with: return gate.define { … }; gate-engine new gate NAME writes one to start from";
     } else if (json_object_get(head, "run") != NULL) {
         fix = "wrap the table: local gate = require \"gate\", then return gate.define { … }";
+    } else if (json_is_object(head) && json_object_get(head, "pack") != NULL) {
+        fix = "an audit has name, pack, and audit = function(plan, report) … end: is the last one misspelt?";
     } else if (json_is_object(head) && schema_function_line(head) == 0) {
         fix = "check the script that requires this module; a script itself returns gate.define { … }";
     }

@@ -309,9 +309,18 @@ static bool in_bounds(const schema_spec *spec, double n) {
 
 static const char *suggest_fix(buf *fix, const char *word, const char *const *names, const char *known) {
     const char *near = text_suggest(word, names);
+    bool audit = false;
+    for (size_t i = 0; names[i] != NULL; i++) {
+        audit = audit || strcmp(names[i], "audit") == 0;
+    }
     if (near != NULL) {
         buf_printf(fix, "did you mean \"%s\"?", near);
         return buf_str(fix);
+    }
+    if (audit && strcmp(word, "id") == 0) {
+        buf_puts(fix, "leave it out: an audit has no id, its name is what messages and reports call it; ");
+    } else if (audit && (strcmp(word, "run") == 0 || strcmp(word, "check") == 0)) {
+        buf_puts(fix, "an audit has audit = function(plan, report) … end; ");
     }
     buf_puts(fix, known);
     for (size_t i = 0; names[i] != NULL; i++) {
