@@ -60,6 +60,7 @@ local catalogue = {}
 ---@field policies rls.Policy[]
 ---@field may table<string, boolean>  select, insert, update, delete, truncate: what the application's role may do, its schema's USAGE
 ---  included
+---@field plain boolean       no children, rules or triggers: a statement does to it what it says, and no more
 ---@field granted boolean     is anything granted to it, or to a role that it may become?
 ---@field decided table<string, string>?  what the prover decided for the application's role, by command: "proven", …
 
@@ -77,6 +78,8 @@ local TABLES = [[
            and (pg_has_role($1, n.nspowner, 'MEMBER') or exists (select from aclexplode(n.nspacl) a where a.privilege_type = 'USAGE'
                         and (a.grantee = 0 or pg_has_role($1, a.grantee, 'MEMBER')))) as granted,
          has_schema_privilege($1, n.oid, 'USAGE') as may_use,
+         c.relkind = 'r' and not c.relhassubclass and not c.relhasrules
+           and not exists (select from pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal) as plain,
          greatest(c.reltuples, 0)::bigint as estimate,
          array(select a.attname::text from pg_partitioned_table k cross join unnest(k.partattrs::int2[]) with ordinality u(num, i)
                  join pg_attribute a on a.attrelid = c.oid and a.attnum = u.num where k.partrelid = c.oid order by u.i) as partition_key,
@@ -143,7 +146,7 @@ local function new_table(row)
   return {
     oid = row.oid, schema = row.schema, name = row.name, label = row.schema .. "." .. row.name,
     sql = names.qualified(row.schema, row.name), kind = row.kind, owner = row.owner, rls = row.rls, forced = row.forced,
-    app_owns = row.app_owns, granted = row.granted, is_partition = row.is_partition,
+    app_owns = row.app_owns, granted = row.granted, plain = row.plain, is_partition = row.is_partition,
     estimate = row.estimate, partition_key = row.partition_key, partition_bounds = row.partition_bounds,
     columns = {}, by_column = {}, foreign_keys = {}, uniques = {}, checks = {}, policies = {},
     may = { select = row.may_use and row.may_select, insert = row.may_use and row.may_insert, update = row.may_use and row.may_update,

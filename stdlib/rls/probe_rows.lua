@@ -44,7 +44,8 @@ local function blind(s, t, op, form)
     end
     return
   end
-  local out, own = s:ask(t, { q = form(s.a) }), s.owned[t.oid]
+  local sql = form(s.a)
+  local out, own = s.blind[sql] or s:ask(t, { q = sql }), s.owned[t.oid]
   if not out.ok and s.c then out, own = s:ask(t, { q = form(s.c), s = s.session:of(s.c.key) }), 0 end
   local shown = form { key = "<tenant A>" }
   if out.ok and out.affected > own then
@@ -74,14 +75,19 @@ end
 
 --- A row given to another tenant, or a child given to another tenant's parent. Without WHERE the SELECT policies do not look at the
 --- new row. It counts where the row is afterwards: a trigger may give it back.
-local function move_probe(s, t)
+--- only_own: both forms reach the same rows, and the one with WHERE is bound by more policies.
+local function move_probe(s, t, only_own)
   local set, where = move_to(s, t)
   if not set then return end
   local forms = { ("update %s set %s where %s"):format(t.sql, set, s:owned_by(t, s.a)) }
   if s:is_small(t) then forms[2] = ("update %s set %s"):format(t.sql, set) end
-  for _, sql in ipairs(forms) do
-    local look = s:looking(t, where or "false")
-    local out = s:ask(t, { q = sql, l = look.l, ls = look.ls })
+  local look, asked = s:looking(t, where or "false"), {}
+  if only_own then
+    asked[2] = s:ask(t, { q = forms[2], l = look.l, ls = look.ls })
+    if denied(asked[2]) then return end
+  end
+  for i, sql in ipairs(forms) do
+    local out = asked[i] or s:ask(t, { q = sql, l = look.l, ls = look.ls })
     local moved = class_of(out) == "23"
     if out.ok and out.affected > 0 then
       local before = s:ask(t, { q = "select 1", r = true, l = look.l, ls = look.ls })
@@ -115,24 +121,32 @@ local function update_probe(s, t)
   local a, b = s:owned_by(t, s.a), s:owned_by(t, s.b)
   local function form(where, who) return ("update %s set %s = %s where %s"):format(t.sql, column, value(who), where) end
   local shown = ("update %s set %s = %s%s"):format(t.sql, column, value { key = "<tenant A>" }, state.others(t))
-  -- To change a row in place and to take it: a policy may stop one of them only.
-  s:try_form(t, "update", form(a, s.a), form(b, s.b), shown, b)
-  if t.tenant and not s:leaks(t, "update") then s:try_foreign(t, "update", form(b, s.a), shown) end
+  local function blindly(who) return ("update %s set %s = %s"):format(t.sql, column, value(who)) end
+  local controlled = s:control(t, "update", form(a, s.a), b, form(b, s.b))
+  local only_own = s:only_own(t, "update", blindly(s.a))
+  if not only_own then
+    -- To change a row in place and to take it: a policy may stop one of them only.
+    if controlled then s:try_foreign(t, "update", form(b, s.b), shown) end
+    if t.tenant and not s:leaks(t, "update") then s:try_foreign(t, "update", form(b, s.a), shown) end
+  end
   local like = not s:leaks(t, "update") and alike(s, t)
   if like then s:try_foreign(t, "update", form(like, s.a), shown, "of a tenant whose key is like the own") end
   nobodys_probe(s, t, "update", function(where)
     return ("update %s set %s = %s where %s"):format(t.sql, column, t.tenant and column == names.ident(t.tenant) and "NULL" or value(s.a),
       where)
   end)
-  blind(s, t, "update", function(who) return ("update %s set %s = %s"):format(t.sql, column, value(who)) end)
-  move_probe(s, t)
+  blind(s, t, "update", blindly)
+  move_probe(s, t, only_own)
 end
 
 local function delete_probe(s, t)
   if s:nobody_may(t, "delete") then return end
   local b = s:owned_by(t, s.b)
   local function form(where) return ("delete from %s where %s"):format(t.sql, where) end
-  s:try_form(t, "delete", form(s:owned_by(t, s.a)), form(b), ("delete from %s%s"):format(t.sql, state.others(t)), b)
+  local controlled = s:control(t, "delete", form(s:owned_by(t, s.a)), b, form(b))
+  if not s:only_own(t, "delete", "delete from " .. t.sql) and controlled then
+    s:try_foreign(t, "delete", form(b), ("delete from %s%s"):format(t.sql, state.others(t)))
+  end
   local like = not s:leaks(t, "delete") and alike(s, t)
   if like then s:try_foreign(t, "delete", form(like), form(like), "of a tenant whose key is like the own") end
   nobodys_probe(s, t, "delete", form)

@@ -15,6 +15,7 @@ local state = {}
 ---@field controls integer                 positive controls that succeeded
 ---@field controlled table<string, boolean>
 ---@field uncontrolled table<string, string>  operations whose control failed, and how: another axis may have one that succeeds
+---@field reached table<string, integer>    rows that the control of an operation reached
 ---@field statements integer
 
 --- What a probe of one table found.
@@ -23,7 +24,7 @@ local state = {}
 ---@return rls.Result
 function state.result(results, t)
   results[t.oid] = results[t.oid] or { table = t, leaks = {}, errors = {}, proven = {}, controls = 0, controlled = {}, uncontrolled = {},
-    statements = 0 }
+    reached = {}, statements = 0 }
   return results[t.oid]
 end
 
@@ -46,6 +47,7 @@ State.__index = State
 ---@field owned_b table<string, integer>
 ---@field sizes table<string, integer>
 ---@field inserts table<string, {a: string, b: string}>
+---@field blind table<string, rls.Outcome>  blind statements that were asked for already
 ---@field results table<string, rls.Result>
 
 ---@param fields table
@@ -205,6 +207,7 @@ function State:control(t, op, own, where_b, foreign)
   local out = self:ask(t, { q = own })
   if state.reached(out) then
     r.controls, r.controlled[op] = r.controls + 1, true
+    r.reached[op] = out.affected
     r.trigger = r.trigger or (state.class_of(out) == "P0" and out.err.message) or nil
     return true
   end
@@ -221,6 +224,22 @@ function State:control(t, op, own, where_b, foreign)
   r.uncontrolled[op] = r.uncontrolled[op] or ("%s: the positive control failed: %s"):format(op,
     out.ok and "the own tenant's row was not reached" or out.err.message)
   return true
+end
+
+--- Does a blind statement reach the own rows and no others? Then one with a WHERE reaches no others either: it applies the same policies
+--- to them, and SELECT's too. Only where each can be told: the control reached all own rows, so that the blind statement, which reaches
+--- as many, reached those; and nothing beside the policies decides what a statement reaches.
+---@param t rls.Table
+---@param op string
+---@param sql string  the blind statement
+---@return boolean
+function State:only_own(t, op, sql)
+  local own = self.owned[t.oid]
+  if not t.plain or self.admin_bound or not self:is_small(t) or self:leaks(t, op) then return false end
+  if state.result(self.results, t).reached[op] ~= own then return false end
+  local out = self:ask(t, { q = sql })
+  self.blind[sql] = out
+  return out.ok and out.affected == own
 end
 
 --- One statement form with its control: own must reach a row of A, foreign must reach none of B. shown: what to paste.
