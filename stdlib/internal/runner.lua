@@ -128,6 +128,14 @@ local function add_check_methods(ctx, state)
     run_check(state, name, fn)
   end
 
+  function ctx:selects(group)
+    with_colon(self, "ctx:selects")
+    for _, wanted in ipairs(state.only or {}) do
+      if wanted:sub(1, #group) == group then return true end
+    end
+    return state.only == nil
+  end
+
   function ctx:fail(class, fields)
     with_colon(self, "ctx:fail")
     local check = need_check(state, "fail")

@@ -97,6 +97,12 @@ function audits:run(id, plan) end
 ---@param options {group: string?}?  group: a name under which --only selects several
 function ctx:check(name, fn, options) end
 
+--- May a check run that is of the group, or whose name begins like it? False where --only leaves all of them out: then what they alone
+--- need can be left undone. A group that is left out still has to be told by a check.
+---@param group string
+---@return boolean
+function ctx:selects(group) end
+
 --- Makes a finding, inside a check; it does not end the check and may be repeated.
 ---@param class string  one of the head's failures
 ---@param fields gate.Finding.fields?

@@ -175,16 +175,25 @@ local function try_steps(ctx, steps)
   conn:close()
 end
 
---- What the migration is for, in SQL: switches, policies and grants of the tables it touches, as one digest.
+--- What the migration is for, in SQL: switches, policies and grants of the tables it touches, as one digest. By names and texts, which
+--- are the same on a copy of the schema, and not by oids. Under search_path = pg_catalog, so that texts name their schemas.
 local function state_sql(steps)
   local labels = {}
   for _, step in ipairs(steps) do
     if step.table then labels[#labels + 1] = names.literal(step.table.sql) .. "::regclass" end
   end
   if #labels == 0 then return nil end
-  return ([[(select md5(string_agg(format('%%s %%s %%s %%s %%s', c.oid::regclass, c.relrowsecurity, c.relforcerowsecurity, c.relacl,
-      (select string_agg(p::text, ',' order by p.polname) from pg_catalog.pg_policy p where p.polrelid = c.oid)), ';' order by c.oid))
-    from pg_catalog.pg_class c where c.oid in (%s))]]):format(table.concat(labels, ", "))
+  return ([[(select md5(string_agg(format('%%s.%%s %%s %%s %%s %%s', n.nspname, c.relname, c.relrowsecurity, c.relforcerowsecurity,
+      (select string_agg(x.entry, ',' order by x.entry collate "C") from (
+         select format('%%s %%s %%s', case when a.grantee = 0 then 'public' else pg_get_userbyid(a.grantee) end, a.privilege_type,
+             a.is_grantable) as entry from aclexplode(c.relacl) a where a.grantee <> c.relowner) x),
+      (select string_agg(format('%%s %%s %%s %%s %%s %%s', p.polname, p.polcmd, p.polpermissive,
+           (select string_agg(case when r = 0 then 'public' else pg_get_userbyid(r)::text end, ','
+              order by case when r = 0 then 'public' else pg_get_userbyid(r)::text end collate "C") from unnest(p.polroles) r),
+           pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)), ',' order by p.polname collate "C")
+         from pg_policy p where p.polrelid = c.oid)),
+      ';' order by n.nspname collate "C", c.relname collate "C"))
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid in (%s))]]):format(table.concat(labels, ", "))
 end
 
 --- The migration of the steps, which refuses a schema that is no longer the one it was tried on.
@@ -193,9 +202,12 @@ local function migration(conn, steps, setting)
     "SET LOCAL lock_timeout = '5s';" }
   local state = state_sql(steps)
   if state then
-    lines[#lines + 1] = ("DO $gate$ BEGIN\n  IF %s IS DISTINCT FROM %s THEN\n"
+    local digest
+    catalogue.qualified(conn, function() digest = conn:value("select " .. state) end)
+    lines[#lines + 1] = ("DO $gate$ DECLARE path text := current_setting('search_path');\nBEGIN\n"
+      .. "  PERFORM set_config('search_path', 'pg_catalog', true);\n  IF %s IS DISTINCT FROM %s THEN\n"
       .. "    RAISE EXCEPTION 'the schema is no longer the one this migration was tried on: run gate-engine recover again';\n"
-      .. "  END IF;\nEND $gate$;"):format(state, names.literal(conn:value("select " .. state)))
+      .. "  END IF;\n  PERFORM set_config('search_path', path, true);\nEND $gate$;"):format(state, names.literal(digest))
   end
   for _, step in ipairs(steps) do
     local closed = {}

@@ -128,6 +128,27 @@ describe("gate 1 on a live database", function()
     assert.same({ 0, 0, nil }, { r.code, strict.code, check }, r.all .. strict.all)
   end)
 
+  it("proposes on a scratch copy a migration that the database takes, and that one whose schema is another refuses", function()
+    local schema = "create schema app; grant usage on schema app to shop;\n" .. table_of("app.items", "true")
+      .. table_of("app.notes", FORM .. " or name = 'x'")
+    local dir = support.tmpdir()
+    local dump = support.write(dir .. "/dump.sql", (schema:gsub("insert into [^;]*;", "")))
+    support.shell("mkdir -m 777 " .. support.quote(dir .. "/out"))
+    local r = support.run { argv = { "recover", "gates/rls_harness.lua", "--schema", dump, "--app-role", "shop", "--tenant-column",
+      "org_id", "--tenant-setting", "app.tenant", "--artifacts", dir .. "/out" } }
+    local migration = support.must_read(dir .. "/out/001_tenant_isolation.sql")
+    assert.truthy(migration:find("DROP POLICY", 1, true), r.stdout .. r.stderr)
+    -- Other oids, and another search path.
+    local _, conn = database("create table public.padding (a int);" .. schema)
+    conn:script "set search_path = app, public"
+    conn:script(migration)
+    assert.equal(0, conn:value "select count(*) from pg_policies where qual = 'true' or qual like '%''x''%'")
+    local _, other = database((schema:gsub(" or name = 'x'", " or name = 'y'")))
+    local ok, raised = pcall(other.script, other, migration)
+    assert.is_false(ok)
+    assert.truthy(raised.message:find("no longer the one this migration was tried on", 1, true), raised.message)
+  end)
+
   it("lets one run after the other onto a database", function()
     local name, conn = database(table_of("items", FORM))
     conn:value "select pg_advisory_lock(hashtext('gate-engine'), hashtext('rls_harness'))"

@@ -25,6 +25,7 @@ describe("run --record on the embedded platform", function()
     local facts = report.gates[1].facts
     assert.equal(4, facts.recorded_statements)
     assert.is_true(facts.code_paths > 0)
+    assert.is_nil(facts.probes, "the probe of the isolation, which was not asked for")
     assert.is_nil(support.must_read(path):find("000000000001", 1, true))
   end)
 

@@ -179,6 +179,16 @@ describe("gate 1 on a kept platform", function()
     assert.equal(1, (run("--only", "coverage,isolation")).code)
   end)
 
+  it("probes where one check of the isolation is named, and not where none is", function()
+    local _, report = run("--only", "isolation of public.tours_raw")
+    assert.is_true(report.gates[1].facts.probes > 0)
+    assert.same({ 1, "isolation of public.tours_raw" }, { #report.gates[1].checks, report.gates[1].checks[1].name })
+    local result
+    result, report = run("--only", "coverage")
+    assert.equal(0, result.code, result.stdout)
+    assert.is_nil(report.gates[1].facts.probes)
+  end)
+
   it("answers a group that does not exist beside one that does with exit 2, not with a pass", function()
     local result = run("--only", "coverage,nonsense")
     assert.equal(2, result.code, result.stdout)
