@@ -123,9 +123,12 @@ $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/gen/builtin_hashes.h $(BUILD)/gen/ring
 	@echo '  CC    $<'
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
 
+# Allocations go through engine/main.c.
+NOTE_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
+
 $(BUILD)/gate-engine: $(call objs,$(MAIN_SRC) $(RUN_SRC) $(VM_SRC) $(PG_SRC) $(RING_SRC) $(BASE_SRC))
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -ljansson -Wl,--exclude-libs,libcrypto.a -l:libcrypto.a
+	$(Q)$(CC) $(LDFLAGS) $(NOTE_WRAP) -o $@ $^ $(LUA_STATIC) -ljansson -Wl,--exclude-libs,libcrypto.a -l:libcrypto.a
 
 # Static (a sanitizer cannot be), so that a start costs no dynamic linking; what engine/audit/deterministic.c replaces.
 AUDIT_WRAP := -Wl,--wrap=luaS_hash,--wrap=time,--wrap=clock

@@ -280,9 +280,5 @@ int fs_mkdirs(const char *path, mode_t mode, err *e) {
 
 char *fs_dirname(const char *path) {
     const char *slash = strrchr(path, '/');
-    char *out = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    if (out == NULL) {
-        mem_note();
-    }
-    return out;
+    return slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }

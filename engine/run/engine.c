@@ -440,9 +440,6 @@ int engine_open_offline(engine_run_state *s, const run_request *r, err *e) {
     }
     log_set_level(r->verbose || (debug != NULL && strcmp(debug, "1") == 0) ? LOG_DEBUG : LOG_INFO);
     s->progress = progress_new(2, r->verbose, json_array_size(r->gates));
-    if (s->progress == NULL) {
-        mem_note();
-    }
     s->prepare_s = r->timeout_s > 0 ? r->timeout_s : engine_limit(r, NULL, "wall_s", 300);
     s->prepare_by = clock_ms() + (int64_t)(s->prepare_s * 1e3);
     return target_open_offline(&s->target, r, &s->tree, e);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/mem.h"
 #include "base/text.h"
 #include "run/head_parts.h"
 #include "run/keyline.h"
@@ -281,9 +280,6 @@ static int order_options(json_t *head, const json_t *lines) {
     placed *list = calloc(n + 1, sizeof *list);
     json_t *ordered = json_object();
     int rc = list != NULL && ordered != NULL ? 0 : -1;
-    if (list == NULL) {
-        mem_note();
-    }
     const char *name;
     json_t *spec;
     buf path = BUF_INIT;

@@ -6,7 +6,6 @@
 
 #include "base/buf.h"
 #include "base/fs.h"
-#include "base/mem.h"
 #include "run/lint_parts.h"
 #include "run/script.h"
 
@@ -173,9 +172,6 @@ static void sort(json_t *findings) {
     size_t n = json_array_size(findings);
     json_t **all = n > 0 ? malloc(n * sizeof(json_t *)) : NULL;
     if (all == NULL) {
-        if (n > 0) {
-            mem_note();
-        }
         return;
     }
     for (size_t i = 0; i < n; i++) {

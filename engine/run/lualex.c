@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
-
 typedef struct reader {
     lualex *out;
     const char *at;
@@ -18,7 +16,6 @@ static int add(reader *r, int kind, int line, const char *s, size_t n) {
         size_t cap = lx->cap == 0 ? 256 : lx->cap * 2;
         lualex_token *grown = realloc(lx->list, cap * sizeof *grown);
         if (grown == NULL) {
-            mem_note();
             return -1;
         }
         lx->list = grown;
