@@ -289,7 +289,7 @@ function harness.isolation(ctx, seen)
     results, left = probe.run(function() return ctx.db:open("admin") end, base, views, seen.by_oid, { settings = seen.settings,
       role = seen.app.role, superuser = seen.admin.super, bypass = seen.admin.bypass,
       max_rows = (seen.settings.probe or {}).max_rows or 10000, batch = (seen.settings.probe or {}).batch or 500,
-      decisions = seen.decisions, alone = rawget(ctx, "collects") })
+      decisions = seen.decisions, alone = rawget(ctx, "one_connection") })
   end)
   if not ok or #base == 0 then
     ctx:check("isolation", function()

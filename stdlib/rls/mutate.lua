@@ -37,7 +37,7 @@ local function collector(ctx, conn, role)
     end
   end })
   local mine = { config = ctx.config, platform = ctx.platform, tenant = ctx.tenant, options = ctx.options,
-    db = { admin = guarded, app = app, open = function() return guarded end } }
+    db = { admin = guarded, app = app, open = function() return guarded end }, one_connection = true }
   function mine:check(name, fn) -- luacheck: no self
     local ok, raised = pcall(fn)
     if not ok then found.undecided[name] = errors.is(raised) and raised.message or tostring(raised) end

@@ -279,10 +279,9 @@ end
 --- Returns the state it ended with. alone: no other batch is under way; else attempts.MET is raised where it met one, and nothing is
 --- kept.
 local function probe_batch(open, common, tables, by_oid, options, results, alone)
-  local opened, made = pcall(open)
+  local opened, conn = pcall(open)
   -- A second connection may be one too many.
-  if not opened then error(alone and made or attempts.MET, 0) end
-  local conn <close> = made
+  if not opened then error(alone and conn or attempts.MET, 0) end
   if not alone then attempts.give_way(conn) end
   for _, with_context in ipairs { not options.bypass, true } do
     local mine = {}
@@ -292,6 +291,7 @@ local function probe_batch(open, common, tables, by_oid, options, results, alone
     if with_context or not s.refused then
       keep(results, mine)
       if common.apart then table.move(s.apart, 1, #s.apart, #common.apart + 1, common.apart) end
+      conn:close()
       return s
     end
   end

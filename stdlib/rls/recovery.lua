@@ -90,7 +90,7 @@ local function collector(ctx, conn)
     return function(_, ...) return conn[method](conn, ...) end
   end })
   local mine = { collects = true, config = ctx.config, platform = ctx.platform, tenant = ctx.tenant, options = ctx.options,
-    db = { admin = guarded, app = ctx.db.app, open = function() return guarded end } }
+    db = { admin = guarded, app = ctx.db.app, open = function() return guarded end }, one_connection = true }
   function mine:check(name, fn) -- luacheck: no self
     local ok, raised = pcall(fn)
     if not ok then seen.errors[name] = errors.is(raised) and raised.message or tostring(raised) end
