@@ -209,6 +209,38 @@ describe("what gate 1 decides", function()
     assert.truthy(by["gt.puzzle(gt.kind)"] or open["gt.puzzle(gt.kind)"])
   end)
 
+  it("reads WITH, INSERT of several rows and INSERT … SELECT in functions with their owner's rights", function()
+    tbl("items", "using (" .. OWN .. ")")
+    local function fn(name, args, body)
+      return ("create function gt.%s(%s) returns void language sql security definer set search_path = pg_catalog, pg_temp as $$ %s $$;")
+        :format(name, args, body)
+    end
+    local me = "nullif(current_setting('app.t', true), '')::uuid"
+    admin:script(fn("with_own", "", "with own as (select * from gt.items where " .. OWN .. ") select o.body from own o")
+      .. fn("with_late", "", "with every as (select * from gt.items) select e.body from every e where e." .. OWN)
+      .. fn("with_open", "p int", "with one as (select * from gt.items where id = p) select body from one")
+      .. fn("with_write", "p int", "with gone as (delete from gt.items where id = p returning id) select 1")
+      .. fn("rows_own", "", ("insert into gt.items (id, tenant_id) values (1, %s), (2, %s)"):format(me, me))
+      .. fn("rows_open", "t uuid", ("insert into gt.items (id, tenant_id) values (1, %s), (2, t)"):format(me))
+      .. fn("copy_own", "", "insert into gt.items (id, tenant_id) select id + 1, tenant_id from gt.items where " .. OWN)
+      .. fn("copy_open", "t uuid", "insert into gt.items (id, tenant_id) select id + 1, t from gt.items where " .. OWN)
+      .. fn("copy_star", "", "insert into gt.items (id, tenant_id) select * from (select 1, " .. me .. ") x(a, b)")
+      .. fn("moved", "", "with moved as (delete from gt.items where " .. OWN .. " returning *) insert into gt.items select * from moved")
+      .. fn("tree", "", "with recursive r as (select id from gt.items union select id from r) select id from r"))
+    local seen, base = look()
+    local list, undecided = definers.findings(admin, seen, base)
+    local by, open = {}, {}
+    for _, f in ipairs(list) do by[f.object:match "%.(.-)%("] = f.class end
+    for _, u in ipairs(undecided) do open[u.object:match "%.(.-)%("] = u.reason end
+    assert.same({ with_open = "function_definer", with_write = "function_definer", rows_open = "function_definer",
+      copy_open = "function_definer" }, by)
+    assert.truthy((open.tree or ""):find('in the statement "with recursive r as', 1, true), open.tree)
+    assert.truthy(open.copy_star, "INSERT … SELECT *")
+    assert.truthy((open.moved or ""):find("written rows are read again", 1, true), open.moved)
+    open.tree, open.copy_star, open.moved = nil, nil, nil
+    assert.same({}, open)
+  end)
+
   it("follows a function whose owner is bound to one whose owner is not", function()
     tbl("items", "using (" .. OWN .. ")")
     admin:script [[

@@ -248,6 +248,11 @@ return function(compile)
     if not inner then return problem end
     local nodes = {}
     for i, name in ipairs(inner.names or {}) do nodes[name] = inner.targets[i] end
+    local row, first = inner.from and inner.from[1], (c.subquery.SelectStmt.targetList or {})[1]
+    local fields = first and first.ResTarget.val.ColumnRef and first.ResTarget.val.ColumnRef.fields
+    if fields and fields[#fields].A_Star and #inner.from == 1 and row.kind == "table" and not inner.union then
+      for name in pairs(row.columns or {}) do nodes[name] = in_row(row, name) end
+    end
     if c.alias and c.alias.colnames then return "renamed columns" end
     return pull_up(inner, c.alias and c.alias.aliasname, nodes, level, sub)
   end

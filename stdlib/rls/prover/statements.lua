@@ -4,6 +4,7 @@
 -- the row as it will be. What stands before a statement in PL/pgSQL (IF … THEN RAISE) is a condition of it. Parameters are the caller's
 -- to choose: they are settings that any session may set.
 local sql = require "sql"
+local with = require "rls.prover.with"
 
 --- Where a parameter's value stands among the settings of a model.
 local ARGUMENT = "\1argument."
@@ -21,6 +22,12 @@ local function each_query(tree, visit)
   for key, value in pairs(tree) do
     if key == "SubLink" then visit(value.subselect.SelectStmt) else each_query(value, visit) end
   end
+end
+
+--- The beginning of a statement, on one line.
+local function excerpt(text)
+  local line = text:gsub("%s+", " "):match "^%s*(.-)%s*$"
+  return #line > 160 and line:sub(1, line:sub(1, 160):match "^.*() " or 160) .. "…" or line
 end
 
 ---@param compile table
@@ -79,19 +86,49 @@ return function(compile)
     self:query({ op = "SETOP_NONE", fromClause = from, whereClause = c.whereClause, targetList = c.returningList or {} }, conds)
   end
 
-  --- The row as an INSERT or a SET leaves it: its columns have these values.
-  function Walk:written(relation, values, conds)
+  --- The row as an INSERT or a SET leaves it: its columns have these values, of rows of `sub` where there is one.
+  function Walk:written(relation, values, conds, sub)
     local label = relation.schemaname and (relation.schemaname .. "." .. relation.relname) or self.find(relation.relname)
     local row = label and self.cx.input.tables[label] and compile.row(label, relation.relname, self.cx)
     if not row then return self:give_up("the table " .. relation.relname) end
-    local all = { table.unpack(conds) }
+    local all = sub and sub.conds or {}
+    for _, condition in ipairs(conds) do all[#all + 1] = condition end
     for name, node in pairs(values) do
       local column = row.columns[name]
       if column then
         all[#all + 1] = compile.equal({ k = "col", t = column.t, row = row, name = name, notnull = column.notnull }, node)
       end
     end
-    table.insert(self.out, { main = row, node = { k = "and", t = "bool", args = all }, write = true, values = values })
+    local node = sub and { k = "exists", t = "bool", sub = sub } or { k = "and", t = "bool", args = all }
+    table.insert(self.out, { main = row, node = node, write = true, values = values })
+  end
+
+  --- Does a query give all columns of something, which are not known by their places?
+  local function has_star(query)
+    if query.larg then return has_star(query.larg) or has_star(query.rarg) end
+    for _, item in ipairs(query.targetList or {}) do
+      local fields = item.ResTarget.val.ColumnRef and item.ResTarget.val.ColumnRef.fields
+      if fields and fields[#fields].A_Star then return true end
+    end
+    return false
+  end
+
+  --- INSERT … SELECT: the rows that are read, and each row that is made of them.
+  function Walk:inserted(c, query, conds)
+    self:query(query, conds)
+    if has_star(query) then return self:give_up "INSERT … SELECT *" end
+    local sub, problem = compile.select(query, self.scope, self.cx)
+    if not sub then return self:give_up(problem) end
+    for _, part in ipairs(sub.union or { sub }) do
+      if part.union or part.aggregate then return self:give_up "INSERT of an aggregate, or of a UNION in a UNION" end
+      local values, inner = {}, { from = part.from, conds = { table.unpack(part.conds) }, approx = part.approx, targets = {}, names = {} }
+      for i, node in ipairs(part.targets) do
+        local column = c.cols and c.cols[i] and c.cols[i].ResTarget.name
+        if not column then return self:give_up "INSERT without its columns' names" end
+        values[column] = node
+      end
+      self:written(c.relation, values, conds, inner)
+    end
   end
 
   local S = {}
@@ -117,24 +154,39 @@ return function(compile)
     if c.onConflictClause then return self:give_up "INSERT … ON CONFLICT" end
     local query = c.selectStmt and c.selectStmt.SelectStmt
     local list = query and query.valuesLists
-    if not list or #list ~= 1 then return self:give_up "INSERT of several rows or of a query" end
-    local values = {}
-    for i, item in ipairs(list[1].List.items) do
-      local column = c.cols and c.cols[i] and c.cols[i].ResTarget.name
-      if not column then return self:give_up "INSERT without its columns' names" end
-      values[column] = compile.expr(item, self.scope, self.cx)
+    if query and not list then return self:inserted(c, query, conds) end
+    if not list then return self:give_up "INSERT of defaults alone" end
+    for _, row in ipairs(list) do
+      local values = {}
+      for i, item in ipairs(row.List.items) do
+        local column = c.cols and c.cols[i] and c.cols[i].ResTarget.name
+        if not column then return self:give_up "INSERT without its columns' names" end
+        values[column] = compile.expr(item, self.scope, self.cx)
+      end
+      self:written(c.relation, values, conds)
     end
-    return self:written(c.relation, values, conds)
   end
 
   function Walk:statement(text, conds)
     local ok, tree = pcall(sql.parse, text)
     if not ok then return self:give_up "SQL that cannot be read" end
     for _, item in ipairs(tree.stmts or {}) do
-      local kind, c = next(item.stmt)
-      compile.scan(item.stmt, self.cx, {})
-      if S[kind] then S[kind](self, c, conds) else self:give_up("the statement " .. kind) end
-      self.changes = self.changes or kind ~= "SelectStmt"
+      local done, writes = with.inline(item.stmt)
+      writes[#writes + 1] = item.stmt
+      for _, stmt in ipairs(writes) do
+        local kind, c = next(stmt)
+        local before = self.unread
+        compile.scan(stmt, self.cx, {})
+        if not done then
+          self:give_up "WITH that is recursive, renames columns, or whose written rows are read again"
+        elseif S[kind] then
+          S[kind](self, c, conds)
+        else
+          self:give_up("the statement " .. kind)
+        end
+        if self.unread ~= before then self.unread = ("%s, in the statement \"%s\""):format(self.unread, excerpt(text)) end
+        self.changes = self.changes or kind ~= "SelectStmt"
+      end
     end
   end
 
