@@ -93,7 +93,12 @@ local function selected(state, name, group)
 end
 
 --- Runs fn as a check, or as a step that is on record already. In an operation what fails ends it: no later step may begin.
--- Raw: what a script raises may have an __eq that says it is the mark of an orderly end.
+-- Raw: what a script raises may have an __eq that says it is the mark of an orderly end. A check that hands back false, or nil and a
+-- reason, as functions of Lua do that fail, has not said that all is well.
+local function refused(results, is_step)
+  return not is_step and (rawequal(results[2], false) or (results[2] == nil and results[3] ~= nil))
+end
+
 local function run_check(state, name, fn, is_step)
   local co, is_main = coroutine.running()
   if is_main then co = "main" end -- what task.map starts inside this check counts for it
@@ -109,6 +114,12 @@ local function run_check(state, name, fn, is_step)
   if not ok and not rawequal(raised, SKIP) and not rawequal(raised, steps.END) then
     state.ended = true
     state.send { t = "check_error", check = name, error = error_of(raised) }
+  end
+  if ok and refused(results, is_step) then
+    state.send { t = "check_error", check = name, error = { code = "check_returned",
+      message = ("the check %s returned %s: a check passes unless it says what is wrong"):format(name, arguments.shown(results[2])),
+      detail = results[3] ~= nil and arguments.shown(results[3]) or nil,
+      fix = "call ctx:fail with a class of failures, or raise an error" } }
   end
   state.send { t = "check_end", check = name }
   if ok then return table.unpack(results, 2, results.n) end
@@ -282,7 +293,8 @@ local function add_databases(ctx, job, channel, tracer)
         fix = "add it to needs.db" }
     end
     if extra ~= nil and type(extra) ~= "table" then
-      arguments.refuse("ctx.db:open: expected a table of options after the role, got " .. arguments.shown(extra), "write { readonly = true }")
+      arguments.refuse("ctx.db:open: expected a table of options after the role, got " .. arguments.shown(extra),
+        "write { readonly = true }")
     end
     return open(role, spec, extra)
   end)
@@ -398,7 +410,8 @@ local function add_audits(ctx, job, channel)
   function ctx.audits.run(self, id, plan)
     with_colon(self, "ctx.audits:run")
     if math.type(id) ~= "integer" or type(plan) ~= "table" then
-      arguments.refuse(("ctx.audits:run: expected an audit's id and a plan, got %s and %s"):format(arguments.shown(id), arguments.shown(plan)),
+      arguments.refuse(("ctx.audits:run: expected an audit's id and a plan, got %s and %s"):format(
+        arguments.shown(id), arguments.shown(plan)),
         "the ids are those of ctx.audits:list()")
     end
     local ok, reply = pcall(channel.request, channel, { op = "audit", audit = id }, json.encode(plan))

@@ -87,7 +87,8 @@ function audits:run(id, plan) end
 ---@field reproduce string?  a command or SQL to paste
 ---@field severity ("leak"|"advisory"|"note")?
 
---- Runs fn as a check: PASS when it ends without a finding, FAIL with one, ERROR when it raises; the gate goes on in each case.
+--- Runs fn as a check: PASS when it ends without a finding, FAIL with one, ERROR when it raises, or hands back false, or nil and a reason;
+--- the gate goes on in each case.
 ---
 --- ```lua
 --- ctx:check("one and one", function() assert(1 + 1 == 2) end)

@@ -32,7 +32,8 @@ end
 
 local CONFIG = 'return { platform = "embedded", commands = { touch = { argv = { "/usr/bin/true" } } } }\n'
 local UPDATE = [["Write the plan", { sql = "update core.tenants\n   set settings = ]]
-  .. [[settings || jsonb_build_object('plan', $1::text, 'n', $3::int)\n where code = $2;\n", params = { "a'b \\ $2;", ctx.tenant.code, 3 } }]]
+  .. [[settings || jsonb_build_object('plan', $1::text, 'n', $3::int)\n where code = $2;\n",
+      params = { "a'b \\ $2;", ctx.tenant.code, 3 } }]]
 
 describe("ctx:apply", function()
   local dir = support.tmpdir()
@@ -97,7 +98,8 @@ DEALLOCATE step;
     { [["t", { note = "x", params = { 1 } }]], "ctx:apply: params belong to sql, and the step has none",
       static = "params belong to sql" },
     { [["t", { sql = "select 1", params = "x" }]], "ctx:apply: params: expected a list, found a string" },
-    { [["t", { sql = "select $1", params = { { 1 } } }]], "ctx:apply: params[1]: expected a string, number, boolean or nil, found a table" },
+    { [["t", { sql = "select $1", params = { { 1 } } }]],
+      "ctx:apply: params[1]: expected a string, number, boolean or nil, found a table" },
     { [["t", { sql = "select $1", params = { name = 1 } }]], "ctx:apply: params: expected a list, found the key name" },
     { [["t", { sql = "select $1, $2", params = { "x" } }]], "ctx:apply: the statement names $2, and params has 1" },
     { [["t", { sql = "select '$1', $1", params = { 1, 2 } }]], "ctx:apply: the statement names $1, and params has 2" },

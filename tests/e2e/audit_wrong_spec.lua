@@ -15,7 +15,8 @@ describe("an audit that is wrong", function()
   local dir = support.tmpdir()
 
   local function audit(body, head)
-    support.write(dir .. "/a.lua", ('return { name = "a", pack = "roster", %s audit = function(plan, report)\n  %s\nend }\n'):format(head or "",
+    support.write(dir .. "/a.lua",
+      ('return { name = "a", pack = "roster", %s audit = function(plan, report)\n  %s\nend }\n'):format(head or "",
       body))
     return run { cwd = dir, "run", "a.lua", "--plan", NIGHTS }
   end
@@ -39,7 +40,8 @@ describe("an audit that is wrong", function()
 
   it("is told by check what an audit has", function()
     for text, parts in pairs {
-      ['return { id = "a", name = "a", pack = "roster", audit = print }'] = { "a.lua:1: id: expected a key that is known", "fix: leave it out: an audit has no id" },
+      ['return { id = "a", name = "a", pack = "roster", audit = print }'] = {
+        "a.lua:1: id: expected a key that is known", "fix: leave it out: an audit has no id" },
       ['return { name = "a", pack = "roster", audit = print, run = print }'] = { "fix: an audit has audit = function(plan, report)" },
       ['return { name = "a", pack = "roster", aduit = print }'] = { "fix: an audit has name, pack, and audit = function(plan, report)" },
     } do

@@ -104,6 +104,15 @@ return gate.define {
   return table.concat(parts), at
 end
 
+--- Runs a gate whose one check has this body.
+local function check_of(body)
+  local dir = support.tmpdir()
+  support.write(dir .. "/one.lua", ([[return require("gate").define { api = 1, id = "one", name = "One", purpose = "p", pass = "fine",
+    failures = { stale = { text = "stale", fix = "f" } }, recover = function(ctx) ctx:apply("x", { note = "n" }) end,
+    run = function(ctx) ctx:check("only", function() %s end) end }]]):format(body))
+  return run { cwd = dir, "run", "one.lua" }
+end
+
 describe("a bug in a script", function()
   local dir, at, checks, result = support.tmpdir(), nil, {}, nil
 
@@ -137,6 +146,18 @@ describe("a bug in a script", function()
       assert.are.equal(("%s: `%s`%s"):format(place, line, bug[3] and " " .. bug[3] or ""), check.detail)
     end)
   end
+
+  it("is a check that hands back false, or nil and a reason, without a finding", function()
+    for body, shown in pairs { ["return false"] = "false", ["return nil, 'row 7 is odd'"] = "nothing",
+      ["return setmetatable({}, { __eq = print }) == nil"] = "false" } do
+      local r = check_of(body)
+      assert.equal(3, r.code, r.stdout)
+      has(r.stdout, "returned " .. shown .. ": a check passes unless it says what is wrong", "call ctx:fail with a class of failures")
+    end
+    for _, body in ipairs { "return true", "return nil", "return 0, 'x'", "return", "" } do
+      assert.equal(0, check_of(body).code, body)
+    end
+  end)
 
   it("is told outside of a check too, and in recover", function()
     has(result.stdout, "attempt to index a nil value (local 'nothing')", ": `nothing.field = 1` (nothing: nil)\n")

@@ -113,9 +113,11 @@ describe("doc", function()
   end)
 
   it("answers a word that is no topic with the nearest one, the topic that tells of it, or the one that has the function", function()
-    for word, fix in pairs { rooster = 'did you mean "roster"?', routin = 'did you mean "routing"?', context = "gate-engine doc ctx tells of it",
+    for word, fix in pairs { rooster = 'did you mean "roster"?', routin = 'did you mean "routing"?',
+      context = "gate-engine doc ctx tells of it",
       needs = "gate-engine doc gate tells of it", ["ctx:apply"] = "gate-engine doc ctx has ctx:apply(title, step)",
-      by_driver = "gate-engine doc roster has roster.by_driver(plan)", ["routing.clock"] = "gate-engine doc routing has routing.clock(minute)",
+      by_driver = "gate-engine doc roster has roster.by_driver(plan)",
+      ["routing.clock"] = "gate-engine doc routing has routing.clock(minute)",
       nothing = "gate-engine doc lists the topics" } do
       local r = run { "doc", word }
       assert.are.equal(2, r.code)
