@@ -2,11 +2,7 @@ local support = require "e2e.support"
 
 local run = support.run
 
-local function has(text, ...)
-  for _, part in ipairs { ... } do
-    assert.is_truthy(text:find(part, 1, true), ("expected %q in:\n%s"):format(part, text))
-  end
-end
+local has = support.has
 
 local function lacks(text, ...)
   for _, part in ipairs { ... } do

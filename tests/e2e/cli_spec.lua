@@ -12,11 +12,7 @@ local function refused(result, ...)
   assert.are.equal("", result.stdout)
 end
 
-local function has(text, ...)
-  for _, part in ipairs { ... } do
-    assert.is_truthy(text:find(part, 1, true), ("expected %q in:\n%s"):format(part, text))
-  end
-end
+local has = support.has
 
 --- A directory with these files in it.
 local function files(content)

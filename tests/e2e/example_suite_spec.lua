@@ -6,11 +6,7 @@ local json = require "engine.json"
 
 local EXAMPLES = support.root .. "/examples/"
 
-local function has(text, ...)
-  for _, part in ipairs { ... } do
-    assert.is_truthy(text:find(part, 1, true), ("expected %q in:\n%s"):format(part, text))
-  end
-end
+local has = support.has
 
 describe("the example gates on a kept platform", function()
   local dir = support.tmpdir()

@@ -15,11 +15,7 @@ return require("operation").define {
 }
 ]]
 
-local function has(text, ...)
-  for _, part in ipairs { ... } do
-    assert.is_truthy(text:find(part, 1, true), ("expected %q in:\n%s"):format(part, text))
-  end
-end
+local has = support.has
 
 --- Runs a body; returns the result and the report.
 local function run(body, options)

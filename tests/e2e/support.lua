@@ -151,4 +151,13 @@ function support.must_read(path)
   return assert(support.read(path), "there is no " .. path)
 end
 
+--- Asserts that each of the parts stands in a text.
+---@param text string
+---@param ... string
+function support.has(text, ...)
+  for _, part in ipairs { ... } do
+    assert(text:find(part, 1, true), ("expected %q in:\n%s"):format(part, text))
+  end
+end
+
 return support
