@@ -12,6 +12,7 @@
 #include "vm/vm_internal.h"
 
 #define NEAR_MAX 400
+#define LOADING "gate.loading" /* metatable of what stands in the table of modules while one is loaded */
 
 /* C modules that are pure: no capability comes with them. All others reach a script only through ctx. */
 static const char *const PURE[] = {"engine.hash", "engine.json", "engine.sql", "engine.statement", "engine.task", NULL};
@@ -170,6 +171,35 @@ static int load_module(lua_State *L, vm *v, const char *name, bool trusted) {
     return run_file(L, v, name, path, strncmp(name, "internal.", 9) == 0);
 }
 
+/* __close of the mark: a module that raised is not being loaded any more. */
+static int end_loading(lua_State *L) {
+    lua_settop(L, 1);
+    lua_getfield(L, LUA_REGISTRYINDEX, SANDBOX_LOADED);
+    lua_getiuservalue(L, 1, 1);
+    lua_pushvalue(L, 3);
+    if (lua_rawget(L, 2) != LUA_TNIL && lua_rawequal(L, 1, 4)) {
+        lua_pushvalue(L, 3);
+        lua_pushnil(L);
+        lua_rawset(L, 2);
+    }
+    return 0;
+}
+
+/* Marks the module as being loaded until the calling C function ends, by an error too. [-0, +1, v] */
+static void begin_loading(lua_State *L, int modules, const char *name) {
+    lua_newuserdatauv(L, 0, 1);
+    lua_pushstring(L, name);
+    lua_setiuservalue(L, -2, 1);
+    if (luaL_newmetatable(L, LOADING)) {
+        lua_pushcfunction(L, end_loading);
+        lua_setfield(L, -2, "__close");
+    }
+    lua_setmetatable(L, -2);
+    lua_toclose(L, -1);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, modules, name);
+}
+
 int sandbox_require(lua_State *L) {
     vm *v = sandbox_vm(L);
     bool trusted = lua_toboolean(L, lua_upvalueindex(1));
@@ -182,7 +212,7 @@ int sandbox_require(lua_State *L) {
     lua_settop(L, 1);
     lua_getfield(L, LUA_REGISTRYINDEX, SANDBOX_LOADED);
     if (lua_getfield(L, 2, name) != LUA_TNIL) {
-        if (lua_islightuserdata(L, -1)) {
+        if (luaL_testudata(L, -1, LOADING) != NULL) {
             return luax_fail(L, "script_module", "module %s requires itself, directly or through another", name);
         }
         bool internal =
@@ -193,8 +223,7 @@ int sandbox_require(lua_State *L) {
         return 1;
     }
     lua_pop(L, 1);
-    lua_pushlightuserdata(L, v); /* marks it as being loaded */
-    lua_setfield(L, 2, name);
+    begin_loading(L, 2, name);
     load_module(L, v, name, trusted);
     lua_pushvalue(L, -1);
     lua_setfield(L, 2, name);

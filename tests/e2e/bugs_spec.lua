@@ -194,3 +194,28 @@ end }
     assert.is_nil(r.stdout:find(dir, 1, true))
   end)
 end)
+
+describe("a module that does not load", function()
+  it("is told the same way by each require of it", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/broken.lua", "local M = {}\nM.x = = 1\nreturn M\n")
+    support.write(dir .. "/raises.lua", "require('circle')\nreturn {}\n")
+    support.write(dir .. "/circle.lua", "return require 'raises'\n")
+    support.write(dir .. "/twice.lua", [[
+return require("gate").define { api = 1, id = "twice", name = "Twice", run = function(ctx)
+  ctx:check("broken", function()
+    pcall(require, "broken")
+    require "broken"
+  end)
+  ctx:check("circle", function()
+    pcall(require, "circle")
+    require "raises"
+  end)
+end }
+]])
+    local r = run { cwd = dir, "run", "twice.lua" }
+    assert.are.equal(3, r.code)
+    has(r.stdout, "broken.lua:2: unexpected symbol near '='", "module raises requires itself, directly or through another")
+    assert.is_nil(r.stdout:find("module broken requires itself", 1, true))
+  end)
+end)
