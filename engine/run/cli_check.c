@@ -46,6 +46,7 @@ static void print_error(const char *label, const err *e) {
 /* Gates a suite names must be there, load, and be gates. */
 static int check_gates(const char *path, const char *label, const json_t *head) {
     char *dir = fs_dirname(path);
+    json_t *seen = json_object();
     int problems = 0;
     size_t i;
     const json_t *name;
@@ -53,7 +54,7 @@ static int check_gates(const char *path, const char *label, const json_t *head) 
         script gate;
         err e;
         err_set(&e, "out_of_memory", "out of memory");
-        if (dir == NULL || script_load(json_string_value(name), dir, NULL, &gate, &e) != 0) {
+        if (dir == NULL || seen == NULL || script_load(json_string_value(name), dir, NULL, &gate, &e) != 0) {
             buf at = BUF_INIT;
             buf_printf(&at, "%s: gates[%zu]", label, i + 1);
             print_error(buf_str(&at), &e);
@@ -68,9 +69,13 @@ static int check_gates(const char *path, const char *label, const json_t *head) 
             print_line("", buf_str(&line));
             buf_free(&line);
             problems++;
+        } else if (script_note_gate(seen, label, i + 1, &gate, &e) != 0) {
+            print_error(label, &e);
+            problems++;
         }
         script_free(&gate);
     }
+    json_decref(seen);
     free(dir);
     return problems;
 }

@@ -115,7 +115,8 @@ static int load_gates(job *j, err *e) {
     }
     j->gates = calloc(count, sizeof *j->gates);
     char *dir = fs_dirname(j->main.path);
-    int rc = j->gates != NULL && dir != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
+    json_t *seen = json_object();
+    int rc = j->gates != NULL && dir != NULL && seen != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
     const json_t *name;
     json_array_foreach(names, i, name) {
         if (rc != 0) {
@@ -129,10 +130,11 @@ static int load_gates(job *j, err *e) {
                         i + 1, kind_of(gate), gate->label);
                 rc = err_fix(e, "a suite holds gates only");
             } else {
-                rc = add_options(j, gate, e);
+                rc = script_note_gate(seen, j->main.label, i + 1, gate, e) == 0 ? add_options(j, gate, e) : -1;
             }
         }
     }
+    json_decref(seen);
     free(dir);
     return rc;
 }

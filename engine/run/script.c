@@ -233,3 +233,16 @@ void script_free(script *s) {
     json_decref(s->head);
     *s = (script){0};
 }
+
+int script_note_gate(json_t *seen, const char *label, size_t i, const script *gate, err *e) {
+    const char *id = json_string_value(json_object_get(gate->head, "id"));
+    const char *had = id != NULL ? json_string_value(json_object_get(seen, id)) : NULL;
+    if (had != NULL) {
+        err_set(e, "head_suite", "%s: gates[%zu]: expected a gate of another id than \"%s\", found %s; %s has it too",
+                label, i, id, gate->label, had);
+        return err_fix(e, "give one of them another id, or name it once: a report and --only tell gates by their ids");
+    }
+    return id == NULL || json_object_set_new(seen, id, json_string(gate->label)) == 0
+               ? 0
+               : err_set(e, "out_of_memory", "%s: out of memory", label);
+}

@@ -35,6 +35,10 @@ int script_find(const char *name, const char *beside, char **path, err *e);
 int script_load(const char *name, const char *beside, const char *stdlib_dir, script *out, err *e);
 void script_free(script *s);
 
+/* Notes in `seen` (an object that begins empty) that the gate is the i-th (from 1) of the suite `label`. Errors:
+ * head_suite where a gate before it has its id, naming both; out_of_memory. */
+int script_note_gate(json_t *seen, const char *label, size_t i, const script *gate, err *e);
+
 /* Ids or labels ("rls_harness", "gates/rls_harness.lua") of what the installed tree holds in gates/ and scripts/,
  * sorted. New reference. */
 json_t *script_names(bool labels, err *e);

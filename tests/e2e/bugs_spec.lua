@@ -219,3 +219,21 @@ end }
     assert.is_nil(r.stdout:find("module broken requires itself", 1, true))
   end)
 end)
+
+describe("a suite with two gates of one id", function()
+  it("is refused by check and run, naming both", function()
+    local dir = support.tmpdir()
+    for _, name in ipairs { "a", "b" } do
+      support.write(dir .. "/" .. name .. ".lua",
+        'return require("gate").define { api = 1, id = "same", name = "Same", run = function(ctx) ctx:check("x", function() end) end }\n')
+    end
+    support.write(dir .. "/s.lua", 'return require("suite").define { api = 1, id = "s", name = "S", gates = { "a.lua", "b.lua" } }\n')
+    local said = 's.lua: gates[2]: expected a gate of another id than "same", found b.lua; a.lua has it too'
+    local r = run { cwd = dir, "check", "s.lua" }
+    assert.are.equal(2, r.code, r.stdout)
+    has(r.stdout, said, "fix: give one of them another id")
+    r = run { cwd = dir, "run", "s.lua" }
+    assert.are.equal(2, r.code, r.stdout)
+    has(r.stderr, said)
+  end)
+end)
