@@ -31,6 +31,30 @@ bool fs_is_dir(const char *path) {
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+bool fs_is_file(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool fs_is_beneath(const char *dir, const char *path) {
+    char base[PATH_MAX], real[PATH_MAX];
+    if (realpath(dir, base) == NULL || realpath(path, real) == NULL) {
+        return false;
+    }
+    size_t n = strlen(base);
+    return strncmp(real, base, n) == 0 && (base[n - 1] == '/' || real[n] == '/');
+}
+
+bool fs_leads_out(const char *path) {
+    char *dir = fs_dirname(path);
+    bool out = dir == NULL || !fs_is_beneath(dir, path);
+    if (dir == NULL) {
+        mem_note();
+    }
+    free(dir);
+    return out;
+}
+
 char *fs_join(const char *dir, const char *name) {
     size_t n = strlen(dir);
     char *out = NULL;

@@ -39,6 +39,12 @@ int fs_write_all(int fd, const void *bytes, size_t n);
 void fs_close(int *fd);
 bool fs_exists(const char *path);
 bool fs_is_dir(const char *path);
+bool fs_is_file(const char *path); /* a regular one, or a link to one */
+/* Does path, with all links followed, lie beneath dir? Not where one of them is not there. */
+bool fs_is_beneath(const char *dir, const char *path);
+/* Is path a symbolic link that leads out of the directory it stands in (or nowhere)? Who may put files into a directory
+ * must not thereby choose what else is read. */
+bool fs_leads_out(const char *path);
 /* "dir/name" in fresh memory (free it); NULL out of memory. An absolute name stands alone. */
 char *fs_join(const char *dir, const char *name);
 /* The directory part of a path in fresh memory (free it): "." where there is no slash, "/" for what lies at the root;

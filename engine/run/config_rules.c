@@ -1,5 +1,7 @@
 /* config_rules.c: what the schema's types cannot say: keys that need each other, names that must exist, paths. */
 #include <glob.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,6 +164,66 @@ static int absolute_program(json_t *command, const char *dir, err *e) {
     return absolute(command, "cwd", dir, e);
 }
 
+/* Where, in the path of a file that the pattern found, the part begins that others than the operator may have made:
+ * after the directory of the configuration, or in an absolute pattern at its first part with a wildcard, if only the
+ * name. */
+static size_t foreign_from(const char *file, const char *pattern, const char *dir) {
+    size_t n = strlen(dir);
+    if (*pattern != '/') {
+        return strncmp(file, dir, n) == 0 ? n : 0;
+    }
+    n = strcspn(pattern, "*?[\\");
+    while (n > 0 && pattern[n] != '/') {
+        n--;
+    }
+    return n;
+}
+
+/* The first part of the path, from `from` on, that is a link out of the directory it stands in, cut off behind it. */
+static bool find_link_out(const char *file, size_t from, char at[PATH_MAX]) {
+    if (snprintf(at, PATH_MAX, "%s", file) >= PATH_MAX) {
+        return true;
+    }
+    for (char *part = at + from, *end; *part != '\0'; part = end) {
+        part += strspn(part, "/");
+        end = part + strcspn(part, "/");
+        size_t n = (size_t)(end - part);
+        bool dots = n == 0 || (n == 1 && *part == '.') || (n == 2 && part[0] == '.' && part[1] == '.');
+        char kept = *end;
+        *end = '\0';
+        if (!dots && fs_leads_out(at)) {
+            return true;
+        }
+        *end = kept;
+    }
+    return false;
+}
+
+/* An audit is a file, and lies where it was looked for: who may commit a link among the audits of a tenant would else
+ * read, in the error of the parser, a line of any file that the operator can read. */
+static int check_audit(const char *file, const char *pattern, const char *path, const char *dir,
+                       const schema_source *src, err *e) {
+    char at[PATH_MAX];
+    bool out = find_link_out(file, foreign_from(file, pattern, dir), at);
+    if (!out && fs_is_file(file)) {
+        return 0;
+    }
+    const char *bad = out ? at : file;
+    size_t n = strlen(dir);
+    bad += strncmp(bad, dir, n) == 0 && bad[n] == '/' ? n + 1 : 0;
+    buf shown = BUF_INIT;
+    text_sanitise(&shown, bad, strlen(bad), 200, false);
+    int rc = schema_problem(src, path, NULL, e, "config_path",
+                            out ? "put the file itself there, or name the directory that the link leads to"
+                                : "remove it, or write a pattern that fits files only",
+                            out ? "expected audits that lie where they are named, found a symbolic link that leads out "
+                                  "of its directory: %s"
+                                : "expected regular files only, found something else: %s",
+                            buf_str(&shown));
+    buf_free(&shown);
+    return rc;
+}
+
 /* One entry of audits: its files are appended to out. An entry that finds nothing is a mistake: an audit would silently
  * not run. */
 static int expand_audit(const char *pattern, size_t i, const char *dir, json_t *out, const schema_source *src, err *e) {
@@ -179,6 +241,9 @@ static int expand_audit(const char *pattern, size_t i, const char *dir, json_t *
                               "correct the path (it starts at the file's directory), or remove it",
                               "expected at least one file, found none that fits \"%s\"", buf_str(&shown));
         buf_free(&shown);
+    }
+    for (size_t k = 0; done == 0 && k < g.gl_pathc; k++) {
+        done = check_audit(g.gl_pathv[k], pattern, path, dir, src, e);
     }
     for (size_t k = 0; done == 0 && k < g.gl_pathc; k++) {
         size_t at;

@@ -356,7 +356,9 @@ static json_t *resolve_path(const char *name, const json_t *spec, const char *te
         }
     }
     json_t *value = NULL;
-    if (full != NULL) {
+    if (full != NULL && audit && !fs_is_beneath(tree->share, full) && fs_leads_out(text)) {
+        script_refuse_link(buf_str(&flag), text, e);
+    } else if (full != NULL) {
         value = json_pack("{s:s, s:s}", "path", full, "access", access);
         if (value == NULL) {
             err_set(e, "usage_path", "%s: the path is not UTF-8", buf_str(&flag));

@@ -47,16 +47,27 @@ char *script_label(const char *path) {
     return strdup(rest != NULL ? rest : path);
 }
 
-static bool is_file(const char *path) {
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+int script_refuse_link(const char *what, const char *path, err *e) {
+    buf shown = BUF_INIT;
+    text_sanitise(&shown, path, strlen(path), 200, false);
+    err_set(e, "usage_script", "%s: expected a file, found a symbolic link that leads out of its directory: %s", what,
+            buf_str(&shown));
+    buf_free(&shown);
+    return err_fix(e, "name the file itself; whoever can put a link there would choose what is read");
 }
 
-/* dir/name as an absolute path when it is a file; dir NULL = the working directory. */
-static char *try_file(const char *dir, const char *name) {
+/* dir/name as an absolute path when it is a file; dir NULL = the working directory. Links that lead out of the
+ * directory they stand in are refused with *e set, but for those of the installed tree (e NULL). */
+static char *try_file(const char *dir, const char *name, err *e) {
     errno = 0;
     char *joined = dir != NULL ? fs_join(dir, name) : strdup(name);
-    char *found = joined != NULL && is_file(joined) ? realpath(joined, NULL) : NULL;
+    bool there = joined != NULL && fs_is_file(joined);
+    if (there && e != NULL && fs_leads_out(joined)) {
+        script_refuse_link("script", name, e);
+        free(joined);
+        return NULL;
+    }
+    char *found = there ? realpath(joined, NULL) : NULL;
     if (joined == NULL || (found == NULL && errno == ENOMEM)) {
         mem_note(); /* it counts as not there, and another may be found in its place */
     }
@@ -163,14 +174,14 @@ static int not_found(const char *name, err *e) {
 
 /* The file of an id. The installed tree comes first: a file that happens to lie in the working directory must not stand
  * in for a gate. */
-static char *find_id(const char *id, const char *share) {
+static char *find_id(const char *id, const char *share, err *e) {
     static const char *const folders[] = {"gates", "scripts"};
     char *found = NULL;
-    for (int own = 0; own < 2 && found == NULL; own++) {
-        for (size_t i = 0; i < 2 && found == NULL; i++) {
+    for (int own = 0; own < 2; own++) {
+        for (size_t i = 0; i < 2 && found == NULL && *e->code == '\0'; i++) {
             buf b = BUF_INIT;
             buf_printf(&b, "%s/%s.lua", folders[i], id);
-            found = try_file(own == 0 ? share : NULL, buf_str(&b));
+            found = try_file(own == 0 ? share : NULL, buf_str(&b), own == 0 ? NULL : e);
             buf_free(&b);
         }
     }
@@ -183,19 +194,23 @@ int script_find(const char *name, const char *beside, char **path, err *e) {
         return -1;
     }
     char *found = NULL;
+    err_clear(e);
     if (*name != '\0' && strlen(name) < PATH_MAX) {
         if (text_is_id(name)) {
-            found = find_id(name, tree->share);
+            found = find_id(name, tree->share, e);
         }
-        if (found == NULL && beside != NULL) {
-            found = try_file(beside, name);
+        if (found == NULL && *e->code == '\0' && beside != NULL) {
+            found = try_file(beside, name, e);
         }
-        if (found == NULL) {
-            found = try_file(NULL, name);
+        if (found == NULL && *e->code == '\0') {
+            found = try_file(NULL, name, e);
         }
-        if (found == NULL && *name != '/') {
-            found = try_file(tree->share, name);
+        if (found == NULL && *e->code == '\0' && *name != '/') {
+            found = try_file(tree->share, name, NULL);
         }
+    }
+    if (found == NULL && *e->code != '\0') {
+        return -1;
     }
     if (found == NULL) {
         return not_found(name, e);

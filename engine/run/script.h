@@ -27,8 +27,11 @@ bool script_is_shipped(const json_t *raw);
 
 /* A name as given → absolute path (owned by the caller): a path in the working directory, then in the installed tree;
  * or an id: its file in gates/ or scripts/ of the installed tree, then of the working directory. `beside` (may be
- * NULL): a directory tried first for paths. Error: usage_script, with the nearest name. */
+ * NULL): a directory tried first for paths. Error: usage_script, with the nearest name, or where it is a symbolic link
+ * that leads out of its directory (those of the installed tree may). */
 int script_find(const char *name, const char *beside, char **path, err *e);
+/* The error of such a link, `what` being what was to be read. -1. */
+int script_refuse_link(const char *what, const char *path, err *e);
 
 /* Finds, loads (in a contained process, with the stdlib of stdlib_dir; NULL = the installed one) and checks.
  * Errors: those of script_find, the loader and the head. */

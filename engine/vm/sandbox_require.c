@@ -161,12 +161,19 @@ static int load_module(lua_State *L, vm *v, const char *name, bool trusted) {
     if (strncmp(name, "internal.", 9) == 0 && !trusted) {
         return luax_fail(L, "script_module", "module %s is the engine's own", name);
     }
-    char *path = find_in(v->o.stdlib_dir, name);
+    const char *dir = v->o.stdlib_dir;
+    char *path = find_in(dir, name);
     if (path == NULL) {
-        path = find_in(v->o.script_dir, name);
+        dir = v->o.script_dir;
+        path = find_in(dir, name);
     }
     if (path == NULL) {
         return not_found(L, v, name);
+    }
+    if (!fs_is_beneath(dir, path)) { /* an error of its parser would show a line of what it leads to */
+        free(path);
+        return luax_fail_fix(L, "script_module", "put the module itself into the directory",
+                             "module %s is a symbolic link that leads out of %s", name, dir);
     }
     return run_file(L, v, name, path, strncmp(name, "internal.", 9) == 0);
 }

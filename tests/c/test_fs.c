@@ -329,6 +329,35 @@ static void slow_reader(void **state) {
     close(fd[0]);
 }
 
+static void links_that_lead_out(void **state) {
+    (void)state;
+    err e;
+    assert_int_equal(fs_mkdirs("a/in", 0755, &e), 0);
+    assert_int_equal(fs_mkdirs("ab", 0755, &e), 0);
+    put("a/in/file", "x");
+    put("ab/file", "x");
+    assert_int_equal(symlink("in/file", "a/inner"), 0);
+    assert_int_equal(symlink("../ab/file", "a/sibling"), 0);
+    assert_int_equal(symlink("/etc/passwd", "a/passwd"), 0);
+    assert_int_equal(symlink("/nowhere", "a/nowhere"), 0);
+    assert_int_equal(symlink("sibling", "a/twice"), 0);
+    assert_int_equal(symlink("../ab", "a/dir"), 0);
+    assert_false(fs_leads_out("a/in/file"));
+    assert_false(fs_leads_out("a/inner"));
+    assert_true(fs_leads_out("a/sibling"));
+    assert_true(fs_leads_out("a/passwd"));
+    assert_true(fs_leads_out("a/nowhere"));
+    assert_true(fs_leads_out("a/twice"));
+    assert_true(fs_leads_out("a/dir"));
+    assert_true(fs_is_beneath("a", "a/in/file"));
+    assert_true(fs_is_beneath("/", "a/in/file"));
+    assert_false(fs_is_beneath("a", "a/dir/file"));
+    assert_false(fs_is_beneath("a", "a"));
+    assert_true(fs_is_file("a/inner"));
+    assert_false(fs_is_file("a/dir"));
+    assert_false(fs_is_file("/dev/null"));
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         TEST("a regular file within the bound is read, anything else is refused by name", reading),
@@ -342,6 +371,7 @@ int main(void) {
         TEST("what is no tree, or stands in the way, is an error", copying_what_cannot_be),
         TEST("a tree deeper than 256 directories is refused", deep_trees),
         TEST("paths are joined and looked at", joining),
+        TEST("a link out of its directory is told from one within", links_that_lead_out),
         TEST("all bytes go through a pipe that does not block", slow_reader),
     };
     return cmocka_run_group_tests_name("fs", tests, NULL, NULL);
