@@ -131,7 +131,7 @@ $(BUILD)/gate-engine: $(call objs,$(MAIN_SRC) $(RUN_SRC) $(VM_SRC) $(PG_SRC) $(R
 	$(Q)$(CC) $(LDFLAGS) $(NOTE_WRAP) -o $@ $^ $(LUA_STATIC) -ljansson -Wl,--exclude-libs,libcrypto.a -l:libcrypto.a
 
 # Static (a sanitizer cannot be), so that a start costs no dynamic linking; what engine/audit/deterministic.c replaces.
-AUDIT_WRAP := -Wl,--wrap=luaS_hash,--wrap=time,--wrap=clock
+AUDIT_WRAP := -Wl,--wrap=luaS_hash,--wrap=luaT_gettm,--wrap=time,--wrap=clock
 AUDIT_LINK := $(if $(SANITIZE),,-static-pie) $(AUDIT_WRAP)
 AUDIT_OBJ  := $(call objs,$(AUDIT_SRC) $(filter-out engine/vm/sandbox_native.c,$(VM_SRC)) $(RING_SRC) $(BASE_SRC))
 

@@ -1,11 +1,13 @@
 #include "run/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -14,6 +16,9 @@
 #include "run/cli_parts.h"
 #include "run/config.h"
 #include "run/platform.h"
+
+#define STACK_WANTED (8u << 20) /* bytes; Linux's own default */
+#define STACK_NEEDED (256u << 10)
 
 const cli_verb CLI_VERBS[] = {
     {VERB_RUN, "run", "SCRIPT [OPTIONS]", "Run a gate, a suite of gates, an operation or a tenant audit",
@@ -130,13 +135,50 @@ static void forget_variables(void) {
     }
 }
 
+/* What is opened next would become standard output, or be written into as if it were. Where there is none, writing
+ * fails (a descriptor that is only read), and the exit code says so. */
+static void fill_descriptors(void) {
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= 2);
+    if (fd > 2) {
+        close(fd);
+    }
+}
+
+/* The linker's and libraries' own frames take tens of kilobytes. A limit that can be lifted is. */
+static int ensure_stack(err *e) {
+    struct rlimit stack;
+    if (getrlimit(RLIMIT_STACK, &stack) != 0 || stack.rlim_cur == RLIM_INFINITY || stack.rlim_cur >= STACK_WANTED) {
+        return 0;
+    }
+    rlim_t before = stack.rlim_cur;
+    stack.rlim_cur = stack.rlim_max == RLIM_INFINITY || stack.rlim_max > STACK_WANTED ? STACK_WANTED : stack.rlim_max;
+    if (setrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur >= STACK_NEEDED) {
+        return 0;
+    }
+    err_set(e, "system", "the stack may have %llu KB, and at least %u KB are needed", (unsigned long long)before >> 10,
+            STACK_NEEDED >> 10);
+    return err_fix(e, "raise the limit: ulimit -s %u", STACK_WANTED >> 10);
+}
+
 int cli_main(int argc, char **argv) {
+    fill_descriptors();
     forget_variables();
     mem_watch();
     /* A reader that went away is an error of a write, told by its exit code, and no silent death. */
     signal(SIGPIPE, SIG_IGN);
+    /* So is a file that may grow no further. */
+    signal(SIGXFSZ, SIG_IGN);
     config_secrets_env();
-    int code = dispatch(argc, argv);
+    err why;
+    int code = EXIT_BROKEN;
+    if (ensure_stack(&why) == 0) {
+        code = dispatch(argc, argv);
+    } else {
+        cli_say_error(&why);
+    }
     errno = 0;
     bool lost = ferror(stdout) != 0;
     lost = fflush(stdout) != 0 || lost;

@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "run/lualex.h"
 
-#define LINT_FILES_MAX 64
+#define LINT_FILES_MAX 256
 #define LINT_NAME_MAX 128
 
 /* What a local variable is known to hold. */

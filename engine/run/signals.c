@@ -54,7 +54,7 @@ void signals_forget(void) {
 }
 
 void signals_reset_in_child(void) {
-    static const int ALL[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2};
+    static const int ALL[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ, SIGCHLD, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2};
     struct sigaction def = {.sa_handler = SIG_DFL};
     sigemptyset(&def.sa_mask);
     for (size_t i = 0; i < sizeof ALL / sizeof ALL[0]; i++) {

@@ -89,7 +89,7 @@ static void read_key(lua_State *L, key *k, size_t slot) {
         k->length = 1;
     } else {
         luax_fail_fix(L, "audit_key_order", "use strings or numbers as keys",
-                      "pairs: a %s as a key has no order that is the same in every run", lua_typename(L, t));
+                      "pairs: keys other than strings and numbers have no order that is the same in every run");
     }
 }
 
