@@ -34,6 +34,12 @@ local with_colon = arguments.with_colon
 
 local SEVERITIES = { leak = true, advisory = true, note = true }
 local SKIP = {} -- raised by ctx:skip; never leaves the check
+local RECORDED = setmetatable({}, { __mode = "k" }) -- errors that the supervisor has been told already
+
+--- What ends a check in an orderly way, or is on record before it is raised.
+local function is_known(raised)
+  return rawequal(raised, SKIP) or rawequal(raised, steps.END) or type(raised) == "table" and RECORDED[raised] ~= nil
+end
 
 local Checks = {}
 Checks.__index = Checks
@@ -106,12 +112,12 @@ local function run_check(state, name, fn, is_step)
   if not is_step then state.send { t = "check", name = name } end
   state.current[co] = name
   local results = table.pack(xpcall(fn, function(e)
-    if rawequal(e, SKIP) or rawequal(e, steps.END) then return e end
+    if is_known(e) then return e end
     return state.handler(e)
   end))
   local ok, raised = results[1], results[2]
   state.current[co] = outer
-  if not ok and not rawequal(raised, SKIP) and not rawequal(raised, steps.END) then
+  if not ok and not is_known(raised) then
     state.ended = true
     state.send { t = "check_error", check = name, error = error_of(raised) }
   end
@@ -124,6 +130,29 @@ local function run_check(state, name, fn, is_step)
   state.send { t = "check_end", check = name }
   if ok then return table.unpack(results, 2, results.n) end
 end
+
+--- Makes what a method of ctx raises the check's error (outside of a check the gate's) before the script can catch it: what was said
+--- wrongly was not said, and what a finding would have been must not become a pass.
+local function recorded(state, method)
+  local function handler(e)
+    if is_known(e) then return e end
+    return state.handler(e)
+  end
+  return function(...)
+    local results = table.pack(xpcall(method, handler, ...))
+    if results[1] then return table.unpack(results, 2, results.n) end
+    local raised = results[2]
+    if not is_known(raised) then
+      local check = state.current[coroutine.running()] or state.current.main
+      state.ended = true
+      state.send(check and { t = "check_error", check = check, error = error_of(raised) } or { t = "crash", error = error_of(raised) })
+      if type(raised) == "table" then RECORDED[raised] = true end
+    end
+    error(raised, 0)
+  end
+end
+
+local METHODS = { "check", "selects", "fail", "advise", "skip", "fact", "summary", "log", "say" }
 
 local function add_check_methods(ctx, state)
   local send = state.send
@@ -208,6 +237,8 @@ local function add_check_methods(ctx, state)
     with_colon(self, "ctx:say")
     send { t = "say", text = text_of(text) }
   end
+
+  for _, name in ipairs(METHODS) do ctx[name] = recorded(state, ctx[name]) end
 end
 
 --- A table whose fields are made when they are first read; reading one that was not declared says how to declare it.
@@ -454,10 +485,10 @@ end
 --- Calls a function of the script; what it raises outside of a check is the gate's error.
 local function protected(send, handler, fn, ...)
   local ok, raised = xpcall(fn, function(e)
-    if rawequal(e, steps.END) then return e end
+    if is_known(e) then return e end
     return handler(e)
   end, ...)
-  if not ok and not rawequal(raised, steps.END) then send { t = "crash", error = error_of(raised) } end
+  if not ok and not is_known(raised) then send { t = "crash", error = error_of(raised) } end
   return ok
 end
 

@@ -159,6 +159,22 @@ end)]]
     assert.is_nil(r.stderr:find("FORBIDDEN", 1, true))
   end)
 
+  it("does no step after a misuse that the script catches, in a check or outside of one", function()
+    for _, misuse in ipairs {
+      [[ctx:check("before", function() pcall(ctx.fail, ctx, "other", { object = "this" }) end)]],
+      [[ctx:check("before", function() pcall(function() ctx:advise("other") end) end)]],
+      [[ctx:check("before", function() pcall(ctx.skip, ctx) end)]],
+      [[pcall(ctx.fail, ctx, "rule", { object = "this" })]],
+      [[pcall(ctx.check, ctx, "before")]],
+      [[coroutine.resume(coroutine.create(function() ctx:fail("other") end))]],
+    } do
+      local r, report = run(misuse .. [[ pcall(ctx.step, ctx, "After", function() print("FORBIDDEN") end)]])
+      assert.equal(3, r.code, misuse .. r.stdout)
+      assert.equal("ERROR", report.status)
+      assert.is_nil(r.stderr:find("FORBIDDEN", 1, true))
+    end
+  end)
+
   it("is refused by a check that finds something; an advisory lets it go on, but not with --strict", function()
     local r = run [[ ctx:check("before", function() ctx:fail("rule", { object = "that" }) end)
       ctx:step("After", function() print("FORBIDDEN") end) ]]
