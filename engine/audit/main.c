@@ -178,6 +178,7 @@ static json_t *verdict(const json_t *job, const json_t *plan) {
             ok = false;
             err_set(&e, "script_memory", "the audit used more than its memory limit of %zu MB", o.memory_bytes >> 20);
         }
+        ok = ok && vm_stack_check(v, &e) == 0;
     } else if (e.code[0] == '\0') {
         err_set(&e, "audit_shape", "the request names no source or no memory limit");
     }

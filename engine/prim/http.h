@@ -2,7 +2,8 @@
  *
  * An endpoint is an origin (scheme, host, port) with a path before all paths, and what goes with every request to it:
  * headers, a credential, a certificate authority, a proxy, pinned addresses. Nothing else is a target: a path cannot
- * change the authority, and a redirect is followed inside the origin alone, so a credential never goes elsewhere.
+ * change the authority, and a redirect is followed inside origin and prefix alone, so a credential never goes
+ * elsewhere.
  *
  * Nothing here waits. The caller waits for http_client_fd() to be readable, then calls http_client_drive(); any caller
  * drives the requests of all, and the descriptor stays readable until every finished one was collected.

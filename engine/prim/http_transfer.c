@@ -262,14 +262,14 @@ static void change_method(http_request *r) {
     }
 }
 
-/* Follows a redirect inside the origin; anything else about it is an error. True: the answer was a redirect. */
+/* Follows a redirect inside the endpoint; anything else about it is an error. True: the answer was a redirect. */
 static bool follow(http_request *r) {
     const char *location = http_outcome_field(&r->response, "location");
     if (!is_redirect(r->response.status) || location == NULL || r->redirects < 0) {
         return false;
     }
     buf target = BUF_INIT;
-    if (http_url_redirect(&r->endpoint->base.origin, buf_str(&r->url), location, &target, &r->error) != 0) {
+    if (http_url_redirect(&r->endpoint->base, buf_str(&r->url), location, &target, &r->error) != 0) {
         finish(r);
     } else if (r->redirects == 0) {
         err_set(&r->error, "http_redirect", "http: endpoint \"%s\": still redirected after %d redirects",

@@ -110,19 +110,57 @@ static int bad_path(const char *path, size_t len, const char *why, err *e) {
     return -1;
 }
 
-/* Is the component, percent-encoded dots decoded, "." or ".."? */
+/* The byte at s, decoded where it is percent-encoded; *used is how many bytes say it. */
+static unsigned char decoded(const char *s, size_t n, size_t *used) {
+    *used = 1;
+    if (n < 3 || s[0] != '%' || !isxdigit((unsigned char)s[1]) || !isxdigit((unsigned char)s[2])) {
+        return (unsigned char)s[0];
+    }
+    *used = 3;
+    const char hex[3] = {s[1], s[2], '\0'};
+    return (unsigned char)strtoul(hex, NULL, 16);
+}
+
+/* Does the component, decoded once, say "." or ".."? Its parameters do not count (RFC 3986 section 3.3): there are
+ * servers that drop all from ";" before they look for dots. */
 static bool is_dots(const char *s, size_t n) {
-    size_t dots = 0;
-    for (size_t i = 0; i < n; dots++) {
-        if (s[i] == '.') {
-            i++;
-        } else if (n - i >= 3 && s[i] == '%' && s[i + 1] == '2' && (s[i + 2] == 'e' || s[i + 2] == 'E')) {
-            i += 3;
-        } else {
+    size_t dots = 0, used;
+    for (size_t i = 0; i < n; i += used) {
+        unsigned char c = decoded(s + i, n - i, &used);
+        if (c == ';') {
+            break;
+        }
+        if (c != '.') {
             return false;
         }
+        dots++;
     }
     return dots == 1 || dots == 2;
+}
+
+/* Does a percent-encoded byte of the path say "/" or "\"? A server that decodes before it splits finds components that
+ * nobody looked at. */
+static bool hides_slash(const char *s, size_t n) {
+    for (size_t i = 0, used; i < n; i += used) {
+        unsigned char c = decoded(s + i, n - i, &used);
+        if (used == 3 && (c == '/' || c == '\\')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Are the dots and encoded slashes of a path such that it could leave the components it begins with? NULL: no. */
+static const char *check_components(const char *path, size_t len) {
+    for (size_t at = 0; at < len;) {
+        const char *slash = memchr(path + at + 1, '/', len - at - 1);
+        size_t stop = slash != NULL ? (size_t)(slash - path) : len;
+        if (is_dots(path + at + 1, stop - at - 1)) {
+            return "has a component \".\" or \"..\"";
+        }
+        at = stop;
+    }
+    return NULL;
 }
 
 static const char *check_bytes(const char *path, size_t len, size_t query_at) {
@@ -151,15 +189,11 @@ static const char *check_path(const char *path, size_t len) {
     if (len > 1 && path[1] == '/') {
         return "begins with \"//\", which would name another host";
     }
-    for (size_t at = 0; at < end;) {
-        const char *slash = memchr(path + at + 1, '/', end - at - 1);
-        size_t stop = slash != NULL ? (size_t)(slash - path) : end;
-        if (is_dots(path + at + 1, stop - at - 1)) {
-            return "has a component \".\" or \"..\"";
-        }
-        at = stop;
+    const char *why = check_components(path, end);
+    if (why == NULL && hides_slash(path, end)) {
+        why = "holds a percent-encoded \"/\" or \"\\\"; send such a name in the query";
     }
-    return check_bytes(path, len, end);
+    return why != NULL ? why : check_bytes(path, len, end);
 }
 
 /* The last word is the parser's that will connect: the finished URL must have the endpoint's origin and no userinfo. */
@@ -206,7 +240,22 @@ int http_url_join(const http_base *base, const char *path, size_t len, const cha
     return check_joined(o, out->data + start) == 0 ? 0 : bad_path(path, len, "would leave the endpoint", e);
 }
 
-int http_url_redirect(const http_origin *origin, const char *url, const char *location, buf *out, err *e) {
+/* Is the path of u beneath the prefix, however a server reads it? Without a prefix every path is. */
+static bool beneath(CURLU *u, const char *prefix) {
+    size_t n = strlen(prefix);
+    char *path = NULL;
+    if (n == 0) {
+        return true;
+    }
+    bool fits = curl_url_get(u, CURLUPART_PATH, &path, 0) == CURLUE_OK && strncmp(path, prefix, n) == 0 &&
+                (path[n] == '/' || path[n] == '\0') && check_components(path + n, strlen(path + n)) == NULL &&
+                !hides_slash(path + n, strlen(path + n));
+    curl_free(path);
+    return fits;
+}
+
+int http_url_redirect(const http_base *base, const char *url, const char *location, buf *out, err *e) {
+    const http_origin *origin = &base->origin;
     http_origin found = {0};
     char *full = NULL;
     CURLU *u = curl_url();
@@ -220,6 +269,9 @@ int http_url_redirect(const http_origin *origin, const char *url, const char *lo
         err_set(e, "http_redirect", "http: a redirect from %s://%s:%u to another origin, %s://%s:%u, is not followed",
                 origin->scheme, origin->host, origin->port, found.scheme, found.host, found.port);
         err_fix(e, "name the right URL in the configuration, or ask with redirects = 0 to see the answer itself");
+    } else if (!beneath(u, base->prefix)) {
+        err_set(e, "http_redirect", "http: a redirect out of the endpoint's prefix %s is not followed", base->prefix);
+        err_fix(e, "name the right prefix in the configuration, or ask with redirects = 0 to see the answer itself");
     } else if (curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0) != CURLUE_OK ||
                curl_url_get(u, CURLUPART_URL, &full, 0) != CURLUE_OK || buf_puts(out, full) != 0) {
         err_set(e, "out_of_memory", "http: out of memory");

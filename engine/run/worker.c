@@ -70,6 +70,9 @@ _Noreturn void worker_main(const worker_setup *s) {
                      s->memory_bytes >> 20);
         err_fix(&e, "raise limits.memory_mb, or make the script use less; a swallowed limit is never a pass");
     }
+    if (rc == 0) {
+        rc = vm_stack_check(v, &e);
+    }
     if (rc == 0 && mem_lost() > 0) {
         rc = err_set(&e, "out_of_memory", "out of memory while the gate ran: what it found may not be complete");
     }

@@ -116,7 +116,7 @@ static int safe_coroutine(lua_State *L) {
         lua_pop(L, 1);
     }
     /* In this same call frame: the function looks at its caller's coroutine and stack. */
-    return lua_tocfunction(L, lua_upvalueindex(1))(L);
+    return sandbox_note_stack(L, lua_tocfunction(L, lua_upvalueindex(1))(L));
 }
 
 /* Puts it before resume and close of the library at the top. [-0, +0, m] */
@@ -224,10 +224,11 @@ static void push_env(lua_State *L, int libs, vm_profile profile, bool trusted) {
     lua_pushboolean(L, trusted);
     lua_pushcclosure(L, sandbox_require, 1);
     lua_setfield(L, env, "require");
-    if (profile == VM_SCRIPT) {
-        lua_getfield(L, env, "coroutine");
-        guard_coroutines(L);
-        lua_pop(L, 1);
+    lua_getfield(L, env, "coroutine");
+    guard_coroutines(L);
+    lua_pop(L, 1);
+    if (!trusted) { /* the runner reports what it catches */
+        sandbox_stack(L, env);
     }
     if (profile == VM_AUDIT) {
         sandbox_deterministic_base(L, env);

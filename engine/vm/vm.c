@@ -53,6 +53,14 @@ bool vm_memory_hit(const vm *v) {
     return v->cap.hit;
 }
 
+int vm_stack_check(const vm *v, err *e) {
+    if (!v->stack_hit) {
+        return 0;
+    }
+    err_set(e, "script_stack", "the script filled the stack of its calls and went on");
+    return err_fix(e, "end the recursion before the stack is full; a swallowed limit is never a pass");
+}
+
 size_t vm_memory_peak(const vm *v) {
     return v->cap.peak;
 }

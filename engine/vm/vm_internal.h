@@ -25,6 +25,7 @@ struct vm {
     vm_options o;
     alloc_cap cap;
     lua_State *L;
+    bool stack_hit;        /* sticky: a script caught Lua's error of a full stack */
     json_t *loaded;        /* owned: files that require loaded */
     blame_source *sources; /* owned */
     size_t nsources;
@@ -50,6 +51,10 @@ int sandbox_native(lua_State *L, vm *v, const char *name);
 /* What VM_AUDIT replaces so that the same input gives the same bytes; the library table is at the top. */
 void sandbox_deterministic_base(lua_State *L, int env);
 void sandbox_deterministic_string(lua_State *L, int lib);
+/* Gives the environment at `env` a pcall, xpcall and coroutine.wrap that remember a full stack. [-0, +0, m] */
+void sandbox_stack(lua_State *L, int env);
+/* The same for the n results of coroutine.resume or close, which are on top. Returns n. [-0, +0, -] */
+int sandbox_note_stack(lua_State *L, int n);
 /* Makes the string.format of the libraries at `libs` take number-like userdata (metamethod __tonumber). [-0, +0, m] */
 void sandbox_number_format(lua_State *L, int libs);
 

@@ -36,7 +36,7 @@ local client = {}
 ---@class http.request
 ---@field endpoint string
 ---@field method? string          GET (default), HEAD, OPTIONS, PUT, DELETE, POST, PATCH
----@field path? string            begins with "/" (not "//"), holds no "\", "#", "@", control character or dot component;
+---@field path? string            begins with "/" (not "//"), holds no "\", "#", "@", "%2F", "%5C", control character or dot component;
 ---                               spaces and non-ASCII bytes are percent-encoded, "%" must begin an encoded byte
 ---@field query? table<string, string|number|boolean|table>  encoded and sorted by name; a list repeats the name
 ---@field headers? table<string, string>  not those that frame the message, nor those the endpoint sends

@@ -38,7 +38,7 @@ static void joined(void **state) {
         {"http://h", "/a?b=@c", "x=1", "http://h:80/a?b=@c&x=1"},
         {"http://[::1]:81", "/a b", NULL, "http://[::1]:81/a%20b"},
         {"http://h", "/\xC3\xBC\"<>^`{|}", NULL, "http://h:80/%C3%BC%22%3C%3E%5E%60%7B%7C%7D"},
-        {"http://h", "/a%2Fb/...", NULL, "http://h:80/a%2Fb/..."},
+        {"http://h", "/a%3Bb/...", NULL, "http://h:80/a%3Bb/..."},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         http_base b = base_of(CASES[i][0]);
@@ -157,7 +157,7 @@ static void redirected(void **state) {
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         buf out = BUF_INIT;
         err e;
-        int rc = http_url_redirect(&b.origin, "http://h:8080/a/b?c=d", CASES[i].location, &out, &e);
+        int rc = http_url_redirect(&b, "http://h:8080/a/b?c=d", CASES[i].location, &out, &e);
         if ((rc == 0) != (CASES[i].result != NULL)) {
             fail_msg("%s: %d %s", CASES[i].location, rc, buf_str(&out));
         }
@@ -166,6 +166,37 @@ static void redirected(void **state) {
         } else {
             assert_string_equal(e.code, "http_redirect");
         }
+        buf_free(&out);
+    }
+}
+
+/* Beneath an endpoint's prefix, however a server reads the path. */
+static void redirected_beneath(void **state) {
+    (void)state;
+    static const char *const CASES[][2] = {
+        {"/pre/x", "http://h:8080/pre/x"},
+        {"../c", "http://h:8080/pre/c"},
+        {"/pre", "http://h:8080/pre"},
+        {"/pre?q=/../", "http://h:8080/pre?q=/../"},
+        {"/elsewhere", NULL},
+        {"/prefix", NULL},
+        {"/pre/../x", NULL},
+        {"../../x", NULL},
+        {"/pre/%2e%2E/x", NULL},
+        {"/pre/a%2f..%2f..%2fx", NULL},
+        {"/pre/a%5C..%5cx", NULL},
+        {"/pre/..;/x", NULL},
+        {"/%70re/x", NULL},
+    };
+    http_base b = base_of("http://h:8080/pre/");
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        buf out = BUF_INIT;
+        err e;
+        int rc = http_url_redirect(&b, "http://h:8080/pre/a/b", CASES[i][0], &out, &e);
+        if ((rc == 0) != (CASES[i][1] != NULL)) {
+            fail_msg("%s: %d %s", CASES[i][0], rc, buf_str(&out));
+        }
+        assert_string_equal(rc == 0 ? buf_str(&out) : e.code, rc == 0 ? CASES[i][1] : "http_redirect");
         buf_free(&out);
     }
 }
@@ -210,6 +241,7 @@ int main(void) {
         TEST("a path over the bound is refused", too_long),
         TEST("no path of 60,000 random ones leaves the endpoint or climbs out of its prefix", random_paths),
         TEST("a redirect stays in the origin or is refused", redirected),
+        TEST("a redirect stays beneath the endpoint's prefix or is refused", redirected_beneath),
         TEST("userinfo is taken out of the URL and stands in no message", userinfo),
         TEST("a header's name is a token and its value holds no control character", header_bytes),
     };

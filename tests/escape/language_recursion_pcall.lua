@@ -1,6 +1,6 @@
 -- What: pcall inside of pcall until nothing is left
--- Gate: PASS
--- Audit: PASS
+-- Gate: ERROR script_stack
+-- Audit: ERROR script_stack
 local depth = 0
 local function f() depth = depth + 1 return pcall(f) end
 f()

@@ -1,6 +1,6 @@
 -- What: __tostring, __concat, __index and __eq that call themselves
--- Gate: PASS
--- Audit: PASS
+-- Gate: ERROR script_stack
+-- Audit: ERROR script_stack
 local mt = {}
 local t, u = setmetatable({}, mt), setmetatable({}, mt)
 mt.__tostring = function(v) return tostring(v) end

@@ -34,14 +34,16 @@ static void beneath(const http_base *base, const char *path, const char *query) 
     buf_free(&url);
 }
 
-/* A redirect that is followed goes to the same origin. */
+/* A redirect that is followed goes to the same origin, beneath the prefix. */
 static void same_origin(const http_base *base, const char *location) {
     err e;
     buf url = BUF_INIT;
-    if (http_url_redirect(&base->origin, "https://api.example:8443/v1/a/b?c", location, &url, &e) == 0) {
+    if (http_url_redirect(base, "https://api.example:8443/v1/a/b?c", location, &url, &e) == 0) {
         http_origin to;
         PROMISE(http_url_target(buf_str(&url), &to, &e) == 0);
         PROMISE(strcmp(to.host, "api.example") == 0 && to.port == 8443 && strcmp(to.scheme, "https") == 0);
+        const char *path = strchr(buf_str(&url) + strlen("https://"), '/');
+        PROMISE(path != NULL && strncmp(path, "/v1", 3) == 0 && strchr("/?", path[3]) != NULL);
     }
     buf_free(&url);
 }

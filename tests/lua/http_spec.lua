@@ -230,7 +230,7 @@ describe("engine.http", function()
     end
 
     it("may hold what only looks alike", function()
-      for _, path in ipairs { "/a/%40b", "/a..b/...", "/a:1/b;c", "/a//b", "/%2F%2Fevil.example" } do
+      for _, path in ipairs { "/a/%40b", "/a..b/...", "/a:1/b;c", "/a//b", "/..a;/.b", "/a;.." } do
         assert.are.equal(path, get(path).json().path)
       end
     end)
