@@ -1,7 +1,15 @@
 -- What: a full stack, whose error a __close replaces before pcall hands it back
 -- Gate: ERROR script_stack
 -- Audit: ERROR script_stack
-local function f() return 1 + f() end
+-- A hundred values below each frame: the stack is full before the memory is.
+local function f()
+  return 1 + select("#",
+    nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+    nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+    nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+    nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+    f())
+end
 pcall(function()
   local _ <close> = setmetatable({}, { __close = function() error("another") end })
   f()
