@@ -302,9 +302,16 @@ static void an_audit_that_fails_itself_is_an_error(void **state) {
     refused(ask_audit(*state, 6, "{}"), "script_syntax");
 }
 
+#define DAY(n, name, date) "{\"day\":" n ",\"weekday\":\"" name "\",\"date\":\"" date "\"}"
+#define DAYS                                                                                                           \
+    DAY("1", "monday", "2026-03-02")                                                                                   \
+    "," DAY("2", "tuesday", "2026-03-03") "," DAY("3", "wednesday", "2026-03-04") "," DAY(                             \
+        "4", "thursday",                                                                                               \
+        "2026-03-05") "," DAY("5", "friday", "2026-03-06") "," DAY("6", "saturday",                                    \
+                                                                   "2026-03-07") "," DAY("7", "sunday", "2026-03-08")
 #define WEEK(iso, more)                                                                                                \
-    "{\"schema\":\"gate-engine/audit-plan/1\",\"pack\":\"roster\",\"week\":{\"iso\":\"" iso                            \
-    "\"},\"drivers\":[],\"assignments\":[]" more "}"
+    "{\"schema\":\"gate-engine/audit-plan/1\",\"pack\":\"roster\",\"week\":{\"iso\":\"" iso "\",\"days\":[" DAYS       \
+    "]},\"drivers\":[],\"assignments\":[]" more "}"
 
 /* Whatever gate hands it over, and however. */
 static void an_audit_gets_the_weeks_it_asks_for_or_is_an_error(void **state) {
