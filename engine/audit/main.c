@@ -6,7 +6,7 @@
  * says, without it none. saved: the plan comes from a file, so that nobody knows yet whether it is one. earlier:
  * lengths of the texts of earlier weeks which stand behind the plan's (plan.h). Out (standard output): one frame,
  * {"status": "PASS"|"FAIL"|"ERROR", "name", "violations": [{"object", "detail"}], "more": n, "error": {…}|null,
- * "memory_peak": bytes}. The wall clock and the address space are kept from outside. */
+ * "memory_used": bytes, "memory_peak": bytes}. The wall clock and the address space are kept from outside. */
 #include <lauxlib.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -192,12 +192,13 @@ static json_t *verdict(const json_t *job, const json_t *plan) {
         err_set(&e, "script_memory", "the audit reported violations that there was no memory to keep");
     }
     json_t *out =
-        json_pack("{s:s, s:o?, s:o, s:I, s:o, s:I}", "status",
+        json_pack("{s:s, s:o?, s:o, s:I, s:o, s:I, s:I}", "status",
                   !ok                       ? "ERROR"
                   : found > 0 || r.more > 0 ? "FAIL"
                                             : "PASS",
                   "name", name, "violations", r.violations, "more", r.more, "error", ok ? json_null() : err_to_json(&e),
-                  "memory_peak", (json_int_t)(v != NULL ? vm_memory_peak(v) : 0));
+                  "memory_used", (json_int_t)(v != NULL ? vm_memory_used(v) : 0), "memory_peak",
+                  (json_int_t)(v != NULL ? vm_memory_peak(v) : 0));
 #if defined(__SANITIZE_ADDRESS__)
     vm_free(v); /* else the end of the process does it at once */
 #endif

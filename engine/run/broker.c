@@ -56,12 +56,13 @@ json_t *broker_budgets(const broker *b) {
 }
 
 /* Of an audit that ran several times the most of each is kept. */
-static void note_budget(broker *b, const char *name, const char *what, double peak, double limit) {
+static void note_budget(broker *b, const char *name, const char *what, double current, double peak, double limit) {
     buf key = BUF_INIT;
     buf_printf(&key, "%s %s", name, what);
     const json_t *before = json_object_get(json_object_get(b->budgets, buf_str(&key)), "peak");
     if (before == NULL || json_number_value(before) < peak) {
-        (void)json_object_set_new(b->budgets, buf_str(&key), json_pack("{s:f, s:f}", "peak", peak, "limit", limit));
+        (void)json_object_set_new(b->budgets, buf_str(&key),
+                                  json_pack("{s:f, s:f, s:f}", "current", current, "peak", peak, "limit", limit));
     }
     buf_free(&key);
 }
@@ -74,9 +75,11 @@ static void note_audit(broker *b, const job *j, const json_t *verdict) {
                  (double)(j->usage.ru_utime.tv_usec + j->usage.ru_stime.tv_usec) / 1e3;
     const char *slash = strrchr(j->name, '/');
     const char *name = slash != NULL ? slash + 1 : j->name;
-    note_budget(b, name, "memory_bytes", json_number_value(json_object_get(verdict, "memory_peak")), (double)j->memory);
-    note_budget(b, name, "wall_ms", (double)(clock_ms() - j->started), j->wall_s * 1e3);
-    note_budget(b, name, "cpu_ms", cpu, (double)j->cpu_s * 1e3);
+    double wall = (double)(clock_ms() - j->started);
+    note_budget(b, name, "memory_bytes", json_number_value(json_object_get(verdict, "memory_used")),
+                json_number_value(json_object_get(verdict, "memory_peak")), (double)j->memory);
+    note_budget(b, name, "wall_ms", wall, wall, j->wall_s * 1e3);
+    note_budget(b, name, "cpu_ms", cpu, cpu, (double)j->cpu_s * 1e3);
 }
 
 void broker_answer(buf *out, json_int_t id, const err *why) {

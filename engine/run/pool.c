@@ -39,7 +39,7 @@ typedef struct slot {
     broker *broker;
     double started;
     int64_t deadline;
-    json_int_t memory_peak, memory_limit;
+    json_int_t memory_peak, memory_used, memory_limit;
     bool dead; /* killed here for a reason that is in the book */
 } slot;
 
@@ -148,6 +148,7 @@ static void take_event(pool *p, slot *s, const json_t *event, const buf *payload
         rc = book_event(s->task->book, event, &e);
         if (t != NULL && strcmp(t, "done") == 0) {
             s->memory_peak = json_integer_value(json_object_get(event, "memory_peak"));
+            s->memory_used = json_integer_value(json_object_get(event, "memory_used"));
             s->memory_limit = json_integer_value(json_object_get(event, "memory_limit"));
         } else if (t != NULL && strcmp(t, "check") == 0 && rc == 0) {
             show_open(p, s);
@@ -257,15 +258,22 @@ static void write_channel(slot *s) {
 
 /* --- the end of a worker --- */
 
+/* A resource that only grows ends at its peak. */
+static json_t *budget(double current, double peak, double limit) {
+    return json_pack("{s:f, s:f, s:f}", "current", current, "peak", peak, "limit", limit);
+}
+
 static json_t *limits_of(const slot *s, const struct rusage *u, double duration_ms) {
     double cpu = (double)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) * 1e3 +
                  (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec) / 1e3;
-    return json_pack("{s:{s:I, s:I}, s:{s:f, s:f}, s:{s:f, s:f}, s:{s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I}}",
-                     "memory_bytes", "peak", s->memory_peak, "limit", (json_int_t)s->task->worker.memory_bytes,
-                     "wall_ms", "peak", duration_ms, "limit", s->task->wall_s * 1e3, "cpu_ms", "peak", cpu, "limit",
-                     (double)s->task->cpu_s * 1e3, "printed_bytes", "peak", (json_int_t)s->printed_bytes, "limit",
-                     (json_int_t)PRINTED_MAX, "events", "peak", (json_int_t)s->events, "limit", (json_int_t)EVENTS_MAX,
-                     "event_bytes", "peak", (json_int_t)s->event_bytes, "limit", (json_int_t)EVENT_BYTES_MAX);
+    return json_pack(
+        "{s:{s:I, s:I, s:I}, s:o, s:o, s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I}}", "memory_bytes",
+        "current", s->memory_used, "peak", s->memory_peak, "limit", (json_int_t)s->task->worker.memory_bytes, "wall_ms",
+        budget(duration_ms, duration_ms, s->task->wall_s * 1e3), "cpu_ms",
+        budget(cpu, cpu, (double)s->task->cpu_s * 1e3), "printed_bytes", "current", (json_int_t)s->printed_bytes,
+        "peak", (json_int_t)s->printed_bytes, "limit", (json_int_t)PRINTED_MAX, "events", "current",
+        (json_int_t)s->events, "peak", (json_int_t)s->events, "limit", (json_int_t)EVENTS_MAX, "event_bytes", "current",
+        (json_int_t)s->event_bytes, "peak", (json_int_t)s->event_bytes, "limit", (json_int_t)EVENT_BYTES_MAX);
 }
 
 static void explain_end(slot *s, int status) {

@@ -193,6 +193,24 @@ static void put_checks(buf *out, const json_t *checks) {
     buf_puts(out, "</tbody>\n</table>\n</details>\n");
 }
 
+static void put_budget(void *ctx, const report_budget *b) {
+    buf *out = ctx;
+    buf_puts(out, "<tr><td>");
+    put_text(out, b->name);
+    buf_printf(out, "</td><td>%s</td><td>%s</td><td>%s</td></tr>\n", b->current, b->peak, b->limit);
+}
+
+static void put_budgets(buf *out, const json_t *section) {
+    if (json_object_size(json_object_get(section, "limits")) == 0) {
+        return;
+    }
+    buf_puts(out, "<details><summary>Budgets</summary>\n<table>\n<thead><tr><th scope=\"col\">resource</th><th "
+                  "scope=\"col\">current"
+                  "</th><th scope=\"col\">peak</th><th scope=\"col\">limit</th></tr></thead>\n<tbody>\n");
+    report_budgets(section, put_budget, out);
+    buf_puts(out, "</tbody>\n</table>\n</details>\n");
+}
+
 static void put_section(buf *out, size_t number, const json_t *section) {
     static const entry_kind ORDER[] = {ENTRY_FAIL, ENTRY_ERROR, ENTRY_ADVISORY, ENTRY_NOTE};
     const json_t *checks = json_object_get(section, "checks");
@@ -214,6 +232,7 @@ static void put_section(buf *out, size_t number, const json_t *section) {
         put_findings(out, checks, ORDER[i]);
     }
     put_checks(out, checks);
+    put_budgets(out, section);
     buf_puts(out, "</section>\n");
 }
 

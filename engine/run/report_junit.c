@@ -116,6 +116,17 @@ static void put_property(xml *x, const char *name, const char *value) {
     }
 }
 
+static void put_budget(void *ctx, const report_budget *b) {
+    buf name = BUF_INIT, use = BUF_INIT;
+    buf_printf(&name, "budget %s", b->name);
+    buf_printf(&use, "current %s, peak %s, limit %s", b->current, b->peak, b->limit);
+    xml *x = ctx;
+    put_property(x, buf_str(&name), buf_str(&use));
+    x->out->failed = x->out->failed || name.failed || use.failed;
+    buf_free(&name);
+    buf_free(&use);
+}
+
 static void put_properties(xml *x, const json_t *report, const json_t *gate) {
     static const char *const TARGET[] = {"platform", "host", "database", "config", "schema_hash", NULL};
     xml_open(x, "properties");
@@ -128,6 +139,7 @@ static void put_properties(xml *x, const json_t *report, const json_t *gate) {
     put_property(x, "gate", json_is_true(json_object_get(gate, "run")) ? NULL : report_member(gate, "id"));
     put_property(x, "status", report_member(gate, "status"));
     put_property(x, "approved", json_is_true(json_object_get(report, "approved")) ? "true" : "false");
+    report_budgets(gate, put_budget, x);
     xml_close(x);
 }
 

@@ -164,6 +164,37 @@ static void put_table(buf *out, const json_t *sections) {
     buf_putc(out, '\n');
 }
 
+typedef struct budget_rows {
+    buf *out;
+    const char *gate;
+} budget_rows;
+
+static void put_budget(void *ctx, const report_budget *b) {
+    budget_rows *rows = ctx;
+    buf_puts(rows->out, "| ");
+    put_text(rows->out, rows->gate != NULL ? rows->gate : "?");
+    buf_puts(rows->out, " | ");
+    put_text(rows->out, b->name);
+    buf_printf(rows->out, " | %s | %s | %s |\n", b->current, b->peak, b->limit);
+}
+
+static void put_budgets(buf *out, const json_t *sections) {
+    size_t i, n = 0;
+    json_t *section;
+    json_array_foreach((json_t *)sections, i, section) {
+        n += json_object_size(json_object_get(section, "limits"));
+    }
+    if (n == 0) {
+        return;
+    }
+    buf_puts(out, "<details><summary>Budgets</summary>\n\n| gate | resource | current | peak | limit "
+                  "|\n|---|---|---:|---:|---:|\n");
+    json_array_foreach((json_t *)sections, i, section) {
+        report_budgets(section, put_budget, &(budget_rows){out, report_member(section, "name")});
+    }
+    buf_puts(out, "\n</details>\n");
+}
+
 int report_markdown(buf *out, const json_t *report, err *e) {
     json_t *sections = report_sections(report);
     const char *status = report_member(report, "status");
@@ -186,6 +217,7 @@ int report_markdown(buf *out, const json_t *report, err *e) {
     json_array_foreach(sections, i, section) {
         put_findings(out, section);
     }
+    put_budgets(out, sections);
     int rc = sections != NULL && !out->failed ? 0 : -1;
     json_decref(sections);
     return rc == 0 ? 0 : err_set(e, "out_of_memory", "out of memory while writing the Markdown report");

@@ -39,6 +39,15 @@ const char *report_class(const json_t *entry);
  * by what they say too. New reference; NULL out of memory. */
 json_t *report_blocks(const json_t *checks, entry_kind kind);
 
+/* What a gate used of one resource: when it ended, at most, and what it may; each with its unit, "-" where there is
+ * none. */
+typedef struct report_budget {
+    const char *name;
+    char current[40], peak[40], limit[40];
+} report_budget;
+/* Calls put() with each budget of a gate or section. */
+void report_budgets(const json_t *gate, void (*put)(void *ctx, const report_budget *b), void *ctx);
+
 /* Appends a value as JSON that people can read, as part of something `depth` levels deep. */
 void report_put_json(buf *out, const json_t *value, int depth);
 /* Appends a text as a JSON string; ascii: other characters as escapes. Without memory `out` has failed. */

@@ -157,16 +157,33 @@ static bool succeeded(const json_t *report) {
     return report_same(status, "PASS") || report_same(status, "FAIL");
 }
 
+/* What each gate used of what it may use, by id. */
+static json_t *budgets_of(const json_t *report) {
+    json_t *out = json_object();
+    size_t i;
+    json_t *gate;
+    json_array_foreach(json_object_get(report, "gates"), i, gate) {
+        const char *id = report_member(gate, "id");
+        json_t *limits = json_object_get(gate, "limits");
+        if (id != NULL && limits != NULL && json_object_set(out, id, limits) != 0) {
+            json_decref(out);
+            return NULL;
+        }
+    }
+    return out;
+}
+
 /* The run without its results. */
 static json_t *run_of(const json_t *report, json_t *rules) {
     const char *script = report_member(report, "script");
     const char *tenant = report_member(report, "tenant");
-    return json_pack("{s:{s:{s:s, s:s, s:s, s:O}}, s:[{s:b, s:O, s:O}], s:s, s:{s:s?, s:s?, s:O, s:O}}", "tool",
+    return json_pack("{s:{s:{s:s, s:s, s:s, s:O}}, s:[{s:b, s:O, s:O}], s:s, s:{s:s?, s:s?, s:O, s:O, s:o}}", "tool",
                      "driver", "name", "gate-engine", "version", GE_VERSION, "semanticVersion", GE_VERSION, "rules",
                      rules, "invocations", "executionSuccessful", succeeded(report), "exitCode",
                      json_object_get(report, "exit_code"), "startTimeUtc", json_object_get(report, "started"),
                      "columnKind", "utf16CodeUnits", "properties", "script", script, "tenant", tenant, "status",
-                     json_object_get(report, "status"), "approved", json_object_get(report, "approved"));
+                     json_object_get(report, "status"), "approved", json_object_get(report, "approved"), "budgets",
+                     budgets_of(report));
 }
 
 static int put_run(buf *out, const json_t *run, const json_t *sections, const json_t *index) {

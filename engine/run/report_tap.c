@@ -59,6 +59,13 @@ static void put_entry(buf *out, size_t number, const json_t *entry) {
     }
 }
 
+static void put_budget(void *ctx, const report_budget *b) {
+    buf *out = ctx;
+    buf_puts(out, "    # budget ");
+    put_words(out, b->name);
+    buf_printf(out, ": current %s, peak %s, limit %s\n", b->current, b->peak, b->limit);
+}
+
 static void put_section(buf *out, size_t number, const json_t *section) {
     const json_t *checks = json_object_get(section, "checks");
     const char *name = report_member(section, "name");
@@ -72,6 +79,7 @@ static void put_section(buf *out, size_t number, const json_t *section) {
         put_entry(out, i + 1, entry);
     }
     buf_printf(out, "    1..%zu\n", json_array_size(checks));
+    report_budgets(section, put_budget, out);
     bool passed =
         report_same(report_member(section, "status"), "PASS") && !json_is_true(json_object_get(section, "run"));
     buf_printf(out, "%s %zu - ", passed ? "ok" : "not ok", number);

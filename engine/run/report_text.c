@@ -198,6 +198,15 @@ static void put_facts(page *p, const json_t *facts) {
     }
 }
 
+static void put_budget(void *ctx, const report_budget *b) {
+    page *p = ctx;
+    buf line = BUF_INIT;
+    buf_printf(&line, "%s: current %s, peak %s, limit %s", b->name, b->current, b->peak, b->limit);
+    put_field(p, "     ", "budget", buf_str(&line));
+    p->out->failed = p->out->failed || line.failed;
+    buf_free(&line);
+}
+
 /* What --baseline lets pass, and what of it is gone. */
 static void put_known(page *p, const json_t *gate) {
     size_t i, shown = 0;
@@ -279,6 +288,7 @@ static void put_gate(page *p, const json_t *gate, bool alone) {
             put_check(p, entry);
         }
         put_facts(p, json_object_get(gate, "facts"));
+        report_budgets(gate, put_budget, p);
     }
     buf_putc(p->out, '\n');
 }

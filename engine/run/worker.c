@@ -80,8 +80,9 @@ _Noreturn void worker_main(const worker_setup *s) {
         mem_explain(&e);
         send(json_pack("{s:s, s:o}", "t", "crash", "error", err_to_json(&e)));
     }
-    send(json_pack("{s:s, s:I, s:I}", "t", "done", "memory_peak", (json_int_t)(v != NULL ? vm_memory_peak(v) : 0),
-                   "memory_limit", (json_int_t)s->memory_bytes));
+    send(json_pack("{s:s, s:I, s:I, s:I}", "t", "done", "memory_peak", (json_int_t)(v != NULL ? vm_memory_peak(v) : 0),
+                   "memory_used", (json_int_t)(v != NULL ? vm_memory_used(v) : 0), "memory_limit",
+                   (json_int_t)s->memory_bytes));
 #if defined(__SANITIZE_ADDRESS__)
     vm_free(v); /* so that the leak check, which _exit would skip, sees what the bindings forgot */
     free(script_dir);

@@ -65,6 +65,10 @@ size_t vm_memory_peak(const vm *v) {
     return v->cap.peak;
 }
 
+size_t vm_memory_used(const vm *v) {
+    return v->cap.used;
+}
+
 size_t vm_memory_limit(const vm *v) {
     return v->cap.limit;
 }

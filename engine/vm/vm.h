@@ -43,6 +43,8 @@ lua_State *vm_lua(vm *v);
 /* Memory: was the limit ever hit (sticky), the most that was in use, the limit. */
 bool vm_memory_hit(const vm *v);
 size_t vm_memory_peak(const vm *v);
+/* What it uses now. */
+size_t vm_memory_used(const vm *v);
 /* The stack: did a script catch Lua's error of a full one (sticky)? 0, or -1 with code script_stack. */
 int vm_stack_check(const vm *v, err *e);
 size_t vm_memory_limit(const vm *v);

@@ -1,5 +1,6 @@
 -- What a run leaves for people and machines: text, JSON, JUnit, exit codes, on every way out.
 package.path = "tests/e2e/?.lua;" .. package.path
+local json = require "engine.json"
 local support = require "support"
 
 local quote = support.quote
@@ -75,6 +76,28 @@ local function gate(body, more)
 end
 
 describe("a run of scripts/all.lua", function()
+  it("has what each gate used of what it may use in every format but the annotations", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/own.lua", [[return require("gate").define { api = 1, id = "own", name = "Own", purpose = "p", pass = "fine",
+      run = function(ctx) ctx:check("x", function() print(("x"):rep(100)) end) end }]])
+    local r = reported { argv = { "run", "own.lua", "--verbose" }, cwd = dir }
+    assert_valid(r)
+    local limits = json.decode(support.must_read(r.json)).gates[1].limits
+    for _, name in ipairs { "memory_bytes", "wall_ms", "cpu_ms", "printed_bytes", "events", "event_bytes" } do
+      local b = limits[name]
+      assert(b.current and b.current <= b.peak and b.peak <= b.limit, name .. " " .. json.encode(b))
+    end
+    assert(limits.memory_bytes.current > 0)
+    local peak, limit = ("%.0f bytes"):format(limits.printed_bytes.peak), ("%.1f MB"):format(limits.printed_bytes.limit / (1 << 20))
+    support.has(r.stdout, "budget: printed_bytes: current " .. peak .. ", peak " .. peak .. ", limit " .. limit)
+    support.has(support.must_read(r.junit), ('<property name="budget printed_bytes" value="current %s, peak %s, limit %s" />'):format(
+      peak, peak, limit))
+    support.has(support.must_read(r.tap), "    # budget printed_bytes: current " .. peak .. ", peak " .. peak)
+    support.has(support.must_read(r.html), ("<tr><td>printed_bytes</td><td>%s</td><td>%s</td><td>%s</td></tr>"):format(peak, peak, limit))
+    support.has(support.must_read(r.markdown), ("| Own | printed&#95;bytes | %s | %s | %s |"):format(peak, peak, limit))
+    assert.same(limits, json.decode(support.must_read(r.sarif)).runs[1].properties.budgets.own)
+  end)
+
   it("prints the expected text to the letter, for the tenant that was named", function()
     local r = reported { argv = { "run", "scripts/all.lua", "--tenant", "acme" } }
     assert.equal(expected "acme", r.stdout)

@@ -77,9 +77,12 @@ def markdown():
                               capture_output=True, text=True, check=True).stdout
     tree = html5lib.parse(rendered, namespaceHTMLElements=False)
     tags = {e.tag for e in tree.iter() if isinstance(e.tag, str)}
-    allowed = set("html head body h2 h3 h4 p strong table thead tbody tr th td ul li pre code br a".split())
+    budgets = sum(len(g["limits"]) for g in gates)
+    allowed = {"details", "summary"} if budgets else set()
+    allowed |= set("html head body h2 h3 h4 p strong table thead tbody tr th td ul li pre code br a".split())
     expect("Markdown elements", tags - allowed, set())
-    expect("Markdown rows", len(list(tree.iter("tr"))), 1 + len(gates) + run_error)
+    expect("Markdown rows", len(list(tree.iter("tr"))), 1 + len(gates) + run_error + (1 + budgets if budgets else 0))
+    expect("Markdown folds", len(list(tree.iter("details"))), 1 if budgets else 0)
     expect("Markdown verdict", "".join(tree.find(".//h2").itertext()).split()[-1], report["status"])
 
 
