@@ -98,6 +98,7 @@ end
 --- What differs between two runs without a fault.
 local function steady(text)
   return (text:gsub('("duration_ms": )[%d.eE+-]+', "%1"):gsub('("started": )"[^"]*"', "%1"):gsub('("peak": )[%d.eE+-]+', "%1")
+    :gsub('("current": )[%d.eE+-]+', "%1"):gsub("current [^,]*, peak [^,]*, limit", "current, peak, limit")
     :gsub(' time="[%d.]*"', ""):gsub(' timestamp="[^"]*"', ""):gsub("%([%d.]+ ms%)", ""):gsub("after %d+ ms", "")
     :gsub("%d+%.%d+ ms", ""):gsub("/tmp/gate%-engine%-%w+", "/tmp/gate-engine-"))
 end
