@@ -2,6 +2,7 @@
  * opened that would keep the run waiting. */
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,13 +34,12 @@ static bool place_of(const char *path, char out[PATH_MAX]) {
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
     char *dir = fs_dirname(path);
-    bool found = errno == ENOENT && *name != '\0' && dir != NULL && realpath(dir, out) != NULL &&
-                 strlen(out) + strlen(name) + 2 <= PATH_MAX;
+    bool found = errno == ENOENT && *name != '\0' && dir != NULL && realpath(dir, out) != NULL;
     free(dir);
-    if (found) {
-        strcat(strcat(out, strcmp(out, "/") == 0 ? "" : "/"), name);
-    }
-    return found;
+    char *whole = found ? fs_join(out, name) : NULL;
+    int n = whole != NULL ? snprintf(out, PATH_MAX, "%s", whole) : -1;
+    free(whole);
+    return n >= 0 && n < PATH_MAX;
 }
 
 /* Do both name one file? What is no regular file (/dev/null) may be named as often as one likes. */
@@ -84,12 +84,13 @@ static int refuse(const json_t *targets, size_t i, const char *what, const char 
 
 /* `input` as given: the file itself, or a directory with a plan. */
 static bool reads(const char *input, const char *file) {
-    char inside[PATH_MAX];
     if (same_file(file, input)) {
         return true;
     }
-    return fs_is_dir(input) && strlen(input) + sizeof "/audit-plan.json" <= sizeof inside &&
-           same_file(file, strcat(strcat(strcpy(inside, input), "/"), "audit-plan.json"));
+    char *inside = fs_is_dir(input) ? fs_join(input, "audit-plan.json") : NULL;
+    bool same = inside != NULL && same_file(file, inside);
+    free(inside);
+    return same;
 }
 
 /* May report i be written, beside those before it and what the run uses? */
