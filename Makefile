@@ -124,7 +124,9 @@ $(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/gen/builtin_hashes.h $(BUILD)/gen/ring
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(DEPFLAGS) -c $< -o $@
 
 # Allocations go through engine/main.c.
-NOTE_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup
+NOTE_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=strdup,--wrap=strndup \
+  -Wl,--wrap=realpath,--wrap=__realpath_chk,--wrap=getcwd,--wrap=opendir,--wrap=fdopendir,--wrap=scandir,--wrap=glob \
+  -Wl,--wrap=asprintf,--wrap=__asprintf_chk
 
 $(BUILD)/gate-engine: $(call objs,$(MAIN_SRC) $(RUN_SRC) $(VM_SRC) $(PG_SRC) $(RING_SRC) $(BASE_SRC))
 	@echo '  LINK  $@'

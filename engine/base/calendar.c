@@ -1,6 +1,7 @@
 #include "base/calendar.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 /* n digits at s as a number, or -1. */
@@ -47,4 +48,29 @@ bool calendar_is_date(const char *s) {
     }
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     return day <= DAYS[month - 1] + (month == 2 && leap ? 1 : 0);
+}
+
+/* Days from 1970-01-01 to a date (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil). */
+static int days_of(int year, int month, int day) {
+    year -= month <= 2;
+    int era = year / 400, of_era = year % 400;
+    int of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+int calendar_monday(const char *week) {
+    /* ISO 8601: 4 January lies in the first week. 1970-01-01 was a Thursday. */
+    int fourth = days_of(digits(week, 4), 1, 4);
+    return fourth - ((fourth + 3) % 7 + 7) % 7 + 7 * (digits(week + 6, 2) - 1);
+}
+
+void calendar_text(int days, char out[CALENDAR_TEXT]) {
+    days += 719468; /* from 0000-03-01; civil_from_days of the same source, for days from then on */
+    int era = days / 146097, of_era = days % 146097;
+    int year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int of_year = of_era - (365 * year + year / 4 - year / 100);
+    int month = (5 * of_year + 2) / 153; /* 0 is March */
+    int day = of_year - (153 * month + 2) / 5 + 1;
+    month += month < 10 ? 3 : -9;
+    snprintf(out, CALENDAR_TEXT, "%04d-%02d-%02d", year + era * 400 + (month <= 2), month, day);
 }

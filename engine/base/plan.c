@@ -8,6 +8,7 @@
 #include "base/calendar.h"
 #include "base/canon.h"
 #include "base/plan_fields.h"
+#include "base/plan_sense.h"
 #include "base/text.h"
 
 /* What is different in the plans of each pack. */
@@ -15,11 +16,12 @@ typedef struct form {
     const char *pack, *schema;
     const char *work; /* nobody does anything where this list is empty */
     const struct plan_field *const *fields;
+    int (*sense)(const json_t *plan, err *e);
 } form;
 
 static const form FORMS[] = {
-    {"roster", "gate-engine/audit-plan/1", "assignments", &PLAN_ROSTER},
-    {"routing", "gate-engine/audit-plan-routing/1", "routes", &PLAN_ROUTING},
+    {"roster", "gate-engine/audit-plan/1", "assignments", &PLAN_ROSTER, plan_sense_roster},
+    {"routing", "gate-engine/audit-plan-routing/1", "routes", &PLAN_ROUTING, plan_sense_routing},
 };
 
 /* A string's text; NULL for another value, and for a text that goes on behind a NUL. */
@@ -78,7 +80,7 @@ int plan_check(const json_t *plan, plan_facts *out, err *e) {
     if (!daily && (text == NULL || !calendar_is_week(text))) {
         return plan_wrong(e, "plan_week", "week.iso", "an ISO week such as \"2026-W10\"", when);
     }
-    if (plan_fields_check(*f->fields, plan, e) != 0) {
+    if (plan_fields_check(*f->fields, plan, e) != 0 || f->sense(plan, e) != 0) {
         return -1;
     }
     if (out != NULL) {

@@ -24,8 +24,9 @@ json_t *plan_parse(const char *text, size_t n, err *e);
 /* As plan_parse; `earlier` are the lengths of further texts behind the plan's, which are read one by one and become its
  * history in that order; a history of their own they lose. Not an array, or an empty one: there are none. */
 json_t *plan_join(const char *text, size_t n, const json_t *earlier, err *e);
-/* Is it a plan as its pack's schema publishes it, with a week or date of the calendar? Errors: plan_shape,
- * plan_week, plan_date. out may be NULL; `when` of a plan whose dataset named no week is NULL. */
+/* Is it a plan as its pack's schema publishes it, with a week or date of the calendar, and does it say the same of
+ * a thing wherever it names it (plan_sense.h)? Errors: plan_shape, plan_week, plan_date, plan_contradiction. out may be
+ * NULL; `when` of a plan whose dataset named no week is NULL. */
 int plan_check(const json_t *plan, plan_facts *out, err *e);
 /* Can a plan be judged that comes from a file: is it one, and does anybody do anything in it? Errors: plan_check's,
  * plan_empty. */

@@ -303,27 +303,26 @@ static void an_audit_that_fails_itself_is_an_error(void **state) {
 }
 
 #define DAY(n, name, date) "{\"day\":" n ",\"weekday\":\"" name "\",\"date\":\"" date "\"}"
-#define DAYS                                                                                                           \
-    DAY("1", "monday", "2026-03-02")                                                                                   \
-    "," DAY("2", "tuesday", "2026-03-03") "," DAY("3", "wednesday", "2026-03-04") "," DAY(                             \
-        "4", "thursday",                                                                                               \
-        "2026-03-05") "," DAY("5", "friday", "2026-03-06") "," DAY("6", "saturday",                                    \
-                                                                   "2026-03-07") "," DAY("7", "sunday", "2026-03-08")
-#define WEEK(iso, more)                                                                                                \
-    "{\"schema\":\"gate-engine/audit-plan/1\",\"pack\":\"roster\",\"week\":{\"iso\":\"" iso "\",\"days\":[" DAYS       \
-    "]},\"drivers\":[],\"assignments\":[]" more "}"
+/* clang-format off */
+#define WEEK(iso, mon, tue, wed, thu, fri, sat, sun, more)                                                             \
+    "{\"schema\":\"gate-engine/audit-plan/1\",\"pack\":\"roster\",\"week\":{\"iso\":\"2026-" iso "\",\"days\":["         \
+    DAY("1", "monday", "2026-" mon) "," DAY("2", "tuesday", "2026-" tue) "," DAY("3", "wednesday", "2026-" wed) ","    \
+    DAY("4", "thursday", "2026-" thu) "," DAY("5", "friday", "2026-" fri) "," DAY("6", "saturday", "2026-" sat) ","    \
+    DAY("7", "sunday", "2026-" sun) "]},\"drivers\":[],\"assignments\":[]" more "}"
+/* clang-format on */
+#define W09 WEEK("W09", "02-23", "02-24", "02-25", "02-26", "02-27", "02-28", "03-01", "")
+#define W10 WEEK("W10", "03-02", "03-03", "03-04", "03-05", "03-06", "03-07", "03-08", "")
+#define W11 WEEK("W11", "03-09", "03-10", "03-11", "03-12", "03-13", "03-14", "03-15", "")
+#define W12(more) WEEK("W12", "03-16", "03-17", "03-18", "03-19", "03-20", "03-21", "03-22", more)
 
 /* Whatever gate hands it over, and however. */
 static void an_audit_gets_the_weeks_it_asks_for_or_is_an_error(void **state) {
-    is_error(ask_audit(*state, 7, WEEK("2026-W12", "")), "history_short");
-    is_error(ask_audit(*state, 7, WEEK("2026-W12", ",\"history\":[" WEEK("2026-W11", "") "]")), "history_short");
-    is_error(ask_audit(*state, 7, WEEK("2026-W12", ",\"history\":[" WEEK("2026-W10", "") "," WEEK("2026-W11", "") "]")),
-             "plan_history");
+    is_error(ask_audit(*state, 7, W12("")), "history_short");
+    is_error(ask_audit(*state, 7, W12(",\"history\":[" W11 "]")), "history_short");
+    is_error(ask_audit(*state, 7, W12(",\"history\":[" W10 "," W11 "]")), "plan_history");
     is_error(ask_audit(*state, 7, "{\"pack\":\"routing\"}"), "audit_pack");
     is_error(ask_audit(*state, 7, "{}"), "audit_pack");
-    json_t *r = ask_audit(
-        *state, 7,
-        WEEK("2026-W12", ",\"history\":[" WEEK("2026-W11", "") "," WEEK("2026-W10", "") "," WEEK("2026-W09", "") "]"));
+    json_t *r = ask_audit(*state, 7, W12(",\"history\":[" W11 "," W10 "," W09 "]"));
     assert_string_equal(text(r, "status"), "FAIL");
     assert_string_equal(text(json_array_get(json_object_get(r, "violations"), 0), "object"), "2");
     json_decref(r);

@@ -81,8 +81,17 @@ static json_t *value(const char *text) {
     return v;
 }
 
+/* WEEK as another week; its dates stay where there is no such week. */
 static json_t *week(const char *iso) {
-    json_t *plan = value(WEEK);
+    char text[sizeof WEEK];
+    memcpy(text, WEEK, sizeof WEEK);
+    int days = calendar_is_week(iso) ? calendar_monday(iso) - calendar_monday("2026-W10") : 0;
+    for (char *at = text; (at = strstr(at, "2026-03-")) != NULL; at += 10) {
+        char date[CALENDAR_TEXT];
+        calendar_text(calendar_monday("2026-W10") + atoi(at + 8) - 2 + days, date);
+        memcpy(at, date, 10);
+    }
+    json_t *plan = value(text);
     json_object_set_new(json_object_get(plan, "week"), "iso", json_string(iso));
     return plan;
 }
@@ -106,6 +115,7 @@ static void a_plan_needs_its_schema_its_week_and_its_lists(void **state) {
     assert_string_equal(facts.when, "2026-W10");
     assert_false(facts.empty);
     json_object_set_new(plan, "assignments", json_array());
+    json_object_set_new(plan, "drivers", json_array());
     assert_int_equal(plan_check(plan, &facts, &e), 0);
     assert_true(facts.empty);
     json_decref(plan);
@@ -142,7 +152,8 @@ static void put(json_t *plan, const char *path, json_t *v) {
     if (v == NULL) {
         assert_int_equal(json_object_del(plan, path), 0);
     } else if (json_is_array(plan)) {
-        assert_int_equal(json_array_set_new(plan, (size_t)atoi(path), v), 0);
+        assert_int_equal(json_array_insert_new(plan, (size_t)atoi(path), v), 0);
+        json_array_remove(plan, (size_t)atoi(path) + 1);
     } else {
         assert_int_equal(json_object_set_new(plan, path, v), 0);
     }
@@ -194,6 +205,97 @@ static void each_field_is_there_of_its_type_and_in_its_range(void **state) {
         assert_string_equal(e.code, "plan_shape");
         json_decref(plan);
     }
+}
+
+static void what_a_plan_says_twice_is_the_same_both_times(void **state) {
+    (void)state;
+    static const struct {
+        const char *plan, *path, *value, *message;
+    } CASES[] = {
+        {WEEK, "week.iso", "'2026-W11'",
+         "week.days[1].date: expected \"2026-03-09\" as day 1 of 2026-W11, found \"2026-03-02\""},
+        {WEEK, "week.days.1.day", "3", "week.days[2].day: expected day 2, found 3"},
+        {WEEK, "week.days.6.weekday", "'monday'",
+         "week.days[7].weekday: expected \"sunday\" as day 7, found \"monday\""},
+        {WEEK, "drivers.0.key", "'D2'", "assignments[1].driver_id: expected a key of drivers, found \"D1\""},
+        {WEEK, "drivers.0.days", "[]",
+         "drivers[1].days: expected the days of its assignments in ascending order, 1 among them, found a list"},
+        {WEEK, "drivers.0.days", "[1, 2]",
+         "drivers[1].days: expected no more than the 1 days of its assignments, found a list"},
+        {WEEK, "drivers.0.minutes", "479", "drivers[1].minutes: expected 480, the sum of its assignments, found 479"},
+        {WEEK, "drivers.0.tours", "2", "drivers[1].tours: expected 1, as it has assignments, found 2"},
+        {WEEK, "drivers.1", "{'key': 'D1', 'minutes': 480, 'days': [1], 'tours': 1}",
+         "drivers[2].key: expected a key that stands here once, found \"D1\""},
+        {WEEK, "drivers.1", "{'key': 'D2', 'minutes': 480, 'days': [1], 'tours': 1}",
+         "drivers[2].days: expected no more than the 0 days of its assignments, found a list"},
+        {WEEK, "assignments.0.day", "2", "assignments[1].start_min: expected a minute of day 2, found 480"},
+        {WEEK, "assignments.0.weekday", "'sunday'",
+         "assignments[1].weekday: expected \"monday\" as day 1, found \"sunday\""},
+        {WEEK, "assignments.0.date", "'2026-03-03'",
+         "assignments[1].date: expected \"2026-03-02\" as day 1, found \"2026-03-03\""},
+        {WEEK, "assignments.0.start", "'2026-03-02T09:00'",
+         "assignments[1].start: expected \"2026-03-02T08:00\" for start_min 480, found \"2026-03-02T09:00\""},
+        {WEEK, "assignments.0.end", "'2026-03-03T16:00'",
+         "assignments[1].end: expected \"2026-03-02T16:00\" for end_min 960, found \"2026-03-03T16:00\""},
+        {WEEK, "assignments.0.end_min", "480",
+         "assignments[1].end_min: expected a minute after start_min 480, at most a week, found 480"},
+        {WEEK, "assignments.0.end_min", "9223372036854775807",
+         "assignments[1].end_min: expected a minute after start_min 480, at most a week, found 9223372036854775807"},
+        {WEEK, "assignments.0.minutes", "1",
+         "assignments[1].minutes: expected 480, from start_min to end_min, found 1"},
+        {WEEK, "assignments.0.block.start_min", "0",
+         "assignments[1].block.start_min: expected 480 by the driver's assignments of that day, found 0"},
+        {WEEK, "assignments.0.block.end_min", "961",
+         "assignments[1].block.end_min: expected 960 by the driver's assignments of that day, found 961"},
+        {WEEK, "assignments.0.block.tours", "2",
+         "assignments[1].block.tours: expected 1 by the driver's assignments of that day, found 2"},
+        {WEEK, "assignments.0.block.type", "'none'",
+         "assignments[1].block.type: expected block_type's \"1er\", found \"none\""},
+        {DAY, "vehicles.0.shift_end_min", "359",
+         "vehicles[1].shift_end_min: expected at least shift_start_min 360, found 359"},
+        {DAY, "stops.0.key", "'S2'", "routes[1].visits[1].stop: expected a key of stops, found \"S1\""},
+        {DAY, "routes.0.vehicle", "'V2'", "routes[1].vehicle: expected a key of vehicles, found \"V2\""},
+        {DAY, "routes.0.start_min", "421",
+         "routes[1].visits[1].arrive_min: expected at least 421, when what came before it ended, found 420"},
+        {DAY, "routes.0.visits.0.leave_min", "419",
+         "routes[1].visits[1].leave_min: expected at least 420, when what came before it ended, found 419"},
+        {DAY, "routes.0.visits.0.load", "2",
+         "routes[1].visits[1].load: expected 1, the demands of the stops so far, found 2"},
+        {DAY, "routes.0.end_min", "429",
+         "routes[1].end_min: expected at least 430, when its last visit ends, found 429"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        err e;
+        plan_facts facts;
+        json_t *plan = value(CASES[i].plan);
+        assert_int_equal(plan_check(plan, &facts, &e), 0);
+        put(plan, CASES[i].path, value(CASES[i].value));
+        err_clear(&e);
+        assert_int_equal(plan_check(plan, &facts, &e), -1);
+        assert_string_equal(e.message, CASES[i].message);
+        assert_string_equal(e.code, "plan_contradiction");
+        json_decref(plan);
+    }
+}
+
+/* Python's date.fromisocalendar(year, week, 1) and date + timedelta. */
+static void days_are_counted_as_the_calendar_counts_them(void **state) {
+    (void)state;
+    static const struct {
+        const char *week, *monday;
+    } CASES[] = {{"2026-W10", "2026-03-02"}, {"2026-W01", "2025-12-29"}, {"2020-W53", "2020-12-28"},
+                 {"2024-W09", "2024-02-26"}, {"2000-W01", "2000-01-03"}, {"1969-W01", "1968-12-30"},
+                 {"0001-W01", "0001-01-01"}, {"9999-W52", "9999-12-27"}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        char date[CALENDAR_TEXT];
+        calendar_text(calendar_monday(CASES[i].week), date);
+        assert_string_equal(date, CASES[i].monday);
+    }
+    char date[CALENDAR_TEXT];
+    calendar_text(calendar_monday("2024-W09") + 3, date);
+    assert_string_equal(date, "2024-02-29");
+    calendar_text(0, date);
+    assert_string_equal(date, "1970-01-01");
 }
 
 static json_t *with_history(const char *iso, const char *first, const char *second) {
@@ -337,6 +439,8 @@ int main(void) {
         cmocka_unit_test(weeks_and_dates_are_those_of_the_calendar),
         cmocka_unit_test(a_plan_needs_its_schema_its_week_and_its_lists),
         cmocka_unit_test(each_field_is_there_of_its_type_and_in_its_range),
+        cmocka_unit_test(what_a_plan_says_twice_is_the_same_both_times),
+        cmocka_unit_test(days_are_counted_as_the_calendar_counts_them),
         cmocka_unit_test(an_audit_gets_the_weeks_it_asked_for_and_no_more),
         cmocka_unit_test(a_history_that_is_short_or_out_of_order_is_refused),
         cmocka_unit_test(a_week_that_only_stands_in_has_no_week_before_it_and_is_none),

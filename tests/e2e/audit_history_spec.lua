@@ -13,9 +13,24 @@ local function audit(weeks, body)
   ]]))
 end
 
---- A saved plan in which one driver works one tour.
+--- Noon of an ISO week's Monday, as os.time has it.
+local function monday_of(iso)
+  local year, number = iso:match "(%d+)-W(%d+)"
+  local fourth = os.time { year = math.tointeger(year), month = 1, day = 4, hour = 12 } -- lies in the first week
+  return fourth - (os.date("*t", fourth).wday + 5) % 7 * 86400 + (math.tointeger(number) - 1) * 7 * 86400
+end
+
+--- A saved plan in which one driver works one tour, moved to another week where there is such a week.
 local function week(iso, more)
-  local plan = json.decode(support.must_read "examples/plans/night_week/audit-plan.json")
+  local text = support.must_read "examples/plans/night_week/audit-plan.json"
+  local was = json.decode(text).week.iso
+  if type(iso) == "string" and iso:find "^%d%d%d%d%-W[0-5]%d$" then
+    local moved = monday_of(iso) - monday_of(was)
+    text = text:gsub("(%d%d%d%d)%-(%d%d)%-(%d%d)", function(y, m, d)
+      return os.date("%Y-%m-%d", os.time { year = y, month = m, day = d, hour = 12 } + moved)
+    end)
+  end
+  local plan = json.decode(text)
   plan.week.iso, plan.week.reference, plan.history = iso, nil, nil
   for k, v in pairs(more or {}) do plan[k] = v end
   return plan
@@ -163,7 +178,8 @@ describe("run AUDIT --plan", function()
     ["has no schema"] = { json.encode(week("2026-W12", { schema = json.null })), "plan_shape" },
     ["has no drivers"] = { json.encode(week("2026-W12", { drivers = json.null })), "plan_shape" },
     ["has an object for its assignments"] = { json.encode(week("2026-W12", { assignments = { a = 1 } })), "plan_shape" },
-    ["has nobody at work"] = { json.encode(week("2026-W12", { assignments = json.array {} })), "plan_empty" },
+    ["has nobody at work"] = { json.encode(week("2026-W12", { drivers = json.array {}, assignments = json.array {} })), "plan_empty" },
+    ["says a sum that is not the sum"] = { (json.encode(week "2026-W12"):gsub('"tours":1', '"tours":2')), "plan_contradiction" },
   } do
     it("is an ERROR on a plan that " .. title, function()
       local r = run(audit(nil), dir { ["audit-plan.json"] = case[1] })

@@ -53,6 +53,13 @@ local function cut(plan)
   return plan
 end
 
+--- The sums of a roster plan that is down to one assignment: they must be its own again (plan_contradiction).
+local function add_up(plan)
+  local a, driver = plan.assignments[1], plan.drivers[1]
+  driver.key, driver.minutes, driver.tours, driver.days = a.driver_id, a.minutes, 1, { a.day }
+  a.block.start_min, a.block.end_min, a.block.tours = a.start_min, a.end_min, 1
+end
+
 local function names_of(command)
   local names = {}
   for name in io.popen(command):lines() do names[name] = true end
@@ -66,6 +73,7 @@ describe("run AUDIT --plan", function()
   } do
     it("lets no audit see a plan that breaks its published schema: " .. pack, function()
       local plan = cut(json.decode(support.must_read(("examples/plans/%s/audit-plan.json"):format(case.plan))))
+      if case.work == "assignments" then add_up(plan) end
       local dir, report = support.tmpdir(), support.tmpdir() .. "/r.json"
       local list = mutants(plan)
       list[#list + 1] = json.encode(plan)
@@ -81,6 +89,7 @@ describe("run AUDIT --plan", function()
           seen = seen + 1
           if not valid[name] then told[#told + 1] = list[tonumber(name:match "%d+")] end
         elseif valid[name] and c.class ~= "plan_week" and c.class ~= "plan_date" and c.class ~= "plan_empty"
+          and c.class ~= "plan_contradiction" -- what two fields say of one thing, which a schema cannot ask (test_plan.c)
           and not (c.failure or ""):find "date such as" then
           told[#told + 1] = "refused though valid: " .. name .. " " .. tostring(c.failure)
         end
