@@ -284,6 +284,13 @@ static bool read_some(int *fd, buf *into) {
     return true;
 }
 
+static void read_output(job *j) {
+    size_t lost = mem_lost();
+    bool whole = read_some(&j->out, &j->output);
+    j->no_memory = mem_lost() != lost || j->no_memory;
+    j->too_large = (!whole && !j->no_memory) || j->too_large;
+}
+
 /* Of what it says on standard error the first is kept and the rest dropped: a closed pipe would end it by SIGPIPE. */
 static void read_errors(job *j) {
     char chunk[16384];
@@ -310,11 +317,9 @@ bool job_step(job *j, size_t room) {
     }
     j->output.limit = room < OUTPUT_MAX - j->output.len ? j->output.len + room : OUTPUT_MAX;
     write_some(j);
-    if (!read_some(&j->out, &j->output)) {
-        j->too_large = true;
-    }
+    read_output(j);
     read_errors(j);
-    if (j->too_large || (j->timed_out = clock_ms() >= j->deadline)) {
+    if (j->too_large || j->no_memory || (j->timed_out = clock_ms() >= j->deadline)) {
         child_kill(&j->c);
     } else if (j->out >= 0 || j->er >= 0) {
         struct pollfd p = {.fd = j->c.pidfd, .events = POLLIN};
@@ -329,7 +334,7 @@ bool job_step(job *j, size_t room) {
         }
     }
     j->status = child_reap(&j->c, &j->usage);
-    j->too_large = !read_some(&j->out, &j->output) || j->too_large;
+    read_output(j);
     read_errors(j);
     fs_close(&j->in);
     fs_close(&j->out);
@@ -426,8 +431,12 @@ static json_t *answer_audit(job *j, err *e) {
         err_set(e, "audit_timeout", "the audit did not end within %.0f s", j->wall_s);
         return NULL;
     }
+    if (j->too_large) {
+        err_set(e, "audit_crash", "the audit's process wrote more than %u MB", OUTPUT_MAX >> 20);
+        return NULL;
+    }
     json_t *verdict = NULL;
-    int got = j->too_large ? -1 : frame_take(&j->output, &verdict, NULL, e);
+    int got = frame_take(&j->output, &verdict, NULL, e);
     if (got == 1 && is_verdict(verdict) && WIFEXITED(j->status) && WEXITSTATUS(j->status) == 0) {
         return verdict;
     }
@@ -446,6 +455,10 @@ static json_t *answer_audit(job *j, err *e) {
 
 json_t *job_answer(job *j, buf *payload, err *e) {
     err_clear(e);
+    if (j->no_memory) {
+        err_set(e, "out_of_memory", "out of memory for the output of %s", j->name);
+        return NULL;
+    }
     switch (j->kind) {
     case JOB_COMMAND:
         return answer_command(j, payload, e);

@@ -23,6 +23,7 @@ typedef struct job {
     int64_t started, deadline; /* monotonic ms */
     double wall_s;
     bool timed_out, too_large, ended;
+    bool no_memory; /* there was none to keep its output: it was ended for that */
     int status;
     struct rusage usage;
     uint64_t memory, cpu_s; /* of an audit: its limits */

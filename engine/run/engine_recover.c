@@ -167,7 +167,11 @@ int engine_recover(const run_request *r) {
     if (fflush(stdout) != 0 && code == EXIT_PASS) {
         code = EXIT_BROKEN;
     }
-    json_object_set_new(s.report, "exit_code", json_integer(code));
+    /* In place: a new number could fail to be made, and the report would say another code than the run. */
+    json_t *said = json_object_get(s.report, "exit_code");
+    if (said == NULL || json_integer_set(said, code) != 0) {
+        mem_note();
+    }
     code = engine_emit(&s, code, own_text);
     engine_close(&s);
     return code;
