@@ -69,16 +69,32 @@ char *fs_join(const char *dir, const char *name) {
     return out;
 }
 
+volatile sig_atomic_t fs_stops = 0;
+
+enum { STOP_PATIENCE_MS = 500 };
+
+/* Waits until a write of PIPE_BUF bytes cannot block (pipe(7)); false where that takes too long for one who was asked
+ * to end. */
+static bool can_write(int fd, bool asked_to_end) {
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    int n = poll(&p, 1, asked_to_end ? STOP_PATIENCE_MS : -1);
+    return n > 0 || (n < 0 && errno == EINTR);
+}
+
 int fs_write_all(int fd, const void *bytes, size_t n) {
     const char *at = bytes;
     while (n > 0) {
-        ssize_t k = write(fd, at, n);
+        bool ends = fs_stops != 0;
+        if (ends && !can_write(fd, true)) {
+            errno = EINTR;
+            return -1;
+        }
+        ssize_t k = write(fd, at, ends && n > PIPE_BUF ? PIPE_BUF : n);
         if (k >= 0) {
             at += k;
             n -= (size_t)k;
         } else if (errno == EAGAIN) {
-            struct pollfd p = {.fd = fd, .events = POLLOUT};
-            if (poll(&p, 1, -1) < 0 && errno != EINTR) {
+            if (!can_write(fd, fs_stops != 0)) {
                 return -1;
             }
         } else if (errno != EINTR) {

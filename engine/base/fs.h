@@ -4,6 +4,7 @@
 #define GE_BASE_FS_H
 
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -33,7 +34,10 @@ int fs_remove_tree(const char *path, err *e);
 /* Copies a tree of regular files, directories and symbolic links, keeping modes and (as root) owners. `to` may be an
  * empty directory. What was copied before an error stays. */
 int fs_copy_tree(const char *from, const char *to, err *e);
-/* All n bytes, through interrupted calls. 0 / -1 with errno. */
+/* Not 0: a signal has asked this process to end. Set by whoever handles signals. */
+extern volatile sig_atomic_t fs_stops;
+/* All n bytes, through interrupted calls. Asked to end it goes on only as long as somebody reads, else gives up with
+ * EINTR: a stalled reader does not hold the process. 0 / -1 with errno. */
 int fs_write_all(int fd, const void *bytes, size_t n);
 /* Closes *fd where it is open, and sets it to -1. */
 void fs_close(int *fd);

@@ -19,6 +19,7 @@ static const struct {
     {"ctx", "stdlib/meta/ctx.lua", "what run and recover are given: checks, findings, capabilities"},
     {"operation", "stdlib/meta/operation.lua",
      "what an operation declares, and what its run is given beside a gate's ctx"},
+    {"suite", "stdlib/suite.lua", "several gates that run together"},
     {"db", "stdlib/meta/db.lua", "PostgreSQL: ctx.db.<role>"},
     {"http", "stdlib/meta/http.lua", "requests: ctx.http"},
     {"store", "stdlib/meta/store.lua", "artifacts and files: ctx.store, ctx.files"},

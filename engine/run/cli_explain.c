@@ -1,5 +1,5 @@
 /* cli_explain.c: `gate-engine explain [CLASS]`: what a finding means, from the heads of the installed gates, which are
- * its one source. */
+ * its one source; what an ERROR of the engine's own means, from cli_explain_errors.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +42,15 @@ static void add_classes(const char *label, json_t *out) {
     script_free(&s);
 }
 
+static void add_engine(json_t *out) {
+    for (const struct engine_class *c = ENGINE_CLASSES; c->name != NULL; c++) {
+        const char *severity = strcmp(c->name, "audit_violation") == 0 ? "FAIL" : "ERROR";
+        json_array_append_new(out, json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:s*}}", "gate", "any gate or audit",
+                                             "class", c->name, "failure", "severity", severity, "text", c->text, "fix",
+                                             c->fix, "explain", c->explain));
+    }
+}
+
 /* All classes of the installed gates and scripts; a new reference, or NULL with *e. */
 static json_t *all_classes(err *e) {
     json_t *names = script_names(true, e);
@@ -50,6 +59,9 @@ static json_t *all_classes(err *e) {
     json_t *name;
     json_array_foreach(names, i, name) {
         add_classes(json_string_value(name), out);
+    }
+    if (out != NULL) {
+        add_engine(out);
     }
     json_decref(names);
     return out;
@@ -114,7 +126,8 @@ static int explain_one(const json_t *classes, const char *wanted, err *e) {
     if (found > 0) {
         return 0;
     }
-    return cli_no_such(e, "no installed gate has a class", wanted, names, "gate-engine explain lists the classes");
+    return cli_no_such(e, "neither an installed gate nor the engine has a class", wanted, names,
+                       "gate-engine explain lists the classes");
 }
 
 static int explain(const cli_words *words, err *e) {

@@ -112,4 +112,7 @@ void cli_help_script(const cli_verb *verb, const char *label, const json_t *head
 /* The verb of that name, or NULL with *e (did you mean). */
 const cli_verb *cli_find_verb(const char *name, err *e);
 
+/* What `explain` says of classes that the engine gives itself; the last has no name. explain may be NULL. */
+extern const struct engine_class { const char *name, *text, *fix, *explain; } ENGINE_CLASSES[];
+
 #endif

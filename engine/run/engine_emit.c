@@ -50,6 +50,9 @@ int engine_emit(engine_run_state *s, int code, bool no_text) {
             return emit_cut(s, o);
         }
         log_line(LOG_ERROR, "%s", e.message);
+        if (signals_flag != 0) { /* nobody read, and whoever waited for that ended it */
+            return signals_exit_code();
+        }
         return code == EXIT_PASS ? EXIT_BROKEN : code;
     }
     return code;

@@ -35,6 +35,7 @@ typedef struct slot {
     child c;
     int channel, printed;
     buf in, out;
+    buf said; /* printed, and not shown yet: the start of a line */
     size_t printed_bytes, events, event_bytes;
     broker *broker;
     double started;
@@ -213,6 +214,32 @@ static void read_channel(pool *p, slot *s, int reads) {
     }
 }
 
+/* A line of the log for each printed line; masked before it is cut, since a secret may have several. */
+static void show_printed(slot *s, size_t n) {
+    buf masked = BUF_INIT;
+    if (n > 0 && log_mask(&masked, buf_str(&s->said), n) == 0) {
+        for (size_t i = 0; i < masked.len; i++) {
+            masked.data[i] = masked.data[i] == '\t' || masked.data[i] == '\0' ? ' ' : masked.data[i];
+        }
+        char *rest = masked.data;
+        for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
+            if (*line != '\0') {
+                log_line(LOG_DEBUG, "%s: %s", s->task->id, line);
+            }
+        }
+    }
+    buf_free(&masked);
+    buf_consume(&s->said, n);
+}
+
+static void take_printed(slot *s, const char *text, size_t n) {
+    if (log_get_level() < LOG_DEBUG || buf_append(&s->said, text, n) != 0) {
+        return;
+    }
+    const char *end = memrchr(s->said.data, '\n', s->said.len);
+    show_printed(s, end != NULL ? (size_t)(end + 1 - s->said.data) : 0);
+}
+
 /* What a script prints, or a library writes to standard error: bounded, shown only when verbose. */
 static void read_printed(slot *s) {
     while (s->printed >= 0) {
@@ -236,10 +263,7 @@ static void read_printed(slot *s) {
             fs_close(&s->printed);
             return;
         }
-        while (n > 0 && chunk[n - 1] == '\n') {
-            n--;
-        }
-        log_line(LOG_DEBUG, "%s: %.*s", s->task->id, (int)n, chunk);
+        take_printed(s, chunk, (size_t)n);
     }
 }
 
@@ -305,6 +329,7 @@ static void finish(pool *p, slot *s) {
     int status = child_reap(&s->c, &usage);
     read_channel(p, s, READS_AT_LAST); /* its whole group is gone: what is left has an end */
     read_printed(s);
+    show_printed(s, s->said.len);
     pool_task *t = s->task;
     t->duration_ms = clock_ms_exact() - s->started;
     t->finished = !t->interrupted;
@@ -317,6 +342,7 @@ static void finish(pool *p, slot *s) {
     fs_close(&s->printed);
     broker_free(s->broker);
     buf_free(&s->in);
+    buf_free(&s->said);
     buf_free(&s->out);
     if (p->hooks->changed != NULL) {
         p->hooks->changed(p->hooks->ctx, s->index, NULL);

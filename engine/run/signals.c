@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "base/fs.h"
+
 volatile sig_atomic_t signals_flag = 0;
 
 static int wake[2] = {-1, -1};
@@ -14,6 +16,7 @@ static void on_signal(int number) {
     if (signals_flag == 0) {
         signals_flag = number;
     }
+    fs_stops = 1;
     /* A full pipe is readable already, so a failed write loses nothing. */
     ssize_t ignored = write(wake[1], "!", 1);
     (void)ignored;
@@ -50,7 +53,7 @@ void signals_forget(void) {
     char bytes[64];
     while (read(wake[0], bytes, sizeof bytes) > 0) {
     }
-    signals_flag = 0;
+    signals_flag = fs_stops = 0;
 }
 
 void signals_reset_in_child(void) {
@@ -63,6 +66,7 @@ void signals_reset_in_child(void) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    fs_stops = 0;
     wake[0] = wake[1] = -1; /* the descriptors themselves go with close_range */
 }
 

@@ -30,14 +30,26 @@
 ---@field driver_id string           a driver's key, stable across weeks
 ---@field tour_instance_id string
 ---@field day integer                1 (Monday) to 7: of the tour's start
----@field date string
+---@field weekday string             "monday" to "sunday"
+---@field date string                "2026-03-02"
+---@field start string               local time, "2026-03-02T22:30"
+---@field end string                 local time; may be of a later date. `end` is a word of Lua: write a["end"]
 ---@field start_min integer          minutes since day 1, 00:00
 ---@field end_min integer            may pass 10080
----@field minutes integer
+---@field minutes integer            from start_min to end_min
 ---@field depot string?
 ---@field skill string?
----@field block_id string
----@field block_type "1er"|"2er-reg"|"2er-split"|"3er-chain"|"none"
+---@field split_group string?        both parts of a split shift carry the same one
+---@field block_id string            as the plan names it
+---@field block_type "1er"|"2er-reg"|"2er-split"|"3er-chain"|"none"  by the tours' times; none: it fits no type
+---@field block audit.Block          what the driver does on this day
+
+---@class audit.Block
+---@field id string
+---@field type "1er"|"2er-reg"|"2er-split"|"3er-chain"|"none"
+---@field start_min integer
+---@field end_min integer
+---@field tours integer
 
 --- A routing plan is of one day. Its minutes count from 00:00 of its date and may pass 1440.
 ---@class audit.RoutingPlan

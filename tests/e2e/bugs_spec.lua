@@ -237,3 +237,24 @@ describe("a suite with two gates of one id", function()
     has(r.stderr, said)
   end)
 end)
+
+describe("what a script prints", function()
+  it("is shown with --verbose, a line each, without what moves the cursor", function()
+    local path = support.write(support.tmpdir() .. "/chatty.lua", [[
+return require("gate").define { api = 1, id = "chatty", name = "Chatty", purpose = "prints", pass = "ok",
+  failures = { bad = { text = "bad", fix = "mend it" } },
+  run = function(ctx)
+    ctx:check("talks", function()
+      print("a\tb", 1)
+      print("two\nlines")
+      print()
+      print("nul\0behind", "\27[31m")
+    end)
+  end, recover = function() end }]])
+    local r = run { "run", path, "--verbose" }
+    local lines = {}
+    for line in r.stderr:gmatch "debug: (chatty: [^\n]*)" do lines[#lines + 1] = line end
+    assert.same({ "chatty: a b 1", "chatty: two", "chatty: lines", "chatty: nul behind \\x1b[31m" }, lines)
+    assert.is_nil(run({ "run", path }).stderr:find("two", 1, true))
+  end)
+end)

@@ -1,3 +1,4 @@
+local json = require "engine.json"
 local support = require "e2e.support"
 
 local run = support.run
@@ -166,6 +167,31 @@ describe("explain", function()
     local r = run { "explain", "policy_escape_setting" }
     assert.are.equal(0, r.code, r.stderr)
     has(r.stdout, "policy_escape_setting (leak; gates/rls_harness.lua)", "Fix:", "set_config")
+  end)
+
+  it("explains what the engine itself says, in words of its own", function()
+    local source = support.must_read "engine/run/cli_explain_errors.c"
+    local named = 0
+    for class in source:gmatch '\n    {"([%l_]+)",' do
+      named = named + 1
+      local r = run { "explain", class }
+      assert.are.equal(0, r.code, r.stderr)
+      assert(r.stdout:find("^" .. class .. " %(%u+; any gate or audit%)\n\nSays:  .+\nFix:   .+"), r.stdout)
+      local command = ([[grep -rqE '"%s"' engine stdlib --include=*.c --include=*.lua --exclude=cli_explain_errors.c]]):format(class)
+      assert(os.execute(command), class .. " is no code of the engine's")
+    end
+    assert(named > 30, named)
+  end)
+
+  it("explains what a hostile audit ends with", function()
+    local report = support.tmpdir() .. "/r.json"
+    local script = support.write(support.tmpdir() .. "/greedy.lua", [[return { name = "greedy", pack = "roster", audit = function()
+      local t = {}
+      for i = 1, 1 << 40 do t[i] = ("x"):rep(1 << 20) .. i end
+    end }]])
+    run { "run", script, "--plan", "examples/plans/night_week", "--report", "json=" .. report }
+    local class = json.decode(support.must_read(report)).gates[1].checks[1].class
+    assert.equal(0, run({ "explain", class }).code, class)
   end)
 
   it("explains every class of gate 1", function()

@@ -116,6 +116,26 @@ describe("a signal", function()
 end)
 
 describe("a signal while reports are written", function()
+  it("ends a writing that nobody reads: the pipe is full, and its reader stalls", function()
+    local dir = support.tmpdir()
+    local script = support.write(dir .. "/many.lua", [[
+return require("gate").define { api = 1, id = "many", name = "Many", purpose = "x", pass = "ok",
+  failures = { bad = { text = "bad %s", fix = "mend it" } },
+  run = function(ctx)
+    ctx:check("a", function()
+      for i = 1, 3000 do ctx:fail("bad", { object = "o" .. i, args = { ("x"):rep(100) } }) end
+    end)
+  end, recover = function() end }]])
+    -- the text goes to standard error before the report that is too long for the pipe
+    local r = support.run { argv = { "-c", ([[
+      mkfifo pipe; exec 9<>pipe
+      %s run %s --report json=- >pipe 2>log & pid=$!
+      until grep -q "=== OVERALL" log; do kill -0 $pid || exit 99; done
+      kill -TERM $pid; wait $pid]]):format(quote(support.engine), quote(script)) }, program = "/bin/bash", cwd = dir }
+    assert.equal(143, r.code, r.stdout .. r.stderr .. support.must_read(dir .. "/log"))
+    support.has(support.must_read(dir .. "/log"), "cannot write the report to standard output")
+  end)
+
   it("ends the writing, with each gate's verdict and its first findings in every report", function()
     local dir = support.tmpdir()
     local script = gate [[ctx:check('numbers', function()
