@@ -271,7 +271,15 @@ static void use_field(lint_usage *u, size_t name, size_t next) {
         for (k = 0; k < n; k++) {
             names[k] = FIELDS[k].name;
         }
-        const char *near = text_suggest(lint_text(at(u, name), field), names);
+        const char *near;
+        if (lint_has_method(u, "ctx", lint_text(at(u, name), field), &near)) {
+            snprintf(fix, sizeof fix, "write ctx:%.60s(…) where it is called", field);
+            lint_say(u->l, at(u, name)->line, "lint_context", true, fix,
+                     "ctx.%s is read and not called: what it is given is not checked here", field);
+            u->dynamic = true;
+            return;
+        }
+        near = text_suggest(field, names);
         snprintf(fix, sizeof fix, "did you mean \"%.60s\"?", near != NULL ? near : "");
         if (after != '=') {
             lint_say(u->l, at(u, name)->line, "lint_context", false,

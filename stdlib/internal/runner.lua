@@ -131,18 +131,25 @@ local function run_check(state, name, fn, is_step)
   if ok then return table.unpack(results, 2, results.n) end
 end
 
+--- Mistakes of the script itself. Everything else that a capability raises is of the outside, and a gate may catch it to say so.
+local MISUSE = { bad_argument = true, not_declared = true, script_usage = true }
+
 --- Makes what a method of ctx raises the check's error (outside of a check the gate's) before the script can catch it: what was said
 --- wrongly was not said, and what a finding would have been must not become a pass.
-local function recorded(state, method)
+---@param codes table<string, boolean>?  of these alone
+local function recorded(state, method, codes)
+  local function is_other(e)
+    return is_known(e) or codes and not (errors.is(e) and codes[rawget(e, "code")])
+  end
   local function handler(e)
-    if is_known(e) then return e end
+    if is_other(e) then return e end
     return state.handler(e)
   end
   return function(...)
     local results = table.pack(xpcall(method, handler, ...))
     if results[1] then return table.unpack(results, 2, results.n) end
     local raised = results[2]
-    if not is_known(raised) then
+    if not is_other(raised) then
       local check = state.current[coroutine.running()] or state.current.main
       state.ended = true
       state.send(check and { t = "check_error", check = check, error = error_of(raised) } or { t = "crash", error = error_of(raised) })
@@ -477,6 +484,11 @@ local function build(job, channel, handler)
   add_exec(ctx, job, channel)
   add_audits(ctx, job, channel)
   add_apply(ctx, job, send, channel)
+  for field, method in pairs { http = "request", exec = "run", solver = "solve", audits = "run" } do
+    local capability = rawget(ctx, field)
+    if capability then capability[method] = recorded(state, capability[method], MISUSE) end
+  end
+  ctx.apply, ctx.artifact = recorded(state, ctx.apply, MISUSE), recorded(state, ctx.artifact, MISUSE)
   if job.mode == "operation" then steps.add(ctx, state, channel, run_check) end
   ctx.auth = job.auth
   return ctx, send, state

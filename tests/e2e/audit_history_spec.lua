@@ -13,24 +13,10 @@ local function audit(weeks, body)
   ]]))
 end
 
---- Noon of an ISO week's Monday, as os.time has it.
-local function monday_of(iso)
-  local year, number = iso:match "(%d+)-W(%d+)"
-  local fourth = os.time { year = math.tointeger(year), month = 1, day = 4, hour = 12 } -- lies in the first week
-  return fourth - (os.date("*t", fourth).wday + 5) % 7 * 86400 + (math.tointeger(number) - 1) * 7 * 86400
-end
-
 --- A saved plan in which one driver works one tour, moved to another week where there is such a week.
 local function week(iso, more)
   local text = support.must_read "examples/plans/night_week/audit-plan.json"
-  local was = json.decode(text).week.iso
-  if type(iso) == "string" and iso:find "^%d%d%d%d%-W[0-5]%d$" then
-    local moved = monday_of(iso) - monday_of(was)
-    text = text:gsub("(%d%d%d%d)%-(%d%d)%-(%d%d)", function(y, m, d)
-      return os.date("%Y-%m-%d", os.time { year = y, month = m, day = d, hour = 12 } + moved)
-    end)
-  end
-  local plan = json.decode(text)
+  local plan = json.decode(type(iso) == "string" and iso:find "^%d%d%d%d%-W[0-5]%d$" and support.moved_week(text, iso) or text)
   plan.week.iso, plan.week.reference, plan.history = iso, nil, nil
   for k, v in pairs(more or {}) do plan[k] = v end
   return plan

@@ -80,8 +80,10 @@ end }
       ctx:fail("stlae", { object = ctx.options.max_huors })
       ctx:advise("other")
       ctx:chekc("y", print)
-      print(ctx.tennant, ctx.files.max_hours)]]))
+      print(ctx.tennant, ctx.files.max_hours)
+      local f = ctx.fail]]))
     assert.are.equal(2, r.code)
+    has(r.stdout, "s.lua:11: note: ctx.fail is read and not called: what it is given is not checked here")
     has(r.stdout, 's.lua:7: the failure "stlae" is not declared\n  fix: did you mean "stale"?',
       's.lua:7: the option "max_huors" is not declared\n  fix: did you mean "max_hours"?', 's.lua:8: the failure "other" is not declared',
       's.lua:9: ctx has no method "chekc"\n  fix: did you mean "check"?', 's.lua:10: ctx has no field "tennant"',

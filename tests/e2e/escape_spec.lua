@@ -82,7 +82,8 @@ return require("gate").define { api = 1, id = "%s", name = "%s", purpose = "an h
 --- "ERROR a|b" against what the report says.
 local function agrees(expected, status, classes)
   local wanted, list = expected:match "^(%u+) ?(%S*)$"
-  if wanted ~= status then return false end
+  -- What was gained is gained, also by a script that ends as an ERROR.
+  if wanted ~= status or classes.escaped then return false end
   if list == "" then return true end
   for one in list:gmatch "[^|]+" do
     if classes[one] then return true end
@@ -151,8 +152,7 @@ end
 local function plan_with_history()
   local text, history = support.must_read "tests/fixtures/escape/audit-plan.json", {}
   for i, iso in ipairs { "2023-W52", "2023-W51" } do
-    history[i] = json.decode(text)
-    history[i].week.iso = iso
+    history[i] = json.decode(support.moved_week(text, iso))
   end
   local plan = json.decode(text)
   plan.history = history

@@ -160,4 +160,24 @@ function support.has(text, ...)
   end
 end
 
+--- Noon of an ISO week's Monday, as os.time has it.
+local function monday_of(iso)
+  local year, number = iso:match "(%d+)-W(%d+)"
+  local fourth = os.time { year = math.tointeger(year), month = 1, day = 4, hour = 12 } -- lies in the first week
+  return fourth - (os.date("*t", fourth).wday + 5) % 7 * 86400 + (math.tointeger(number) - 1) * 7 * 86400
+end
+
+--- A saved plan of the roster pack as one of another week: all its dates are moved.
+---@param text string  audit-plan.json
+---@param iso string   "2026-W10"
+---@return string
+function support.moved_week(text, iso)
+  local was = text:match '"iso"%s*:%s*"([^"]*)"'
+  local moved = monday_of(iso) - monday_of(was)
+  text = text:gsub("(%d%d%d%d)%-(%d%d)%-(%d%d)", function(y, m, d)
+    return os.date("%Y-%m-%d", os.time { year = y, month = m, day = d, hour = 12 } + moved)
+  end)
+  return (text:gsub(was, iso, 1))
+end
+
 return support
