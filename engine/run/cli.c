@@ -184,7 +184,11 @@ int cli_main(int argc, char **argv) {
     lost = fflush(stdout) != 0 || lost;
     if (lost) {
         err e;
-        err_errno(&e, "report_write", "cannot write standard output");
+        if (errno != 0) {
+            err_errno(&e, "report_write", "cannot write standard output");
+        } else { /* an earlier write failed, and its reason is gone */
+            err_set(&e, "report_write", "cannot write standard output: not all of it was taken");
+        }
         cli_say_error(&e);
         code = code == EXIT_PASS ? EXIT_BROKEN : code;
     }

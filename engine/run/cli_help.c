@@ -8,8 +8,8 @@
 
 const char CLI_EXIT_CODES[] =
     "Exit codes: 0 every gate passed, 1 a gate failed, 2 usage, configuration or script error (nothing was\n"
-    "evaluated), 3 a gate could not be evaluated, 130 or 143 interrupted. Of an operation: 0 done, or nothing to do,\n"
-    "1 refused by a rule, 3 could not be carried out.\n";
+    "evaluated), 3 a gate could not be evaluated, 129, 130 or 143 interrupted. Of an operation: 0 done, or nothing to\n"
+    "do, 1 refused by a rule, 3 could not be carried out.\n";
 
 void cli_help_all(void) {
     printf("gate-engine %s: the gates a tenant passes before it goes live\n\nUsage: gate-engine VERB …\n\nVerbs:\n",
