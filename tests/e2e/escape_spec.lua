@@ -3,8 +3,9 @@
 -- begin with FORGED.
 --
 -- A file is the body of the function that runs. `escaped(what)` reports that something was gained: a finding of the gate, a refusal of
--- the operation, a violation of the audit; that makes it FAIL, so that PASS means that nothing was. Verdicts: STATUS [CLASS|CLASS…],
--- "-" where the role has no such way, REFUSED [CLASS] where nothing is run (exit 2). "Head" is what an audit says of itself besides.
+-- the operation, a violation of the audit; that makes it FAIL, so that PASS means that nothing was. Verdicts: STATUS [CLASS|CLASS…][!],
+-- "!" where besides nothing may be gained; "-" where the role has no such way, REFUSED [CLASS] where nothing is run (exit 2). "Head" is
+-- what an audit says of itself besides.
 package.path = "tests/e2e/?.lua;tests/lua/?.lua;" .. package.path
 local support = require "support"
 local http_server = require "support.http_server"
@@ -81,9 +82,8 @@ return require("gate").define { api = 1, id = "%s", name = "%s", purpose = "an h
 
 --- "ERROR a|b" against what the report says.
 local function agrees(expected, status, classes)
-  local wanted, list = expected:match "^(%u+) ?(%S*)$"
-  -- What was gained is gained, also by a script that ends as an ERROR.
-  if wanted ~= status or classes.escaped then return false end
+  local wanted, list, strict = expected:match "^(%u+) ?([^%s!]*)(!?)$"
+  if wanted ~= status or strict == "!" and classes.escaped then return false end
   if list == "" then return true end
   for one in list:gmatch "[^|]+" do
     if classes[one] then return true end

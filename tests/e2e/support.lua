@@ -177,7 +177,7 @@ function support.moved_week(text, iso)
   text = text:gsub("(%d%d%d%d)%-(%d%d)%-(%d%d)", function(y, m, d)
     return os.date("%Y-%m-%d", os.time { year = y, month = m, day = d, hour = 12 } + moved)
   end)
-  return (text:gsub(was, iso, 1))
+  return (text:gsub(was:gsub("%-", "%%-"), iso, 1))
 end
 
 return support

@@ -1,5 +1,5 @@
 -- What: requests to another scheme, host, port or user through a declared endpoint
--- Gate: ERROR bad_argument
+-- Gate: ERROR bad_argument!
 -- Audit: -
 -- Needs: endpoints = { "svc" }
 local function elsewhere(reply) return reply.body and reply.body:find('"server": "other"', 1, true) end

@@ -1,5 +1,5 @@
 -- What: every method of every object, called with another object, nothing, too much, closed and while it is collected
--- Gate: ERROR bad_argument
+-- Gate: ERROR bad_argument!
 -- Audit: -
 -- Needs: db = { "app" }, endpoints = { "svc" }, stores = { "artifacts" }, commands = { "echo" }
 local json, hash, task = require "json", require "hash", require "task"
