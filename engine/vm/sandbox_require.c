@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "vm/allowed.h"
 #include "vm/luax.h"
@@ -162,10 +163,14 @@ static int load_module(lua_State *L, vm *v, const char *name, bool trusted) {
         return luax_fail(L, "script_module", "module %s is the engine's own", name);
     }
     const char *dir = v->o.stdlib_dir;
+    size_t lost = mem_lost();
     char *path = find_in(dir, name);
-    if (path == NULL) {
+    if (path == NULL && mem_lost() == lost) {
         dir = v->o.script_dir;
         path = find_in(dir, name);
+    }
+    if (path == NULL && mem_lost() != lost) { /* nobody knows whether it is there */
+        return luax_fail(L, "out_of_memory", "out of memory while looking for module %s", name);
     }
     if (path == NULL) {
         return not_found(L, v, name);
