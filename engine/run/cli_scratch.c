@@ -1,4 +1,6 @@
 /* cli_scratch.c: the flags of a scratch copy: which schema gate 1 is to load and look at. */
+#include <errno.h>
+#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +21,39 @@ static int usage(err *e, const char *fix, const char *fmt, const char *a, const 
     return err_fix(e, "%s", fix);
 }
 
+enum { OPEN_AT_ONCE = 16 };
+
+/* The first entry that is neither a file nor a directory, for nftw, which hands nothing through; owned. */
+static char *odd_entry;
+
+static int look_at(const char *path, const struct stat *st, int kind, struct FTW *at) {
+    (void)at;
+    /* Also what has no name in UTF-8, or cannot be read: nothing of a schema may be left out in silence. */
+    bool odd = kind == FTW_SL || kind == FTW_DNR || kind == FTW_NS || (kind == FTW_F && !S_ISREG(st->st_mode)) ||
+               !text_utf8_valid(path, strlen(path));
+    odd_entry = odd ? strdup(path) : NULL;
+    return odd ? 1 : 0;
+}
+
+/* A tool that applies migrations follows links, and what is read here is what lies in the directory itself: a table
+ * behind a link would be looked at by nobody. */
+static int refuse_odd_entries(const char *flag, const char *dir, err *e) {
+    odd_entry = NULL;
+    int rc = nftw(dir, look_at, OPEN_AT_ONCE, FTW_PHYS);
+    if (rc < 0) {
+        return err_errno(e, "usage_flag", "--%s: cannot read the directory", flag);
+    }
+    if (rc > 0) {
+        usage(e, "put the file itself there: what a link leads to would not be looked at",
+              "--%s: expected files and directories, found a link or something else: \"%s\"", flag,
+              odd_entry != NULL ? odd_entry : dir);
+        free(odd_entry);
+        odd_entry = NULL;
+        return -1;
+    }
+    return 0;
+}
+
 /* {"path", "dir"} of what a flag names; NULL with *e. */
 static json_t *place(const char *flag, const char *path, bool dir, bool file, err *e) {
     char *real = realpath(path, NULL);
@@ -30,7 +65,7 @@ static json_t *place(const char *flag, const char *path, bool dir, bool file, er
               : !dir ? "name a file that pg_dump --schema-only wrote, or one of DDL statements"
                      : "name a file of DDL statements, or a directory of migrations",
               real == NULL ? "--%s: there is no \"%s\"" : "--%s: \"%s\" is of another kind than expected", flag, path);
-    } else {
+    } else if (!is_dir || refuse_odd_entries(flag, real, e) == 0) {
         out = json_pack("{s:s, s:b}", "path", real, "dir", is_dir);
         if (out == NULL) {
             err_set(e, "usage_flag", "--%s: expected UTF-8", flag);

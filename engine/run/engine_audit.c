@@ -37,6 +37,7 @@ typedef struct plans {
     size_t n, bytes;
     const char *pack; /* of the audit */
     size_t history;   /* weeks it asks for */
+    const char *root; /* the directory that is gone through; NULL: one file was named */
 } plans;
 
 static void plans_free(plans *p) {
@@ -65,6 +66,13 @@ static int add_plan(plans *p, char *name, const char *path, err *e) {
     p->list = grown;
     saved *s = &p->list[p->n++];
     *s = (saved){.name = name};
+    if (p->root != NULL &&
+        !fs_is_beneath(p->root, path)) { /* what is wrong with a plan is shown, and this may be anybody's file */
+        err_set(&s->why, "plan_unreadable", "a symbolic link that leads out of the directory");
+        err_fix(&s->why, "put the plan itself there, or name it: --plan FILE");
+        s->broken = true;
+        return 0;
+    }
     s->broken = fs_read(path, BYTES_MAX, &s->text, &s->why) != 0;
     if (s->broken && strcmp(s->why.code, "out_of_memory") == 0) {
         *e = s->why;
@@ -100,6 +108,7 @@ static int collect(plans *p, const char *path, err *e) {
     if (!fs_is_dir(path)) {
         return add_plan(p, strdup(strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path), path, e);
     }
+    p->root = path;
     char *one = fs_join(path, "audit-plan.json");
     if (one == NULL || fs_exists(one)) {
         int rc = add_plan(p, strdup("audit-plan.json"), one, e);
@@ -363,8 +372,12 @@ static int run_audit(engine_run_state *s, err *e) {
     rc = rc == 0 && r.p.history > 0 && r.p.n > 1 ? order(&r.p, e) : rc;
     const json_t *raw = json_object_get(json_array_get(s->r->gates, 0), "raw");
     rc = rc == 0 ? target_add_audit(&s->target, json_string_value(json_object_get(raw, "path")), e) : rc;
-    /* --timeout, given for this run alone, is stronger than the configuration's. */
-    rc = rc == 0 && s->r->timeout_s <= 0 ? engine_limit_audits(s->r, s->target.audits, e) : rc;
+    rc = rc == 0 ? engine_limit_audits(s->r, s->target.audits, e) : rc;
+    if (rc == 0 && s->r->timeout_s > 0) { /* given for this run alone, it is stronger than the configuration's */
+        rc = json_object_set_new(json_array_get(s->target.audits, 0), "wall_s", json_real(s->r->timeout_s)) == 0
+                 ? 0
+                 : err_set(e, "out_of_memory", "out of memory");
+    }
     r.broker = rc == 0 ? broker_new(&o) : NULL;
     if (rc == 0 && (r.book == NULL || r.broker == NULL)) {
         rc = err_set(e, "out_of_memory", "out of memory");

@@ -138,6 +138,9 @@ int lualex_read(lualex *lx, const char *source) {
     reader all = {.out = lx, .at = source, .line = 1};
     reader *r = &all;
     *lx = (lualex){0};
+    if (*source == '#') { /* a script that is a program of its own: lua.c, luaL_loadfilex */
+        r->at += strcspn(source, "\n");
+    }
     while (*r->at != '\0') {
         if (read_token(r) != 0) {
             return -1;

@@ -381,8 +381,9 @@ static void put_approval(page *p, const json_t *report) {
     }
     if (report_same(report_member(report, "status"), "PASS")) {
         buf_printf(p->out, "Tenant %s is NOT approved: this run cannot approve%s.\n", tenant,
-                   json_is_true(json_object_get(report, "partial")) ? ", it left checks out"
-                                                                    : "; approval takes all four gates, unchanged");
+                   json_is_true(json_object_get(report, "partial"))
+                       ? ", it left checks out"
+                       : "; approval takes all four gates, unchanged, and none beside");
         return;
     }
     buf_printf(p->out, "Tenant %s is NOT approved: S3, go-live is blocked.\n", tenant);

@@ -494,13 +494,21 @@ local function build(job, channel, handler)
   return ctx, send, state
 end
 
---- Calls a function of the script; what it raises outside of a check is the gate's error.
+--- Calls a function of the script; what it raises outside of a check is the gate's error, and so is what a failing function of Lua hands
+--- back.
 local function protected(send, handler, fn, ...)
-  local ok, raised = xpcall(fn, function(e)
+  local results = table.pack(xpcall(fn, function(e)
     if is_known(e) then return e end
     return handler(e)
-  end, ...)
+  end, ...))
+  local ok, raised = results[1], results[2]
   if not ok and not is_known(raised) then send { t = "crash", error = error_of(raised) } end
+  if ok and refused(results) then
+    send { t = "crash", error = { code = "check_returned",
+      message = ("the script's function returned %s: it says what is wrong inside of its checks"):format(arguments.shown(raised)),
+      detail = results[3] ~= nil and arguments.shown(results[3]) or nil,
+      fix = "call ctx:fail with a class of failures inside ctx:check, or raise an error" } }
+  end
   return ok
 end
 
@@ -533,7 +541,8 @@ function runner.main(job, chunk, handler)
       if job.mode == "recover" then
         protected(send, handler, script.recover, ctx, without_null(job.findings))
       else
-        protected(send, handler, script.run, ctx)
+        -- What a step hands back is an operation's own.
+        protected(send, handler, job.mode == "operation" and function(c) script.run(c) end or script.run, ctx)
         if job.mode == "operation" and state.ended then send { t = "ended" } end -- the supervisor has to know why
       end
     end

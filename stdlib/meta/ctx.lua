@@ -25,9 +25,10 @@
 local ctx = {}
 
 ---@class gate.Context.db
----@field admin gate.db.connection     reads the catalogue, tries what must not work; rolled back
+---@field admin gate.db.connection     reads the catalogue, tries what must not work; roll back what you try:
+---  db:transaction and an error, or try. What a script commits stays, which ctx.db:open("admin", { readonly = true }) makes impossible
 ---@field app gate.db.connection       as the application connects
----@field operator gate.db.connection  the only one whose changes stay: operations, and recover with --apply
+---@field operator gate.db.connection  what operations, and recover with --apply, change things through
 local db = {}
 
 --- Opens one more connection of a declared role. The caller closes it: `local second <close> = ctx.db:open("app")`.

@@ -34,6 +34,17 @@ describe("an audit that is wrong", function()
     end)
   end
 
+  it("keeps the memory limit of its own where the run has a time limit of its own", function()
+    support.write(dir .. "/limits.lua", "return { limits = { memory_mb = 64, scripts = { a = { memory_mb = 8 } } } }")
+    support.write(dir .. "/a.lua",
+      'return { name = "a", pack = "roster", audit = function() local t = {} for i = 1, 2000000 do t[i] = i end end }')
+    for _, more in ipairs { { "--config", "limits.lua" }, { "--config", "limits.lua", "--timeout", "60" } } do
+      local r = run { cwd = dir, "run", "a.lua", "--plan", NIGHTS, table.unpack(more) }
+      assert.are.equal(3, r.code, r.stdout)
+      has(r.stdout, "its memory limit of 8 MB")
+    end
+  end)
+
   it("is told by check what an audit has", function()
     for text, parts in pairs {
       ['return { id = "a", name = "a", pack = "roster", audit = print }'] = {

@@ -238,6 +238,23 @@ describe("a suite with two gates of one id", function()
   end)
 end)
 
+describe("a gate that hands back what functions of Lua hand back when they fail", function()
+  for _, returned in ipairs { "false", "nil, 'no answer'" } do
+    it("is an ERROR: " .. returned, function()
+      local path = support.write(support.tmpdir() .. "/back.lua", ([[
+return require("gate").define { api = 1, id = "back", name = "Back", purpose = "returns", pass = "ok",
+  failures = { bad = { text = "bad", fix = "mend it" } },
+  run = function(ctx)
+    ctx:check("first", function() end)
+    do return %s end
+  end, recover = function() end }]]):format(returned))
+      local r = run { "run", path }
+      assert.equal(3, r.code, r.stdout)
+      has(r.stdout, "the script's function returned " .. (returned == "false" and "false" or "nothing"))
+    end)
+  end
+end)
+
 describe("what a script prints", function()
   it("is shown with --verbose, a line each, without what moves the cursor", function()
     local path = support.write(support.tmpdir() .. "/chatty.lua", [[

@@ -90,6 +90,13 @@ end }
       "s.lua:10: ctx.files.max_hours: expected an option of type path, found one of type integer")
   end)
 
+  it("takes the first line of a program for no Lua", function()
+    local path = support.write(support.tmpdir() .. "/first.lua", "#!/usr/bin/env -S gate-engine run\n" ..
+      'return { name = "first", pack = "roster", audit = function(plan) assert(plan) end }\n')
+    local r = support.run { "check", path }
+    assert.are.equal(0, r.code, r.stdout)
+  end)
+
   it("finds globals that are not there and those that are made, and takes no local for one", function()
     local r = check(gate("", [[
       total = 1

@@ -51,6 +51,19 @@ describe("a symbolic link out of the directory it stands in", function()
     end
   end)
 
+  it("is no plan of a directory of plans", function()
+    support.write(dir .. "/plan.secret", '{"schema": "s3cret"}')
+    support.write(dir .. "/out/audit-plan.json", '"s3cret"')
+    support.shell(("cd %s/work && mkdir -p weeks one && ln -s ../../plan.secret weeks/2026-W10.json && ln -s ../../out weeks/w11 "
+      .. "&& ln -s ../../plan.secret one/audit-plan.json"):format(support.quote(dir)))
+    for plans, names in pairs { weeks = { "2026-W10.json", "w11/audit-plan.json" }, one = { "plan_unreadable" } } do
+      local r = try("run", "tn/a.lua", "--plan", plans, "--report", "json=r.json")
+      assert.are.equal(3, r.code, r.stdout .. r.stderr)
+      for _, name in ipairs(names) do has(support.read(dir .. "/work/r.json"), name) end
+      has(r.stdout, "a symbolic link that leads out of the directory")
+    end
+  end)
+
   it("is told from one that stays inside, and from what is no file", function()
     for _, pattern in ipairs { "within/*.lua", "tenant/a.lua", "./tn/../within/link.lua", dir .. "/work/within/link.lua" } do
       local r = with_audits(pattern)

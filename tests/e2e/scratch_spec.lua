@@ -140,6 +140,20 @@ ALTER FUNCTION peek() OWNER TO postgres;]]) }, 1, "peek")
     end)
   end
 
+  it("refuses migrations of which one is a link: nobody would look at what is behind it", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/m/001.sql", TABLE)
+    support.write(dir .. "/real/002.sql", TABLE)
+    for name, link in pairs { ["m/002.sql"] = "../real/002.sql", ["m/more"] = "../real", ["m/gone.sql"] = "nowhere" } do
+      support.shell(("cd %s && ln -s %s %s"):format(support.quote(dir), link, name))
+      local r = support.run { "run", "gates/rls_harness.lua", "--migrations", dir .. "/m", "--app-role", "app", "--tenant-column",
+        "tenant_id", "--tenant-setting", "app.t" }
+      assert.equal(2, r.code, r.stdout)
+      support.has(r.stderr, "--migrations: expected files and directories, found a link or something else: ", dir .. "/" .. name)
+      os.remove(dir .. "/" .. name)
+    end
+  end)
+
   it("keeps foreign code inside of its server, also where a superuser runs it", function()
     local dir = support.tmpdir()
     support.shell("chmod 777 " .. support.quote(dir))
