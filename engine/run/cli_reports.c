@@ -93,8 +93,25 @@ static bool reads(const char *input, const char *file) {
     return same;
 }
 
+static bool ends_in(const char *text, const char *suffix) {
+    size_t n = strlen(text), k = strlen(suffix);
+    return n > k && strcmp(text + n - k, suffix) == 0;
+}
+
+/* A file that no line of the command names and that a run may read all the same: a module or an audit, a migration, a
+ * plan of the directory `plans` (NULL: none), what a kept server is known by. No report ever was one of these. */
+static bool is_source(const char *file, const char *plans) {
+    const char *state = getenv("GATE_ENGINE_STATE");
+    if (!fs_is_file(file)) {
+        return false;
+    }
+    bool state_of_engine = state != NULL && *state != '\0' && fs_is_beneath(state, file);
+    bool plan = plans != NULL && fs_is_dir(plans) && ends_in(file, ".json") && fs_is_beneath(plans, file);
+    return ends_in(file, ".lua") || ends_in(file, ".sql") || state_of_engine || plan;
+}
+
 /* May report i be written, beside those before it and what the run uses? */
-static int fits(const json_t *targets, size_t i, const char *const *inputs, size_t n, err *e) {
+static int fits(const json_t *targets, size_t i, const char *const *inputs, size_t n, const char *plans, err *e) {
     const char *file = file_of(targets, i);
     buf what = BUF_INIT;
     int rc = 0;
@@ -121,6 +138,9 @@ static int fits(const json_t *targets, size_t i, const char *const *inputs, size
             buf_puts(&what, ", which this run uses");
             rc = refuse(targets, i, buf_str(&what), "name another file", e);
         }
+    }
+    if (rc == 0 && is_source(file, plans)) {
+        rc = refuse(targets, i, "it would be written over a file that gate-engine may read", "name another file", e);
     }
     buf_free(&what);
     return rc;
@@ -162,7 +182,7 @@ int cli_fit_reports(json_t *targets, int argc, char **argv, const char *const *s
         if (inputs == NULL) {
             rc = err_set(e, "out_of_memory", "out of memory");
             json_array_remove(targets, i - 1);
-        } else if (fits(targets, i - 1, inputs, count, &why) != 0) {
+        } else if (fits(targets, i - 1, inputs, count, cli_peek_value(argc, argv, "plan"), &why) != 0) {
             *e = why;
             rc = -1;
             json_array_remove(targets, i - 1);

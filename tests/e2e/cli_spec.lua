@@ -443,6 +443,7 @@ describe("reports", function()
   it("are not written over what the run reads, over one another, or into what would keep it waiting", function()
     local content = { ["a.lua"] = PROBE, ["audit.lua"] = 'return { name = "A", pack = "roster", audit = function() end }\n',
       ["other.lua"] = "return {}\n", ["gate-engine.conf.lua"] = "return {}\n", ["plans/audit-plan.json"] = "{}\n" }
+    content["lib.lua"], content["m/001.sql"], content["weeks/w.json"] = "return {}\n", "select 1;\n", "{}\n"
     local dir = files(content)
     support.shell(("cd %s && ln -s a.lua link && mkfifo pipe"):format(support.quote(dir)))
     local function bad(text, ...) refused(run { cwd = dir, "run", ... }, text) end
@@ -453,6 +454,9 @@ describe("reports", function()
     bad("--report tap=other.lua: it would be written over other.lua", "./a.lua", "--report", "tap=other.lua", "--config=other.lua")
     bad("--report json=plans/audit-plan.json: it would be written over plans", "./audit.lua", "--plan", "plans", "--report",
       "json=plans/audit-plan.json")
+    for _, file in ipairs { "lib.lua", "m/001.sql", "weeks/w.json" } do
+      bad("it would be written over a file that gate-engine may read", "./audit.lua", "--plan", "weeks", "--report", "json=" .. file)
+    end
     bad("--report junit=./r: --report json=r goes to the same file", "./a.lua", "--report", "json=r", "--report", "junit=./r")
     bad("--report json=pipe: expected a file, found a named pipe", "./a.lua", "--report", "json=pipe")
     bad("--report json=plans: expected a file, found a directory", "./a.lua", "--report", "json=plans")
