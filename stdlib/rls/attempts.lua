@@ -178,22 +178,29 @@ function Runner:run(list)
   return results
 end
 
+--- Asks for attempts that do not depend on each other, together; only inside of a function that Runner:each runs.
+---@param requests rls.Attempt[]  at least one
+---@return rls.Outcome[]
+function attempts.ask_all(requests)
+  return coroutine.yield(requests)
+end
+
 --- Asks for one attempt; only inside of a function that Runner:each runs.
 ---@param request rls.Attempt
 ---@return rls.Outcome
 function attempts.ask(request)
-  return coroutine.yield(request)
+  return attempts.ask_all({ request })[1]
 end
 
 --- What a coroutine asks for next; what it raises goes to `failed`.
 local function advance(job, failed, ...)
-  local ok, request = coroutine.resume(job.co, ...)
+  local ok, requests = coroutine.resume(job.co, ...)
   if not ok then
-    failed(job.item, request)
+    failed(job.item, requests)
     return nil
   end
-  job.request = request
-  return request and job or nil
+  job.requests = requests
+  return requests and job or nil
 end
 
 --- Runs fn(item) for each item, side by side: whatever they ask for, goes to the server together.
@@ -211,13 +218,17 @@ function Runner:each(items, fn, failed)
     while from <= #waiting do
       local list, bytes, to = {}, 0, from
       while to <= #waiting and #list < MOST and bytes < BYTES do
-        list[#list + 1] = waiting[to].request
-        bytes = bytes + #waiting[to].request.q
+        for _, request in ipairs(waiting[to].requests) do
+          list[#list + 1] = request
+          bytes = bytes + #request.q
+        end
         to = to + 1
       end
-      local results = self:run(list)
+      local results, at = self:run(list), 1
       for i = from, to - 1 do
-        next_round[#next_round + 1] = advance(waiting[i], failed, results[i - from + 1])
+        local n = #waiting[i].requests
+        next_round[#next_round + 1] = advance(waiting[i], failed, table.move(results, at, at + n - 1, 1, {}))
+        at = at + n
       end
       from = to
     end

@@ -256,7 +256,7 @@ local function new_state(conn, common, by_oid, options, results, with_context)
     a = { key = common.keys.a }, b = { key = common.keys.b }, c = common.keys.c and { key = common.keys.c } or nil, alike = alike,
     apart = common.apart and {}, locked = common.locked, functions = common.functions, defaults = common.defaults,
     tenant_settings = common.tenant_settings, version = common.version,
-    owned = {}, owned_b = {}, sizes = {}, inserts = {}, nobodys = {}, everybodys = {}, unset = {}, escapes = {}, blind = {} }
+    owned = {}, owned_b = {}, sizes = {}, inserts = {}, nobodys = {}, everybodys = {}, unset = {}, escapes = {}, foreseen = {} }
 end
 
 --- Adds what a batch found to what was found before.
