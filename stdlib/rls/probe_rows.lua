@@ -8,6 +8,9 @@ local probe_rows = {}
 
 local class_of, denied = state.class_of, state.denied
 
+--- One more row than A has is enough to tell that it is not alone.
+local function blind_select_form(s, t) return ("select 1 from %s limit %d"):format(t.sql, s.owned[t.oid] + 1) end
+
 local function select_form(t, where) return ("select 1 from %s where %s limit 5"):format(t.sql, where) end
 
 ---@param where string?  nil: a blind one
@@ -29,7 +32,7 @@ local function alike(s, t)
 end
 
 local function select_probe(s, t)
-  if s:nobody_may(t, "select") then return end
+  if s:nobody_may(t, "select") or s:closed(t, "select", blind_select_form(s, t)) then return end
   local function form(where) return select_form(t, where) end
   local b = s:owned_by(t, s.b)
   local shown = ("select * from %s%s limit 5"):format(t.sql, state.others(t))
@@ -152,8 +155,9 @@ local function update_probe(s, t)
   local function form(where, who) return update_form(t, column, value(who), where) end
   local shown = ("update %s set %s = %s%s"):format(t.sql, column, value { key = "<tenant A>" }, state.others(t))
   local function blindly(who) return update_form(t, column, value(who)) end
-  local controlled = s:control(t, "update", form(a, s.a), b, form(b, s.b))
-  local only_own = s:only_own(t, "update", blindly(s.a))
+  local closed = s:closed(t, "update", blindly(s.a))
+  local controlled = closed or s:control(t, "update", form(a, s.a), b, form(b, s.b))
+  local only_own = closed or s:only_own(t, "update", blindly(s.a))
   if not only_own then
     -- To change a row in place and to take it: a policy may stop one of them only.
     if controlled then s:try_foreign(t, "update", form(b, s.b), shown) end
@@ -171,6 +175,7 @@ end
 
 local function delete_probe(s, t)
   if s:nobody_may(t, "delete") then return end
+  if s:closed(t, "delete", delete_form(t)) then return end
   local b = s:owned_by(t, s.b)
   local function form(where) return delete_form(t, where) end
   local controlled = s:control(t, "delete", form(s:owned_by(t, s.a)), b, form(b))
@@ -256,27 +261,34 @@ local function upsert_probe(s, t)
   end
 end
 
+--- Is an operation likely to be shown closed without a control of its own?
+local function likely_closed(s, t, op)
+  return s:may_be_closed(t, op) and not catalogue.nobody_may(t, "select")
+end
+
 --- The attempts that most tables' probes ask for: those of a table that is closed, or of one that the prover has found open.
 ---@return rls.Attempt[]
 local function likely(s, t)
   local list, decided, tells = {}, t.decided or {}, s:may_tell(t)
   local a, b = s:owned_by(t, s.a), s:owned_by(t, s.b)
   local function add(sql, look) list[#list + 1] = { q = sql, l = look and look.l, ls = look and look.ls } end
-  if not catalogue.nobody_may(t, "select") then
+  if likely_closed(s, t, "select") then
+    add(blind_select_form(s, t))
+  elseif not catalogue.nobody_may(t, "select") then
     add(select_form(t, a))
     add(select_form(t, b))
   end
   local column, value = s:update_column(t)
   if column and not catalogue.nobody_may(t, "update") then
     local open = decided.UPDATE == "counterexample"
-    add(update_form(t, column, value(s.a), a))
+    if not likely_closed(s, t, "update") then add(update_form(t, column, value(s.a), a)) end
     if tells then add(update_form(t, column, value(s.a))) end
     if open or not tells then add(update_form(t, column, value(s.b), b)) end
     local forms, look = move_forms(s, t)
     if forms then add(forms[tells and not open and 2 or 1], look) end
   end
   if not catalogue.nobody_may(t, "delete") then
-    add(delete_form(t, a))
+    if not likely_closed(s, t, "delete") then add(delete_form(t, a)) end
     if tells then add(delete_form(t)) end
     if decided.DELETE == "counterexample" or not tells then add(delete_form(t, b)) end
   end

@@ -267,6 +267,28 @@ function State:only_own(t, op, sql)
   return out.ok and out.affected == own
 end
 
+--- Is an operation shown to be closed by a blind statement alone: the prover says that it reaches no row of another tenant, and it reaches
+--- as many rows as A has? Then those are A's, and it is its own control. With a WHERE it reaches the same rows, since SELECT shows them.
+---@param t rls.Table
+---@param op string
+---@param sql string  the blind statement
+---@return boolean
+function State:closed(t, op, sql)
+  local r, own = state.result(self.results, t), self.owned[t.oid]
+  if not self:may_be_closed(t, op) or op ~= "select" and r.reached.select ~= own then return false end
+  local out = self:ask(t, { q = sql })
+  if not out.ok or out.affected ~= own then return false end
+  r.controls, r.controlled[op], r.reached[op] = r.controls + 1, true, own
+  return true
+end
+
+---@param t rls.Table
+---@param op string
+---@return boolean
+function State:may_be_closed(t, op)
+  return self:may_tell(t) and self.owned[t.oid] > 0 and (t.decided or {})[op:upper()] == "proven"
+end
+
 --- Can a blind statement tell that it reaches the own rows alone?
 ---@param t rls.Table
 ---@return boolean
