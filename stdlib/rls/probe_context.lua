@@ -41,7 +41,7 @@ local function first_look(s, t, pairs_) return { q = s:is_small(t) and any_rows(
 ---@return integer? rows  that are visible, none of them a canary
 local function look(s, t, what, pairs_, first)
   local small = s:is_small(t)
-  if small and (t.decided or {}).SELECT == "counterexample" then
+  if small and state.is_open(t, "SELECT") then
     -- Most likely there is one.
     local found = s:ask(t, { q = canaries(s, t), s = pairs_ })
     if found.ok and found.affected > 0 then
@@ -94,7 +94,7 @@ function probe_context.malformed(s, t)
   local few = catalogue.proven(t, s.settings, "SELECT") and { cases[1] } or cases
   local asked, first = {}, {}
   for i, case in ipairs(few) do asked[i] = first_look(s, t, s.session:malformed(case[1])) end
-  if not s:leaks(t, "select") and (t.decided or {}).SELECT ~= "counterexample" then first = s:ask_all(t, asked) end
+  if not s:leaks(t, "select") and not state.is_open(t, "SELECT") then first = s:ask_all(t, asked) end
   for i, case in ipairs(few) do
     if not s:leaks(t, "select") then with_setting(s, t, case[2], asked[i].s, first[i]) end
   end

@@ -157,12 +157,14 @@ local function update_probe(s, t)
   local function blindly(who) return update_form(t, column, value(who)) end
   local closed = s:closed(t, "update", blindly(s.a))
   local controlled = closed or s:control(t, "update", form(a, s.a), b, form(b, s.b))
-  local only_own = closed or s:only_own(t, "update", blindly(s.a))
+  local open = state.is_open(t, "UPDATE")
+  local only_own = closed or not open and s:only_own(t, "update", blindly(s.a))
   if not only_own then
     -- To change a row in place and to take it: a policy may stop one of them only.
     if controlled then s:try_foreign(t, "update", form(b, s.b), shown) end
     if t.tenant and not s:leaks(t, "update") then s:try_foreign(t, "update", form(b, s.a), shown) end
   end
+  if open then only_own = s:only_own(t, "update", blindly(s.a)) end
   local like = not s:leaks(t, "update") and alike(s, t)
   if like then s:try_foreign(t, "update", form(like, s.a), shown, "of a tenant whose key is like the own") end
   nobodys_probe(s, t, "update", function(where)
@@ -179,7 +181,7 @@ local function delete_probe(s, t)
   local b = s:owned_by(t, s.b)
   local function form(where) return delete_form(t, where) end
   local controlled = s:control(t, "delete", form(s:owned_by(t, s.a)), b, form(b))
-  if not s:only_own(t, "delete", delete_form(t)) and controlled then
+  if (state.is_open(t, "DELETE") or not s:only_own(t, "delete", delete_form(t))) and controlled then
     s:try_foreign(t, "delete", form(b), ("delete from %s%s"):format(t.sql, state.others(t)))
   end
   local like = not s:leaks(t, "delete") and alike(s, t)
@@ -269,7 +271,7 @@ end
 --- The attempts that most tables' probes ask for: those of a table that is closed, or of one that the prover has found open.
 ---@return rls.Attempt[]
 local function likely(s, t)
-  local list, decided, tells = {}, t.decided or {}, s:may_tell(t)
+  local list, tells = {}, s:may_tell(t)
   local a, b = s:owned_by(t, s.a), s:owned_by(t, s.b)
   local function add(sql, look) list[#list + 1] = { q = sql, l = look and look.l, ls = look and look.ls } end
   if likely_closed(s, t, "select") then
@@ -280,17 +282,18 @@ local function likely(s, t)
   end
   local column, value = s:update_column(t)
   if column and not catalogue.nobody_may(t, "update") then
-    local open = decided.UPDATE == "counterexample"
+    local open = state.is_open(t, "UPDATE")
     if not likely_closed(s, t, "update") then add(update_form(t, column, value(s.a), a)) end
-    if tells then add(update_form(t, column, value(s.a))) end
+    if tells and not open then add(update_form(t, column, value(s.a))) end
     if open or not tells then add(update_form(t, column, value(s.b), b)) end
     local forms, look = move_forms(s, t)
     if forms then add(forms[tells and not open and 2 or 1], look) end
   end
   if not catalogue.nobody_may(t, "delete") then
     if not likely_closed(s, t, "delete") then add(delete_form(t, a)) end
-    if tells then add(delete_form(t)) end
-    if decided.DELETE == "counterexample" or not tells then add(delete_form(t, b)) end
+    local open = state.is_open(t, "DELETE")
+    if tells and not open then add(delete_form(t)) end
+    if open or not tells then add(delete_form(t, b)) end
   end
   local sql = not catalogue.nobody_may(t, "insert") and s.inserts[t.oid]
   if sql then

@@ -186,6 +186,12 @@ function State:update_column(t)
   return nil
 end
 
+--- Does the prover say that a command reaches other tenants' rows in any session? Then that is tried first.
+---@param t rls.Table
+---@param command string  "SELECT", "UPDATE", "DELETE"
+---@return boolean
+function state.is_open(t, command) return (t.opened or {})[command] == true end
+
 function state.denied(out) return not out.ok and out.err.sqlstate == "42501" end
 
 function state.no_rows(out) return out.ok and out.affected == 0 end
