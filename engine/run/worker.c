@@ -18,6 +18,8 @@
 
 #define CHANNEL_FD 3
 #define PRINT_MAX 8192
+/* What part of its memory a gate's script may fill before anything is collected: most end before. */
+#define REST_PART 8
 
 static const char RUNNER[] = "return require('internal.runner')(...)";
 
@@ -58,6 +60,7 @@ _Noreturn void worker_main(const worker_setup *s) {
     char *script_dir = s->script != NULL ? fs_dirname(s->script) : NULL;
     vm_options o = {.profile = VM_SCRIPT,
                     .memory_bytes = s->memory_bytes,
+                    .rest_bytes = s->memory_bytes / REST_PART,
                     .stdlib_dir = s->stdlib_dir,
                     .script_dir = script_dir,
                     .modules_dir = s->modules_dir,

@@ -9,6 +9,23 @@ static void *refuse(alloc_cap *cap) {
     return NULL;
 }
 
+/* A new height. LUA_GCRESTART sets the collector's two counters and does nothing else, so that the allocator may ask
+ * for it: what collects is Lua, at its next allocation. */
+static void rise(alloc_cap *cap) {
+    cap->peak = cap->used;
+    if (cap->resting != NULL && cap->used > cap->floor) {
+        lua_State *L = cap->resting;
+        cap->resting = NULL;
+        lua_gc(L, LUA_GCRESTART);
+    }
+}
+
+void alloc_rest(alloc_cap *cap, lua_State *L, size_t floor) {
+    cap->resting = L;
+    cap->floor = floor;
+    lua_gc(L, LUA_GCSTOP);
+}
+
 /* A new object. Counted first, so that little is left to do after malloc: this is called for every string. */
 static void *take(alloc_cap *cap, size_t size) {
     if (size > cap->limit - cap->used) {
@@ -16,7 +33,7 @@ static void *take(alloc_cap *cap, size_t size) {
     }
     cap->used += size;
     if (cap->used > cap->peak) {
-        cap->peak = cap->used;
+        rise(cap);
     }
     void *p = malloc(size);
     if (__builtin_expect(p == NULL, 0)) {
@@ -48,7 +65,7 @@ void *alloc_capped(void *ud, void *ptr, size_t osize, size_t nsize) {
     }
     cap->used = cap->used - osize + nsize;
     if (cap->used > cap->peak) {
-        cap->peak = cap->used;
+        rise(cap);
     }
     return p;
 }

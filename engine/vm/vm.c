@@ -27,6 +27,9 @@ vm *vm_new(const vm_options *o, err *e) {
         free(v);
         return NULL;
     }
+    if (o->rest_bytes > 0) {
+        alloc_rest(&v->cap, v->L, o->rest_bytes);
+    }
     lua_pushcfunction(v->L, sandbox_open);
     lua_pushlightuserdata(v->L, v);
     if (vm_call(v, 1, 0, e) != 0) {

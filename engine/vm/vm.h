@@ -23,6 +23,7 @@ typedef enum {
 typedef struct vm_options {
     vm_profile profile;
     size_t memory_bytes;     /* most the state may hold; must not be 0 */
+    size_t rest_bytes;       /* nothing is collected before it holds more than this; 0: as Lua does */
     const char *stdlib_dir;  /* where `require` looks first; NULL: no require of files */
     const char *script_dir;  /* where it looks next; may be NULL */
     const char *modules_dir; /* holds engine/<noun>.so; NULL: none can be loaded */

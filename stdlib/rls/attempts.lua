@@ -31,38 +31,41 @@ local TOGETHER = 100
 ---@field seen integer?         what the query afterwards said
 ---@field err {sqlstate: string, message: string, constraint: string?}?
 
+-- What is a statement and nothing more stands in an array of its own, and its outcome is its number of rows: most are, and a document to
+-- read takes the server longer than the rest of the loop. A NULL there is the next of the jobs.
 local BLOCK = [[do language plpgsql %s
 declare
   jobs constant pg_catalog.jsonb := %s;
-  plain text[] := array(select case when j - 'q' = '{}' then j ->> 'q' end from pg_catalog.jsonb_array_elements(jobs) j);
   plain_one text;
   job pg_catalog.jsonb; pair pg_catalog.jsonb; n bigint; seen bigint; state text; said text; con text; outs text[] := '{}'; i int := 0;
+  k int := -1;
 begin
-  foreach plain_one in array plain loop
-    i := i + 1; n := null; seen := null;
+  foreach plain_one in array array[%s]::pg_catalog.text[] loop
+    i := i + 1;
+    if plain_one is null then k := k + 1; job := jobs -> k; seen := null; end if;
     begin
       if plain_one is null then
-        job := jobs -> (i - 1);
         for pair in select value from pg_catalog.jsonb_array_elements(coalesce(job -> 's', '[]')) loop
           perform pg_catalog.set_config(pair ->> 0, pair ->> 1, true);
         end loop;
         if job ? 'r' then execute %s; end if;
         execute job ->> 'q';
+        get diagnostics n = row_count;
+        if job ? 'l' then
+          if not job ? 'r' then execute %s; end if;
+          for pair in select value from pg_catalog.jsonb_array_elements(coalesce(job -> 'ls', '[]')) loop
+            perform pg_catalog.set_config(pair ->> 0, pair ->> 1, true);
+          end loop;
+          execute job ->> 'l' into seen;
+        end if;
       else
         execute plain_one;
-      end if;
-      get diagnostics n = row_count;
-      if plain_one is null and job ? 'l' then
-        if not job ? 'r' then execute %s; end if;
-        for pair in select value from pg_catalog.jsonb_array_elements(coalesce(job -> 'ls', '[]')) loop
-          perform pg_catalog.set_config(pair ->> 0, pair ->> 1, true);
-        end loop;
-        execute job ->> 'l' into seen;
+        get diagnostics n = row_count;
       end if;
       raise exception using errcode = 'GE001';
     exception
       when sqlstate 'GE001' then
-        outs[i] := '{"state":"GE001","n":' || n || coalesce(',"seen":' || seen, '') || '}';
+        if plain_one is null then outs[i] := '[' || n || coalesce(',' || seen, '') || ']'; else outs[i] := n; end if;
       when others then
         get stacked diagnostics state = returned_sqlstate, said = message_text, con = constraint_name;
         outs[i] := pg_catalog.jsonb_build_object('state', state, 'said', said, 'con', con)::text;
@@ -101,8 +104,10 @@ function attempts.runner(conn, back)
   return setmetatable({ conn = conn, back = back }, Runner)
 end
 
+--- An outcome as a block writes it: a number of rows, alone or with what the query afterwards said, or an error.
 local function outcome(row)
-  if row.state == "GE001" then return { ok = true, affected = row.n, seen = row.seen } end
+  if type(row) == "number" then return { ok = true, affected = row } end
+  if row[1] then return { ok = true, affected = row[1], seen = row[2] } end
   return { ok = false, err = { sqlstate = row.state, message = row.said, constraint = row.con ~= "" and row.con or nil } }
 end
 
@@ -129,13 +134,26 @@ function Runner:single(a)
   return out
 end
 
-local function clean(v) if v == json.null then return nil end return v end
+--- The statements as elements of an array, and as JSON what is more than a statement.
+local function written(list)
+  local elements, jobs = {}, {}
+  for i, a in ipairs(list) do
+    if a.s or a.l or a.r then
+      jobs[#jobs + 1] = a
+      elements[i] = "null"
+    else
+      elements[i] = names.literal(a.q)
+    end
+  end
+  return names.literal(json.encode(json.array(jobs))), table.concat(elements, ",")
+end
 
 --- Runs a block. nil where it did not run as a whole.
 function Runner:block(list)
   local tag = "$gate" .. hash.hex(hash.random(8)) .. "$"
   local back = names.literal(self.back)
-  local sql = BLOCK:format(tag, names.literal(json.encode(json.array(list))), back, back,
+  local jobs, elements = written(list)
+  local sql = BLOCK:format(tag, jobs, elements, back, back,
     gives_way[self.conn] and "exit when state in ('55P03', '40P01');" or "", tag)
   local out = self.conn:pipeline { { sql }, { "select current_setting('gate_engine.attempts', true) as said" } }
   for _, o in ipairs(out) do
@@ -146,7 +164,6 @@ function Runner:block(list)
   end
   local results = {}
   for i, row in ipairs(json.decode(out[2].rows[1].said)) do
-    for _, key in ipairs { "n", "seen", "said", "con" } do row[key] = clean(row[key]) end
     results[i] = outcome(row)
     attempts.note(self.conn, results[i].err)
   end
@@ -178,22 +195,29 @@ function Runner:run(list)
   return results
 end
 
+--- Asks for attempts that do not depend on each other, together; only inside of a function that Runner:each runs.
+---@param requests rls.Attempt[]  at least one
+---@return rls.Outcome[]
+function attempts.ask_all(requests)
+  return coroutine.yield(requests)
+end
+
 --- Asks for one attempt; only inside of a function that Runner:each runs.
 ---@param request rls.Attempt
 ---@return rls.Outcome
 function attempts.ask(request)
-  return coroutine.yield(request)
+  return attempts.ask_all({ request })[1]
 end
 
 --- What a coroutine asks for next; what it raises goes to `failed`.
 local function advance(job, failed, ...)
-  local ok, request = coroutine.resume(job.co, ...)
+  local ok, requests = coroutine.resume(job.co, ...)
   if not ok then
-    failed(job.item, request)
+    failed(job.item, requests)
     return nil
   end
-  job.request = request
-  return request and job or nil
+  job.requests = requests
+  return requests and job or nil
 end
 
 --- Runs fn(item) for each item, side by side: whatever they ask for, goes to the server together.
@@ -211,13 +235,17 @@ function Runner:each(items, fn, failed)
     while from <= #waiting do
       local list, bytes, to = {}, 0, from
       while to <= #waiting and #list < MOST and bytes < BYTES do
-        list[#list + 1] = waiting[to].request
-        bytes = bytes + #waiting[to].request.q
+        for _, request in ipairs(waiting[to].requests) do
+          list[#list + 1] = request
+          bytes = bytes + #request.q
+        end
         to = to + 1
       end
-      local results = self:run(list)
+      local results, at = self:run(list), 1
       for i = from, to - 1 do
-        next_round[#next_round + 1] = advance(waiting[i], failed, results[i - from + 1])
+        local n = #waiting[i].requests
+        next_round[#next_round + 1] = advance(waiting[i], failed, table.move(results, at, at + n - 1, 1, {}))
+        at = at + n
       end
       from = to
     end

@@ -62,6 +62,7 @@ local catalogue = {}
 ---  included
 ---@field plain boolean       no children, rules or triggers: a statement does to it what it says, and no more
 ---@field granted boolean     is anything granted to it, or to a role that it may become?
+---@field opened table<string, boolean>?  does the prover say that the command reaches other tenants' rows in any session?
 ---@field decided table<string, string>?  what the prover decided for the application's role, by command: "proven", …
 
 local TABLES = [[
@@ -110,11 +111,11 @@ local COLUMNS = [[
 
 local CONSTRAINTS = [[
   select c.conrelid::text as oid, c.conname as name, c.contype::text as type, c.confrelid::text as ref, c.condeferrable as deferrable,
-         c.convalidated as validated, pg_get_constraintdef(c.oid) as definition,
-         array(select a.attname::text from unnest(c.conkey) with ordinality k(num, i) join pg_attribute a
-                 on a.attrelid = c.conrelid and a.attnum = k.num order by k.i) as columns,
-         array(select a.attname::text from unnest(c.confkey) with ordinality k(num, i) join pg_attribute a
-                 on a.attrelid = c.confrelid and a.attnum = k.num order by k.i) as ref_columns
+         c.convalidated as validated, case c.contype when 'c' then pg_get_constraintdef(c.oid) end as definition,
+         array(select (select a.attname::text from pg_attribute a where a.attrelid = c.conrelid and a.attnum = k.num)
+                 from unnest(c.conkey) with ordinality k(num, i) order by k.i) as columns,
+         array(select (select a.attname::text from pg_attribute a where a.attrelid = c.confrelid and a.attnum = k.num)
+                 from unnest(c.confkey) with ordinality k(num, i) order by k.i) as ref_columns
     from pg_constraint c join pg_class r on r.oid = c.conrelid join pg_namespace n on n.oid = r.relnamespace
    where c.contype in ('f', 'c', 'p', 'u') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
   union all

@@ -15,6 +15,9 @@ decide.COMMANDS = { "SELECT", "INSERT", "UPDATE", "DELETE" }
 --- Ids that policies use for "no tenant".
 local ABSENT = { "00000000-0000-0000-0000-000000000000", "0", "-1" }
 
+--- Classes of what is open in any session of the application, whatever it has set.
+local TO_ALL = { rls_missing = true, role_bypasses_rls = true, policy_always_true = true, policy_widens = true }
+
 ---@class rls.Decision
 ---@field table rls.Table
 ---@field role rls.Role
@@ -255,8 +258,12 @@ function decide.run(conn, seen, base, today)
       local verdicts = decide_one(state, t, role)
       out[#out + 1] = { table = t, role = role, verdicts = verdicts }
       if not role.via then
-        t.decided = {}
-        for command, v in pairs(verdicts) do t.decided[command] = v.status end
+        t.decided, t.opened = {}, {}
+        for command, v in pairs(verdicts) do
+          t.decided[command] = v.status
+          local using = (v.phases or {}).using or v
+          t.opened[command] = using.status == "counterexample" and TO_ALL[using.class] == true
+        end
       end
     end
   end

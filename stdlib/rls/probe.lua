@@ -177,11 +177,13 @@ local function copied(s, tables)
   return out
 end
 
---- COPY reads a table by its name alone, without the rows of its children: what it writes is as many rows as A may see.
+--- COPY reads a table by its name alone, without the rows of its children: what it writes is as many rows as A may see. What SELECT is
+--- known to show is not asked for again.
 local function copy_out(s, tables)
   local some, read, list = {}, {}, {}
   for _, t in ipairs(tables) do
-    if not (catalogue.nobody_may(t, "select") or not s:is_small(t) or t.kind == "p" or catalogue.proven(t, s.settings, "SELECT")) then
+    if not (catalogue.nobody_may(t, "select") or not s:is_small(t) or t.kind == "p" or catalogue.proven(t, s.settings, "SELECT")
+      or s:leaks(t, "select")) then
       local r = probe_state.result(s.results, t)
       r.statements = r.statements + 1
       some[#some + 1] = t
@@ -256,7 +258,7 @@ local function new_state(conn, common, by_oid, options, results, with_context)
     a = { key = common.keys.a }, b = { key = common.keys.b }, c = common.keys.c and { key = common.keys.c } or nil, alike = alike,
     apart = common.apart and {}, locked = common.locked, functions = common.functions, defaults = common.defaults,
     tenant_settings = common.tenant_settings, version = common.version,
-    owned = {}, owned_b = {}, sizes = {}, inserts = {}, nobodys = {}, everybodys = {}, unset = {}, escapes = {}, blind = {} }
+    owned = {}, owned_b = {}, sizes = {}, inserts = {}, nobodys = {}, everybodys = {}, unset = {}, escapes = {}, foreseen = {} }
 end
 
 --- Adds what a batch found to what was found before.

@@ -8,6 +8,19 @@ local probe_rows = {}
 
 local class_of, denied = state.class_of, state.denied
 
+--- One more row than A has is enough to tell that it is not alone.
+local function blind_select_form(s, t) return ("select 1 from %s limit %d"):format(t.sql, s.owned[t.oid] + 1) end
+
+local function select_form(t, where) return ("select 1 from %s where %s limit 5"):format(t.sql, where) end
+
+---@param where string?  nil: a blind one
+local function update_form(t, column, literal, where)
+  return ("update %s set %s = %s%s"):format(t.sql, column, literal, where and " where " .. where or "")
+end
+
+---@param where string?  nil: a blind one
+local function delete_form(t, where) return ("delete from %s%s"):format(t.sql, where and " where " .. where or "") end
+
 --- The rows of tenants that are like A.
 local function alike(s, t)
   if not t.tenant or #s.alike == 0 then return nil end
@@ -19,15 +32,16 @@ local function alike(s, t)
 end
 
 local function select_probe(s, t)
-  if s:nobody_may(t, "select") then return end
-  local function form(where) return ("select 1 from %s where %s limit 5"):format(t.sql, where) end
+  if s:nobody_may(t, "select") or s:closed(t, "select", blind_select_form(s, t)) then return end
+  local function form(where) return select_form(t, where) end
   local b = s:owned_by(t, s.b)
   local shown = ("select * from %s%s limit 5"):format(t.sql, state.others(t))
   s:try_form(t, "select", form(s:owned_by(t, s.a)), form(b), shown, b)
   if s:leaks(t, "select") then return end
   local like = alike(s, t)
   if like then s:try_foreign(t, "select", form(like), shown, "of a tenant whose key is like the own") end
-  if not catalogue.nobody_may(t, "update") then
+  -- Of what SELECT shows FOR UPDATE shows the rows that the policies of UPDATE let through, too; children have policies of their own.
+  if not t.plain and not catalogue.nobody_may(t, "update") then
     s:try_foreign(t, "select", form(b) .. " for update", shown .. " for update")
   end
 end
@@ -45,7 +59,7 @@ local function blind(s, t, op, form)
     return
   end
   local sql = form(s.a)
-  local out, own = s.blind[sql] or s:ask(t, { q = sql }), s.owned[t.oid]
+  local out, own = s:ask(t, { q = sql }), s.owned[t.oid]
   if not out.ok and s.c then out, own = s:ask(t, { q = form(s.c), s = s.session:of(s.c.key) }), 0 end
   local shown = form { key = "<tenant A>" }
   if out.ok and out.affected > own then
@@ -73,15 +87,30 @@ local function move_to(s, t)
   return nil
 end
 
+--- The statements that move the own rows, what tells where they are afterwards, and whether a condition does; nil: none can.
+---@return string[]? forms  with WHERE, and for small tables without
+local function move_forms(s, t)
+  local set, where = move_to(s, t)
+  if not set then return nil end
+  local forms = { ("update %s set %s where %s"):format(t.sql, set, s:owned_by(t, s.a)) }
+  if s:is_small(t) then forms[2] = ("update %s set %s"):format(t.sql, set) end
+  return forms, s:looking(t, where or "false"), where
+end
+
+--- How many rows of B there were: counted when the canaries were there, where the column says whose a row is. nil: it cannot be told.
+local function rows_before(s, t, look)
+  if t.tenant and s.owned_b[t.oid] then return s.owned_b[t.oid] end
+  local before = s:ask(t, { q = "select 1", r = true, l = look.l, ls = look.ls })
+  return before.ok and before.seen or nil
+end
+
 --- A row given to another tenant, or a child given to another tenant's parent. Without WHERE the SELECT policies do not look at the
 --- new row. It counts where the row is afterwards: a trigger may give it back.
 --- only_own: both forms reach the same rows, and the one with WHERE is bound by more policies.
 local function move_probe(s, t, only_own)
-  local set, where = move_to(s, t)
-  if not set then return end
-  local forms = { ("update %s set %s where %s"):format(t.sql, set, s:owned_by(t, s.a)) }
-  if s:is_small(t) then forms[2] = ("update %s set %s"):format(t.sql, set) end
-  local look, asked = s:looking(t, where or "false"), {}
+  local forms, look, where = move_forms(s, t)
+  if not forms then return end
+  local asked = {}
   if only_own then
     asked[2] = s:ask(t, { q = forms[2], l = look.l, ls = look.ls })
     if denied(asked[2]) then return end
@@ -90,8 +119,8 @@ local function move_probe(s, t, only_own)
     local out = asked[i] or s:ask(t, { q = sql, l = look.l, ls = look.ls })
     local moved = class_of(out) == "23"
     if out.ok and out.affected > 0 then
-      local before = s:ask(t, { q = "select 1", r = true, l = look.l, ls = look.ls })
-      moved = not where or not before.ok or out.seen > before.seen
+      local before = rows_before(s, t, look)
+      moved = not where or not before or out.seen > before
     elseif class_of(out) == "P0" and state.result(s.results, t).trigger and catalogue.proven(t, s.settings, "UPDATE") then
       -- The trigger refuses any change of the row; the policies alone would do.
       return
@@ -114,43 +143,51 @@ local function nobodys_probe(s, t, op, form)
   end
 end
 
+---@return boolean? only_own  does an UPDATE without WHERE reach no row but the own?
 local function update_probe(s, t)
   if s:nobody_may(t, "update") then return end
   local column, value = s:update_column(t)
-  if not column then return s:proven(t, "update") end
+  if not column then
+    s:proven(t, "update")
+    return
+  end
   local a, b = s:owned_by(t, s.a), s:owned_by(t, s.b)
-  local function form(where, who) return ("update %s set %s = %s where %s"):format(t.sql, column, value(who), where) end
+  local function form(where, who) return update_form(t, column, value(who), where) end
   local shown = ("update %s set %s = %s%s"):format(t.sql, column, value { key = "<tenant A>" }, state.others(t))
-  local function blindly(who) return ("update %s set %s = %s"):format(t.sql, column, value(who)) end
-  local controlled = s:control(t, "update", form(a, s.a), b, form(b, s.b))
-  local only_own = s:only_own(t, "update", blindly(s.a))
+  local function blindly(who) return update_form(t, column, value(who)) end
+  local closed = s:closed(t, "update", blindly(s.a))
+  local controlled = closed or s:control(t, "update", form(a, s.a), b, form(b, s.b))
+  local open = state.is_open(t, "UPDATE")
+  local only_own = closed or not open and s:only_own(t, "update", blindly(s.a))
   if not only_own then
     -- To change a row in place and to take it: a policy may stop one of them only.
     if controlled then s:try_foreign(t, "update", form(b, s.b), shown) end
     if t.tenant and not s:leaks(t, "update") then s:try_foreign(t, "update", form(b, s.a), shown) end
   end
+  if open then only_own = s:only_own(t, "update", blindly(s.a)) end
   local like = not s:leaks(t, "update") and alike(s, t)
   if like then s:try_foreign(t, "update", form(like, s.a), shown, "of a tenant whose key is like the own") end
   nobodys_probe(s, t, "update", function(where)
-    return ("update %s set %s = %s where %s"):format(t.sql, column, t.tenant and column == names.ident(t.tenant) and "NULL" or value(s.a),
-      where)
+    return update_form(t, column, t.tenant and column == names.ident(t.tenant) and "NULL" or value(s.a), where)
   end)
   blind(s, t, "update", blindly)
   move_probe(s, t, only_own)
+  return only_own
 end
 
 local function delete_probe(s, t)
   if s:nobody_may(t, "delete") then return end
+  if s:closed(t, "delete", delete_form(t)) then return end
   local b = s:owned_by(t, s.b)
-  local function form(where) return ("delete from %s where %s"):format(t.sql, where) end
+  local function form(where) return delete_form(t, where) end
   local controlled = s:control(t, "delete", form(s:owned_by(t, s.a)), b, form(b))
-  if not s:only_own(t, "delete", "delete from " .. t.sql) and controlled then
+  if (state.is_open(t, "DELETE") or not s:only_own(t, "delete", delete_form(t))) and controlled then
     s:try_foreign(t, "delete", form(b), ("delete from %s%s"):format(t.sql, state.others(t)))
   end
   local like = not s:leaks(t, "delete") and alike(s, t)
   if like then s:try_foreign(t, "delete", form(like), form(like), "of a tenant whose key is like the own") end
   nobodys_probe(s, t, "delete", form)
-  blind(s, t, "delete", function() return "delete from " .. t.sql end)
+  blind(s, t, "delete", function() return delete_form(t) end)
 end
 
 --- An INSERT for B. After one that was not refused: is there one more row of B? A trigger may have given it to its own tenant.
@@ -199,7 +236,8 @@ local function global_key(s, t)
   return nil
 end
 
---- INSERT … ON CONFLICT, and MERGE: they meet rows by key.
+--- INSERT … ON CONFLICT, and MERGE: they meet rows by key, and change none that the policies of UPDATE keep from an UPDATE
+--- (PostgreSQL manual, CREATE POLICY, "Policies Applied by Command Type").
 local function upsert_probe(s, t)
   if t.kind == "p" or s:leaks(t, "update") or catalogue.nobody_may(t, "update") then return end
   local column, value = s:update_column(t)
@@ -225,15 +263,57 @@ local function upsert_probe(s, t)
   end
 end
 
+--- Is an operation likely to be shown closed without a control of its own?
+local function likely_closed(s, t, op)
+  return s:may_be_closed(t, op) and not catalogue.nobody_may(t, "select")
+end
+
+--- The attempts that most tables' probes ask for: those of a table that is closed, or of one that the prover has found open.
+---@return rls.Attempt[]
+local function likely(s, t)
+  local list, tells = {}, s:may_tell(t)
+  local a, b = s:owned_by(t, s.a), s:owned_by(t, s.b)
+  local function add(sql, look) list[#list + 1] = { q = sql, l = look and look.l, ls = look and look.ls } end
+  if likely_closed(s, t, "select") then
+    add(blind_select_form(s, t))
+  elseif not catalogue.nobody_may(t, "select") then
+    add(select_form(t, a))
+    add(select_form(t, b))
+  end
+  local column, value = s:update_column(t)
+  if column and not catalogue.nobody_may(t, "update") then
+    local open = state.is_open(t, "UPDATE")
+    if not likely_closed(s, t, "update") then add(update_form(t, column, value(s.a), a)) end
+    if tells and not open then add(update_form(t, column, value(s.a))) end
+    if open or not tells then add(update_form(t, column, value(s.b), b)) end
+    local forms, look = move_forms(s, t)
+    if forms then add(forms[tells and not open and 2 or 1], look) end
+  end
+  if not catalogue.nobody_may(t, "delete") then
+    if not likely_closed(s, t, "delete") then add(delete_form(t, a)) end
+    local open = state.is_open(t, "DELETE")
+    if tells and not open then add(delete_form(t)) end
+    if open or not tells then add(delete_form(t, b)) end
+  end
+  local sql = not catalogue.nobody_may(t, "insert") and s.inserts[t.oid]
+  if sql then
+    add(sql.a)
+    add(sql.b, t.tenant and s:looking(t, b) or nil)
+  end
+  return list
+end
+
 --- All forms of one table.
 ---@param s rls.State
 ---@param t rls.Table
 function probe_rows.run(s, t)
+  s:foresee(t, likely(s, t))
   select_probe(s, t)
-  update_probe(s, t)
+  local only_own = update_probe(s, t)
   delete_probe(s, t)
   insert_probe(s, t)
-  upsert_probe(s, t)
+  if not only_own then upsert_probe(s, t) end
+  s:forget(t)
 end
 
 return probe_rows

@@ -438,6 +438,22 @@ prover.literal = classify.literal
 
 local RANKS = { proven = 1, trusted = 2, unknown = 3, counterexample = 4 }
 
+--- The columns as part of a key: asked for by each command and phase.
+local columns_keys = setmetatable({}, { __mode = "k" })
+
+local function columns_key(info)
+  local key = columns_keys[info]
+  if key then return key end
+  local columns = {}
+  for name, column in pairs(info.columns) do
+    columns[#columns + 1] = name .. ":" .. (column.base or column.type) .. (column.notnull and "!" or "") .. tostring(column.deterministic)
+  end
+  table.sort(columns)
+  key = table.concat(columns, ",")
+  columns_keys[info] = key
+  return key
+end
+
 --- What the result of a phase depends on, as a key; nil where that is not bounded.
 local function cache_key(input, info, command, phase)
   local parts = { phase, input.role.name }
@@ -450,12 +466,7 @@ local function cache_key(input, info, command, phase)
     text[#text + 1] = "\2"
   end
   local all = table.concat(text, "\1")
-  local columns = {}
-  for name, column in pairs(info.columns) do
-    columns[#columns + 1] = name .. ":" .. (column.base or column.type) .. (column.notnull and "!" or "") .. tostring(column.deterministic)
-  end
-  table.sort(columns)
-  parts[#parts + 1] = table.concat(columns, ",")
+  parts[#parts + 1] = columns_key(info)
   parts[#parts + 1] = all
   return table.concat(parts, "\0")
 end

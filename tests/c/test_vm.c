@@ -242,6 +242,34 @@ static void the_allocator_counts_and_refuses(void **state) {
     assert_int_equal(cap.used, 0);
 }
 
+/* What a state that rests has in use, and at most had, after a script that keeps nothing of n times 1000 bytes. */
+static void garbage_of(int n, size_t *used, size_t *peak) {
+    err e;
+    vm_options o = {.profile = VM_SCRIPT, .memory_bytes = 32 * MB, .rest_bytes = 4 * MB};
+    vm *v = vm_new(&o, &e);
+    assert_non_null(v);
+    char text[96];
+    snprintf(text, sizeof text, "for i = 1, %d do local s = ('x'):rep(1000) .. i end", n);
+    assert_int_equal(vm_load(v, "@test.lua", text, strlen(text), false, &e), 0);
+    assert_int_equal(vm_call(v, 0, 0, &e), 0);
+    assert_false(vm_memory_hit(v));
+    *used = vm_memory_used(v);
+    *peak = vm_memory_peak(v);
+    vm_free(v);
+}
+
+static void nothing_is_collected_before_there_is_enough(void **state) {
+    (void)state;
+    size_t used = 0;
+    size_t peak = 0;
+    garbage_of(1500, &used, &peak);
+    assert_true(used > 3 * MB); /* the strings, and those they were made of */
+    assert_int_equal(used, peak);
+    garbage_of(200000, &used, &peak);
+    assert_true(peak > 4 * MB);
+    assert_true(peak < 12 * MB);
+}
+
 /* The state is built and a script run with ever more memory: each refusal is an error and none a crash or a leak. */
 static void every_memory_limit_ends_in_an_error_or_a_result(void **state) {
     (void)state;
@@ -279,6 +307,7 @@ int main(void) {
         cmocka_unit_test(values_cross_bounded),
         cmocka_unit_test(a_syntax_error_names_file_and_line),
         cmocka_unit_test(the_allocator_counts_and_refuses),
+        cmocka_unit_test(nothing_is_collected_before_there_is_enough),
         cmocka_unit_test(every_memory_limit_ends_in_an_error_or_a_result),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

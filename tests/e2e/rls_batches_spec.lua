@@ -83,6 +83,20 @@ describe("gate 1 on many tables", function()
     for i = 2, 4 do assert.equal(first.gate.facts.probes, run("words" .. i, nil, WORDS, 7).gate.facts.probes) end
   end)
 
+  it("asks little of each table, and that of many in one round trip", function()
+    local conn = db.connect(server:options())
+    conn:exec "alter role postgres set log_statement = 'all'"
+    local from = #log()
+    local r = run "little"
+    conn:exec "alter role postgres reset log_statement"
+    conn:close()
+    assert_t7(r)
+    local _, blocks = log():sub(from):gsub("do language plpgsql %$gate", "")
+    -- Without a tenant, with an empty one; a SELECT, an UPDATE and a DELETE without WHERE, a row moved, one inserted and one for B.
+    assert.is_true(r.gate.facts.probes <= 8 * MANY + 9, r.gate.facts.probes .. " statements")
+    assert.is_true(blocks > 0 and blocks <= 2 * 8, blocks .. " blocks")
+  end)
+
   it("probes two batches side by side", function()
     assert_t7(run "apart")
     assert.is_nil(log():find("could not obtain lock", 1, true))
