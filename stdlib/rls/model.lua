@@ -102,7 +102,8 @@ end
 local function columns_of(t)
   local out = {}
   for _, c in ipairs(t.columns) do
-    out[c.name] = { type = c.type, base = c.category == "E" and c.type or c.base, notnull = c.notnull, deterministic = c.deterministic }
+    out[c.name] = { type = c.type, base = c.category == "E" and c.type or c.base, notnull = c.notnull, deterministic = c.deterministic,
+      may_update = c.may_update and not c.generated }
   end
   return out
 end
@@ -144,7 +145,7 @@ local function table_of(t, by_oid)
   end
   return { name = t.name, columns = columns_of(t), rls = t.rls, forced = t.forced, owner = t.owner, kind = t.kind, policies = t.policies,
     keys = keys, foreign_keys = references, path = model.path(t, by_oid), may = t.may,
-    keeps_tenant = keeps_tenant(t) }
+    keeps_tenant = keeps_tenant(t), axes = t.axes }
 end
 
 local function roles_of(conn, app, oids)

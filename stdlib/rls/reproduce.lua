@@ -3,6 +3,7 @@
 --
 -- The rows are made with session_replication_role = replica, so that neither foreign keys nor triggers ask for more; columns that must have
 -- a value and are not part of the counterexample get one of their type. A CHECK may refuse such a row: then its values are to be changed.
+local json = require "json"
 local names = require "rls.names"
 local prover = require "rls.prover"
 
@@ -51,6 +52,20 @@ local function shadow(label, rows, columns)
   return ("CREATE TEMPORARY TABLE %s AS %s;"):format(names.ident(label:match "[^.]*$"), table.concat(selects, " UNION ALL "))
 end
 
+--- A row of the tenant's own which it changes so that it refers to another tenant's: the row before, and the UPDATE.
+local function change(t, chosen)
+  local before, parts = {}, {}
+  for name, value in pairs(chosen.row) do
+    if name ~= chosen.column then
+      before[name] = value
+      if value ~= json.null then parts[#parts + 1] = ("%s = %s"):format(names.ident(name), prover.literal(value)) end
+    end
+  end
+  table.sort(parts)
+  return reproduce.insert(t, before), ("UPDATE %s SET %s = %s WHERE %s;"):format(t.sql, names.ident(chosen.column),
+    prover.literal(chosen.row[chosen.column]), table.concat(parts, " AND "))
+end
+
 --- The whole text.
 ---@param world {by_label: table<string, rls.Table>, tables: table<string, prover.Table>, app: string, login: string?}
 ---@param t rls.Table?         whose row the counterexample is about
@@ -72,7 +87,9 @@ function reproduce.text(world, t, v, statement, is_new)
     else
       for _, row in ipairs(table_of and rows or {}) do
         local sql = row ~= a.row and reproduce.insert(table_of, row)
-        if sql then table.insert(v.class == "policy_lookup_writable" and own or made, sql) end
+        if v.chosen and v.chosen.row == row then
+          made[#made + 1], own[#own + 1] = change(table_of, v.chosen)
+        elseif sql then table.insert(v.class == "policy_lookup_writable" and own or made, sql) end
       end
     end
   end
