@@ -211,8 +211,8 @@ local function check_ways_around(ctx, seen)
   ctx:check("isolation: relations without policies", function() check_unbindable(ctx, seen) end, { group = "isolation" })
 end
 
---- One check for each function that is undecided: none hides what another check finds.
-local function check_definers(ctx, seen)
+--- What functions with their owner's rights do. Returns those that nobody could decide.
+local function decide_definers(ctx, seen)
   local undecided = {}
   ctx:check("isolation: functions with their owner's rights", function()
     local found
@@ -220,11 +220,29 @@ local function check_definers(ctx, seen)
     found, undecided = rules.definers.findings(ctx.db.admin, seen, (harness.of_tenants(seen)))
     for _, f in ipairs(found) do say(ctx, f.class, f) end
   end, { group = "isolation" })
+  return undecided
+end
+
+--- How an undecided function was tried, in words.
+local function in_words(tried)
+  if not tried then return "it was not called" end
+  if tried.refused then return "it was not called, since " .. tried.refused end
+  return ("%d call(s) of it, each with and without another tenant's rows, told none of them"):format(tried.calls)
+end
+
+--- One check for each function that is undecided: none hides what another check finds.
+local function check_undecided(ctx, undecided)
   for _, f in ipairs(undecided) do
     ctx:check("isolation: function " .. f.object, function()
+      local tried = f.f.tried
+      if tried and tried.leak then
+        say(ctx, "function_definer", { object = f.object, reproduce = tried.reproduce, advisory = f.oracle and not tried.changes or nil,
+          detail = ("it runs with the rights of %s, whom row-level security does not bind; tried: %s"):format(f.owner, tried.leak) })
+        return
+      end
       errors.raise { code = "definer_unproven",
         message = ("%s runs with the rights of %s, whom row-level security does not bind, and what it reaches is undecided: %s")
-          :format(f.object, f.owner, f.reason),
+          :format(f.object, f.owner, f.reason), detail = in_words(tried),
         fix = "make it SECURITY INVOKER, give it to an owner whom FORCE ROW LEVEL SECURITY binds, or revoke EXECUTE from the application" }
     end, { group = "isolation" })
   end
@@ -285,11 +303,13 @@ function harness.isolation(ctx, seen)
   local results, statements, left
   check_release(ctx)
   local found = decided(ctx, seen, base)
+  local undecided, functions = decide_definers(ctx, seen), {}
+  for i, u in ipairs(undecided) do functions[i] = u.f end
   local ok, raised = pcall(function()
     results, left = probe.run(function() return ctx.db:open("admin") end, base, views, seen.by_oid, { settings = seen.settings,
       role = seen.app.role, superuser = seen.admin.super, bypass = seen.admin.bypass,
       max_rows = (seen.settings.probe or {}).max_rows or 10000, batch = (seen.settings.probe or {}).batch or 500,
-      decisions = seen.decisions, alone = rawget(ctx, "one_connection") })
+      decisions = seen.decisions, functions = functions, alone = rawget(ctx, "one_connection") })
   end)
   if not ok or #base == 0 then
     ctx:check("isolation", function()
@@ -322,7 +342,7 @@ function harness.isolation(ctx, seen)
     ctx:log("rolled back; these sequences stay advanced: %s", table.concat(left, ", "))
   end
   check_ways_around(ctx, seen)
-  check_definers(ctx, seen)
+  check_undecided(ctx, undecided)
   check_trust(ctx, seen)
 end
 
