@@ -56,7 +56,7 @@ local catalogue = {}
 ---@field bound boolean?      of a view: row-level security binds whoever it reads them as
 ---@field columns rls.Column[]
 ---@field foreign_keys rls.ForeignKey[]
----@field uniques {name: string, columns: string[], deferrable: boolean}[]
+---@field uniques {name: string, columns: string[], deferrable: boolean}[]  constraints, and indexes of whole columns over all rows
 ---@field checks {name: string, columns: string[], definition: string}[]
 ---@field policies rls.Policy[]
 ---@field may table<string, boolean>  select, insert, update, delete, truncate: what the application's role may do, its schema's USAGE
@@ -122,6 +122,14 @@ local CONSTRAINTS = [[
   select a.attrelid::text, c.conname, 'c', '0', false, c.convalidated, pg_get_constraintdef(c.oid), array[a.attname::text], '{}'
     from pg_constraint c join pg_attribute a on a.atttypid = c.contypid join pg_class r on r.oid = a.attrelid
    where c.contypid <> 0 and c.contype = 'c' and r.relkind in ('r', 'p') and not a.attisdropped
+  union all
+  select i.indrelid::text, x.relname, 'u', '0', false, true, pg_get_indexdef(i.indexrelid),
+         array(select a.attname::text from unnest(i.indkey::int2[]) with ordinality k(num, pos) join pg_attribute a
+                 on a.attrelid = i.indrelid and a.attnum = k.num where k.pos <= i.indnkeyatts order by k.pos), '{}'
+    from pg_index i join pg_class x on x.oid = i.indexrelid join pg_namespace n on n.oid = x.relnamespace
+   where i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null
+     and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+     and not exists (select from pg_constraint c where c.conindid = i.indexrelid and c.contype in ('p', 'u'))
    order by 1, 3, 2]]
 
 local POLICIES = [[
