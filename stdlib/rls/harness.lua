@@ -10,6 +10,7 @@ local matrix = require "rls.matrix"
 local names = require "rls.names"
 local probe = require "rls.probe"
 local releases = require "rls.releases"
+local trials = require "rls.trials"
 local rules = { roles = require "rls.rules.roles", objects = require "rls.rules.objects", functions = require "rls.rules.functions",
   policies = require "rls.rules.policies", definers = require "rls.rules.definers", views = require "rls.rules.views" }
 
@@ -287,14 +288,38 @@ local function check_trust(ctx, seen)
   end, { group = "isolation" })
 end
 
---- What the prover says of one table. Returns the commands it names a leak for, in lower case.
+--- What the prover says of one table. Returns the commands it names a leak for, in lower case, and what the server contradicted.
 local function report_policies(ctx, found)
-  local named = {}
+  local named, contradicted = {}, {}
   for _, f in ipairs(found or {}) do
-    for _, command in ipairs(not f.advisory and f.commands or {}) do named[command:lower()] = true end
-    say(ctx, f.class, f)
+    if f.reproduced == false then
+      contradicted[#contradicted + 1] = ("%s; %s"):format(f.detail, f.trial)
+    else
+      for _, command in ipairs(not f.advisory and f.commands or {}) do named[command:lower()] = true end
+      -- Not in the detail, by which a baseline knows it again.
+      if f.trial then f.reproduce = ("-- %s\n%s"):format(f.trial:gsub("%s+", " "), f.reproduce) end
+      say(ctx, f.class, f)
+    end
   end
-  return named
+  return named, contradicted
+end
+
+--- A counterexample that the server does not show is neither a leak nor none.
+local function raise_contradicted(t, list)
+  if #list == 0 then return end
+  errors.raise { code = "counterexample_not_reproduced", message = ("%s: the policies are undecided"):format(t.label),
+    detail = table.concat(list, "; "), fix = "report it with the policies: either the proof or the trial is wrong" }
+end
+
+--- Tries what the prover found, where canaries may be written. On the one connection of a recovery or a mutant nothing can be seen of a
+--- session in which nothing was set yet.
+local function try_counterexamples(ctx, seen, found)
+  local settings = seen.settings.probe or {}
+  if not next(found) or rawget(ctx, "one_connection") or (settings.mode or "full") ~= "full" then return end
+  ctx:check("isolation: counterexamples", function()
+    trials.run(function() return ctx.db:open("admin") end, found, seen.by_oid, { superuser = seen.admin.super,
+      max_rows = settings.max_rows or 10000 })
+  end, { group = "isolation" })
 end
 
 --- Can tenant A see or change what is B's? One check a table and a way around.
@@ -318,6 +343,7 @@ function harness.isolation(ctx, seen)
     end, { group = "isolation" })
     return
   end
+  try_counterexamples(ctx, seen, found)
   statements = 0
   for _, list in ipairs { base, views } do
     for _, t in ipairs(list) do
@@ -327,7 +353,9 @@ function harness.isolation(ctx, seen)
           errors.raise { code = "probe_failed", message = t.label .. " was not probed" }
         end
         statements = statements + result.statements
-        report_table(ctx, t, result, report_policies(ctx, found[t.oid]), seen.trust)
+        local named, contradicted = report_policies(ctx, found[t.oid])
+        report_table(ctx, t, result, named, seen.trust)
+        raise_contradicted(t, contradicted)
       end, { group = "isolation" })
     end
   end

@@ -72,7 +72,7 @@ end
 ---@param v prover.Verdict?
 ---@param statement string     what shows it
 ---@param is_new boolean?      the statement itself makes the row
----@return string
+---@return string text, string[] lines
 function reproduce.text(world, t, v, statement, is_new)
   local a = v and v.assignment
   local lines, made, own = { "BEGIN;" }, {}, {}
@@ -111,7 +111,7 @@ function reproduce.text(world, t, v, statement, is_new)
   table.move(own, 1, #own, #lines + 1, lines)
   lines[#lines + 1] = statement
   lines[#lines + 1] = "ROLLBACK;"
-  return table.concat(lines, "\n")
+  return table.concat(lines, "\n"), lines
 end
 
 --- What the functions here need of a look at the database.

@@ -57,6 +57,14 @@ describe("the corpus", function()
     end)
   end
 
+  it("has what the prover finds tried on the server", function()
+    local tried = 0
+    for _, f in ipairs(runs["leaky/policy_always_true"].findings) do
+      if (f.reproduce or ""):find "^%-%- tried: the row was %l+\n" then tried = tried + 1 end
+    end
+    assert.equal(2, tried)
+  end)
+
   it("lists no case that does not exist", function()
     for name in pairs(known) do assert.is_table(runs[name], name) end
   end)
