@@ -3,6 +3,7 @@
 --
 -- The rows are made with session_replication_role = replica, so that neither foreign keys nor triggers ask for more; columns that must have
 -- a value and are not part of the counterexample get one of their type. A CHECK may refuse such a row: then its values are to be changed.
+local functions = require "rls.prover.functions"
 local json = require "json"
 local names = require "rls.names"
 local prover = require "rls.prover"
@@ -27,6 +28,8 @@ function reproduce.insert(t, row)
   local columns, values = {}, {}
   for _, c in ipairs(t.columns) do
     local given = row[c.name]
+    -- A value of a type that the prover does not compute with, which has to be there and is of no matter.
+    if given == functions.UNKNOWN then given = nil end
     local needed = c.notnull and not c.has_default and c.identity == ""
     if not c.generated and (given ~= nil or needed) then
       columns[#columns + 1] = names.ident(c.name)
@@ -58,7 +61,8 @@ local function change(t, chosen)
   for name, value in pairs(chosen.row) do
     if name ~= chosen.column then
       before[name] = value
-      if value ~= json.null then parts[#parts + 1] = ("%s = %s"):format(names.ident(name), prover.literal(value)) end
+      local known = value ~= json.null and value ~= functions.UNKNOWN
+      parts[#parts + 1] = known and ("%s = %s"):format(names.ident(name), prover.literal(value)) or nil
     end
   end
   table.sort(parts)

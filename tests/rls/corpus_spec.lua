@@ -65,6 +65,14 @@ describe("the corpus", function()
     assert.equal(2, tried)
   end)
 
+  it("has texts to reproduce that are SQL", function()
+    for name, r in pairs(runs) do
+      for _, f in ipairs(r.findings) do
+        assert.is_nil((f.reproduce or ""):find("^%-%- not tried: syntax error"), name .. "\n" .. tostring(f.reproduce))
+      end
+    end
+  end)
+
   it("lists no case that does not exist", function()
     for name in pairs(known) do assert.is_table(runs[name], name) end
   end)
