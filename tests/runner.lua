@@ -1,6 +1,6 @@
 --- Runs test programs, several at a time, reads their TAP and gives true sums.
 --
---   lua5.4 tests/runner.lua SUITE...        SUITE: c, lua, e2e, rls, services
+--   lua5.4 tests/runner.lua SUITE...        SUITE: c, lua, e2e, rls, services, releases
 --
 -- Run from the repository's root; BUILD names the build directory. The last line is `N passed, N failed`. What counts as a
 -- failure besides a failed test: a program that crashes, hangs, ends before or beside its plan (TAP 13, "The plan"), exits with an
@@ -48,6 +48,7 @@ local SUITES = {
   lua = { find = "find tests/lua -name '*_spec.lua' 2>/dev/null | LC_ALL=C sort", command = busted },
   e2e = { find = "find tests/e2e -name '*_spec.lua' 2>/dev/null | LC_ALL=C sort", command = busted },
   rls = { find = "find tests/rls -name '*_spec.lua' 2>/dev/null | LC_ALL=C sort", command = busted },
+  releases = { find = "find tests/releases -name '*_spec.lua' 2>/dev/null | LC_ALL=C sort", command = busted },
   services = { find = "find tests/services -name '*_spec.lua' 2>/dev/null | LC_ALL=C sort", command = busted },
 }
 
@@ -119,7 +120,7 @@ local function collect(names)
   for _, name in ipairs(names) do
     local suite = SUITES[name]
     if not suite then
-      io.stderr:write(("runner: no suite %q; there are c, lua, e2e, rls and services\n"):format(name))
+      io.stderr:write(("runner: no suite %q; there are c, lua, e2e, rls, services and releases\n"):format(name))
       os.exit(2)
     end
     local before = #list

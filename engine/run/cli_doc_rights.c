@@ -63,4 +63,9 @@ const char CLI_DOC_RIGHTS[] =
     "  sequences   advance: PostgreSQL does not take that back\n"
     "  WAL, space  canaries and rolled-back writes leave dead rows for vacuum, and WAL of their size\n"
     "  statistics  rolled-back writes count in pg_stat_user_tables\n"
+    "  As a superuser also: the row of each counterexample is made (foreign keys and triggers aside) and asked for; "
+    "functions with\n"
+    "              their owner's rights whose text nobody can decide are called, those in SQL and PL/pgSQL that name "
+    "nothing beyond\n"
+    "              their transaction (dblink, files, processes)\n"
     "  static and read write nothing.\n";

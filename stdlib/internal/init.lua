@@ -1,5 +1,6 @@
 --- Derives a configuration from a database's catalogue, for `gate-engine init`: tenant column and setting from what policies compare, the
 --- application's role from grants, shared tables from who may write. Only the catalogue is read.
+local dialect = require "rls.dialect"
 local errors = require "internal.raise"
 local json = require "engine.json"
 local write = require "internal.init_text"
@@ -33,7 +34,7 @@ local ROLES = [[
   select r.rolname::text as name, r.rolcanlogin as login, r.rolbypassrls as bypass,
          count(*) filter (where has_table_privilege(r.oid, t.oid::oid, 'SELECT')) as reads,
          count(*) filter (where has_table_privilege(r.oid, t.oid::oid, 'INSERT, UPDATE, DELETE')) as writes,
-         count(*) filter (where pg_has_role(r.oid, c.relowner, 'MEMBER')) as owns
+         count(*) filter (where pg_has_role(r.oid, c.relowner, {become})) as owns
     from pg_roles r cross join unnest($1::text[]) t(oid) join pg_class c on c.oid = t.oid::oid
    where not r.rolsuper and r.rolname !~ '^pg_' and r.rolname <> current_user group by r.rolname, r.rolcanlogin, r.rolbypassrls]]
 
@@ -129,7 +130,7 @@ local function application(conn, scoped, policies)
   end
   for i, t in ipairs(scoped) do oids[i] = t.oid end
   local best, candidates = nil, {}
-  for _, r in ipairs(conn:query(ROLES, require("engine.db").array(oids, "text"))) do
+  for _, r in ipairs(conn:query(dialect.of(conn, ROLES), require("engine.db").array(oids, "text"))) do
     if r.reads + r.writes > 0 then
       r.rank = (named[r.name] or 0) * 1000 + (r.owns == 0 and 400 or 0) + (r.bypass and 0 or 200) + (r.login and 100 or 0)
         + math.min(90, r.reads + r.writes)

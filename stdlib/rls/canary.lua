@@ -483,6 +483,21 @@ function Maker:another(t, who)
   return statement(t, row)
 end
 
+--- A statement that inserts one more row like a tenant's, of no tenant; nil for a table with a fixture.
+---@param t rls.Table
+---@param like rls.Who
+---@return string? sql
+function Maker:orphan(t, like)
+  local made = self.rows[like.key][t.oid]
+  if not made.values then return nil end
+  local row, unique, fixed = {}, {}, { [t.tenant] = true }
+  for column, literal in pairs(made.values) do row[column], fixed[column] = literal, made.fixed[column] end
+  for column in pairs(unique_columns(t)) do unique[#unique + 1] = column end
+  renew(self, t, unique, row, fixed)
+  row[t.tenant] = "NULL"
+  return statement(t, row)
+end
+
 --- A statement that inserts A's row again as another tenant's, where columns beside the tenant's say that it is A's: a member who adds
 --- himself to another tenant. nil where there are none.
 ---@param t rls.Table

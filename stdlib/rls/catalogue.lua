@@ -1,5 +1,6 @@
 --- What the database's catalogue says of its tables: which belong to tenants, and what guards them.
 local axes = require "rls.axes"
+local dialect = require "rls.dialect"
 local errors = require "errors"
 local names = require "rls.names"
 local reach = require "rls.reach"
@@ -55,7 +56,7 @@ local catalogue = {}
 ---@field bound boolean?      of a view: row-level security binds whoever it reads them as
 ---@field columns rls.Column[]
 ---@field foreign_keys rls.ForeignKey[]
----@field uniques {name: string, columns: string[], deferrable: boolean}[]
+---@field uniques {name: string, columns: string[], deferrable: boolean}[]  constraints, and indexes of whole columns over all rows
 ---@field checks {name: string, columns: string[], definition: string}[]
 ---@field policies rls.Policy[]
 ---@field may table<string, boolean>  select, insert, update, delete, truncate: what the application's role may do, its schema's USAGE
@@ -68,16 +69,16 @@ local catalogue = {}
 local TABLES = [[
   select c.oid::text as oid, n.nspname as schema, c.relname as name, c.relkind::text as kind, c.relrowsecurity as rls,
          c.relforcerowsecurity as forced, pg_get_userbyid(c.relowner) as owner, c.relispartition as is_partition,
-         pg_has_role($1, c.relowner, 'MEMBER') as app_owns,
+         pg_has_role($1, c.relowner, {become}) as app_owns,
          has_table_privilege($1, c.oid, 'SELECT') or has_any_column_privilege($1, c.oid, 'SELECT') as may_select,
          has_table_privilege($1, c.oid, 'INSERT') or has_any_column_privilege($1, c.oid, 'INSERT') as may_insert,
          has_table_privilege($1, c.oid, 'UPDATE') or has_any_column_privilege($1, c.oid, 'UPDATE') as may_update,
          has_table_privilege($1, c.oid, 'DELETE') as may_delete, has_table_privilege($1, c.oid, 'TRUNCATE') as may_truncate,
-         (exists (select from aclexplode(c.relacl) a where a.grantee = 0 or pg_has_role($1, a.grantee, 'MEMBER'))
+         (exists (select from aclexplode(c.relacl) a where a.grantee = 0 or pg_has_role($1, a.grantee, {become}))
            or exists (select from pg_attribute x cross join aclexplode(x.attacl) a where x.attrelid = c.oid
-                        and (a.grantee = 0 or pg_has_role($1, a.grantee, 'MEMBER'))))
-           and (pg_has_role($1, n.nspowner, 'MEMBER') or exists (select from aclexplode(n.nspacl) a where a.privilege_type = 'USAGE'
-                        and (a.grantee = 0 or pg_has_role($1, a.grantee, 'MEMBER')))) as granted,
+                        and (a.grantee = 0 or pg_has_role($1, a.grantee, {become}))))
+           and (pg_has_role($1, n.nspowner, {become}) or exists (select from aclexplode(n.nspacl) a where a.privilege_type = 'USAGE'
+                        and (a.grantee = 0 or pg_has_role($1, a.grantee, {become})))) as granted,
          has_schema_privilege($1, n.oid, 'USAGE') as may_use,
          c.relkind = 'r' and not c.relhassubclass and not c.relhasrules
            and not exists (select from pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal) as plain,
@@ -122,6 +123,14 @@ local CONSTRAINTS = [[
   select a.attrelid::text, c.conname, 'c', '0', false, c.convalidated, pg_get_constraintdef(c.oid), array[a.attname::text], '{}'
     from pg_constraint c join pg_attribute a on a.atttypid = c.contypid join pg_class r on r.oid = a.attrelid
    where c.contypid <> 0 and c.contype = 'c' and r.relkind in ('r', 'p') and not a.attisdropped
+  union all
+  select i.indrelid::text, x.relname, 'u', '0', false, true, pg_get_indexdef(i.indexrelid),
+         array(select a.attname::text from unnest(i.indkey::int2[]) with ordinality k(num, pos) join pg_attribute a
+                 on a.attrelid = i.indrelid and a.attnum = k.num where k.pos <= i.indnkeyatts order by k.pos), '{}'
+    from pg_index i join pg_class x on x.oid = i.indexrelid join pg_namespace n on n.oid = x.relnamespace
+   where i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null
+     and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+     and not exists (select from pg_constraint c where c.conindid = i.indexrelid and c.contype in ('p', 'u'))
    order by 1, 3, 2]]
 
 local POLICIES = [[
@@ -130,7 +139,7 @@ local POLICIES = [[
            else 'ALL' end as command,
          case when p.polroles = '{0}' then array['public']
            else array(select rolname::text from pg_roles where oid = any(p.polroles)) end as roles,
-         p.polroles = '{0}' or exists (select from unnest(p.polroles) r where pg_has_role($1, r, 'MEMBER')) as applies,
+         p.polroles = '{0}' or exists (select from unnest(p.polroles) r where pg_has_role($1, r, {become})) as applies,
          pg_get_expr(p.polqual, p.polrelid) as using, pg_get_expr(p.polwithcheck, p.polrelid) as check,
          array(select distinct o.oprname::text from pg_depend d join pg_operator o on o.oid = d.refobjid
                 where d.classid = 'pg_policy'::regclass and d.objid = p.oid and d.refclassid = 'pg_operator'::regclass
@@ -168,7 +177,7 @@ end
 
 local function read_tables(conn, role)
   local list, by_oid = {}, {}
-  for _, row in ipairs(conn:query(TABLES, role)) do
+  for _, row in ipairs(conn:query(dialect.of(conn, TABLES), role)) do
     local t = new_table(row)
     list[#list + 1] = t
     by_oid[t.oid] = t
@@ -191,7 +200,7 @@ local function read_tables(conn, role)
       t.uniques[#t.uniques + 1] = { name = row.name, columns = row.columns, deferrable = row.deferrable }
     end
   end
-  for _, row in ipairs(conn:query(POLICIES, role)) do
+  for _, row in ipairs(conn:query(dialect.of(conn, POLICIES), role)) do
     local t = by_oid[row.oid]
     if t then t.policies[#t.policies + 1] = row end
   end

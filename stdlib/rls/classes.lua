@@ -116,7 +116,7 @@ application may insert rows for another tenant, or hand its own rows over.]]),
   policy_lookup_writable = leak("a table that the application may write decides",
     "Revoke the writes, or guard the table with policies of its own",
     [[The policy asks a membership or lookup table which the application's role may write: it adds itself to tenant B's
-members first.]]),
+members first, or makes a row of its own refer to what is tenant B's.]]),
   policy_widens = leak("a second permissive policy opens what the first closes", "Make it AS RESTRICTIVE, or drop it",
     [[Permissive policies are combined with OR. A policy that was meant to narrow has to be AS RESTRICTIVE (CREATE
 POLICY).]]),

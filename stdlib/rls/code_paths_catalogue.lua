@@ -1,5 +1,6 @@
 --- What the names in a statement lead to: tenants' tables, directly, through views, and through functions.
 local errors = require "errors"
+local dialect = require "rls.dialect"
 local statement = require "engine.statement"
 
 local catalogue = {}
@@ -7,7 +8,7 @@ local catalogue = {}
 --- Functions of the platform: not the system's, not an extension's, no triggers.
 local FUNCTIONS = [[
   select n.nspname::text as schema, p.proname::text as name, p.oid::text as oid, l.lanname::text as language,
-         coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) as source,
+         {body p} as source,
          p.prosecdef and (r.rolsuper or r.rolbypassrls) as unbound
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
     join pg_roles r on r.oid = p.proowner
@@ -246,7 +247,7 @@ end
 ---@param settings table    config.database
 ---@return code_paths.Catalogue
 function catalogue.read(conn, tables, settings)
-  return catalogue.new(tables, settings.tenant, conn:query(FUNCTIONS), conn:query(ROLES))
+  return catalogue.new(tables, settings.tenant, conn:query(dialect.of(conn, FUNCTIONS)), conn:query(ROLES))
 end
 
 return catalogue

@@ -7,6 +7,7 @@
 local arrays = require "rls.arrays"
 local compile = require "rls.prover.compile"
 local decide = require "rls.decide"
+local dialect = require "rls.dialect"
 
 local equivalents = {}
 
@@ -19,7 +20,7 @@ local equivalents = {}
 --- relations with rules.
 local AROUND = [[
   with acts as materialized (
-    select r.oid from pg_roles r where not r.rolsuper and not r.rolbypassrls and (pg_has_role($1, r.oid, 'MEMBER')
+    select r.oid from pg_roles r where not r.rolsuper and not r.rolbypassrls and (pg_has_role($1, r.oid, {become})
       or exists (select from pg_proc p where p.prosecdef and p.proowner = r.oid)
       or exists (select from pg_rewrite w join pg_class v on v.oid = w.ev_class where v.relowner = r.oid and v.oid >= 16384)))
   select c.oid::text as oid,
@@ -37,7 +38,7 @@ local AROUND = [[
 function equivalents.around(conn, role, base)
   local oids, out = {}, {}
   for i, t in ipairs(base) do oids[i] = t.oid end
-  for _, row in ipairs(conn:query(AROUND, role, arrays.text(oids))) do out[row.oid] = row end
+  for _, row in ipairs(conn:query(dialect.of(conn, AROUND), role, arrays.text(oids))) do out[row.oid] = row end
   return out
 end
 

@@ -10,6 +10,7 @@ local matrix = require "rls.matrix"
 local names = require "rls.names"
 local probe = require "rls.probe"
 local releases = require "rls.releases"
+local trials = require "rls.trials"
 local rules = { roles = require "rls.rules.roles", objects = require "rls.rules.objects", functions = require "rls.rules.functions",
   policies = require "rls.rules.policies", definers = require "rls.rules.definers", views = require "rls.rules.views" }
 
@@ -211,8 +212,8 @@ local function check_ways_around(ctx, seen)
   ctx:check("isolation: relations without policies", function() check_unbindable(ctx, seen) end, { group = "isolation" })
 end
 
---- One check for each function that is undecided: none hides what another check finds.
-local function check_definers(ctx, seen)
+--- What functions with their owner's rights do. Returns those that nobody could decide.
+local function decide_definers(ctx, seen)
   local undecided = {}
   ctx:check("isolation: functions with their owner's rights", function()
     local found
@@ -220,11 +221,29 @@ local function check_definers(ctx, seen)
     found, undecided = rules.definers.findings(ctx.db.admin, seen, (harness.of_tenants(seen)))
     for _, f in ipairs(found) do say(ctx, f.class, f) end
   end, { group = "isolation" })
+  return undecided
+end
+
+--- How an undecided function was tried, in words.
+local function in_words(tried)
+  if not tried then return "it was not called" end
+  if tried.refused then return "it was not called, since " .. tried.refused end
+  return ("%d call(s) of it, each with and without another tenant's rows, told none of them"):format(tried.calls)
+end
+
+--- One check for each function that is undecided: none hides what another check finds.
+local function check_undecided(ctx, undecided)
   for _, f in ipairs(undecided) do
     ctx:check("isolation: function " .. f.object, function()
+      local tried = f.f.tried
+      if tried and tried.leak then
+        say(ctx, "function_definer", { object = f.object, reproduce = tried.reproduce, advisory = f.oracle and not tried.changes or nil,
+          detail = ("it runs with the rights of %s, whom row-level security does not bind; tried: %s"):format(f.owner, tried.leak) })
+        return
+      end
       errors.raise { code = "definer_unproven",
         message = ("%s runs with the rights of %s, whom row-level security does not bind, and what it reaches is undecided: %s")
-          :format(f.object, f.owner, f.reason),
+          :format(f.object, f.owner, f.reason), detail = in_words(tried),
         fix = "make it SECURITY INVOKER, give it to an owner whom FORCE ROW LEVEL SECURITY binds, or revoke EXECUTE from the application" }
     end, { group = "isolation" })
   end
@@ -269,14 +288,38 @@ local function check_trust(ctx, seen)
   end, { group = "isolation" })
 end
 
---- What the prover says of one table. Returns the commands it names a leak for, in lower case.
+--- What the prover says of one table. Returns the commands it names a leak for, in lower case, and what the server contradicted.
 local function report_policies(ctx, found)
-  local named = {}
+  local named, contradicted = {}, {}
   for _, f in ipairs(found or {}) do
-    for _, command in ipairs(not f.advisory and f.commands or {}) do named[command:lower()] = true end
-    say(ctx, f.class, f)
+    if f.reproduced == false then
+      contradicted[#contradicted + 1] = ("%s; %s"):format(f.detail, f.trial)
+    else
+      for _, command in ipairs(not f.advisory and f.commands or {}) do named[command:lower()] = true end
+      -- Not in the detail, by which a baseline knows it again.
+      if f.trial then f.reproduce = ("-- %s\n%s"):format(f.trial:gsub("%s+", " "), f.reproduce) end
+      say(ctx, f.class, f)
+    end
   end
-  return named
+  return named, contradicted
+end
+
+--- A counterexample that the server does not show is neither a leak nor none.
+local function raise_contradicted(t, list)
+  if #list == 0 then return end
+  errors.raise { code = "counterexample_not_reproduced", message = ("%s: the policies are undecided"):format(t.label),
+    detail = table.concat(list, "; "), fix = "report it with the policies: either the proof or the trial is wrong" }
+end
+
+--- Tries what the prover found, where canaries may be written. On the one connection of a recovery or a mutant nothing can be seen of a
+--- session in which nothing was set yet.
+local function try_counterexamples(ctx, seen, found)
+  local settings = seen.settings.probe or {}
+  if not next(found) or rawget(ctx, "one_connection") or (settings.mode or "full") ~= "full" then return end
+  ctx:check("isolation: counterexamples", function()
+    trials.run(function() return ctx.db:open("admin") end, found, seen.by_oid, { superuser = seen.admin.super,
+      max_rows = settings.max_rows or 10000 })
+  end, { group = "isolation" })
 end
 
 --- Can tenant A see or change what is B's? One check a table and a way around.
@@ -285,11 +328,13 @@ function harness.isolation(ctx, seen)
   local results, statements, left
   check_release(ctx)
   local found = decided(ctx, seen, base)
+  local undecided, functions = decide_definers(ctx, seen), {}
+  for i, u in ipairs(undecided) do functions[i] = u.f end
   local ok, raised = pcall(function()
     results, left = probe.run(function() return ctx.db:open("admin") end, base, views, seen.by_oid, { settings = seen.settings,
       role = seen.app.role, superuser = seen.admin.super, bypass = seen.admin.bypass,
       max_rows = (seen.settings.probe or {}).max_rows or 10000, batch = (seen.settings.probe or {}).batch or 500,
-      decisions = seen.decisions, alone = rawget(ctx, "one_connection") })
+      decisions = seen.decisions, functions = functions, alone = rawget(ctx, "one_connection") })
   end)
   if not ok or #base == 0 then
     ctx:check("isolation", function()
@@ -298,6 +343,7 @@ function harness.isolation(ctx, seen)
     end, { group = "isolation" })
     return
   end
+  try_counterexamples(ctx, seen, found)
   statements = 0
   for _, list in ipairs { base, views } do
     for _, t in ipairs(list) do
@@ -307,7 +353,9 @@ function harness.isolation(ctx, seen)
           errors.raise { code = "probe_failed", message = t.label .. " was not probed" }
         end
         statements = statements + result.statements
-        report_table(ctx, t, result, report_policies(ctx, found[t.oid]), seen.trust)
+        local named, contradicted = report_policies(ctx, found[t.oid])
+        report_table(ctx, t, result, named, seen.trust)
+        raise_contradicted(t, contradicted)
       end, { group = "isolation" })
     end
   end
@@ -322,7 +370,7 @@ function harness.isolation(ctx, seen)
     ctx:log("rolled back; these sequences stay advanced: %s", table.concat(left, ", "))
   end
   check_ways_around(ctx, seen)
-  check_definers(ctx, seen)
+  check_undecided(ctx, undecided)
   check_trust(ctx, seen)
 end
 

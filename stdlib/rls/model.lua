@@ -5,6 +5,7 @@
 -- database), CREATE FUNCTION.
 local arrays = require "rls.arrays"
 local catalogue = require "rls.catalogue"
+local dialect = require "rls.dialect"
 
 local model = {}
 
@@ -22,7 +23,7 @@ local model = {}
 --- The functions of the user's schemas that SQL can be read of, and all that a policy calls.
 local FUNCTIONS = [[
   select p.oid::text as oid, n.nspname || '.' || p.proname as name, l.lanname::text as language,
-         coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) as body, p.prosqlbody is not null as parsed,
+         {body p} as body, {parsed p} as parsed,
          pg_get_function_result(p.oid) as returns, format_type(p.prorettype, null) as returns_type, p.proretset as returns_set,
          p.proisstrict as strict, p.provolatile::text as volatility, p.prosecdef as security_definer,
          pg_get_userbyid(p.proowner)::text as owner, o.rolsuper or o.rolbypassrls as owner_bypasses, p.proconfig as config,
@@ -60,7 +61,7 @@ local ROLES = [[
          has_database_privilege(r.oid, current_database(), 'CREATE') or exists (select from pg_namespace n
            where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and has_schema_privilege(r.oid, n.oid, 'CREATE')) as may_create,
          has_database_privilege(r.oid, current_database(), 'TEMP') as may_temp
-    from pg_roles r where pg_has_role($1, r.oid, 'MEMBER') order by r.rolname <> $1, 1]]
+    from pg_roles r where pg_has_role($1, r.oid, {become}) order by r.rolname <> $1, 1]]
 
 local GRANTS = [[
   select r.rolname::text as role, c.oid::text as oid,
@@ -101,7 +102,8 @@ end
 local function columns_of(t)
   local out = {}
   for _, c in ipairs(t.columns) do
-    out[c.name] = { type = c.type, base = c.category == "E" and c.type or c.base, notnull = c.notnull, deterministic = c.deterministic }
+    out[c.name] = { type = c.type, base = c.category == "E" and c.type or c.base, notnull = c.notnull, deterministic = c.deterministic,
+      may_update = c.may_update and not c.generated }
   end
   return out
 end
@@ -143,12 +145,12 @@ local function table_of(t, by_oid)
   end
   return { name = t.name, columns = columns_of(t), rls = t.rls, forced = t.forced, owner = t.owner, kind = t.kind, policies = t.policies,
     keys = keys, foreign_keys = references, path = model.path(t, by_oid), may = t.may,
-    keeps_tenant = keeps_tenant(t) }
+    keeps_tenant = keeps_tenant(t), axes = t.axes }
 end
 
 local function roles_of(conn, app, oids)
   local out, by_name, others = {}, {}, {}
-  for _, r in ipairs(conn:query(ROLES, app.role)) do
+  for _, r in ipairs(conn:query(dialect.of(conn, ROLES), app.role)) do
     local role = { name = r.name, login = app.login, superuser = r.superuser, bypassrls = r.bypassrls, member_of = set_of(r.member_of),
       inherits = set_of(r.inherits), may_create = r.may_create, may_temp = r.may_temp, via = r.name ~= app.role, may = {} }
     -- One that bypasses every policy is a finding of its own; predefined roles have no rights that a policy names.
@@ -179,7 +181,7 @@ function model.read(conn, app, base, by_oid)
   local oids = {}
   for i, t in ipairs(base) do oids[i] = t.oid end
   catalogue.qualified(conn, function()
-    out.functions, out.all_functions = functions_of(conn:query(FUNCTIONS, app.role))
+    out.functions, out.all_functions = functions_of(conn:query(dialect.of(conn, FUNCTIONS), app.role))
     for _, row in ipairs(conn:query(TYPES)) do
       -- As the grammar gives the name, and as the server prints it, which quotes what needs it.
       out.types[row.name] = { kind = row.kind, base = row.base, labels = row.labels }

@@ -6,6 +6,7 @@
 local attempts = require "rls.attempts"
 local axes = require "rls.axes"
 local batches = require "rls.batches"
+local calls = require "rls.calls"
 local canary = require "rls.canary"
 local catalogue = require "rls.catalogue"
 local keys = require "rls.keys"
@@ -363,13 +364,27 @@ local function exclusively(conn, common, side_by_side, fn)
   end, { rollback = true })
 end
 
+--- Calls functions of which nobody could decide what they reach, where the admin may take B's canaries away again.
+local function call_functions(open, common, mine, of_axis, options, results)
+  local list = options.functions or {}
+  if #list == 0 or not options.superuser then return end
+  local conn = open()
+  local s = new_state(conn, common, of_axis, options, results, false)
+  conn:transaction(function()
+    conn:script(LOCK .. PATIENCE .. BEGIN)
+    calls.plant(s, mine)
+    calls.run(s, mine, list)
+  end, { rollback = true })
+  conn:close()
+end
+
 --- Probes all tables, and then the views, in transactions that are rolled back whatever happens.
 ---@param open fun(): table  a fresh connection of the admin: no tenant was ever set in its session
 ---@param tables rls.Table[] base tables of tenants
 ---@param view_list rls.Table[]
 ---@param by_oid table
 ---@param options {settings: table, role: string, superuser: boolean, bypass: boolean, max_rows: integer, batch: integer,
----  alone: boolean?}  alone: open gives always the same connection
+---  alone: boolean?, functions: table[]?}  alone: open gives always the same connection; functions: to be called (rls.calls)
 ---@return table<string, rls.Result> results by oid
 ---@return string[] sequences  that went on: what the rollback leaves behind
 function probe.run(open, tables, view_list, by_oid, options)
@@ -397,6 +412,7 @@ function probe.run(open, tables, view_list, by_oid, options)
       end
       exclusively(watcher, common, #commons > 1 and #parts > 1, function() batches.each(parts, commons, probe_one) end)
       probe_apart(open, common, of_axis, options, results)
+      call_functions(open, common, mine, of_axis, options, results)
       if #view_list > 0 then
         local conn = open()
         local s = new_state(conn, common, of_axis, options, results, with_context)

@@ -3,6 +3,7 @@
 -- Without a tenant, with an empty one and with one that is none, a session may see what every tenant sees (rows marked as public, say),
 -- and no row more. A third tenant, who has no row, tells how much that is.
 local catalogue = require "rls.catalogue"
+local dialect = require "rls.dialect"
 local json = require "json"
 local state = require "rls.probe_state"
 
@@ -263,17 +264,19 @@ function probe_context.escapes(s, t)
   end
 end
 
+local FUNCTIONS = [[
+  select p.proname as name, string_agg({body p}, ' ') as body
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
+   where l.lanname in ('sql', 'plpgsql') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and p.prokind = 'f'
+     and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+   group by 1]]
+
 --- Functions whose bodies speak of settings, or call those that do, by name.
 ---@param conn table
 ---@return table<string, string> bodies
 function probe_context.functions(conn)
   local out = {}
-  for _, f in ipairs(conn:query [[
-      select p.proname as name, string_agg(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), ' ') as body
-        from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
-       where l.lanname in ('sql', 'plpgsql') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and p.prokind = 'f'
-         and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
-       group by 1]]) do
+  for _, f in ipairs(conn:query(dialect.of(conn, FUNCTIONS))) do
     if f.name:find "^[%w_]+$" then out[f.name] = f.body end
   end
   return out

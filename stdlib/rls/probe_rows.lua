@@ -1,6 +1,7 @@
 --- As the application with tenant A set: to read, lock, write, move and delete tenant B's rows.
 local catalogue = require "rls.catalogue"
 local names = require "rls.names"
+local probe_inserts = require "rls.probe_inserts"
 local state = require "rls.probe_state"
 local values = require "rls.values"
 
@@ -312,6 +313,7 @@ function probe_rows.run(s, t)
   local only_own = update_probe(s, t)
   delete_probe(s, t)
   insert_probe(s, t)
+  probe_inserts.run(s, t)
   if not only_own then upsert_probe(s, t) end
   s:forget(t)
 end

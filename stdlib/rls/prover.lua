@@ -32,6 +32,7 @@ local combine = require "rls.prover.combine"
 local compile = require "rls.prover.compile"
 local evaluate = require "rls.prover.evaluate"
 local explore = require "rls.prover.explore"
+local lookup = require "rls.prover.lookup"
 local problems = require "rls.prover.problem"
 local witness = require "rls.prover.witness"
 
@@ -45,6 +46,7 @@ prover.OWN_ID = "is the tenant's own id: whether that makes it the tenant's own 
 ---@field base string?              pg_type.typname of a domain's base type
 ---@field notnull boolean?
 ---@field deterministic boolean?    false for a collation under which different texts may be equal
+---@field may_update boolean?       may the application's role set it?
 
 ---@class prover.Table
 ---@field columns table<string, prover.Column>
@@ -57,6 +59,7 @@ prover.OWN_ID = "is the tenant's own id: whether that makes it the tenant's own 
 ---@field foreign_keys {columns: string[], table: string, ref: string[]}[]?  those that are validated
 ---@field path {columns: string[], table: string, ref: string[]}[]?  foreign keys to the table that has the axes' columns
 ---@field keeps_tenant boolean?    the role may not update the columns that say whose a row is
+---@field axes table<integer, string>? the columns of the axes, where they are called otherwise here
 ---@field may table<string, boolean>?  insert, update: what the application is granted; select, …, delete of the relation itself
 
 ---@class prover.Axis
@@ -102,6 +105,7 @@ prover.OWN_ID = "is the tenant's own id: whether that makes it the tenant's own 
 ---@field assignment {settings: table<string, string>, row: table<string, any>, rows: table<string, table[]>, own: any[]}?  json.null is
 ---  NULL; absent settings are unset; own: the tenant's own value by axis
 ---@field statements string[]?      SQL that sets the session up
+---@field chosen {row: table, column: string}?  a row of the tenant's own among assignment.rows which it has to UPDATE first
 ---@field settings string[]?        other settings than the tenant's that it needs
 ---@field also {class: string, text: string, statements: string[], settings: string[], assignment: table}[]?  further reasons
 ---@field trust table[]?            entries that cover it
@@ -118,33 +122,35 @@ local ABSENT = { "00000000-0000-0000-0000-000000000000", "0", "-1" }
 
 -- The proof, and the search for values.
 
+--- Is the session one as the application makes it: its tenant stated, its context as configured, and nothing else set?
+local function is_usual(p, m)
+  local context, set = {}, {}
+  for _, axis in ipairs(p.axes) do
+    if (m.settings[axis.setting] or "") == "" then return false end
+    for name, template in pairs(axis.context or {}) do
+      name = name:lower()
+      context[name] = true
+      set[name] = set[name] or m.settings[name] == template
+    end
+  end
+  for name in pairs(m.settings) do
+    if not (context[name] or p.by_setting[name]) then return false end
+  end
+  for name in pairs(context) do
+    if not (set[name] or p.by_setting[name]) then return false end
+  end
+  return true
+end
+
 --- Is the expression true of the model, and the model within the threat model?
 local function checker(p, node)
   return function(m)
     for name in pairs(p.held or {}) do
       if m.settings[name] == nil then return false end
     end
+    if p.usual and not is_usual(p, m) then return false end
     return problems.is_foreign(p, m) and evaluate.node(node, { [p.main] = m.row }, m) == true and not evaluate.plan_error(node, m)
   end
-end
-
---- May the application write the rows that the counterexample needs?
-local function writable(p, m, rows)
-  for _, item in ipairs(rows) do
-    local info = p.input.tables[item.label]
-    local may = info.may or {}
-    local open = (may.insert or may.update) and (not info.rls or combine.bypasses(info, p.input.role))
-    for _, command in ipairs(not open and { "INSERT", "UPDATE" } or {}) do
-      if may[command:lower()] and not open then
-        local cx = { input = p.input, depth = 0, current_user = p.input.role.name, assumes = {}, guarding = {} }
-        local row = compile.row(item.label, item.label:match "[^.]*$", cx)
-        local check = compile.combine(info, command, "check", { rows = { row } }, cx)
-        open = evaluate.node(check, { [row] = item.row }, m) == true
-      end
-    end
-    if not open then return false, item.label end
-  end
-  return true
 end
 
 --- The column by which a row of another tenant belongs to the tenant too, as a member's row of two tenants does; nil for none.
@@ -163,11 +169,12 @@ end
 local function finding(p, m, check)
   local need = classify.reduce(m, check, p)
   local class = classify.name(need, p.features, p)
-  if class == "policy_lookup_writable" and need.own_rows then
+  local chosen = class == "policy_lookup_writable" and need.own_rows and lookup.chosen(p, m, need.rows, check) or nil
+  if class == "policy_lookup_writable" and need.own_rows and not chosen then
     return nil, ("a row of another tenant would be shown that refers to the tenant's own row of %s; a foreign key over the tenant's column "
       .. "as well would keep them together"):format(need.rows[1].label)
-  elseif class == "policy_lookup_writable" then
-    local ok, label = writable(p, m, need.rows)
+  elseif class == "policy_lookup_writable" and not need.own_rows then
+    local ok, label = lookup.writable(p, m, need.rows, check)
     if not ok then return nil, ("the rows of %s decide, which the application may not be able to write"):format(label) end
   end
   local named = names_itself(p, m, need, class)
@@ -175,7 +182,7 @@ local function finding(p, m, check)
     return nil, ("a row of another tenant would be shown whose %s " .. prover.OWN_ID):format(named)
   end
   local text, statements = classify.describe(m, need, p)
-  return { class = class, text = text, statements = statements, need = need, model = m }
+  return { class = class, text = text, statements = statements, need = need, model = m, chosen = chosen }
 end
 
 --- Sets the settings that the expression reads and the way did not: an absent one may be an error before it matters.
@@ -339,6 +346,24 @@ local function with_context(p, verdict, budget)
   p.held = nil
 end
 
+--- Where a session that is out of the ordinary opens the rows, the rows of other tables may open them to an ordinary one, too: what has to
+--- be mended is not the one alone.
+local function with_usual_session(p, verdict, budget)
+  local first = verdict.findings and verdict.findings[1]
+  if not first or not p.features.lookups or first.class == classify.ORDER[1] then return end
+  for _, f in ipairs(verdict.findings) do
+    if f.class == "policy_lookup_writable" then return end
+  end
+  p.usual = true
+  for _, f in ipairs(judge(p, search(p, p.node, budget)).findings or {}) do
+    if f.class == "policy_lookup_writable" then
+      table.insert(verdict.findings, f)
+      break
+    end
+  end
+  p.usual = nil
+end
+
 --- Decides one phase under given trust.
 local function decide_phase(input, info, command, phase, restricted, hidden, made)
   local p = problems.new(input, info, command, phase, restricted, hidden, made)
@@ -358,6 +383,7 @@ local function decide_phase(input, info, command, phase, restricted, hidden, mad
     end
   end
   with_context(p, verdict, budget)
+  with_usual_session(p, verdict, budget)
   if verdict.status == "unknown" and not verdict.assumes and next(p.cx.assumes) then verdict.assumes = keys_of(p.cx.assumes) end
   if verdict.status == "proven" and next(p.cx.assumes) then
     local assumes = keys_of(p.cx.assumes)
@@ -395,12 +421,12 @@ local function publish(verdict)
   if not first then return verdict end
   local m = first.model
   local out = { status = verdict.status, decided_by = verdict.decided_by, class = first.class, text = first.text,
-    statements = first.statements, settings = first.need.settings, trust = verdict.trust, covers = verdict.covers,
+    statements = first.statements, settings = first.need.settings, chosen = first.chosen, trust = verdict.trust, covers = verdict.covers,
     assignment = { settings = m.settings, row = m.row, rows = m.rows, own = m.own }, also = {} }
   for i = 2, #verdict.findings do
     local f = verdict.findings[i]
     local other = f.model
-    out.also[#out.also + 1] = { class = f.class, text = f.text, statements = f.statements, settings = f.need.settings,
+    out.also[#out.also + 1] = { class = f.class, text = f.text, statements = f.statements, settings = f.need.settings, chosen = f.chosen,
       assignment = { settings = other.settings, row = other.row, rows = other.rows, own = other.own } }
   end
   return out

@@ -15,6 +15,7 @@ releases.HOLES = {
     fixed = { [13] = 22, [14] = 19, [15] = 14, [16] = 10, [17] = 6 } },
   { cve = "CVE-2024-10976", what = "a cached plan may apply another role's policies",
     fixed = { [13] = 17, [14] = 14, [15] = 9, [16] = 5, [17] = 1 } },
+  { cve = "CVE-2023-39418", what = "MERGE does not apply the policies of UPDATE and SELECT", fixed = { [13] = 0, [14] = 0, [15] = 4 } },
   { cve = "CVE-2023-2455", what = "policies disregard a change of role after inlining", fixed = { [13] = 11, [14] = 8, [15] = 3 } },
 }
 

@@ -3,6 +3,8 @@
 --
 -- The rows are made with session_replication_role = replica, so that neither foreign keys nor triggers ask for more; columns that must have
 -- a value and are not part of the counterexample get one of their type. A CHECK may refuse such a row: then its values are to be changed.
+local functions = require "rls.prover.functions"
+local json = require "json"
 local names = require "rls.names"
 local prover = require "rls.prover"
 
@@ -26,6 +28,8 @@ function reproduce.insert(t, row)
   local columns, values = {}, {}
   for _, c in ipairs(t.columns) do
     local given = row[c.name]
+    -- A value of a type that the prover does not compute with, which has to be there and is of no matter.
+    if given == functions.UNKNOWN then given = nil end
     local needed = c.notnull and not c.has_default and c.identity == ""
     if not c.generated and (given ~= nil or needed) then
       columns[#columns + 1] = names.ident(c.name)
@@ -51,13 +55,28 @@ local function shadow(label, rows, columns)
   return ("CREATE TEMPORARY TABLE %s AS %s;"):format(names.ident(label:match "[^.]*$"), table.concat(selects, " UNION ALL "))
 end
 
+--- A row of the tenant's own which it changes so that it refers to another tenant's: the row before, and the UPDATE.
+local function change(t, chosen)
+  local before, parts = {}, {}
+  for name, value in pairs(chosen.row) do
+    if name ~= chosen.column then
+      before[name] = value
+      local known = value ~= json.null and value ~= functions.UNKNOWN
+      parts[#parts + 1] = known and ("%s = %s"):format(names.ident(name), prover.literal(value)) or nil
+    end
+  end
+  table.sort(parts)
+  return reproduce.insert(t, before), ("UPDATE %s SET %s = %s WHERE %s;"):format(t.sql, names.ident(chosen.column),
+    prover.literal(chosen.row[chosen.column]), table.concat(parts, " AND "))
+end
+
 --- The whole text.
 ---@param world {by_label: table<string, rls.Table>, tables: table<string, prover.Table>, app: string, login: string?}
 ---@param t rls.Table?         whose row the counterexample is about
 ---@param v prover.Verdict?
 ---@param statement string     what shows it
 ---@param is_new boolean?      the statement itself makes the row
----@return string
+---@return string text, string[] lines
 function reproduce.text(world, t, v, statement, is_new)
   local a = v and v.assignment
   local lines, made, own = { "BEGIN;" }, {}, {}
@@ -72,7 +91,9 @@ function reproduce.text(world, t, v, statement, is_new)
     else
       for _, row in ipairs(table_of and rows or {}) do
         local sql = row ~= a.row and reproduce.insert(table_of, row)
-        if sql then table.insert(v.class == "policy_lookup_writable" and own or made, sql) end
+        if v.chosen and v.chosen.row == row then
+          made[#made + 1], own[#own + 1] = change(table_of, v.chosen)
+        elseif sql then table.insert(v.class == "policy_lookup_writable" and own or made, sql) end
       end
     end
   end
@@ -94,7 +115,7 @@ function reproduce.text(world, t, v, statement, is_new)
   table.move(own, 1, #own, #lines + 1, lines)
   lines[#lines + 1] = statement
   lines[#lines + 1] = "ROLLBACK;"
-  return table.concat(lines, "\n")
+  return table.concat(lines, "\n"), lines
 end
 
 --- What the functions here need of a look at the database.

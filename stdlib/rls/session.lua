@@ -39,9 +39,14 @@ function Session:set(pairs_)
   for _, p in ipairs(pairs_) do self.conn:value("select set_config($1, $2, true)", p[1], p[2]) end
 end
 
+--- The statement by which the admin becomes the application.
+---@return string
+function Session:become()
+  return ("set local %s %s"):format(self.superuser and "session authorization" or "role", names.ident(self.role))
+end
+
 function Session:as_application()
-  local ok, raised = self.conn:try(("set local %s %s"):format(self.superuser and "session authorization" or "role",
-    names.ident(self.role)))
+  local ok, raised = self.conn:try(self:become())
   if ok then return end
   errors.raise { code = "admin_right_missing", message = "database.admin may not become the application's role " .. self.role,
     detail = raised.message,

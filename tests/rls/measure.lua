@@ -1,7 +1,8 @@
 -- Measures gate 1 on the corpus: lua5.4 tests/rls/measure.lua [PATTERN] [--proof] [--shrink] [--add]
 --
 -- Recall, false alarms, and what is missed by class. --proof proves the cases and does not run the gate; --shrink removes from
--- known_misses.txt what is right now; --add writes in it what is wrong now, too. Run from the repository's root.
+-- known_misses.txt what is right now; --add writes in it what is wrong now, too. Run from the repository's root; GATE_ENGINE_PG_BIN names
+-- another release's server.
 local build = os.getenv "BUILD" or "build"
 package.path = "tests/rls/support/?.lua;tests/lua/support/?.lua;" .. package.path
 package.cpath = build .. "/modules/?.so;" .. package.cpath
@@ -40,6 +41,7 @@ local function show(names, runs)
   for _, name in ipairs(names) do
     local r = runs[name]
     local c = cases[r.case]
+    if r.left_out then print(("LEFT OUT %s: %s"):format(name, r.left_out)) end
     for _, p in ipairs(r.problems) do
       broken = broken + 1
       print(("NOT PROVEN %s: %s"):format(name, p))

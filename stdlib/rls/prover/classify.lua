@@ -42,10 +42,10 @@ end
 --- What in the expression makes some reasons likely.
 ---@return {pattern: boolean, loose: boolean?, user: boolean?, mixed: boolean?,
 ---  distinct: boolean, captured: boolean, lists: table<string, boolean>, constants: table<string, any[]>,
----  settings: table<string, boolean>, functions: table<string, boolean>}
+---  settings: table<string, boolean>, functions: table<string, boolean>, lookups: boolean}
 function classify.features(node)
   local found = { pattern = false, distinct = false, captured = false, lists = {}, constants = {}, settings = {},
-    functions = {} }
+    functions = {}, lookups = false }
   local function lists(inner)
     if inner.k == "setting" then found.lists[inner.name] = true end
   end
@@ -58,6 +58,7 @@ function classify.features(node)
     end
     if n.k == "fn" and not n.f.name:find ":" then found.functions[n.f.name] = true end
     if n.k == "setting" then found.settings[n.name] = true end
+    if n.sub then found.lookups = true end
     if n.k == "distinct" then found.distinct = true end
     if n.k == "eq" and n.a.k == "col" and n.b.k == "col" and n.a.row == n.b.row and n.a.name == n.b.name then found.captured = true end
     if n.k == "any" then classify.walk(n.arr, lists) end
@@ -187,11 +188,12 @@ local function needed_rows(m, check, owner_rows)
   return needed
 end
 
---- Is it a row of the tenant's own?
-local function is_own_row(row, m, p)
+--- Is it a row of the tenant's own? The column that says so is called otherwise in the tenants' own table.
+local function is_own_row(item, m, p)
+  local columns = (p.input.tables[item.label] or {}).axes or {}
   for _, axis in ipairs(p.axes) do
     local own = m.own[axis.index]
-    if own ~= nil and row[axis.column] == own then return true end
+    if own ~= nil and item.row[columns[axis.index] or axis.column] == own then return true end
   end
   return false
 end
@@ -282,7 +284,7 @@ function classify.reduce(m, check, p)
   if row then owner[row] = true end
   need.rows = needed_rows(m, check, owner)
   need.own_rows = #need.rows > 0
-  for _, item in ipairs(need.rows) do need.own_rows = need.own_rows and is_own_row(item.row, m, p) end
+  for _, item in ipairs(need.rows) do need.own_rows = need.own_rows and is_own_row(item, m, p) end
   for name, column in pairs(p.main.columns) do
     local fixed = p.axis_column[name] or p.key_column[name] or m.row[name] == nil or m.row[name] == NULL
     if not fixed and needs_column(m, check, name, column) then need.columns[#need.columns + 1] = name end

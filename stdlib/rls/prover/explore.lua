@@ -160,6 +160,7 @@ end
 
 --- The states that the text naming the tenant of an axis may have.
 local STATES = { "own", "null", "empty", "odd" }
+local USUAL = { "own" }
 
 --- Its value in one state; nil where that state cannot be.
 function X:in_state(axis, state, key)
@@ -182,7 +183,7 @@ end
 function X:tenant_text(axis, key, k)
   local known = self.states[key]
   self.key_axis[key] = axis
-  for _, state in ipairs(known and { known } or STATES) do
+  for _, state in ipairs(known and { known } or self.p.usual and USUAL or STATES) do
     self:branch(function()
       self.facts:set(self.states, key, state)
       local value = self:in_state(axis, state, key)
@@ -191,11 +192,12 @@ function X:tenant_text(axis, key, k)
   end
 end
 
---- A setting whose values the trust in the configuration bounds: what the application leaves it at.
+--- A setting whose values the trust in the configuration bounds, or any in an ordinary session: what the application leaves it at.
 function X:restricted(name, k)
   local key = "set:" .. name
-  local values = { NULL, "" }
+  local values = not self.p.usual and { NULL, "" } or {}
   for _, axis in ipairs(self.p.axes) do values[#values + 1] = axis.context and axis.context[name] end
+  if #values == 0 then values[1] = NULL end
   self.key_values[key] = values
   for i, value in ipairs(values) do
     if self.states[key] == nil or self.states[key] == i then
@@ -211,7 +213,7 @@ end
 function X:setting(name, k)
   local axis = self.p.by_setting[name]
   if axis and not axis.json_key then return self:tenant_text(axis, "set:" .. name, k) end
-  if self.p.restricted[name] then return self:restricted(name, k) end
+  if self.p.restricted[name] or self.p.usual then return self:restricted(name, k) end
   self:nullable("set:" .. name, "text", name ~= "application_name" and not self.p.presets[name], k)
 end
 

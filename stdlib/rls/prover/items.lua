@@ -58,6 +58,18 @@ function I.case(self, node, env, k)
   for _, result in ipairs(node.results) do self:items(result, env, k) end
 end
 
+--- As for other values: the second is always one of the ways, since an error may come from what is not looked at in detail.
+I["try"] = function(self, node, env, k)
+  self:items(node.a, env, function(item)
+    if item == ERROR then return self:items(node.b, env, k) end
+    return k(item)
+  end)
+  self:branch(function()
+    self:note "an error"
+    self:items(node.b, env, k)
+  end)
+end
+
 I["nullif"] = function(self, node, env, k)
   return self:items(node.a, env, k)
 end

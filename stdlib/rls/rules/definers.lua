@@ -171,7 +171,7 @@ local function say(found, undecided, f, r, world)
       detail = ("it runs with the rights of %s, whom row-level security does not bind, and %s"):format(f.owner, r.trusted),
       reproduce = "\\sf " .. f.signature:match "^(.-)%(" }
   elseif r.unknown then
-    undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = r.unknown }
+    undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = r.unknown, f = f, oracle = oracle }
   end
 end
 
@@ -206,7 +206,7 @@ end
 ---@param seen table       of rls.harness.look, with `model`
 ---@param base rls.Table[]
 ---@return {class: string, object: string, detail: string, reproduce: string, advisory: boolean?}[] findings
----@return {object: string, owner: string, reason: string}[] undecided
+---@return {object: string, owner: string, reason: string, f: table}[] undecided
 function definers.findings(conn, seen, base)
   local read, found, undecided = seen.model, {}, {}
   local list = callable(read)

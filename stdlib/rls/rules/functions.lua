@@ -2,6 +2,7 @@
 --
 -- PostgreSQL manual: 38.7 (volatility), CREATE FUNCTION (LEAKPROOF), 5.8, 39 (triggers).
 local arrays = require "rls.arrays"
+local dialect = require "rls.dialect"
 local names = require "rls.names"
 
 local functions = {}
@@ -14,7 +15,7 @@ local CONTEXT = [[
      where p.polrelid::text = any($1))
   select format('%I.%I(%s)', n.nspname, f.proname, oidvectortypes(f.proargtypes)) as name,
          u.rel::text as rel, f.provolatile::text as volatility,
-         coalesce(pg_get_function_sqlbody(f.oid), f.prosrc) as source
+         {body f} as source
     from uses u join pg_proc f on f.oid = u.oid join pg_namespace n on n.oid = f.pronamespace
    where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by 1, 2]]
 
@@ -40,7 +41,7 @@ local function source_sql(name)
 end
 
 local function cached(out, conn, oids, by_oid)
-  for _, f in ipairs(conn:query(CONTEXT, oids)) do
+  for _, f in ipairs(conn:query(dialect.of(conn, CONTEXT), oids)) do
     local kept = f.source:lower():find "%f[%w_]set_config%s*%("
     if kept then
       out[#out + 1] = { class = "context_function_cached", object = by_oid[f.rel].label,

@@ -4,6 +4,7 @@
 -- PUBLICATION, 35 (large objects), 14.2 (statistics).
 local arrays = require "rls.arrays"
 local catalogue = require "rls.catalogue"
+local dialect = require "rls.dialect"
 local names = require "rls.names"
 
 local objects = {}
@@ -11,12 +12,12 @@ local objects = {}
 local GRANTS = [[
   select c.oid::text as oid, has_table_privilege($1, c.oid, 'TRIGGER') as trigger,
          has_table_privilege($1, c.oid, 'REFERENCES') or has_any_column_privilege($1, c.oid, 'REFERENCES') as refs,
-         pg_has_role($1, c.relowner, 'MEMBER') as owns,
+         pg_has_role($1, c.relowner, {become}) as owns,
          (select json_object_agg(privilege_type, who) from (
             select a.privilege_type, json_agg(distinct case a.grantee when 0 then 'PUBLIC' else quote_ident(pg_get_userbyid(a.grantee)) end)
                    as who
               from aclexplode(c.relacl) a where a.privilege_type in ('TRUNCATE', 'TRIGGER', 'REFERENCES')
-               and (a.grantee = 0 or pg_has_role($1, a.grantee, 'MEMBER')) group by 1) g) as grantees
+               and (a.grantee = 0 or pg_has_role($1, a.grantee, {become})) group by 1) g) as grantees
     from pg_class c where c.oid::text = any($2)]]
 
 local PUBLISHED = [[
@@ -108,7 +109,7 @@ local function revoke(t, g, privilege)
 end
 
 local function grants(out, conn, app, by_oid, oids)
-  for _, g in ipairs(conn:query(GRANTS, app, oids)) do
+  for _, g in ipairs(conn:query(dialect.of(conn, GRANTS), app, oids)) do
     local t = by_oid[g.oid]
     if g.owns then
       add(out, "role_owns_table", t, ("as its owner %s may turn row-level security off"):format(app),

@@ -57,7 +57,7 @@ local STATEMENT = {
 ---@param d rls.Decision
 ---@param command string
 ---@param v prover.Verdict
----@return string
+---@return string text, string[] lines
 function policies.reproduce(world, d, command, v)
   local readable = d.verdicts.SELECT.status == "counterexample"
   local moved = command == "UPDATE" and v.phase == "check"
@@ -92,7 +92,8 @@ local function add(out, world, d, command, v)
   if not f then
     v = with_phase(v)
     f = { class = v.class, object = d.table.label, oid = d.table.oid, commands = {}, text = v.text, role = d.role,
-      reproduce = policies.reproduce(world, d, command, v) }
+      row = v.assignment and v.assignment.row }
+    f.reproduce, f.steps = policies.reproduce(world, d, command, v)
     out.by_key[key] = f
     out[#out + 1] = f
   end

@@ -2,6 +2,7 @@
 --
 -- PostgreSQL manual: 22.2 (role attributes), 22.3 (membership), 22.5 (predefined roles), 5.8 (who bypasses row-level security).
 local arrays = require "rls.arrays"
+local dialect = require "rls.dialect"
 local names = require "rls.names"
 
 local roles = {}
@@ -16,8 +17,9 @@ local MEMBERSHIPS = [[
   select m.rolname::text as name, m.rolsuper as super, m.rolbypassrls as bypass, m.rolreplication as replication,
          m.rolcreaterole as creates_roles,
          exists (select from pg_auth_members a join pg_roles me on me.oid = a.member
-                  where a.roleid = m.oid and me.rolname = $1) as direct
-    from pg_roles m where m.rolname <> $1 and pg_has_role($1, m.oid, 'MEMBER') order by 1]]
+                  where a.roleid = m.oid and me.rolname = $1) as direct,
+         pg_has_role($1, m.oid, {act}) as acts, pg_has_role($1, m.oid, {set}) as may_set
+    from pg_roles m where m.rolname <> $1 and pg_has_role($1, m.oid, {become}) order by 1]]
 
 local PROGRAMS = { pg_read_server_files = true, pg_write_server_files = true, pg_execute_server_program = true }
 local ALL_DATA = { pg_read_all_data = "role_reads_all_data", pg_write_all_data = "role_writes_all_data" }
@@ -26,8 +28,8 @@ local ALL_DATA = { pg_read_all_data = "role_reads_all_data", pg_write_all_data =
 local SCHEMAS = [[
   select distinct n.nspname::text as name, pg_get_userbyid(n.nspowner)::text as owner
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
-   where c.oid::text = any($2) and pg_has_role($1, n.nspowner, 'MEMBER')
-     and not pg_has_role($1, c.relowner, 'MEMBER') order by 1]]
+   where c.oid::text = any($2) and pg_has_role($1, n.nspowner, {become})
+     and not pg_has_role($1, c.relowner, {become}) order by 1]]
 
 local function attributes_sql(role)
   return ("select rolsuper, rolbypassrls, rolreplication, rolcreaterole from pg_roles where rolname = %s;"):format(names.literal(role))
@@ -38,8 +40,11 @@ local function judge(out, app, r, version, via)
   local function add(class, what, without)
     local repair = ("ALTER ROLE %s %s;"):format(names.ident(app), without)
     if via then repair = r.direct and ("REVOKE %s FROM %s;"):format(names.ident(via), names.ident(app)) or nil end
-    out[#out + 1] = { class = class, object = app, detail = via and ("it may SET ROLE %s, which %s"):format(via, what) or "it " .. what,
-      reproduce = via and ("set role %s;"):format(names.ident(via)) or attributes_sql(app), repair = repair }
+    local first = via and not r.may_set and ("grant %s to %s with set true; "):format(names.ident(via), names.ident(app)) or ""
+    out[#out + 1] = { class = class, object = app,
+      detail = via and ("it may %sSET ROLE %s, which %s"):format(r.may_set and "" or "grant itself the right to ", via, what)
+        or "it " .. what,
+      reproduce = via and ("%sset role %s;"):format(first, names.ident(via)) or attributes_sql(app), repair = repair }
   end
   if r.super then add("role_bypasses_rls", "is a superuser", "NOSUPERUSER NOBYPASSRLS") end
   if r.bypass and not r.super then add("role_bypasses_rls", "has BYPASSRLS", "NOBYPASSRLS") end
@@ -59,7 +64,7 @@ end
 local function schemas(out, conn, app, base)
   local oids = {}
   for i, t in ipairs(base) do oids[i] = t.oid end
-  for _, s in ipairs(conn:query(SCHEMAS, app, arrays.text(oids))) do
+  for _, s in ipairs(conn:query(dialect.of(conn, SCHEMAS), app, arrays.text(oids))) do
     out[#out + 1] = { class = "role_owns_schema", object = s.name,
       detail = ("%s owns the schema%s, and may drop every table in it"):format(s.owner,
         s.owner ~= app and (", which %s may become,"):format(app) or ""),
@@ -76,8 +81,8 @@ function roles.findings(conn, app, base)
   local out = {}
   local own = conn:row(ATTRIBUTES, app)
   judge(out, app, own, own.version)
-  for _, m in ipairs(conn:query(MEMBERSHIPS, app)) do
-    judge(out, app, m, own.version, m.name)
+  for _, m in ipairs(conn:query(dialect.of(conn, MEMBERSHIPS), app)) do
+    if m.acts then judge(out, app, m, own.version, m.name) end
     local held = ("select pg_has_role(%s, %s, 'MEMBER');"):format(names.literal(app), names.literal(m.name))
     local repair = m.direct and ("REVOKE %s FROM %s;"):format(names.ident(m.name), names.ident(app)) or nil
     if PROGRAMS[m.name] and not own.super then

@@ -27,18 +27,22 @@ local function run(command, what)
   if not ok then error(("%s failed (%s): %s"):format(what, tostring(status), command), 2) end
 end
 
-local bindir = read_all "ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1"
+--- Debian's newest, unless GATE_ENGINE_PG_BIN names another release's programs, as it does for the engine.
+local default_bin = os.getenv "GATE_ENGINE_PG_BIN" or read_all "ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1"
 
 -- The server refuses to run as root; then it runs as the user Debian's package made.
 local as = read_all "id -u" == "0" and "setpriv --reuid=postgres --regid=postgres --clear-groups -- " or ""
 
---- Starts a server. `settings` are extra server settings, `hba` lines put before the default "local all all trust".
+--- Starts a server. `settings` are extra server settings, `hba` lines put before the default "local all all trust", `bin` the directory
+--- of another release's programs.
 ---@param settings table<string, string>?
 ---@param hba string[]?
-function pg.start(settings, hba)
+---@param bin string?
+function pg.start(settings, hba, bin)
+  local bindir = bin or default_bin
   assert(bindir ~= "", "no PostgreSQL server: install Debian's package postgresql")
   local dir = read_all "mktemp -d /tmp/gate-pg.XXXXXX"
-  local self = setmetatable({ dir = dir, data = dir .. "/data", host = dir, port = 5432 }, Server)
+  local self = setmetatable({ dir = dir, data = dir .. "/data", host = dir, port = 5432, bin = bindir }, Server)
   run(("%s true && chmod 755 %s && mkdir %s/data && chmod 700 %s/data && { [ -z '%s' ] || chown -R postgres: %s; }"):format(
     as, dir, dir, dir, as, dir), "making the directory")
   run(("cd %s && %s%s/initdb -D data -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >initdb.log 2>&1"):format(
@@ -77,7 +81,7 @@ end
 
 --- Starts the server process again, after stop{keep = true}.
 function Server:launch()
-  run(("cd %s && %s%s/pg_ctl -D data -l %s/data/server.log -w start >/dev/null 2>&1"):format(self.dir, as, bindir, self.dir),
+  run(("cd %s && %s%s/pg_ctl -D data -l %s/data/server.log -w start >/dev/null 2>&1"):format(self.dir, as, self.bin, self.dir),
     "starting the server")
 end
 
@@ -85,7 +89,7 @@ end
 ---@param options {keep: boolean?}?
 function Server:stop(options)
   if not self.dir then return end
-  os.execute(clean(("%s%s/pg_ctl -D %s/data -m immediate stop >/dev/null 2>&1"):format(as, bindir, self.dir)))
+  os.execute(clean(("%s%s/pg_ctl -D %s/data -m immediate stop >/dev/null 2>&1"):format(as, self.bin, self.dir)))
   if not (options and options.keep) then
     os.execute(clean("rm -rf " .. self.dir))
     self.dir = nil

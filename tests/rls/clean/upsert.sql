@@ -1,5 +1,5 @@
--- What: Unique within the tenant: ON CONFLICT and MERGE find the own rows only.
--- Exploit: Upsert and MERGE over a slug that B has, too.
+-- What: Unique within the tenant: ON CONFLICT finds the own rows only.
+-- Exploit: Upsert over a slug that B has, too.
 -- @schema
 create table shops (tenant_id uuid not null, slug text not null, target text not null, primary key (tenant_id, slug));
 alter table shops enable row level security;
@@ -12,6 +12,5 @@ insert into shops values (:'A', 'x', 'A-row'), (:'B', 'x', 'B-row');
 insert into shops values (:'A', 'x', 'A-new') on conflict (tenant_id, slug) do update set target = excluded.target returning slug;
 -- @attack
 insert into shops values (:'B', 'x', 'taken') on conflict (tenant_id, slug) do update set target = excluded.target;
-merge into shops s using (values ('x')) v(slug) on s.slug = v.slug when matched then update set target = 'taken';
 -- @look
 select from shops where tenant_id = :'B' and target <> 'B-row';

@@ -1,5 +1,6 @@
 -- What: A view with security_invoker, owned by a superuser.
 -- Exploit: SELECT from the view.
+-- Since: 15
 -- @superuser
 create table orders (id bigint generated always as identity primary key, tenant_id uuid not null, body text not null);
 alter table orders enable row level security;

@@ -4,6 +4,7 @@
 -- Exploit: MERGE … WHEN MATCHED THEN DELETE over every tenant's rows.
 -- A: 3
 -- B: 4
+-- Since: 15
 -- @schema
 create schema inventory;
 grant usage on schema inventory to app_user;

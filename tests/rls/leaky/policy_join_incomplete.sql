@@ -1,5 +1,5 @@
 -- What: Numbers are unique within a tenant; the child's policy joins its parent by number alone.
--- Class: policy_join_incomplete|policy_captured_column|cross_tenant_leak
+-- Class: policy_join_incomplete|policy_captured_column|policy_lookup_writable|cross_tenant_leak
 -- Object: public.lines
 -- Exploit: Tenant A has an order 1, too: tenant B's lines of order 1 seem to be its own.
 -- @schema

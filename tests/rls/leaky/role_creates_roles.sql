@@ -1,6 +1,7 @@
 -- What: CREATEROLE, so that the application can make a login for each customer. Up to PostgreSQL 15 it gives any role but superusers.
 -- Class: role_creates_roles|role_bypasses_rls
 -- Object: creates_roles_web
+-- Closed: 16.0
 -- Exploit: GRANT itself the role of the backups, which has BYPASSRLS.
 -- App: creates_roles_web
 -- Roles: creates_roles_web creates_roles_backup

@@ -4,6 +4,7 @@
 -- Exploit: SELECT from a table that nobody granted, in a schema that nobody opened.
 -- App: reads_all_web
 -- Roles: reads_all_web
+-- Since: 14
 -- @superuser
 create role reads_all_web login in role pg_read_all_data;
 -- @schema

@@ -4,6 +4,7 @@
 -- Exploit: A blind DELETE from a table that nobody granted.
 -- App: writes_all_web
 -- Roles: writes_all_web
+-- Since: 14
 -- @superuser
 create role writes_all_web login in role pg_write_all_data;
 -- @schema

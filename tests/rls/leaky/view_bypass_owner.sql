@@ -3,6 +3,7 @@
 -- Object: reporting.revenue
 -- Exploit: SELECT from the view.
 -- Roles: view_bypass_reporting
+-- FixSince: 15
 -- @superuser
 create role view_bypass_reporting bypassrls;
 create schema reporting authorization view_bypass_reporting;

@@ -2,6 +2,7 @@
 -- Class: view_owner_rights
 -- Object: public.seat_status
 -- Exploit: SELECT … FOR UPDATE locks tenant B's rows, and shows them.
+-- FixSince: 15
 -- @superuser
 create table seats (id int primary key, tenant_id uuid not null, taken boolean not null default false);
 alter table seats enable row level security;

@@ -2,6 +2,7 @@
 -- Class: view_owner_rights
 -- Object: public.dashboard | public.all_orders
 -- Exploit: SELECT from the outer view.
+-- Since: 15
 -- @superuser
 create table orders (id bigint generated always as identity primary key, tenant_id uuid not null, memo text not null);
 alter table orders enable row level security;

@@ -2,6 +2,7 @@
 -- Class: view_owner_rights
 -- Object: public.order_totals
 -- Exploit: SELECT from the view.
+-- FixSince: 15
 -- @schema
 create table orders (id bigint generated always as identity primary key, tenant_id uuid not null, amount numeric not null,
   body text not null);

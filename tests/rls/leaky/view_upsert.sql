@@ -4,6 +4,7 @@
 -- Exploit: The conflict is with tenant B's row, which the view does not show; DO UPDATE changes it.
 -- Closed: 14.25, 15.20, 16.16, 17.12, 18.7
 -- Refused: 55000
+-- FixSince: 15
 -- @superuser
 create table links (slug text primary key, tenant_id uuid not null, target text not null);
 alter table links enable row level security;

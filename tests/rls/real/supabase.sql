@@ -25,6 +25,7 @@
 --     values ({tenant}, {tenant} || '@canary.example') on conflict do nothing)
 --     insert into app.account_user (user_id, account_id, account_role) values ({tenant}, {tenant}, 'owner')]] },
 --   shared = { "auth.users" }
+-- FixSince: 15
 -- @superuser
 create role sb_anon nologin;
 create role sb_authenticated login;

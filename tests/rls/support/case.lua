@@ -18,6 +18,8 @@
 --   Refused   SQLSTATEs with which the attack may end besides those of case.REFUSALS
 --   Closed    minor releases from which on the server itself closes the leak, "14.25, 15.20": from there on the case is a look-alike. With
 --             the release before, it is what the head says
+--   Since     the first major release that has what the case is made of, "15"; on one before it the case is left out
+--   FixSince  the same of its @fix alone
 --   Finds     of a schema in real/, in place of Class and Object: "class|class object | object; class object": what is known to be wrong
 --   Right     of a schema in real/: objects on which no leak may be claimed, "public.a; public.b"
 --   Tenant    replaces database.tenant of the gate's configuration, Lua
@@ -71,7 +73,7 @@ case.REFUSALS = { ["42501"] = true, ["22P02"] = true, ["42704"] = true }
 
 local HEADS = { What = true, Class = true, Object = true, Severity = true, Exploit = true, Source = true, Column = true, Setting = true,
   Value = true, Session = true, A = true, B = true, App = true, Roles = true, Refused = true, Tenant = true, Config = true,
-  Finds = true, Right = true, Closed = true }
+  Finds = true, Right = true, Closed = true, Since = true, FixSince = true }
 local SECTIONS = { superuser = true, schema = true, rows = true, control = true, pooled = true, exploit = true, attack = true, copy = true,
   reconnect = true, tenant_b = true, meanwhile = true, look = true, fix = true }
 --- Sections whose last query tells whether the attack worked.
@@ -152,6 +154,17 @@ function case.is_closed(c, version)
     if major == version // 10000 then return version % 10000 >= minor end
   end
   return newest > 0 and version // 10000 > newest
+end
+
+--- Why a case cannot be run on a server; nil where it can.
+---@param c rls.Case
+---@param version integer  server_version_num
+---@param fixed boolean    with its @fix?
+---@return string?
+function case.left_out(c, version, fixed)
+  local since = math.max(tonumber(c.head.Since or 0), fixed and tonumber(c.head.FixSince or 0) or 0)
+  if version // 10000 >= since then return nil end
+  return ("it needs PostgreSQL %d, this is %d"):format(since, version // 10000)
 end
 
 --- The threat model: the tenant's setting is never set to B.

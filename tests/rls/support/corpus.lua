@@ -18,10 +18,10 @@ end
 --- The cluster's roles: who owns the schemas, and whom the application logs in as. Cases make what they need besides.
 local ROLES = "create role app_owner login; create role app_user login;"
 
-local function start()
+local function start(bin)
   local db = require "engine.db"
-  local server = pg.start { wal_level = "logical", max_connections = "60", autovacuum = "off", full_page_writes = "off",
-    max_wal_size = "4GB" }
+  local server = pg.start({ wal_level = "logical", max_connections = "60", autovacuum = "off", full_page_writes = "off",
+    max_wal_size = "4GB" }, nil, bin)
   local conn = db.connect(server:options())
   conn:script(ROLES)
   conn:close()
@@ -42,18 +42,20 @@ end
 ---@field variant string     "", "+fix", or ":1": the first of a real schema's finds
 ---@field closed boolean     the server closes the leak: what is known of the gate on others does not apply
 ---@field problems string[]  why the case itself is not proven
+---@field left_out string?   why the server cannot have it: nothing was run
 ---@field outcome string?    of the gate, see verdict
 ---@field findings table[]
 ---@field mutation rls.Mutation?
 
 --- Runs the cases whose names hold the pattern.
----@param options {pattern: string?, only: table<string, boolean>?, gate: boolean?, mutate: boolean?, root: string?}  only: names of cases;
----  mutate: only the mutation score of what holds; root: the directory of the cases, tests/rls
+---@param options {pattern: string?, only: table<string, boolean>?, gate: boolean?, mutate: boolean?, root: string?,
+---  bin: string?}  only: names of cases; mutate: only the mutation score of what holds; root: the directory of the cases, tests/rls; bin:
+---  the directory of the server's programs
 ---@return table<string, rls.Run> runs by case .. variant, string[] names in order
 function corpus.run(options)
   local build = os.getenv "BUILD" or "build"
   if build:sub(1, 1) ~= "/" then build = first_line "pwd" .. "/" .. build end
-  local server, dir = start(), first_line "mktemp -d /tmp/gate-engine-rls.XXXXXX"
+  local server, dir = start(options.bin), first_line "mktemp -d /tmp/gate-engine-rls.XXXXXX"
   -- As root the server of a scratch copy runs as the user postgres.
   os.execute("chmod 755 " .. dir)
   local shares, n = {}, 0

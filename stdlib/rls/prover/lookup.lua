@@ -1,0 +1,101 @@
+--- Rows of other tables that a policy asks: may the application write those which a counterexample needs?
+--
+-- Two ways lead to them. A row that is nobody's in particular, or another tenant's, may be inserted or updated as it is needed. A row of
+-- the tenant's own that refers to the other tenant's row is harmless where what it refers by is a key (the other tenant's row has it
+-- already), and the tenant's to choose where it is not: the partner that an organisation names as its own.
+local combine = require "rls.prover.combine"
+local compile = require "rls.prover.compile"
+local evaluate = require "rls.prover.evaluate"
+local json = require "json"
+
+local lookup = {}
+
+local NULL = json.null
+
+--- Is the table's own row-level security no obstacle to the role?
+local function is_open(info, role)
+  return not info.rls or combine.bypasses(info, role)
+end
+
+--- Does a row pass a table's policies for a phase of a command?
+local function passes(p, m, info, item, command, phase)
+  local cx = { input = p.input, depth = 0, current_user = p.input.role.name, assumes = {}, guarding = {} }
+  local row = compile.row(item.label, item.label:match "[^.]*$", cx)
+  return evaluate.node(compile.combine(info, command, phase, { rows = { row } }, cx), { [row] = item.row }, m) == true
+end
+
+--- The columns of a needed row without whose values nothing would be shown.
+local function telling(item, info, m, check)
+  local out = {}
+  for name in pairs(info.columns) do
+    local old = item.row[name]
+    if old ~= nil and old ~= NULL then
+      item.row[name] = NULL
+      if not check(m) then out[#out + 1] = name end
+      item.row[name] = old
+    end
+  end
+  table.sort(out)
+  return out
+end
+
+--- May an UPDATE give a row what it needs? One of the columns that matter has to be among those that the role may set.
+local function settable(item, info, m, check)
+  local columns = telling(item, info, m, check)
+  for _, name in ipairs(columns) do
+    if info.columns[name].may_update ~= false then return true end
+  end
+  return #columns == 0
+end
+
+--- May the application write the rows that the counterexample needs?
+---@param p table   the problem
+---@param m prover.Model
+---@param rows {label: string, row: table}[]
+---@param check fun(m: prover.Model): boolean  does the model show the leak?
+---@return boolean writable, string? label  of a table it may not write
+function lookup.writable(p, m, rows, check)
+  for _, item in ipairs(rows) do
+    local info = p.input.tables[item.label]
+    local may, open = info.may or {}, is_open(info, p.input.role)
+    local inserts = may.insert and (open or passes(p, m, info, item, "INSERT", "check"))
+    if not inserts and not (may.update and (open or passes(p, m, info, item, "UPDATE", "check")) and settable(item, info, m, check)) then
+      return false, item.label
+    end
+  end
+  return true
+end
+
+--- Is a column all of some unique key?
+local function is_key(info, name)
+  for _, key in ipairs(info.keys or {}) do
+    if #key == 1 and key[1] == name then return true end
+  end
+  return false
+end
+
+--- May the application give a row of its own the values by which it refers to another tenant's row?
+---@param p table
+---@param m prover.Model
+---@param rows {label: string, row: table}[]  of the tenant's own
+---@param check fun(m: prover.Model): boolean  does the model show the leak?
+---@return {row: table, column: string}?  the row, and the column that is its to choose
+function lookup.chosen(p, m, rows, check)
+  for _, item in ipairs(rows) do
+    local info = p.input.tables[item.label]
+    if (info.may or {}).update then
+      for _, name in ipairs(telling(item, info, m, check)) do
+        local own = false
+        for _, axis in ipairs(p.axes) do own = own or (m.own[axis.index] ~= nil and item.row[name] == m.own[axis.index]) end
+        local open = not own and info.columns[name].may_update and not is_key(info, name)
+        if open and (is_open(info, p.input.role) or (passes(p, m, info, item, "UPDATE", "using")
+            and passes(p, m, info, item, "UPDATE", "check"))) then
+          return { row = item.row, column = name }
+        end
+      end
+    end
+  end
+  return nil
+end
+
+return lookup

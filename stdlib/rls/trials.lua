@@ -1,0 +1,122 @@
+--- Counterexamples of the prover, tried: the row that each speaks of is made on the server, the session is set up as it says, and its
+--- statement is run, in a transaction that is rolled back.
+--
+-- Reached: the finding says so. Not reached: the policies are undecided, and that is an error, since either the prover is wrong or what it
+-- needs is not what was made. What cannot be tried (a CHECK refuses the row, the admin is no superuser, who alone may leave foreign keys
+-- and triggers aside) stays the proof's word, and the finding says why.
+local attempts = require "rls.attempts"
+local names = require "rls.names"
+local prover = require "rls.prover"
+
+local trials = {}
+
+--- Most that are tried, in the order of the findings.
+local MOST = 100
+
+local LIMITS = "set local lock_timeout = '5s'; set local statement_timeout = '10s'; set local jit = off"
+
+--- The row itself, by the values that it was made with; nil where none of them can be compared as it is written.
+local function by_row(t, row)
+  local parts = {}
+  for name, value in pairs(row) do
+    local c = t.by_column[name]
+    local plain = type(value) == "string" or math.type(value) == "integer"
+    if c and plain and not c.generated then parts[#parts + 1] = ("%s = %s"):format(names.ident(name), prover.literal(value)) end
+  end
+  table.sort(parts)
+  return #parts > 0 and ("select 1 from %s where %s limit 1"):format(t.sql, table.concat(parts, " and ")) or nil
+end
+
+--- The statements of a trial, the last one shows it, and "fresh" where nothing may have been set on the connection; nil and why not.
+local function statements_of(t, f, max_rows)
+  local list, fresh = {}, nil
+  for i, line in ipairs(f.steps) do
+    if line:find "^%-%- in a new connection" then
+      fresh = "fresh"
+    elseif i > 1 and i < #f.steps then
+      list[#list + 1] = { line }
+    end
+  end
+  local last = list[#list][1]
+  if f.commands[1] == "SELECT" and f.row then
+    list[#list] = { by_row(t, f.row) or last }
+  elseif not last:find " WHERE " and not last:find "^INSERT" and t.estimate > max_rows then
+    return nil, ("the table has more than %d rows (database.probe.max_rows)"):format(max_rows)
+  end
+  return list, fresh
+end
+
+--- What came of one: true, and how where it was not all the way; false and why it was not reached, nil and why it could not be tried.
+local function run(conn, list)
+  local out
+  conn:transaction(function()
+    conn:script(LIMITS)
+    out = conn:pipeline(list, { atomic = true })
+  end, { rollback = true })
+  for i, o in ipairs(out) do
+    if not o.ok then
+      if attempts.is_fatal(o.error) then error(o.error, 0) end
+      if i == #list and o.error.sqlstate == "42501" then return false, "the server refuses the statement: " .. o.error.message end
+      -- Constraints are asked after policies.
+      if i == #list and (o.error.sqlstate or ""):sub(1, 2) == "23" then
+        return true, "the policies let the row through, a constraint alone stops it"
+      end
+      return nil, o.error.message
+    elseif i < #list and o.affected == 0 and list[i][1]:find "^INSERT" then
+      return nil, "a row with the key of its row is there already"
+    end
+  end
+  local last = out[#out]
+  if last.affected > 0 then return true end
+  return false, "the statement reaches no row"
+end
+
+local DONE = { SELECT = "read", INSERT = "inserted", UPDATE = "changed", DELETE = "deleted" }
+
+--- The findings to try: leaks of base tables, in one order.
+local function of_tables(found, by_oid)
+  local oids, out = {}, {}
+  for oid in pairs(found) do oids[#oids + 1] = oid end
+  table.sort(oids)
+  for _, oid in ipairs(oids) do
+    local t = by_oid[oid]
+    for _, f in ipairs(t and (t.kind == "r" or t.kind == "p") and found[oid] or {}) do
+      if f.steps and not f.advisory then out[#out + 1] = { f = f, t = t } end
+    end
+  end
+  return out
+end
+
+--- Tries the findings. Each gets `trial`: what to say of it, and `reproduced`, false where the server contradicts it.
+---@param open fun(): table  a fresh connection of the admin
+---@param found table<string, table[]>  findings of rls.rules.policies by table
+---@param by_oid table<string, rls.Table>
+---@param options {superuser: boolean, max_rows: integer}
+function trials.run(open, found, by_oid, options)
+  local conn
+  for i, one in ipairs(of_tables(found, by_oid)) do
+    local f, ok, list, why = one.f
+    if not options.superuser then
+      why = "database.admin is no superuser"
+    elseif i > MOST then
+      why = ("%d others were"):format(MOST)
+    else
+      list, why = statements_of(one.t, f, options.max_rows)
+    end
+    if list then
+      -- A setting that was set once reads '' for the rest of its session.
+      if conn and why == "fresh" then
+        conn:close()
+        conn = nil
+      end
+      conn = conn or open()
+      ok, why = run(conn, list)
+    end
+    f.reproduced = ok
+    f.trial = (ok and "tried: " or ok == false and "not reproduced: " or "not tried: ")
+      .. (why or "the row was " .. DONE[f.commands[1]])
+  end
+  if conn then conn:close() end
+end
+
+return trials
