@@ -61,6 +61,8 @@ RING_SRC   := $(wildcard engine/prim/ring*.c)
 GLUE_SRC   := $(wildcard engine/vm/luax*.c engine/vm/conv*.c)
 AUDIT_SRC  := $(wildcard engine/audit/*.c)
 ROSTER_SRC := $(wildcard engine/solvers/roster/*.c)
+ROUTING_SRC := $(wildcard engine/solvers/routing/*.c)
+SOLVER_SRC := $(wildcard engine/solvers/common/*.c)
 RECORD_SRC := $(wildcard engine/recorder/*.c)
 WIRE_SRC   := $(wildcard engine/prim/pgwire.c engine/prim/statement.c engine/prim/statement_tokens.c engine/prim/statement_normal.c)
 MAIN_SRC   := $(wildcard engine/main.c)
@@ -70,7 +72,8 @@ HAVE_MODULES := $(foreach m,$(MODULES),$(if $(wildcard engine/bind/$(m).c),$(m))
 MODULE_SO := $(foreach m,$(HAVE_MODULES),$(BUILD)/modules/engine/$(m).so)
 
 PROGRAMS := $(if $(MAIN_SRC),$(BUILD)/gate-engine) $(if $(AUDIT_SRC),$(BUILD)/gate-audit) \
-            $(if $(ROSTER_SRC),$(BUILD)/roster-solver) $(if $(RECORD_SRC),$(BUILD)/gate-recorder)
+            $(if $(ROSTER_SRC),$(BUILD)/roster-solver) $(if $(ROUTING_SRC),$(BUILD)/routing-solver) \
+            $(if $(RECORD_SRC),$(BUILD)/gate-recorder)
 
 TEST_SRC := $(wildcard tests/c/test_*.c)
 TEST_BIN := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(TEST_SRC))
@@ -140,7 +143,9 @@ $(BUILD)/gate-audit: $(AUDIT_OBJ)
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS) $(AUDIT_LINK) -o $@ $^ -l:liblua5.4.a -l:libjansson.a -lm
 
-$(BUILD)/roster-solver: $(call objs,$(ROSTER_SRC) $(BASE_SRC))
+$(BUILD)/roster-solver: $(call objs,$(ROSTER_SRC) $(SOLVER_SRC) $(BASE_SRC))
+$(BUILD)/routing-solver: $(call objs,$(ROUTING_SRC) $(SOLVER_SRC) $(BASE_SRC))
+$(BUILD)/roster-solver $(BUILD)/routing-solver:
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -ljansson -lm
 
@@ -196,11 +201,11 @@ $(BUILD)/tests/fault/gate-audit: $(AUDIT_OBJ) $(BUILD)/tests/fault/fault.so
 	    $(AUDIT_OBJ) \
 	    -l:liblua5.4.a -l:libjansson.a -lm
 
-# A fuzz target links everything but the programs' main functions, as a C test does, and the roster solver's reader, the recorder and
+# A fuzz target links everything but the programs' main functions, as a C test does, and the solvers' readers, the recorder and
 # the database binding besides; Mini-XML reads what the engine wrote.
 FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c) \
-                 $(filter-out engine/solvers/roster/main.c,$(ROSTER_SRC)) $(filter-out engine/recorder/main.c,$(RECORD_SRC)) $(wildcard engine/bind/db*.c))
+                 $(filter-out %/main.c,$(ROSTER_SRC) $(ROUTING_SRC) $(SOLVER_SRC)) $(filter-out engine/recorder/main.c,$(RECORD_SRC)) $(wildcard engine/bind/db*.c))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lpq -lcurl -lssl -lcrypto -lpg_query -lmxml
