@@ -79,7 +79,7 @@ describe("the routing solver", function()
 
   it("writes the same bytes in 20 runs under different time zones, locales, environments, clocks, directories and addresses", function()
     requests.seed(42)
-    local req = requests.random(40, requests.SHAPES[5])
+    local req = requests.random(40, requests.SHAPES[6])
     local first = run(req).stdout
     local faketime = io.popen("ls /usr/lib/*/faketime/libfaketime.so.1 2>/dev/null"):read "l"
     for i = 1, 20 do
@@ -142,6 +142,7 @@ describe("the routing solver", function()
       { "the same with a second less", false, { { id = "a", at = 1, open = 500 } }, { { id = "V", to = 509 } }, "time_window" },
       { "a demand of the whole capacity", true, { { id = "a", at = 1, demand = 100 } }, ONE },
       { "a demand of one more", false, { { id = "a", at = 1, demand = 101 } }, ONE, "capacity" },
+      { "a full load that comes too late", false, { { id = "a", at = 6, close = 59, demand = 100 } }, ONE, "time_window" },
       { "two stops that fill it", true, { { id = "a", at = 1, demand = 50 }, { id = "b", at = 2, demand = 50 } }, ONE },
       { "two stops, one unit too much", false, { { id = "a", at = 1, demand = 50 }, { id = "b", at = 2, demand = 51 } }, ONE, "no_room" },
       { "two stops just in time of each other", true,
@@ -174,7 +175,7 @@ describe("the routing solver", function()
     local out = solve(requests.line({
       { id = "too heavy", at = 1, demand = 120 }, { id = "too far", at = 9, close = 80 }, { id = "fine", at = 2 },
       { id = "too cold", at = 1, skills = { "frozen" } },
-    }, { { id = "V" } }))
+    }, { { id = "U", capacity = 90 }, { id = "V" }, { id = "W", capacity = 80 } }))
     local by_id = {}
     for _, u in ipairs(out.unassigned) do by_id[u.stop_id] = u end
     assert.same({ "capacity", "skills_compliance", "time_window" },

@@ -41,6 +41,8 @@ M.SHAPES = {
   { vehicles = { 2, 3 }, demand = { 20, 40 }, capacity = { 60, 90 }, window = { 7200, 20000 }, skill = 0 },
   --- Skills which few have.
   { vehicles = { 2, 4 }, demand = { 5, 30 }, capacity = { 80, 120 }, window = { 3600, 14400 }, skill = 3 },
+  --- Two skills, which some stops need both of.
+  { vehicles = { 3, 4 }, demand = { 5, 30 }, capacity = { 80, 120 }, window = { 7200, 14400 }, skill = 2, second = true },
   --- Two depots, and ways that differ there and back.
   { vehicles = { 2, 4 }, demand = { 5, 30 }, capacity = { 70, 120 }, window = { 3600, 14400 }, skill = 5, depots = 2, skew = 3000 },
 }
@@ -58,11 +60,13 @@ function M.random(n, shape, seed)
     stops[i] = { id = ("S%03d"):format(i), place = depots + i - 1, demand = M.between(table.unpack(shape.demand)),
       service_s = M.between(2, 15) * 60, window_start_s = open, window_end_s = open + M.between(table.unpack(shape.window)),
       skills = json.array(shape.skill > 0 and M.below(shape.skill) == 0 and { "cool" } or {}) }
+    if shape.second and M.below(2) == 0 then table.insert(stops[i].skills, "heavy") end
   end
   for i = 1, M.between(table.unpack(shape.vehicles)) * math.max(1, n // 10) do
     local from = 25200 + M.below(4) * 1800
     vehicles[i] = { id = ("V%02d"):format(i), place = M.below(depots), capacity = M.between(table.unpack(shape.capacity)),
       shift_start_s = from, shift_end_s = from + M.between(8, 10) * 3600, skills = json.array(i % 2 == 1 and { "cool" } or {}) }
+    if shape.second and i % 3 ~= 2 then table.insert(vehicles[i].skills, "heavy") end
   end
   return { pack = "routing", seed = seed or 94, config = {}, matrix = tables(points, shape.skew), stops = json.array(stops),
     vehicles = json.array(vehicles) }

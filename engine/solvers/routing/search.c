@@ -13,8 +13,10 @@
  * less than that part: which ones are served changes how long it is. */
 #define TOLERANCE 64
 #define TOLERANCE_SHORT 4
-/* After so many rounds without a better plan the best one is taken up again. */
+/* After so many rounds without a better plan the best one is taken up again; after so many for each stop and one more
+ * nothing better is expected. */
 #define PATIENCE 300
+#define ROUNDS_STOP 200
 
 static void take_out(rt_plan *plan, int s) {
     int v = plan->vehicle_of[s];
@@ -102,11 +104,10 @@ static int refine(rt_plan *best, rt_plan *now, err *e) {
     budget = budget < WORK_MAX ? budget : WORK_MAX;
     solver_rng rng;
     solver_rng_seed(&rng, (uint64_t)best->p->seed);
-    int idle = 0;
-    while (budget > 0) {
-        if (idle == PATIENCE) {
+    int idle = 0, most = ROUNDS_STOP * (best->p->n_stops + 1);
+    while (budget > 0 && idle < most) {
+        if (idle % PATIENCE == PATIENCE - 1) {
             rt_plan_copy(now, best);
-            idle = 0;
         }
         int64_t work = round_once(now, &rng, e);
         if (work < 0) {
