@@ -57,7 +57,7 @@ function Files:input(inputs, pack)
   local wanted = table.concat(names, " or ")
   return M.fail("dataset_input", other and ("the dataset holds %s; an input of the pack %s is %s"):format(other, pack, wanted)
     or #names == 1 and ("the dataset holds no %s"):format(wanted) or ("the dataset holds neither %s"):format(table.concat(names, " nor ")),
-    ("Name a dataset of the pack %s: a directory with %s, or such a file"):format(pack, wanted))
+    ("Name a dataset of the pack %s (a directory with %s, or such a file), or this one's pack: --pack"):format(pack, wanted))
 end
 
 --- A JSON object of the store.

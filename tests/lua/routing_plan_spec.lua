@@ -250,11 +250,16 @@ describe("a routing plan", function()
       a.routes = json.array { route(ONE) }
       a.unassigned[1], a.distance_m = { stop_id = "B", rule = "no_room" }, 30000
     end,
-    ["leaves a stop out and does not say so"] = function(a) a.routes, a.distance_m = json.array { route(ONE) }, 30000 end,
+    ["leaves a stop out and does not say so"] = function(a)
+      a.routes, a.distance_m, a.feasible = json.array { route(ONE) }, 30000, false
+    end,
     ["calls a stop unassigned that it visits"] = function(a) a.unassigned[1] = { stop_id = "A", rule = "x" } end,
     ["visits a stop that there is not"] = function(a) a.routes[1].visits[1].stop_id = "ghost" end,
     ["drives with a vehicle that there is not"] = function(a) a.routes[1].vehicle_id = "V9" end,
-    ["has a route of no visits"] = function(a) a.routes[1].visits = json.array {} end,
+    ["has a route of no visits"] = function(a)
+      a.routes[1].visits, a.distance_m, a.feasible = json.array {}, 30000, false
+      a.unassigned[1] = { stop_id = "B", rule = "no_room" }
+    end,
     ["has a time with a fraction"] = function(a) a.routes[1].end_s = 1.5 end,
     ["has a negative time"] = function(a) a.routes[1].visits[1].arrive_s = -1 end,
     ["has a time beyond two days"] = function(a) a.routes[1].end_s = 172801 end,
