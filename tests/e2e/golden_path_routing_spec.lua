@@ -329,6 +329,27 @@ describe("the golden path of the routing pack", function()
       assert.equal(1, r.code)
       assert.matches("^Stage Audit failed: output hash worked out from the assignments read back", failures(r))
     end)
+    it("its code paths refuse what is not the scenario's, by the platform's own codes", function()
+      local id = run().gate.facts.plan_version
+      local tenant, forecast = psql(("select tenant_id || ' ' || forecast_version_id from plan_versions where id = '%s'"):format(id))
+        :match "^(%S+) (%S+)$"
+      local function refused(code, sql)
+        local r = support.run { "platform", "psql", "-X", "-q", "-U", "app_user", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose",
+          "-c", (sql:gsub("TENANT", "'" .. tenant .. "'"):gsub("FORECAST", "'" .. forecast .. "'"):gsub("HASH", ("0"):rep(64))) }
+        assert.not_equal(0, r.code, sql)
+        assert.is_truthy(r.stderr:find(code, 1, true), r.stderr)
+      end
+      local scenario = [['{"date":"2026-03-02","matrix":{"version":"v","sha256":"HASH"},"vehicles":[],"stops":[]}']]
+      local route = [['[{"vehicle_id":"V1","start_s":0,"end_s":1,"visits":[{"stop_id":"W01","arrive_s":0,"start_s":0,"leave_s":0}]}]']]
+      local function store(text) return ("select platform.store_plan(TENANT, FORECAST, 1, 'HASH', 'HASH', %s)"):format(text) end
+      refused("is expanded already", "select platform.expand_forecast(TENANT, FORECAST, " .. scenario .. ")")
+      refused("PL422", "select platform.expand_forecast(TENANT, FORECAST, " .. scenario:gsub("HASH", "x") .. ")")
+      refused("PL422", "select platform.expand_forecast(TENANT, FORECAST, " .. scenario:gsub('"stops":%[%]', '"stops":7') .. ")")
+      refused("PL404", "select platform.expand_forecast(gen_random_uuid(), FORECAST, " .. scenario .. ")")
+      refused("vehicle V9", store(route:gsub("V1", "V9")))
+      refused("stop W99", store(route:gsub("W01", "W99")))
+      refused("PL404", (store(route):gsub("TENANT", "gen_random_uuid()")))
+    end)
     it("TRUNCATE and a DELETE by the superuser are refused while a plan is locked", function()
       local id = run().gate.facts.plan_version
       for _, sql in ipairs { "truncate routing_route_stops", ("delete from routing_routes where plan_version_id = '%s'"):format(id),
