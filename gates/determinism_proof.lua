@@ -27,7 +27,14 @@ local PACKS = {
 local MAX_PROBLEMS = 50
 local SIDE_BY_SIDE = 2
 local DIFF_LINES = 40
-local RERUN = "gate-engine run gates/determinism_proof.lua --tenant %s"
+
+--- The command that makes this run again, to paste; with `verb` "recover" the way out of it.
+local function command(ctx, verb)
+  local function word(text) return text:find("^[%w_./-]+$") and text or "'" .. text:gsub("'", "'\\''") .. "'" end
+  local path = ctx.options.forecast_id.path
+  return ("gate-engine %s gates/determinism_proof.lua --tenant %s --pack %s --forecast-id %s"):format(verb, word(ctx.tenant.code),
+    ctx.options.pack, word(path:match("/stdlib/datasets/[%w_]+/([%w_]+)$") or path))
+end
 
 --- Parse and expand: the request, and the hash of every stage before the solver.
 local function prepare(ctx)
@@ -137,8 +144,7 @@ local function report_mismatch(ctx, s, reference, run, cause)
   ctx:fail(ulps and "float_variance" or "hash_mismatch", {
     object = ("run %d"):format(run.number), args = { tostring(run.number) }, detail = detail,
     fix = not ulps and cause and ("Check for randomness sources: " .. cause.fix) or nil,
-    reproduce = ("gate-engine recover gates/determinism_proof.lua --tenant %s --seed %d --runs %d --artifacts DIR"):format(
-      ctx.tenant.code, ctx.options.seed, ctx.options.runs),
+    reproduce = ("%s --seed %d --runs %d --artifacts DIR"):format(command(ctx, "recover"), ctx.options.seed, ctx.options.runs),
   })
   s.cause = s.cause or cause
 end
@@ -280,7 +286,7 @@ local function recover(ctx)
     if not r.error and not reference.error and r.hash ~= reference.hash then other = other or r end
   end
   ctx:apply("Enable debug logging", { note = "export DEBUG_DETERMINISM=1 logs the hash of every stage of every run" })
-  ctx:apply("Run with verbose output", { note = RERUN:format(ctx.tenant.code)
+  ctx:apply("Run with verbose output", { note = command(ctx, "run")
     .. (" --seed %d --runs %d --verbose"):format(ctx.options.seed, ctx.options.runs) })
   if other then
     local pair = ("run1.json run%d.json"):format(other.number)
@@ -295,7 +301,7 @@ local function recover(ctx)
     ctx:apply("Compare outputs line by line", { note = ("the %d runs just made are identical; "
       .. "if an earlier one was not, use more runs: --runs 100"):format(#s.runs) })
   end
-  ctx:apply("Rerun gate", { note = RERUN:format(ctx.tenant.code) })
+  ctx:apply("Rerun gate", { note = command(ctx, "run") })
 end
 
 return gate.define {

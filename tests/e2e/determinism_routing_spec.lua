@@ -70,6 +70,8 @@ describe("the determinism proof of the routing pack", function()
     assert.equal("Hash mismatch on run 2", found[1].failure)
     assert.is_truthy(found[1].detail:find("$.routes[1].start_s: run 1 has 28571, run 2 has 28570", 1, true), found[1].detail)
     assert.is_truthy(found[1].detail:find("1 of 3 routes differ", 1, true), found[1].detail)
+    assert.equal("gate-engine recover gates/determinism_proof.lua --tenant demo --pack routing --forecast-id wien_small --seed 94 --runs 3 "
+      .. "--artifacts DIR", found[1].reproduce)
     assert.is_truthy(found[1].detail:find("it reads the time zone", 1, true), found[1].detail)
   end)
 
