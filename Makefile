@@ -16,7 +16,7 @@ export BUILD
 
 # What Debian 12 has to provide: to build and run, to test, and for what is beside that.
 PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libpq-dev libcurl4-openssl-dev libssl-dev libpg-query-dev postgresql-15
-PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema python3-yaml libxml2-utils procps libfaketime python3-html5lib cmark-gfm perl
+PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema python3-yaml libxml2-utils procps libfaketime python3-html5lib cmark-gfm perl glpk-utils
 PACKAGES_SERVICES := pgbouncer python3-psycopg python3-pytest openssl
 PACKAGES_LINT     := clang-format lua-check
 PACKAGES_BENCH    := hyperfine lua5.4 postgresql-15-pgtap
@@ -61,6 +61,8 @@ RING_SRC   := $(wildcard engine/prim/ring*.c)
 GLUE_SRC   := $(wildcard engine/vm/luax*.c engine/vm/conv*.c)
 AUDIT_SRC  := $(wildcard engine/audit/*.c)
 ROSTER_SRC := $(wildcard engine/solvers/roster/*.c)
+ROUTING_SRC := $(wildcard engine/solvers/routing/*.c)
+SOLVER_SRC := $(wildcard engine/solvers/common/*.c)
 RECORD_SRC := $(wildcard engine/recorder/*.c)
 WIRE_SRC   := $(wildcard engine/prim/pgwire.c engine/prim/statement.c engine/prim/statement_tokens.c engine/prim/statement_normal.c)
 MAIN_SRC   := $(wildcard engine/main.c)
@@ -70,7 +72,8 @@ HAVE_MODULES := $(foreach m,$(MODULES),$(if $(wildcard engine/bind/$(m).c),$(m))
 MODULE_SO := $(foreach m,$(HAVE_MODULES),$(BUILD)/modules/engine/$(m).so)
 
 PROGRAMS := $(if $(MAIN_SRC),$(BUILD)/gate-engine) $(if $(AUDIT_SRC),$(BUILD)/gate-audit) \
-            $(if $(ROSTER_SRC),$(BUILD)/roster-solver) $(if $(RECORD_SRC),$(BUILD)/gate-recorder)
+            $(if $(ROSTER_SRC),$(BUILD)/roster-solver) $(if $(ROUTING_SRC),$(BUILD)/routing-solver) \
+            $(if $(RECORD_SRC),$(BUILD)/gate-recorder)
 
 TEST_SRC := $(wildcard tests/c/test_*.c)
 TEST_BIN := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(TEST_SRC))
@@ -142,7 +145,9 @@ $(BUILD)/gate-audit: $(AUDIT_OBJ)
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS) $(AUDIT_LINK) -o $@ $^ -l:liblua5.4.a -l:libjansson.a -lm
 
-$(BUILD)/roster-solver: $(call objs,$(ROSTER_SRC) $(BASE_SRC))
+$(BUILD)/roster-solver: $(call objs,$(ROSTER_SRC) $(SOLVER_SRC) $(BASE_SRC))
+$(BUILD)/routing-solver: $(call objs,$(ROUTING_SRC) $(SOLVER_SRC) $(BASE_SRC))
+$(BUILD)/roster-solver $(BUILD)/routing-solver:
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -ljansson -lm
 
@@ -198,11 +203,11 @@ $(BUILD)/tests/fault/gate-audit: $(AUDIT_OBJ) $(BUILD)/tests/fault/fault.so
 	    $(AUDIT_OBJ) \
 	    -l:liblua5.4.a -l:libjansson.a -lm
 
-# A fuzz target links everything but the programs' main functions, as a C test does, and the roster solver's reader, the recorder and
+# A fuzz target links everything but the programs' main functions, as a C test does, and the solvers' readers, the recorder and
 # the database binding besides; Mini-XML reads what the engine wrote.
 FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c) \
-                 $(filter-out engine/solvers/roster/main.c,$(ROSTER_SRC)) $(filter-out engine/recorder/main.c,$(RECORD_SRC)) $(wildcard engine/bind/db*.c))
+                 $(filter-out %/main.c,$(ROSTER_SRC) $(ROUTING_SRC) $(SOLVER_SRC)) $(filter-out engine/recorder/main.c,$(RECORD_SRC)) $(wildcard engine/bind/db*.c))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lpq -lcurl -lssl -lcrypto -lpg_query -lmxml
@@ -279,6 +284,7 @@ fuzz: deps-fuzz
 	@$(MAKE) fuzz-run BUILD=build-fuzz CC=clang WARN=-w SANITIZE=fuzzer-no-link,address,undefined SECONDS=$(SECONDS)
 	@LUA_PATH='stdlib/?.lua;;' LUA_CPATH='$(BUILD)/modules/?.so;;' lua5.4 tests/fuzz/forecast.lua
 	@LUA_PATH='stdlib/?.lua;;' LUA_CPATH='$(BUILD)/modules/?.so;;' lua5.4 tests/fuzz/matrix.lua
+	@LUA_PATH='stdlib/?.lua;;' LUA_CPATH='$(BUILD)/modules/?.so;;' lua5.4 tests/fuzz/scenario.lua
 fuzz-run: $(addprefix $(BUILD)/fuzz/,$(FUZZ_NAMES))
 	@mkdir -p $(BUILD)/crashes
 	@for name in $(FUZZ_NAMES); do \

@@ -1,45 +1,59 @@
 --- Gate 2: the same forecast and the same seed give the same plan, whatever else is different.
 --
 --   gate-engine run gates/determinism_proof.lua --tenant acme --forecast-id gurkerl_small --seed 94 --runs 3
+--   gate-engine run gates/determinism_proof.lua --pack routing --forecast-id wien_small
 --   gate-engine recover gates/determinism_proof.lua --tenant acme --artifacts out/
 --
 -- The solver runs in a fresh process each time. Run 1 is the reference; the others run under another time zone, locale, clock,
 -- working directory, environment, processor and address layout (determinism.perturb). What could not be applied is a fact of the
 -- report. That identical answers answer the question at all is checked too: a constant is deterministic and worth nothing.
 
-local answer = require "determinism.answer"
 local causes = require "determinism.cause"
-local dataset = require "packs.roster.dataset"
 local diff = require "determinism.diff"
 local errors = require "errors"
 local gate = require "gate"
 local hash = require "hash"
 local matrix = require "determinism.matrix"
+local outside = require "packs.outside"
 local perturb = require "determinism.perturb"
-local plan = require "packs.roster.plan"
 local task = require "task"
+
+--- What each pack is asked, and how its solver's answer is looked at.
+local PACKS = {
+  roster = { pack = require "packs.roster.golden", answer = require "determinism.answer" },
+  routing = { pack = require "packs.routing.golden", answer = require "determinism.answer_routing" },
+}
 
 local MAX_PROBLEMS = 50
 local SIDE_BY_SIDE = 2
 local DIFF_LINES = 40
-local RERUN = "gate-engine run gates/determinism_proof.lua --tenant %s"
+
+--- The command that makes this run again, to paste; with `verb` "recover" the way out of it.
+local function command(ctx, verb)
+  local function word(text) return text:find("^[%w_./-]+$") and text or "'" .. text:gsub("'", "'\\''") .. "'" end
+  local path = ctx.options.forecast_id.path
+  return ("gate-engine %s gates/determinism_proof.lua --tenant %s --pack %s --forecast-id %s"):format(verb, word(ctx.tenant.code),
+    ctx.options.pack, word(path:match("/stdlib/datasets/[%w_]+/([%w_]+)$") or path))
+end
 
 --- Parse and expand: the request, and the hash of every stage before the solver.
 local function prepare(ctx)
-  local data = dataset.load(ctx.files.forecast_id)
-  local forecast = data.forecast
-  for _, issue in ipairs(forecast.issues) do
+  local name = ctx.options.pack
+  local pack, answer = PACKS[name].pack, PACKS[name].answer
+  local data = pack.load(ctx.files.forecast_id, outside.of(ctx))
+  for _, issue in ipairs(data.forecast.issues) do
     if issue.status == "FAIL" then
       errors.raise { code = "forecast_invalid",
-        message = ("%s, line %d, column %d: %s: %s"):format(data.input, issue.line_no, issue.column, issue.code, issue.message),
+        message = ("%s, %s: %s: %s"):format(data.input, pack.where(issue), issue.code, issue.message),
         fix = "Correct the forecast: a proof on a part of it would prove nothing" }
     end
   end
-  local work = dataset.prepare(data)
-  local limits = plan.limits(ctx.config.packs and ctx.config.packs.roster)
-  local request = plan.request(work.instances, ctx.options.seed, limits)
-  return { instances = work.instances, limits = limits, request = request,
-    stages = { { "parse", work.input_hash }, { "expand", hash.of(request.instances) }, { "request", hash.of(request) } } }
+  local work = pack.prepare(data)
+  local limits = pack.limits(ctx.config.packs and ctx.config.packs[name])
+  local request = pack.request(work.instances, ctx.options.seed, limits)
+  return { name = name, pack = pack, answer = answer, instances = work.instances, source = work.source, limits = limits,
+    request = request,
+    stages = { { "parse", work.input_hash }, { "expand", answer.expanded(request) }, { "request", hash.of(request) } } }
 end
 
 local function debug_log(ctx, ...)
@@ -47,9 +61,9 @@ local function debug_log(ctx, ...)
 end
 
 --- One run in a fresh process. Errors are returned in .error, with the run and its conditions, so that the others still count.
-local function solve_once(ctx, request, number, parts)
+local function solve_once(ctx, s, request, number, parts)
   local run = { number = number, parts = parts }
-  local ok, reply = pcall(ctx.solver.solve, ctx.solver, "roster", request, { perturb = perturb.merge(parts) })
+  local ok, reply = pcall(ctx.solver.solve, ctx.solver, s.name, request, { perturb = perturb.merge(parts) })
   if not ok then
     if not errors.is(reply) then error(reply, 0) end
     local where = ("run %d, %s"):format(number, perturb.describe(parts))
@@ -57,10 +71,10 @@ local function solve_once(ctx, request, number, parts)
       detail = reply.detail and ("%s; %s"):format(reply.detail, where) or where, fix = reply.fix }
     return run
   end
-  local list, why = answer.hashed(reply.output)
+  local list, why = s.answer.hashed(reply.output)
   if not list then
     run.error = errors.new { code = "solver_output", message = ("run %d: the solver's answer is no plan: %s"):format(number, why),
-      fix = "Compare the solver's output with the protocol: {solver, drivers, seed, assignments = [{driver_id, …}]}" }
+      fix = "Compare the solver's output with the protocol: " .. s.answer.PROTOCOL }
     return run
   end
   run.output, run.list, run.hash = reply.output, list, hash.of(list)
@@ -71,13 +85,13 @@ end
 --- All runs: the reference first, then the others, two at a time.
 local function solve_all(ctx, s)
   local function once(number)
-    local run = solve_once(ctx, s.request, number, perturb.parts(number))
+    local run = solve_once(ctx, s, s.request, number, perturb.parts(number))
     local stages = {}
     for i, stage in ipairs(s.stages) do stages[i] = ("%s %s"):format(stage[1], stage[2]) end
     debug_log(ctx, "run %d: %s, solve %s (%s)", number, table.concat(stages, ", "), run.hash or run.error.code,
       perturb.describe(run.parts))
     if run.output and ctx.options.artifacts then
-      ctx:artifact("artifacts", ("run%d.json"):format(number), answer.text(run.output, run.list))
+      ctx:artifact("artifacts", ("run%d.json"):format(number), s.answer.text(run.output, run.list))
     end
     return run
   end
@@ -87,8 +101,8 @@ local function solve_all(ctx, s)
   for _, run in ipairs(task.map(numbers, SIDE_BY_SIDE, once)) do
     -- A hundred answers need not be held: what equals the reference is the reference.
     if run.hash and run.hash == runs[1].hash then
-      local rest = answer.rest(run.output)
-      if hash.of(rest) ~= hash.of(answer.rest(runs[1].output)) then run.rest = rest end
+      local rest = s.answer.rest(run.output)
+      if hash.of(rest) ~= hash.of(s.answer.rest(runs[1].output)) then run.rest = rest end
       run.output, run.list = nil, nil
     end
     runs[run.number] = run
@@ -108,8 +122,8 @@ end
 
 local function find_cause(ctx, s, reference, run)
   local ok, found = pcall(causes.find, function(how)
-    local reply = ctx.solver:solve("roster", s.request, { perturb = how })
-    local list = answer.hashed(reply.output)
+    local reply = ctx.solver:solve(s.name, s.request, { perturb = how })
+    local list = s.answer.hashed(reply.output)
     return list and hash.of(list) or "no plan"
   end, reference.hash, run.parts)
   if ok then return found end
@@ -118,11 +132,11 @@ local function find_cause(ctx, s, reference, run)
 end
 
 local function report_mismatch(ctx, s, reference, run, cause)
-  local first = diff.first(reference.list, run.list, "$.assignments")
+  local first = diff.first(reference.list, run.list, "$." .. s.answer.LIST)
   local ulps = diff.rounding(first.left, first.right)
-  local detail = ("stage solve, %s: run 1 has %s, run %d has %s%s; %d of %d assignments differ; run %d under: %s"):format(
+  local detail = ("stage solve, %s: run 1 has %s, run %d has %s%s; %d of %d %s differ; run %d under: %s"):format(
     first.path, diff.show(first.left), run.number, diff.show(first.right), ulps and (" (%d ulp apart)"):format(ulps) or "",
-    count_different(reference.list, run.list), #run.list, run.number, perturb.describe(run.parts))
+    count_different(reference.list, run.list), #run.list, s.answer.LIST, run.number, perturb.describe(run.parts))
   if cause then
     detail = ("%s; likely cause: %s (%s)"):format(detail, cause.text, cause.evidence)
     ctx:fact("cause", cause.name)
@@ -130,16 +144,15 @@ local function report_mismatch(ctx, s, reference, run, cause)
   ctx:fail(ulps and "float_variance" or "hash_mismatch", {
     object = ("run %d"):format(run.number), args = { tostring(run.number) }, detail = detail,
     fix = not ulps and cause and ("Check for randomness sources: " .. cause.fix) or nil,
-    reproduce = ("gate-engine recover gates/determinism_proof.lua --tenant %s --seed %d --runs %d --artifacts DIR"):format(
-      ctx.tenant.code, ctx.options.seed, ctx.options.runs),
+    reproduce = ("%s --seed %d --runs %d --artifacts DIR"):format(command(ctx, "recover"), ctx.options.seed, ctx.options.runs),
   })
   s.cause = s.cause or cause
 end
 
 --- What differs outside of the hashed part: rounding is a failure all the same, the rest is for the reader to judge.
-local function compare_rest(ctx, reference, run)
+local function compare_rest(ctx, s, reference, run)
   if not run.rest then return end
-  local first = diff.first(answer.rest(reference.output), run.rest)
+  local first = diff.first(s.answer.rest(reference.output), run.rest)
   if not first then return end
   local ulps = diff.rounding(first.left, first.right)
   local detail = ("stage solve, %s: run 1 has %s, run %d has %s%s; run %d under: %s"):format(first.path, diff.show(first.left), run.number,
@@ -162,7 +175,7 @@ local function compare_runs(ctx, s)
     elseif run.hash ~= reference.hash then
       local cause = not s.cause and find_cause(ctx, s, reference, run) or nil
       report_mismatch(ctx, s, reference, run, cause)
-    elseif not compare_rest(ctx, reference, run) then
+    elseif not compare_rest(ctx, s, reference, run) then
       identical = identical + 1
     end
   end
@@ -177,7 +190,7 @@ end
 local function facts(ctx, s)
   ctx:fact("seed", ctx.options.seed)
   ctx:fact("runs", ctx.options.runs)
-  ctx:fact("instances", #s.instances)
+  ctx:fact("instances", s.pack.count(s.instances))
   ctx:fact("input_hash", s.stages[1][2])
   local conditions, missing, notes = {}, {}, {}
   for i, run in ipairs(s.runs) do
@@ -198,10 +211,11 @@ local function solver_facts(ctx, s)
   local solver = type(output.solver) == "table" and output.solver or {}
   if type(solver.name) == "string" and type(solver.version) == "string" then
     ctx:fact("solver", ("%s %s"):format(solver.name, solver.version))
-    ctx:fact("solver_config_hash", plan.solver_config_hash(ctx.options.seed, s.limits, solver))
+    ctx:fact("solver_config_hash", s.pack.solver_config_hash(ctx.options.seed, s.limits, solver, s.instances))
   end
-  ctx:fact("drivers", output.drivers)
-  if output.lower_bound then ctx:fact("lower_bound", output.lower_bound) end
+  for _, name in ipairs { "drivers", "lower_bound", "distance_m", "feasible" } do
+    if output[name] ~= nil then ctx:fact(name, output[name]) end
+  end
 end
 
 local function report_problems(ctx, problems, prefix)
@@ -220,19 +234,19 @@ local function check_complete(ctx, s)
     errors.raise { code = "not_evaluated", message = "there is no answer to look at: " .. first.error.message }
   end
   solver_facts(ctx, s)
-  report_problems(ctx, answer.problems(first.output, s.instances, ctx.options.seed), "")
+  report_problems(ctx, s.answer.problems(first.output, s.instances, ctx.options.seed), "")
 end
 
 --- A question changed a little needs an answer changed with it.
 local function check_control(ctx, s)
-  local instances, seed = answer.changed(s.instances, ctx.options.seed)
-  local run = solve_once(ctx, plan.request(instances, seed, s.limits), ctx.options.runs + 1, {})
+  local instances, seed = s.answer.changed(s.instances, ctx.options.seed)
+  local run = solve_once(ctx, s, s.pack.request(instances, seed, s.limits), ctx.options.runs + 1, {})
   if run.error then
     errors.raise { code = run.error.code, message = "control run with another seed and forecast: " .. run.error.message,
       detail = run.error.detail, fix = run.error.fix }
   end
-  report_problems(ctx, answer.problems(run.output, instances, seed), "with another seed and forecast, ")
-  ctx:fact("control", ("seed %d, %d tours"):format(seed, #instances))
+  report_problems(ctx, s.answer.problems(run.output, instances, seed), "with another seed and forecast, ")
+  ctx:fact("control", ("seed %d, %s"):format(seed, s.pack.size(instances)))
 end
 
 local function run(ctx)
@@ -258,7 +272,9 @@ local function run(ctx)
       if not s.runs[1].error then ctx:check("answer follows the input", function() check_control(ctx, s) end) end
     end
   end
-  ctx:check("matrix locked", function() matrix.check(ctx) end)
+  ctx:check("matrix locked", function()
+    if ctx.options.pack == "routing" then matrix.check_problem(ctx, s) else matrix.check(ctx) end
+  end)
 end
 
 --- The document's recovery path: run again with everything written down, compare line by line, name the cause and the fix.
@@ -270,13 +286,13 @@ local function recover(ctx)
     if not r.error and not reference.error and r.hash ~= reference.hash then other = other or r end
   end
   ctx:apply("Enable debug logging", { note = "export DEBUG_DETERMINISM=1 logs the hash of every stage of every run" })
-  ctx:apply("Run with verbose output", { note = RERUN:format(ctx.tenant.code)
+  ctx:apply("Run with verbose output", { note = command(ctx, "run")
     .. (" --seed %d --runs %d --verbose"):format(ctx.options.seed, ctx.options.runs) })
   if other then
     local pair = ("run1.json run%d.json"):format(other.number)
-    local lines = diff.lines(answer.text(reference.output, reference.list), answer.text(other.output, other.list), DIFF_LINES)
+    local lines = diff.lines(s.answer.text(reference.output, reference.list), s.answer.text(other.output, other.list), DIFF_LINES)
     ctx:artifact("artifacts", ("diff-1-%d.txt"):format(other.number), table.concat(
-      diff.lines(answer.text(reference.output, reference.list), answer.text(other.output, other.list)), "\n") .. "\n")
+      diff.lines(s.answer.text(reference.output, reference.list), s.answer.text(other.output, other.list)), "\n") .. "\n")
     ctx:apply("Compare outputs line by line", { note = ("diff %s%s\n%s"):format(pair,
       ctx.options.artifacts and "" or " (--artifacts DIR writes them)", table.concat(lines, "\n")) })
     local cause = find_cause(ctx, s, reference, other)
@@ -285,7 +301,7 @@ local function recover(ctx)
     ctx:apply("Compare outputs line by line", { note = ("the %d runs just made are identical; "
       .. "if an earlier one was not, use more runs: --runs 100"):format(#s.runs) })
   end
-  ctx:apply("Rerun gate", { note = RERUN:format(ctx.tenant.code) })
+  ctx:apply("Rerun gate", { note = command(ctx, "run") })
 end
 
 return gate.define {
@@ -294,8 +310,10 @@ return gate.define {
   pass = "All runs produced identical hash",
   needs = { solver = true, stores = { "matrix" } },
   options = {
-    forecast_id = { type = "path", access = "read", default = "gurkerl_small", search = { "stdlib/datasets/roster" },
-      help = "forecast by name, or a directory with input.txt or input.csv" },
+    pack = { type = "enum", choices = { "roster", "routing" }, default = "roster", help = "the pack whose solver is run" },
+    forecast_id = { type = "path", access = "read", default = "gurkerl_small",
+      search = { "stdlib/datasets/roster", "stdlib/datasets/routing" },
+      help = "forecast by name, or a directory with input.txt, input.csv or (routing) input.json" },
     seed = { type = "integer", default = 94, min = -9007199254740991, max = 9007199254740991, help = "seed of every run" },
     runs = { type = "integer", default = 3, min = 2, max = 100, help = "runs, each in a fresh process" },
     artifacts = { type = "path", access = "write", help = "directory for run1.json … runN.json, created if missing" },

@@ -1,6 +1,7 @@
 --- Gate 3: drives a forecast through the whole workflow of the platform, as the application does.
 --
 --   gate-engine run gates/golden_path_e2e.lua --tenant acme --pack roster --dataset gurkerl_small
+--   gate-engine run gates/golden_path_e2e.lua --pack routing --dataset wien_small
 --   gate-engine run gates/golden_path_e2e.lua --dataset ./my-week --audit audits/max_nights.lua --artifacts out/
 --
 -- Each stage is a check and works on what the stage before it left on the platform, not only on what was sent there. When a
@@ -12,8 +13,9 @@ local gate = require "gate"
 local hash = require "hash"
 local json = require "json"
 local lock_probe = require "platform.lock_probe"
+local outside = require "packs.outside"
 
-local PACKS = { roster = require "packs.roster.golden" }
+local PACKS = { roster = require "packs.roster.golden", routing = require "packs.routing.golden" }
 local MAX_FINDINGS = 200
 local FIX_STAGE = "Check specific stage logs"
 
@@ -77,17 +79,27 @@ local function same(what, expected, found)
   if expected ~= found then stop(("%s: expected %s, found %s"):format(what, tostring(expected), tostring(found))) end
 end
 
+--- Facts and advisories that a pack has.
+local function tell(ctx, facts, advice)
+  for _, fact in ipairs(facts) do
+    if fact[2] ~= nil then ctx:fact(fact[1], fact[2]) end
+  end
+  for i, a in ipairs(advice) do
+    if i <= MAX_FINDINGS then ctx:advise(a[1], a[2]) end
+  end
+end
+
 local stages = {}
 
 --- Parse: the dataset is understood line by line, and the platform takes it.
 function stages.Parse(ctx, s)
   s.pack = PACKS[ctx.options.pack]
-  s.data = s.pack.load(ctx.files.dataset)
+  s.data = s.pack.load(ctx.files.dataset, outside.of(ctx))
   local forecast = s.data.forecast
   local failed = 0
   for _, issue in ipairs(forecast.issues) do
-    local where = ("line %d, column %d"):format(issue.line_no, issue.column)
-    local more = { object = ("%s:%d:%d"):format(s.data.input, issue.line_no, issue.column) }
+    local where = s.pack.where(issue)
+    local more = { object = s.pack.object(s.data, issue) }
     if issue.status == "FAIL" then
       failed = failed + 1
       if failed <= MAX_FINDINGS then
@@ -98,7 +110,7 @@ function stages.Parse(ctx, s)
       if failed < MAX_FINDINGS then ctx:advise("forecast_warning", more) end
     end
   end
-  if failed > MAX_FINDINGS then fail_stage(ctx, "Parse", ("%d more lines"):format(failed - MAX_FINDINGS)) end
+  if failed > MAX_FINDINGS then fail_stage(ctx, "Parse", ("%d more issues"):format(failed - MAX_FINDINGS)) end
   if failed > 0 then
     put(ctx, "forecast.json", s.pack.forecast_document(s.data, nil))
     s.failed = true
@@ -106,41 +118,32 @@ function stages.Parse(ctx, s)
   end
   s.work = s.pack.prepare(s.data)
   put(ctx, "forecast.json", s.pack.forecast_document(s.data, s.work))
-  local counted = 0
-  for _, t in ipairs(s.work.templates) do counted = counted + t.count end
-  same("tours of the lines and of the templates", forecast.counts.tours, counted)
+  for _, c in ipairs(s.pack.counts(s.data, s.work)) do same(c[1], c[2], c[3]) end
   if s.data.input_hash then same("input_hash of manifest.json and of the input", s.data.input_hash, s.work.input_hash) end
   s.week = s.data.week
   if s.week then s.pack.check_week(s.week) end
-  s.platform, s.tenant = adapters.open(ctx)
-  s.forecast_id = s.platform.create_forecast { source = s.data.input, week = s.week, lines = forecast.lines, templates = s.work.templates,
-    input_hash = s.work.input_hash, parser_config_hash = s.work.parser_config_hash }
+  s.platform, s.tenant = adapters.open(ctx, ctx.options.pack)
+  s.forecast_id = s.platform.create_forecast { source = s.data.input, week = s.week, lines = s.pack.lines(s.data),
+    templates = s.work.templates or {}, input_hash = s.work.input_hash, parser_config_hash = s.work.parser_config_hash }
   s.data.forecast = nil
   if ctx.platform.kind == "external" then
     ctx:fact("left_behind", ("forecast %s of tenant %s, with its plan"):format(s.forecast_id, s.tenant.code))
   end
-  ctx:fact("week", s.week or ("none: the dataset names no week, and the dates are those of " .. s.pack.REFERENCE_WEEK))
   ctx:fact("input_hash", s.work.input_hash)
-  ctx:fact("templates", #s.work.templates)
+  tell(ctx, s.pack.facts(s.data, s.work), s.pack.advice(s.work))
 end
 
 --- Expand: the platform holds exactly the tours the templates ask for.
 function stages.Expand(ctx, s)
   local instances = s.work.instances
   put(ctx, "instances.json", s.pack.export_instances(instances))
-  same("instances of the templates and of the platform", #instances, s.platform.expand_forecast(s.forecast_id, instances))
+  same("instances of the templates and of the platform", s.pack.count(instances), s.platform.expand_forecast(s.forecast_id, instances))
   local stored = s.platform.read_instances(s.forecast_id)
-  same("instances sent and read back", #instances, #stored)
-  local sent = {}
-  for i, t in ipairs(instances) do sent[i] = t end
-  table.sort(sent, function(a, b) return a.id < b.id end)
-  for i, t in ipairs(sent) do
-    if hash.canonical(s.pack.export_instances { t }) ~= hash.canonical(s.pack.export_instances { stored[i] }) then
-      stop(("tour %s reads back differently from the platform"):format(t.id), ("read back: %s"):format(tostring(stored[i].id)))
-    end
-  end
-  s.instances = stored
-  ctx:fact("instances", #stored)
+  same("instances sent and read back", s.pack.count(instances), s.pack.count(stored))
+  local what, detail = s.pack.difference(instances, stored)
+  if what then stop(("%s reads back differently from the platform"):format(what), detail) end
+  s.instances = s.pack.adopt(stored, s.work)
+  ctx:fact("instances", s.pack.count(stored))
 end
 
 --- The solver's answer, or nil when it ran out of time. What else goes wrong there is raised by the engine as solver_…
@@ -149,7 +152,7 @@ local function solve(ctx, s)
   local ok, reply = pcall(function() return ctx.solver:solve(ctx.options.pack, request) end)
   if ok then return reply.output end
   if not errors.is(reply, "exec_timeout") then error(reply, 0) end
-  ctx:fail("solve_timeout", { object = ("%d tours"):format(#s.instances),
+  ctx:fail("solve_timeout", { object = s.pack.size(s.instances),
     detail = reply.message .. (reply.detail and "; " .. reply.detail or ""), reproduce = command(ctx) })
   s.failed = true
   return nil
@@ -169,12 +172,11 @@ function stages.Solve(ctx, s)
   end
   ctx:fact("injected", s.data.plan ~= nil)
   put(ctx, "plan.json", s.pack.export_plan(s.plan))
-  s.config_hash = s.pack.solver_config_hash(s.seed, s.limits, s.plan.solver)
+  s.config_hash = s.pack.solver_config_hash(s.seed, s.limits, s.plan.solver, s.instances)
   s.plan_id = s.platform.store_plan(s.forecast_id, { seed = s.seed, solver_config_hash = s.config_hash,
     output_hash = s.plan.output_hash, assignments = s.plan.assignments })
   ctx:fact("plan_version", s.plan_id)
-  ctx:fact("drivers", s.plan.drivers)
-  if s.plan.lower_bound then ctx:fact("lower_bound", s.plan.lower_bound) end
+  tell(ctx, s.pack.plan_facts(s.plan), s.pack.plan_advice(s.plan))
   ctx:fact("output_hash", s.plan.output_hash)
   if s.data.output_hash and not s.data.plan and s.data.output_hash ~= s.plan.output_hash then
     ctx:advise("golden_drift", { object = "output_hash",
@@ -356,7 +358,7 @@ local function run_stage(ctx, s, name, previous)
   s.stopped = ("stage %s did not pass"):format(name)
   local ok, err = pcall(stages[name], ctx, s)
   if not ok then
-    local known = errors.is(err) and (STAGE_FAILURES[err.code] or err.code:find("^solver_"))
+    local known = errors.is(err) and (STAGE_FAILURES[err.code] or err.code:find("^solver_") or err.code:find("^matrix_"))
     if not known then error(err, 0) end
     local detail = err.detail or err.sqlstate and ("SQLSTATE " .. tostring(err.sqlstate)) or nil
     fail_stage(ctx, name, err.message, { detail = detail, fix = err.fix })
@@ -453,12 +455,12 @@ return gate.define {
   api = 1, id = "golden_path_e2e", name = "Golden Path E2E", number = 3,
   purpose = "Full workflow test: Parse, Expand, Solve, Audit, Lock, Verify",
   pass = "All stages completed successfully",
-  needs = { db = { "app" }, solver = true, audits = true },
+  needs = { db = { "app" }, solver = true, audits = true, stores = { "matrix" } },
   options = {
-    pack = { type = "enum", choices = { "roster" }, default = "roster", help = "the pack whose workflow is run" },
+    pack = { type = "enum", choices = { "roster", "routing" }, default = "roster", help = "the pack whose workflow is run" },
     dataset = { type = "path", access = "read", default = "gurkerl_small",
-      search = { "stdlib/datasets/roster", "stdlib/datasets/known_failures" },
-      help = "golden dataset by name, or a directory with input.txt or input.csv" },
+      search = { "stdlib/datasets/roster", "stdlib/datasets/routing", "stdlib/datasets/known_failures" },
+      help = "golden dataset by name, or a directory with input.txt, input.csv or (routing) input.json" },
     audit = { type = "audit", multiple = true, help = "a tenant's own audit, run beside the pack's" },
     artifacts = { type = "path", access = "write", help = "directory for each stage's product, created if missing" },
   },
@@ -467,6 +469,9 @@ return gate.define {
     audit_failed = { text = "Audit %s: FAIL", fix = "Review audit violation details" },
     solve_timeout = { text = "Timeout on solve", fix = "Check input size, increase limit" },
     forecast_warning = { text = "Forecast %s: %s", fix = "Check whether the line says what is meant" },
+    travel_estimated = { text = "Travel times are estimated", fix = "Record the missing ways and pin the new matrix" },
+    matrix_unpinned = { text = "Travel times are not pinned", fix = "Set matrix_sha256 in manifest.json, or in packs.routing" },
+    stop_unassigned = { text = "Stop %s is not served: %s", fix = "Give the scenario a vehicle that can serve the stop" },
     golden_drift = { text = "Solver result differs from the golden dataset's %s",
       fix = "Compare the plans; update the dataset when the new result is right" },
     kpi_threshold = { text = "KPI %s: %s", fix = "Compare kpis.json with the tenant's expectations" },

@@ -8,7 +8,7 @@
 typedef struct paths {
     char *share;   /* holds stdlib/, gates/, scripts/ */
     char *modules; /* holds engine/<noun>.so */
-    char *libexec; /* holds gate-audit, roster-solver */
+    char *libexec; /* holds gate-audit, roster-solver, routing-solver */
 } paths;
 
 /* Errors: install_broken, naming what was looked for. */

@@ -517,11 +517,15 @@ static void add_solver(json_t *out, const json_t *solver, const paths *tree) {
         return;
     }
     if (strcmp(kind, "reference") == 0) {
-        char *program = fs_join(tree->libexec, "roster-solver");
+        static const char *const PROGRAMS[][2] = {{"solver:roster", "roster-solver"},
+                                                  {"solver:routing", "routing-solver"}};
         double wall = json_number_value(json_object_get(solver, "wall_s"));
-        json_object_set_new(out, "solver:roster",
-                            json_pack("{s:[s], s:f}", "argv", program, "wall_s", wall > 0 ? wall : 60.0));
-        free(program);
+        for (size_t i = 0; i < sizeof PROGRAMS / sizeof PROGRAMS[0]; i++) {
+            char *program = fs_join(tree->libexec, PROGRAMS[i][1]);
+            json_object_set_new(out, PROGRAMS[i][0],
+                                json_pack("{s:[s], s:f}", "argv", program, "wall_s", wall > 0 ? wall : 60.0));
+            free(program);
+        }
     } else if (strcmp(kind, "command") == 0) {
         json_object_set(out, "solver:roster", (json_t *)solver);
         json_object_set(out, "solver:routing", (json_t *)solver);

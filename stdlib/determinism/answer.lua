@@ -1,12 +1,20 @@
---- A solver's answer: the part that is hashed, the rest, and whether it is an answer to the question that was asked.
+--- A solver's answer: the part that is hashed, the rest, and whether it is an answer to the question that was asked. Of the roster pack;
+--- determinism.answer_routing has the same functions for the other.
 -- Pure: needs no capability.
 
 local errors = require "errors"
 local hash = require "hash"
 local json = require "json"
 local plan = require "packs.roster.plan"
+local text = require "determinism.text"
 
 local M = {}
+
+--- The key of the list that is hashed.
+M.LIST = "assignments"
+
+--- The protocol, for a message.
+M.PROTOCOL = "{solver, drivers, seed, assignments = [{driver_id, …}]}"
 
 local FIELDS = { "driver_id", "tour_instance_id", "day", "block_id", "block_type" }
 
@@ -45,25 +53,13 @@ end
 --- What the answer holds beside its assignments.
 ---@param output table
 ---@return table
-function M.rest(output)
-  local out = {}
-  for key, value in pairs(output) do
-    if key ~= "assignments" then out[key] = value end
-  end
-  return out
-end
+function M.rest(output) return text.rest(output, M.LIST) end
 
---- The answer as a text whose lines can be compared: canonical JSON with one assignment a line, in the order that is hashed.
+--- The answer as a text whose lines can be compared, one assignment a line.
 ---@param output table
 ---@param list table[]  from hashed()
 ---@return string
-function M.text(output, list)
-  local lines = {}
-  for i, a in ipairs(list) do lines[i] = hash.canonical(a) .. (i < #list and "," or "") end
-  local rest = hash.canonical(M.rest(output))
-  local body = rest == "{}" and "" or "," .. rest:sub(2, -2)
-  return ('{"assignments":[\n%s\n]%s}\n'):format(table.concat(lines, "\n"), body)
-end
+function M.text(output, list) return text.of(output, M.LIST, list) end
 
 --- Is it a complete plan for these tours and this seed? Every tour exactly once, nothing else, the protocol's fields.
 ---@param output any
@@ -113,6 +109,13 @@ function M.changed(instances, seed)
     end
   end
   return list, seed < math.maxinteger and seed + 1 or seed - 1
+end
+
+--- The hash of what the solver was given, without the rest of the request.
+---@param request table
+---@return string sha256
+function M.expanded(request)
+  return hash.of(request.instances)
 end
 
 return M

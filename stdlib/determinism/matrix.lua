@@ -25,4 +25,24 @@ function M.check(ctx)
   ctx:fact("matrix_sha256", found)
 end
 
+--- Inside a check, for a proof of the routing pack: a finding for ways that are not those of a pinned file.
+---@param ctx table
+---@param s {source: {from: string, pinned: boolean}, instances: routing.Problem}|table  what was prepared; empty where that failed
+function M.check_problem(ctx, s)
+  if not s.instances then
+    require("errors").raise { code = "not_evaluated", message = "there are no travel times to look at: the scenario was not read" }
+  end
+  local travel, used = s.instances.travel, s.instances.matrix
+  ctx:fact("matrix_version", used.version)
+  ctx:fact("matrix_sha256", used.sha256)
+  ctx:fact("matrix_from", s.source.from)
+  if travel.estimated > 0 then
+    ctx:fail("osrm_drift", { object = used.version,
+      detail = ("travel times are not locked: %d of %d ways are estimated"):format(travel.estimated, travel.ways) })
+  elseif not s.source.pinned then
+    ctx:fail("osrm_drift", { object = s.source.from, detail = ("travel times are not locked: %s pins no SHA-256"):format(
+      s.source.from == "matrix.csv" and "the dataset's manifest.json (matrix_sha256)" or "packs.routing.matrix_sha256") })
+  end
+end
+
 return M

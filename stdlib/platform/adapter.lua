@@ -13,6 +13,8 @@
 --   read_plan(plan) → {status, seed, output_hash, solver_config_hash, locked_at, locked_by, assignments}
 --   read_instances(forecast) → instances as the platform stored them, sorted by id
 --   locked_weeks(week, most) → {{week, plan, forecast}}: the tenant's last locked plans of weeks before this one, newest first, one a week
+--   For the pack routing `instances` is a scenario's {date, matrix, vehicles, stops}, a plan's `assignments` are its routes, and there are
+--   no locked weeks.
 --   lock_refused(err) → true when err says that the plan's state forbids the lock, not that something broke
 --   attacks() → {{id, title, …}}: changes a locked plan must refuse
 --   attack(plan, forecast, attack) → {done = boolean, affected, refused_by_lock = boolean, code, message, reproduce}: tried, and always
@@ -29,8 +31,8 @@ M.FUNCTIONS = {
 }
 
 local KINDS = {
-  embedded = function(ctx, tenant)
-    return require("platform.adapter_embedded").new { db = ctx.db.app, tenant_id = tenant.id, tenant_code = tenant.code,
+  embedded = function(ctx, tenant, pack)
+    return require("platform.adapter_embedded").new { pack = pack, db = ctx.db.app, tenant_id = tenant.id, tenant_code = tenant.code,
       open = function() return ctx.db:open("app") end }
   end,
 }
@@ -49,11 +51,12 @@ end
 
 --- The adapter this run's config names.
 ---@param ctx table  the gate's context; needs db = {"app"}
+---@param pack "roster"|"routing"  whose forecasts, instances and plans its functions take and give
 ---@return table adapter
 ---@return table tenant  {code, id}: where it works; the validation tenant on an external platform
 ---  Errors: adapter_missing, adapter_validation_tenant (an external platform whose config names none), adapter_unknown,
 ---  adapter_incomplete, adapter_tenant.
-function M.open(ctx)
+function M.open(ctx, pack)
   local kind = ctx.config and ctx.config.adapter
   if type(kind) ~= "string" then kind = nil end
   if not kind and ctx.platform.kind == "embedded" then kind = "embedded" end
@@ -67,7 +70,7 @@ function M.open(ctx)
       fix = "Correct `adapter` in gate-engine.conf.lua; other adapters are not available in this version" }
   end
   local tenant = working_tenant(ctx)
-  return M.complete(make(ctx, tenant), kind), tenant
+  return M.complete(make(ctx, tenant, pack), kind), tenant
 end
 
 --- Check that an adapter has all functions, before any stage relies on one.

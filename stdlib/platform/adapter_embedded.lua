@@ -3,6 +3,7 @@
 
 local errors = require "errors"
 local json = require "json"
+local routing = require "platform.adapter_routing"
 local task = require "task"
 
 local M = {}
@@ -132,8 +133,8 @@ local function race(open, tenant, plan, names)
 end
 
 --- An adapter for one tenant.
----@param opts {db: table, open: fun(): table, tenant_id: string, tenant_code: string}  a connection as the application role,
----  and how to get one more
+---@param opts {pack: "roster"|"routing", db: table, open: fun(): table, tenant_id: string, tenant_code: string}  db: a connection as the
+---  application role; open: how to get one more
 ---@return table adapter  see stdlib/platform/adapter.lua. Errors: adapter_tenant when the tenant has no row.
 function M.new(opts)
   local db, tenant = opts.db, opts.tenant_id
@@ -142,6 +143,7 @@ function M.new(opts)
       fix = "Create the tenant, or set database.tenant.table, key and code so that it is found" }
   end
   local adapter = code_paths(db, tenant)
+  local attacks = ATTACKS
 
   function adapter.race_lock(plan, names)
     return race(opts.open, tenant, plan, names)
@@ -169,13 +171,17 @@ function M.new(opts)
   end
 
   function adapter.attacks()
-    return ATTACKS
+    return attacks
   end
 
   function adapter.attack(plan, forecast, a)
     return attack(db, tenant, plan, forecast, a)
   end
 
+  if opts.pack == "routing" then
+    attacks = routing.ATTACKS
+    routing.add(adapter, db, tenant, { jsonb = jsonb, undone = undone })
+  end
   return adapter
 end
 

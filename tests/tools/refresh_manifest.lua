@@ -1,22 +1,22 @@
--- Writes manifest.json of a roster dataset anew: input hash, the reference solver's plan hash and KPIs as they are now. Version, tags and
+-- Writes manifest.json of a dataset anew: input hash, the reference solver's plan hash and KPIs as they are now. Version, tags, seed and
 -- expected failure are kept. From the repository's root, with the paths that the Lua specs run with:
 --   lua5.4 tests/tools/refresh_manifest.lua stdlib/datasets/roster/gurkerl_small
 -- A new plan hash is a new expectation: look at the KPIs, and bump the manifest's minor version.
 
-local audits = require "packs.roster.audits"
-local dataset = require "packs.roster.dataset"
 local hash = require "hash"
 local json = require "json"
-local kpis = require "packs.roster.kpis"
-local plan = require "packs.roster.plan"
 
 local dir = assert(arg[1], "name a dataset's directory"):gsub("/+$", "")
-local solver = (os.getenv "BUILD" or "build") .. "/roster-solver"
-local KPIS = { "total_drivers", "full_time_drivers", "fte_ratio", "pt_ratio", "coverage", "max_weekly_hours", "avg_weekly_hours",
-  "audit_pass_rate" }
+local KPIS = {
+  roster = { "total_drivers", "full_time_drivers", "fte_ratio", "pt_ratio", "coverage", "max_weekly_hours", "avg_weekly_hours",
+    "audit_pass_rate" },
+  routing = { "stops", "routes_used", "total_distance_km", "duration_hours", "capacity_utilisation", "coverage", "tw_violations",
+    "audit_pass_rate" },
+}
 
 local function read(path)
-  local f = assert(io.open(path, "rb"))
+  local f = io.open(path, "rb")
+  if not f then return nil end
   local bytes = f:read "a"
   f:close()
   return bytes
@@ -31,24 +31,25 @@ local store = {
   get = function(_, key) return read(dir .. "/" .. key) end,
 }
 
-local function solve(instances, seed)
+local name = read(dir .. "/input.json") and "routing" or "roster"
+local pack = require("packs." .. name .. ".golden")
+
+-- The matrix is pinned here: what an older manifest says of it must not refuse the new one.
+local old = json.decode(read(dir .. "/manifest.json") or "{}")
+local matrix = read(dir .. "/matrix.csv")
+local pinned = matrix and hash.sha256(matrix)
+
+local function solve(request)
   local path = os.tmpname()
   local f = assert(io.open(path, "wb"))
-  f:write(hash.canonical(plan.request(instances, seed, plan.limits())))
+  f:write(hash.canonical(request))
   f:close()
-  local pipe = assert(io.popen(solver .. " <" .. path))
+  local pipe = assert(io.popen(("%s/%s-solver <%s"):format(os.getenv "BUILD" or "build", name, path)))
   local answer = pipe:read "a"
   assert(pipe:close(), "the solver failed: " .. answer)
   os.remove(path)
-  return plan.from_solver(json.decode(answer), instances, seed)
+  return json.decode(answer)
 end
-
-local data = dataset.load(store)
-assert(data.forecast.status ~= "FAIL", "the forecast is not understood")
-local work = dataset.prepare(data)
-local old, seed = data.manifest or {}, data.seed or plan.DEFAULT_SEED
-local made = data.plan and plan.injected(data.plan, work.instances, seed) or solve(work.instances, seed)
-local found = kpis.compute(made.assignments, work.instances, audits.run(made.assignments, work.instances))
 
 local function value(v) return hash.canonical(v == nil and json.null or v) end
 local function members(keys, from, indent)
@@ -57,14 +58,41 @@ local function members(keys, from, indent)
   return table.concat(out, indent == "" and ", " or ",\n")
 end
 
+local seed = math.type(old.seed) == "integer" and old.seed or pack.DEFAULT_SEED
+local limits = pack.limits()
+local said = { name = dir:match "[^/]+$", pack = name, version = old.version or "1.0.0", matrix_sha256 = pinned, seed = seed,
+  tags = json.array(old.tags or {}), expected_failure = old.expected_failure }
+
+--- What the dataset's plan is, in place of what the manifest says until now; nothing of an input that is not understood.
+local function expectations()
+  local guarded = { list = function()
+    local out = {}
+    for _, item in ipairs(store.list()) do
+      if item.key ~= "manifest.json" then out[#out + 1] = item end
+    end
+    return out
+  end, get = store.get }
+  local data = pack.load(guarded)
+  if data.forecast.status == "FAIL" then return ("not understood: %s"):format(data.forecast.issues[1].code) end
+  local work = pack.prepare(data)
+  local made = data.plan and pack.injected_plan(data.plan, work.instances, seed)
+    or pack.solver_plan(solve(pack.request(work.instances, seed, limits)), work.instances, seed)
+  said.input_hash, said.expected_output_hash = work.input_hash, made.output_hash
+  said.kpis = pack.kpis(made.assignments, work.instances, pack.audits(made.assignments, work.instances, limits)).kpis
+  return made.output_hash
+end
+
+local summary = expectations()
+local head = { "name", "pack", "version", "input_hash", "expected_output_hash" }
+if matrix then head[#head + 1] = "matrix_sha256" end
+local limit_names = {}
+for key in pairs(limits) do limit_names[#limit_names + 1] = key end
+table.sort(limit_names)
+
 local f = assert(io.open(dir .. "/manifest.json", "wb"))
-f:write("{\n", members({ "name", "pack", "version", "input_hash", "expected_output_hash" }, {
-  name = dir:match "[^/]+$", pack = "roster", version = old.version or "1.0.0", input_hash = work.input_hash,
-  expected_output_hash = made.output_hash,
-}, "  "), ',\n  "expected_kpis": {\n', members(KPIS, found, "    "), '\n  },\n  "solver_config": { ',
-  members({ "max_weekly_minutes", "min_rest_minutes", "max_span_regular_minutes", "max_span_split_minutes" }, plan.limits(), ""),
-  " },\n", members({ "seed", "tags", "expected_failure" }, { seed = seed, tags = json.array(old.tags or {}),
-    expected_failure = old.expected_failure }, "  "), "\n}\n")
+f:write("{\n", members(head, said, "  "), ",\n")
+if said.kpis then f:write('  "expected_kpis": {\n', members(KPIS[name], said.kpis, "    "), "\n  },\n") end
+f:write(#limit_names > 0 and ('  "solver_config": { %s },\n'):format(members(limit_names, limits, "")) or '  "solver_config": {},\n',
+  members({ "seed", "tags", "expected_failure" }, said, "  "), "\n}\n")
 f:close()
-print(("%s: %d tours, %d drivers (at least %s), %s"):format(dir, #work.instances, made.drivers, tostring(made.lower_bound),
-  made.output_hash))
+print(("%s: %s"):format(dir, summary))

@@ -16,7 +16,7 @@
 
 typedef struct level {
     rs_week *w;
-    rs_rng *rng;
+    solver_rng *rng;
     int full;     /* minutes of full time, or of the week where that is less */
     int high;     /* minutes nobody should have more of; beyond full time and within the limit */
     int *target;  /* minutes each driver should have */
@@ -65,9 +65,9 @@ static bool exchanged(const rs_week *w, int d, int day, int out, int in, rs_bloc
 
 static void step(level *l, int64_t threshold) {
     rs_week *w = l->w;
-    int a = rs_rng_below(l->rng, w->n), b = rs_rng_below(l->rng, w->n), day = rs_rng_below(l->rng, RS_DAYS);
+    int a = solver_rng_below(l->rng, w->n), b = solver_rng_below(l->rng, w->n), day = solver_rng_below(l->rng, RS_DAYS);
     const rs_block *x = &w->drivers[a].day[day], *y = &w->drivers[b].day[day];
-    int kind = rs_rng_below(l->rng, 3);
+    int kind = solver_rng_below(l->rng, 3);
     if (a == b || (x->n == 0 && y->n == 0)) {
         return;
     }
@@ -76,8 +76,8 @@ static void step(level *l, int64_t threshold) {
         for_a = *y;
         for_b = *x;
     } else {
-        int u = x->n > 0 ? x->unit[rs_rng_below(l->rng, x->n)] : -1;
-        int v = y->n > 0 && (kind == 2 || u < 0) ? y->unit[rs_rng_below(l->rng, y->n)] : -1;
+        int u = x->n > 0 ? x->unit[solver_rng_below(l->rng, x->n)] : -1;
+        int v = y->n > 0 && (kind == 2 || u < 0) ? y->unit[solver_rng_below(l->rng, y->n)] : -1;
         if (!exchanged(w, a, day, u, v, &for_a) || !exchanged(w, b, day, v, u, &for_b)) {
             return;
         }
@@ -159,7 +159,7 @@ static int concentrate(level *l, int enough, err *e) {
     return rc;
 }
 
-int rs_search_full_time(rs_week *w, rs_rng *rng, err *e) {
+int rs_search_full_time(rs_week *w, solver_rng *rng, err *e) {
     if (w->n < 2) {
         return 0;
     }

@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "solvers/common/rng.h"
 
 #define RS_NAME "roster-solver"
 /* Changes whenever the plan for any input may change: it is part of solver_config_hash. */
@@ -86,17 +87,6 @@ typedef struct rs_week {
     int *driver_of;     /* owned; driver of each unit, -1 = none yet */
 } rs_week;
 
-/* xoshiro256**, seeded through splitmix64 (D. Blackman, S. Vigna: "Scrambled linear pseudorandom number generators",
- * ACM TOMS 47 (2021); reference code in the public domain at prng.di.unimi.it). */
-typedef struct rs_rng {
-    uint64_t s[4];
-} rs_rng;
-
-void rs_rng_seed(rs_rng *r, uint64_t seed);
-uint64_t rs_rng_next(rs_rng *r);
-/* An integer from 0 to n - 1; n > 0. */
-int rs_rng_below(rs_rng *r, int n);
-
 /* input.c: a problem from JSON text. Strict: every key known, every value in range, no id twice. On success p owns its
  * memory (rs_problem_free). Errors: input_json, input_value, out_of_memory. */
 int rs_problem_read(rs_problem *p, const char *text, size_t n, err *e);
@@ -129,9 +119,9 @@ bool rs_week_without(const rs_week *w, int d, int unit, rs_block *out);
 /* greedy.c: a first complete plan. */
 int rs_greedy(rs_week *w, err *e);
 /* search.c: fewer drivers, never below `bound`. */
-int rs_search_drivers(rs_week *w, int bound, rs_rng *rng, err *e);
+int rs_search_drivers(rs_week *w, int bound, solver_rng *rng, err *e);
 /* level.c: work spread so that every driver comes near full time. */
-int rs_search_full_time(rs_week *w, rs_rng *rng, err *e);
+int rs_search_full_time(rs_week *w, solver_rng *rng, err *e);
 
 /* bound.c: a proven lower bound on the number of drivers, at least 1; -1 out of memory. */
 int rs_lower_bound(const rs_problem *p, err *e);

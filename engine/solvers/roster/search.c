@@ -20,7 +20,7 @@
 typedef struct search {
     rs_week *w;
     const rs_problem *p;
-    rs_rng *rng;
+    solver_rng *rng;
     int *penalty; /* of each unit */
     int *pool;    /* stack of units without a driver */
     int n_pool;
@@ -146,7 +146,7 @@ static void consider(search *s, const place *c, place *best) {
         return;
     }
     int ties = c->cost < best->cost ? 1 : best->ties + 1;
-    if (ties > 1 && rs_rng_below(s->rng, ties) != 0) {
+    if (ties > 1 && solver_rng_below(s->rng, ties) != 0) {
         best->ties = ties;
         return;
     }
@@ -215,12 +215,12 @@ static void apply(search *s, int u, const place *c) {
 /* One random legal exchange of a whole day between two drivers, or of one unit from one to another. */
 static void stir(search *s) {
     rs_week *w = s->w;
-    int a = rs_rng_below(s->rng, w->n), b = rs_rng_below(s->rng, w->n);
+    int a = solver_rng_below(s->rng, w->n), b = solver_rng_below(s->rng, w->n);
     if (a == b) {
         return;
     }
-    if (rs_rng_below(s->rng, 2) == 0) {
-        int day = rs_rng_below(s->rng, RS_DAYS);
+    if (solver_rng_below(s->rng, 2) == 0) {
+        int day = solver_rng_below(s->rng, RS_DAYS);
         rs_block x = w->drivers[a].day[day], y = w->drivers[b].day[day];
         if ((x.n > 0 || y.n > 0) && rs_week_fits(w, a, day, &y) && rs_week_fits(w, b, day, &x)) {
             static const rs_block none;
@@ -230,7 +230,7 @@ static void stir(search *s) {
         }
         return;
     }
-    int u = rs_rng_below(s->rng, s->p->n_units);
+    int u = solver_rng_below(s->rng, s->p->n_units);
     rs_block less, more;
     a = w->driver_of[u];
     if (a < 0 || a == b) {
@@ -312,7 +312,7 @@ static int run(search *s, int bound, err *e) {
     return rc;
 }
 
-int rs_search_drivers(rs_week *w, int bound, rs_rng *rng, err *e) {
+int rs_search_drivers(rs_week *w, int bound, solver_rng *rng, err *e) {
     size_t n = (size_t)w->p->n_units;
     search s = {.w = w,
                 .p = w->p,

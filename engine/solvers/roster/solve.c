@@ -9,8 +9,8 @@ static int solve(const rs_problem *p, buf *out, err *e) {
     if (rs_week_init(&week, p, e) != 0) {
         return -1;
     }
-    rs_rng rng;
-    rs_rng_seed(&rng, (uint64_t)p->seed);
+    solver_rng rng;
+    solver_rng_seed(&rng, (uint64_t)p->seed);
     int rc = rs_greedy(&week, e);
     if (rc == 0) {
         rc = rs_search_drivers(&week, bound, &rng, e);

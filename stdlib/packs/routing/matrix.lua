@@ -181,6 +181,12 @@ function M.parse(bytes, options)
   return self
 end
 
+--- A matrix without any row, all ways of which are estimated.
+---@return routing.Matrix  without sha256: there is no file
+function M.estimated()
+  return setmetatable({ pairs_ = {}, rows = 0, fallback = true, version = "haversine-30kmh" }, Matrix)
+end
+
 function Matrix:add(number, row)
   local key = key_of(row[1], row[2], row[3], row[4])
   local before = self.pairs_[key]

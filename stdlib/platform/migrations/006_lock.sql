@@ -101,7 +101,34 @@ begin
 end
 $$;
 
--- Trigger on both: TRUNCATE asks no row trigger, so it is refused while any tenant has a LOCKED plan.
+-- Trigger on routes and their stops: the same as guard_assignment.
+create function platform.guard_route() returns trigger language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_status text;
+begin
+  if tg_op <> 'INSERT' then
+    select p.status into v_status from public.plan_versions p
+     where p.tenant_id = old.tenant_id and p.id = old.plan_version_id for share;
+    if v_status = 'LOCKED' then
+      raise exception 'plan % is LOCKED: % in % refused', old.plan_version_id, tg_op, tg_table_name
+        using errcode = 'PL423', hint = 'make a new plan version; a locked plan never changes';
+    end if;
+  end if;
+  if tg_op <> 'DELETE' then
+    select p.status into v_status from public.plan_versions p
+     where p.tenant_id = new.tenant_id and p.id = new.plan_version_id for share;
+    if v_status = 'LOCKED' then
+      raise exception 'plan % is LOCKED: % in % refused', new.plan_version_id, tg_op, tg_table_name
+        using errcode = 'PL423', hint = 'make a new plan version; a locked plan never changes';
+    end if;
+  end if;
+  return case when tg_op = 'DELETE' then old else new end;
+end
+$$;
+
+-- Trigger on all of these: TRUNCATE asks no row trigger, so it is refused while any tenant has a LOCKED plan.
 create function platform.guard_truncate() returns trigger language plpgsql security definer
   set search_path = pg_catalog, pg_temp
 as $$
@@ -123,7 +150,20 @@ create trigger guard_assignment before insert or update or delete on public.assi
 create trigger guard_truncate before truncate on public.assignments
   for each statement execute function platform.guard_truncate();
 
+create trigger guard_route before insert or update or delete on public.routing_routes
+  for each row execute function platform.guard_route();
+create trigger guard_truncate before truncate on public.routing_routes
+  for each statement execute function platform.guard_truncate();
+create trigger guard_route before insert or update or delete on public.routing_route_stops
+  for each row execute function platform.guard_route();
+create trigger guard_truncate before truncate on public.routing_route_stops
+  for each statement execute function platform.guard_truncate();
+
 alter table public.plan_versions enable always trigger guard_plan;
 alter table public.plan_versions enable always trigger guard_truncate;
 alter table public.assignments enable always trigger guard_assignment;
 alter table public.assignments enable always trigger guard_truncate;
+alter table public.routing_routes enable always trigger guard_route;
+alter table public.routing_routes enable always trigger guard_truncate;
+alter table public.routing_route_stops enable always trigger guard_route;
+alter table public.routing_route_stops enable always trigger guard_truncate;

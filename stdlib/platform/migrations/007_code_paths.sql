@@ -1,5 +1,5 @@
 -- The platform's code paths. SECURITY INVOKER: they run with the caller's rights under row-level security, and the first thing each does
--- is to state the tenant, for this transaction only.
+-- is to state the tenant, for this transaction only. One path a step for every pack: what it is given, or the plan's pack, says which.
 --
 -- SQLSTATEs: PL404 not there (or not this tenant's), PL409 refused in this state, PL422 content refused.
 
@@ -69,6 +69,9 @@ $$;
 -- platform.expand_forecast(p_tenant, p_forecast, p_instances) → integer (how many instances)
 --   Stores the instances of a forecast, once; each template must get exactly its count of them.
 --   p_instances  [{id, tour_fingerprint, instance_number, day, start_min, end_min, crosses_midnight, depot, skill, split_group}]
+--                or a routing scenario, of which it counts vehicles and stops: {date, matrix: {version, sha256},
+--                vehicles: [{id, depot: {id, lat, lng}, capacity, skills: [text], shift_start_min, shift_end_min}],
+--                stops: [{id, lat, lng, demand, service_min, skills: [text], window_start_min, window_end_min}]}
 --   PL404 no such forecast; PL409 it is FAIL, or expanded already; PL422 counts differ from the templates'.
 create function platform.expand_forecast(p_tenant uuid, p_forecast uuid, p_instances jsonb)
   returns integer language plpgsql as $$
@@ -76,9 +79,16 @@ declare
   v_status text;
   v_differ text;
   v_count  integer;
+  v_more   integer;
 begin
   perform set_config('app.current_tenant_id', p_tenant::text, true);
-  perform platform.need_list('instances', p_instances);
+  if jsonb_typeof(p_instances) = 'object' then
+    perform platform.need_list('vehicles', p_instances -> 'vehicles');
+    perform platform.need_list('stops', p_instances -> 'stops');
+    perform platform.need_hash('matrix.sha256', p_instances #>> '{matrix,sha256}');
+  else
+    perform platform.need_list('instances', p_instances);
+  end if;
 
   select f.status into v_status from public.forecast_versions f where f.tenant_id = p_tenant and f.id = p_forecast for update;
   if not found then
@@ -88,8 +98,28 @@ begin
     raise exception 'forecast % is FAIL and cannot be expanded', p_forecast
       using errcode = 'PL409', hint = 'correct the lines whose status is FAIL and upload it again';
   end if;
-  if exists (select from public.tour_instances i where i.tenant_id = p_tenant and i.forecast_version_id = p_forecast) then
+  if exists (select from public.tour_instances i where i.tenant_id = p_tenant and i.forecast_version_id = p_forecast)
+     or exists (select from public.routing_scenarios c where c.tenant_id = p_tenant and c.id = p_forecast) then
     raise exception 'forecast % is expanded already', p_forecast using errcode = 'PL409';
+  end if;
+
+  if jsonb_typeof(p_instances) = 'object' then
+    insert into public.routing_scenarios (id, tenant_id, date, matrix_version, matrix_hash)
+    values (p_forecast, p_tenant, (p_instances ->> 'date')::date, p_instances #>> '{matrix,version}', p_instances #>> '{matrix,sha256}');
+    insert into public.routing_vehicles (id, tenant_id, scenario_id, depot, depot_lat, depot_lng, capacity, skills, shift_start, shift_end)
+    select v.id, p_tenant, p_forecast, v.depot ->> 'id', (v.depot ->> 'lat')::double precision, (v.depot ->> 'lng')::double precision,
+           v.capacity, array(select jsonb_array_elements_text(v.skills)), v.shift_start_min, v.shift_end_min
+      from jsonb_to_recordset(p_instances -> 'vehicles')
+        as v (id text, depot jsonb, capacity integer, skills jsonb, shift_start_min integer, shift_end_min integer);
+    get diagnostics v_count = row_count;
+    insert into public.routing_stops (id, tenant_id, scenario_id, lat, lng, window_start, window_end, service_min, demand, skills)
+    select s.id, p_tenant, p_forecast, s.lat, s.lng, s.window_start_min, s.window_end_min, s.service_min, s.demand,
+           array(select jsonb_array_elements_text(s.skills))
+      from jsonb_to_recordset(p_instances -> 'stops')
+        as s (id text, lat double precision, lng double precision, window_start_min integer, window_end_min integer,
+              service_min integer, demand integer, skills jsonb);
+    get diagnostics v_more = row_count;
+    return v_count + v_more;
   end if;
 
   select string_agg(format('%s: %s instances for a count of %s', fingerprint, coalesce(g.n, 0), coalesce(w.n, 0)), '; ' order by fingerprint)
@@ -124,14 +154,16 @@ $$;
 
 -- platform.store_plan(p_tenant, p_forecast, p_seed, p_solver_config_hash, p_output_hash, p_assignments) → uuid
 --   Stores a solver's result as a DRAFT. What it is worth the audits say.
---   p_assignments  [{driver_id, tour_instance_id, day, block_id, block_type}]
---   PL404 no such forecast; PL422 an assignment names an instance the forecast does not have.
+--   p_assignments  [{driver_id, tour_instance_id, day, block_id, block_type}]; of a forecast that was expanded as a routing scenario
+--                  [{vehicle_id, start_s, end_s, visits: [{stop_id, arrive_s, start_s, leave_s}]}], visits in driving order
+--   PL404 no such forecast; PL422 an assignment names an instance (a route a vehicle, a visit a stop) the forecast does not have.
 create function platform.store_plan(p_tenant uuid, p_forecast uuid, p_seed bigint, p_solver_config_hash text, p_output_hash text,
                                     p_assignments jsonb)
   returns uuid language plpgsql as $$
 declare
   v_plan    uuid;
   v_unknown text;
+  v_routing boolean;
 begin
   perform set_config('app.current_tenant_id', p_tenant::text, true);
   perform platform.need_hash('solver_config_hash', p_solver_config_hash);
@@ -141,6 +173,40 @@ begin
   if not exists (select from public.forecast_versions f where f.tenant_id = p_tenant and f.id = p_forecast) then
     raise exception 'forecast % of tenant % does not exist', p_forecast, p_tenant using errcode = 'PL404';
   end if;
+  v_routing := exists (select from public.routing_scenarios c where c.tenant_id = p_tenant and c.id = p_forecast);
+  if v_routing then
+    select x.name into v_unknown
+      from (select 'vehicle ' || coalesce(r.vehicle_id, '') as name from jsonb_to_recordset(p_assignments) as r (vehicle_id text)
+             where not exists (select from public.routing_vehicles v
+                                where v.tenant_id = p_tenant and v.scenario_id = p_forecast and v.id = r.vehicle_id)
+            union all
+            select 'stop ' || coalesce(y.stop_id, '') from jsonb_to_recordset(p_assignments) as r (visits jsonb),
+                   jsonb_to_recordset(r.visits) as y (stop_id text)
+             where not exists (select from public.routing_stops s
+                                where s.tenant_id = p_tenant and s.scenario_id = p_forecast and s.id = y.stop_id)) x
+     order by 1 limit 1;
+    if found then
+      raise exception 'a route names %, which forecast % does not have', quote_literal(left(v_unknown, 80)), p_forecast
+        using errcode = 'PL422';
+    end if;
+
+    insert into public.plan_versions (tenant_id, forecast_version_id, pack_id, seed, solver_config_hash, output_hash)
+    values (p_tenant, p_forecast, 'routing', p_seed, p_solver_config_hash, p_output_hash)
+    returning id into v_plan;
+    with routes as (
+      select gen_random_uuid() as id, r.vehicle_id, r.start_s, r.end_s, r.visits
+        from jsonb_to_recordset(p_assignments) as r (vehicle_id text, start_s integer, end_s integer, visits jsonb)
+    ), stored as (
+      insert into public.routing_routes (id, tenant_id, plan_version_id, scenario_id, vehicle_id, start_s, end_s)
+      select r.id, p_tenant, v_plan, p_forecast, r.vehicle_id, r.start_s, r.end_s from routes r
+    )
+    insert into public.routing_route_stops (tenant_id, plan_version_id, scenario_id, route_id, position, stop_id, arrive_s, start_s, leave_s)
+    select p_tenant, v_plan, p_forecast, r.id, v.position, v.visit ->> 'stop_id', (v.visit ->> 'arrive_s')::integer,
+           (v.visit ->> 'start_s')::integer, (v.visit ->> 'leave_s')::integer
+      from routes r, jsonb_array_elements(r.visits) with ordinality as v (visit, position);
+    return v_plan;
+  end if;
+
   select a.tour_instance_id into v_unknown
     from jsonb_to_recordset(p_assignments) as a (tour_instance_id text)
    where not exists (select from public.tour_instances i
@@ -214,7 +280,9 @@ $$;
 
 -- platform.read_plan(p_tenant, p_plan) → jsonb
 --   {id, forecast_version_id, pack, status, seed, output_hash, solver_config_hash, locked_at, locked_by, assignments: [{driver_id,
---   tour_instance_id, day, block_id, block_type}]}, assignments sorted by driver_id, tour_instance_id (bytes). PL404 no such plan.
+--   tour_instance_id, day, block_id, block_type}]}, assignments sorted by driver_id, tour_instance_id (bytes). For pack routing they are
+--   [{vehicle_id, start_s, end_s, visits: [{stop_id, arrive_s, start_s, leave_s}]}], sorted by vehicle_id (bytes), then start_s.
+--   PL404 no such plan.
 create function platform.read_plan(p_tenant uuid, p_plan uuid) returns jsonb language plpgsql as $$
 declare
   v_result jsonb;
@@ -224,11 +292,17 @@ begin
            'id', p.id, 'forecast_version_id', p.forecast_version_id, 'pack', p.pack_id, 'status', p.status, 'seed', p.seed,
            'output_hash', p.output_hash, 'solver_config_hash', p.solver_config_hash,
            'locked_at', to_char(p.locked_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'locked_by', p.locked_by,
-           'assignments', coalesce(
+           'assignments', case p.pack_id when 'routing' then coalesce(
+             (select jsonb_agg(jsonb_build_object('vehicle_id', r.vehicle_id, 'start_s', r.start_s, 'end_s', r.end_s, 'visits', coalesce(
+                                 (select jsonb_agg(jsonb_build_object('stop_id', s.stop_id, 'arrive_s', s.arrive_s, 'start_s', s.start_s,
+                                                                      'leave_s', s.leave_s) order by s.position)
+                                    from public.routing_route_stops s where s.tenant_id = r.tenant_id and s.route_id = r.id), '[]'))
+                               order by r.vehicle_id collate "C", r.start_s, r.end_s, r.id)
+                from public.routing_routes r where r.tenant_id = p.tenant_id and r.plan_version_id = p.id), '[]') else coalesce(
              (select jsonb_agg(jsonb_build_object('driver_id', a.driver_id, 'tour_instance_id', a.tour_instance_id, 'day', a.day,
                                                   'block_id', a.block_id, 'block_type', a.block_type)
                                order by a.driver_id collate "C", a.tour_instance_id collate "C", a.id)
-                from public.assignments a where a.tenant_id = p.tenant_id and a.plan_version_id = p.id), '[]'))
+                from public.assignments a where a.tenant_id = p.tenant_id and a.plan_version_id = p.id), '[]') end)
     into v_result
     from public.plan_versions p where p.tenant_id = p_tenant and p.id = p_plan;
   if v_result is null then
