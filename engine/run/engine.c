@@ -233,6 +233,8 @@ int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
         rc = err_set(e, "interrupted", "interrupted before the first gate");
     } else if (rc == 0 && result != NULL) {
         *prepared = json_incref((json_t *)result);
+        json_decref(s->prepared);
+        s->prepared = json_incref((json_t *)result);
         json_object_update(s->target.tenant, json_object_get(result, "tenant"));
         say_created(s, result);
     } else if (rc == 0) {
@@ -466,6 +468,7 @@ void engine_close(engine_run_state *s) {
     target_close(&s->target);
     json_decref(s->report);
     json_decref(s->base);
+    json_decref(s->prepared);
     json_decref(s->said);
     free(s->audit_program);
     free(s->stdlib_dir);
@@ -530,8 +533,8 @@ static int close_report(engine_run_state *s, int rc, const err *e) {
     return report_finish(s->report, clock_ms_exact() - s->started, trusted, code);
 }
 
-/* Nothing that was found counts once memory ran out here: what is missing from it nobody knows. When that happens while
- * the report is closed, it is closed again, now as an error. */
+/* What is on no record does not count. Nothing that was found counts once memory ran out here: what is missing from it
+ * nobody knows. When that happens while the report is closed, it is closed again, now as an error. */
 int engine_finish(engine_run_state *s, int rc, const err *e) {
     err why = *e;
     if (mem_lost() > 0) {
@@ -546,6 +549,10 @@ int engine_finish(engine_run_state *s, int rc, const err *e) {
     int code = close_report(s, rc, &why);
     if (mem_lost() != lost) {
         mem_explain(&why);
+        say_failure(&why);
+        code = close_report(s, -1, &why);
+    }
+    if (s->tree.share != NULL && engine_evidence(s, &why) != 0) {
         say_failure(&why);
         code = close_report(s, -1, &why);
     }

@@ -31,7 +31,8 @@ typedef struct engine_run_state {
     engine_task *tasks; /* one per gate, owned; NULL before and after */
     pool_task *running; /* what engine_pool runs now; not owned */
     progress *progress;
-    json_t *base; /* --against: what was found before (baseline.h), owned; else NULL */
+    json_t *prepared; /* what was found out about tenant and target, owned; NULL: not asked, or it could not be */
+    json_t *base;     /* --against: what was found before (baseline.h), owned; else NULL */
     char *audit_program, *stdlib_dir;
     double started;
     double prepare_s;   /* before its gates a run may take as long as one of them */
@@ -80,6 +81,10 @@ int engine_tasks(engine_run_state *s, const char *mode, err *e);
 void engine_forget_tasks(engine_run_state *s);
 /* The request's script is an operation? */
 bool engine_is_operation(const run_request *r);
+
+/* Puts the finished run on record where the configuration names a ledger: its record, and where the run approves its
+ * statement, signed. Errors: those of ledger.h and dsse.h, evidence_statement. */
+int engine_evidence(engine_run_state *s, err *e);
 
 /* Records the statements that come through a proxy, into the file of the request, and names it to the gates that look
  * at one. `prepared` says which database it is; NULL: it could not be asked. Errors: record_config, record_target,
