@@ -164,7 +164,10 @@ static int exit_for(const err *e) {
             return EXIT_FAIL;
         }
     }
-    return strncmp(e->code, "ledger_", 7) == 0 || strcmp(e->code, "out_of_memory") == 0 ? EXIT_BROKEN : EXIT_USAGE;
+    return strncmp(e->code, "ledger_", 7) == 0 || strcmp(e->code, "file_locked") == 0 ||
+                   strcmp(e->code, "out_of_memory") == 0
+               ? EXIT_BROKEN
+               : EXIT_USAGE;
 }
 
 static int read_out(const cli_words *words, wanted *w, const char *missing, err *e) {

@@ -21,9 +21,9 @@ typedef struct verifier {
 } verifier;
 
 static int unread(err *e) {
-    static const char *const UNREAD[] = {
-        "file_not_found", "file_read",     "file_type",   "file_too_large", "ledger_open",
-        "ledger_locked",  "out_of_memory", "hash_failed", "install_broken", NULL};
+    static const char *const UNREAD[] = {"file_not_found", "file_read",   "file_type",     "file_too_large",
+                                         "ledger_open",    "file_locked", "out_of_memory", "hash_failed",
+                                         "install_broken", NULL};
     for (size_t i = 0; UNREAD[i] != NULL; i++) {
         if (strcmp(e->code, UNREAD[i]) == 0) {
             return EXIT_BROKEN;

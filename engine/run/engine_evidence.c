@@ -266,6 +266,7 @@ static int put_on_record(const engine_run_state *s, const char *path, json_t *re
     bool approved = json_is_true(json_object_get(record, "approved"));
     ledger l;
     int rc = ledger_open(&l, path, e);
+    rc = rc == 0 ? engine_activation(s, &l, e) : rc;
     rc = rc == 0 ? ledger_place(&l, record, e) : rc;
     if (rc == 0 && approved && json_object_get(keys, "key") == NULL) {
         log_line(LOG_WARN, "no statement is signed, and go-live asks for one: the configuration names no evidence.key");

@@ -7,18 +7,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/canon.h"
-#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
-#include "run/signals.h"
+#include "run/filelock.h"
 
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
-#define LOCK_WAIT_MS 10000
-#define LOCK_STEP_NS 20000000
 #define RESTORE "restore the ledger and its .head from a copy, or begin a new ledger: this one proves nothing any more"
 
 static int no_memory(err *e) {
@@ -184,22 +180,6 @@ static int compare_head(const char *path, const ledger_state *at, const char *pr
 
 /* --- writing and reading --- */
 
-static int lock(int fd, int how, const char *path, err *e) {
-    int64_t until = clock_ms() + LOCK_WAIT_MS;
-    while (flock(fd, how | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR) {
-            return err_errno(e, "ledger_locked", "%s cannot be locked", path);
-        }
-        if (signals_flag != 0 || clock_ms() > until) {
-            err_set(e, "ledger_locked", "%s is locked by another writer%s", path,
-                    signals_flag != 0 ? ", and this run was told to end" : " for ten seconds");
-            return err_fix(e, "see which gate-engine holds it: fuser -v FILE");
-        }
-        nanosleep(&(struct timespec){.tv_nsec = LOCK_STEP_NS}, NULL);
-    }
-    return 0;
-}
-
 static int open_file(const char *path, err *e) {
     char *dir = fs_dirname(path);
     int rc = dir != NULL ? fs_mkdirs(dir, 0700, e) : no_memory(e);
@@ -297,7 +277,7 @@ int ledger_open(ledger *l, const char *path, err *e) {
     }
     for (int attempt = 0; attempt < 3; attempt++) {
         l->fd = open_file(path, e);
-        if (l->fd < 0 || lock(l->fd, LOCK_EX, path, e) != 0) {
+        if (l->fd < 0 || filelock(l->fd, LOCK_EX, path, e) != 0) {
             return -1;
         }
         struct stat mine, there; /* it may have been replaced while this waited */
@@ -392,6 +372,21 @@ static int read_lines(FILE *in, const char *path, ledger_each each, void *ctx, l
     return rc;
 }
 
+int ledger_scan(ledger *l, ledger_each each, void *ctx, err *e) {
+    char prev[SHA256_HEX_SIZE];
+    ledger_state at = EMPTY;
+    int fd = dup(l->fd); /* shares the lock and the place in the file, which a writer sets anew */
+    FILE *in = fd >= 0 && lseek(fd, 0, SEEK_SET) == 0 ? fdopen(fd, "r") : NULL;
+    if (in == NULL) {
+        err_errno(e, "ledger_open", "the ledger %s cannot be read", l->path);
+        fs_close(&fd);
+        return -1;
+    }
+    int rc = read_lines(in, l->path, each, ctx, &at, prev, e);
+    fclose(in);
+    return rc;
+}
+
 int ledger_read(const char *path, ledger_each each, void *ctx, ledger_state *at, err *e) {
     char prev[SHA256_HEX_SIZE] = ZEROS;
     *at = EMPTY;
@@ -400,7 +395,7 @@ int ledger_read(const char *path, ledger_each each, void *ctx, ledger_state *at,
         return err_errno(e, "ledger_open", "the ledger %s cannot be read", path);
     }
     /* File and head are of one moment only while nobody writes. */
-    int rc = in != NULL ? lock(fileno(in), LOCK_SH, path, e) : 0;
+    int rc = in != NULL ? filelock(fileno(in), LOCK_SH, path, e) : 0;
     rc = rc == 0 && in != NULL ? read_lines(in, path, each, ctx, at, prev, e) : rc;
     rc = rc == 0 ? compare_head(path, at, at->seq > 0 ? prev : NULL, e) : rc;
     if (in != NULL) {

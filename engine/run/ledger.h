@@ -8,7 +8,7 @@
  * last record, so that a ledger that was cut short is told from one that is whole. A record counts once it and its
  * directory are synced; a line that a dying writer left unfinished is no record, and the next writer cuts it off.
  *
- * Errors: ledger_open, ledger_locked, ledger_write, ledger_broken (a link does not hold: which, and how),
+ * Errors: ledger_open, file_locked, ledger_write, ledger_broken (a link does not hold: which, and how),
  * ledger_truncated (the head is further than the file), ledger_rewritten (the head is of another record),
  * ledger_too_long, out_of_memory. */
 #ifndef GE_RUN_LEDGER_H
@@ -50,6 +50,8 @@ int ledger_place(const ledger *l, json_t *record, err *e);
 /* Seals the placed record (hash) and appends it; returns when it is on the disk. */
 int ledger_append(ledger *l, json_t *record, err *e);
 void ledger_close(ledger *l);
+/* As ledger_read, of a ledger that is open for writing. */
+int ledger_scan(ledger *l, ledger_each each, void *ctx, err *e);
 
 /* Reads the whole of a ledger and checks each link, the head included. `each` may be NULL. A ledger that is not there
  * is empty. *at says how far it holds, also after an error. */

@@ -479,6 +479,7 @@ local function build(job, channel, handler)
   add_apply(ctx, job, send, channel)
   if job.mode == "operation" then steps.add(ctx, state, channel, run_check) end
   ctx.auth = job.auth
+  ctx.evidence = job.evidence
   return ctx, send, state
 end
 
