@@ -23,14 +23,6 @@ local function profile_of(ctx, tx, row)
   return profile
 end
 
---- Runs fn with the tenant stated, as the policies of these tables ask of everybody.
-local function as_tenant(db, row, fn)
-  return db:transaction(function(tx)
-    tx:exec("select set_config('app.current_tenant_id', $1, true)", row.id)
-    return fn(tx)
-  end)
-end
-
 return operation.define {
   api     = 1,
   id      = "configure_pack",
@@ -54,7 +46,7 @@ return operation.define {
     local db, code, pack = ctx.db.operator, ctx.tenant.code, ctx.options.pack
     local row = lifecycle.tenant(ctx)
     if row.status == "archived" then ctx:refuse("tenant_archived", { object = code }) end
-    local profile, now = as_tenant(db, row, function(tx)
+    local profile, now = lifecycle.as_tenant(db, row.id, function(tx)
       local chosen = ctx.options.profile ~= "" and profile_of(ctx, tx, row) or nil
       return chosen, tx:row([[select coalesce(active_profile_id::text, '') as profile from core.tenant_pack_settings
         where tenant_id::text = $1 and pack_id = $2]], row.id, pack)
@@ -68,7 +60,7 @@ return operation.define {
 
     ctx:step(("Let %s use %s for %s"):format(code, profile and ("profile %s, version %d"):format(profile.name, profile.version)
       or "the pack's defaults", pack), function()
-      as_tenant(db, row, function(tx)
+      lifecycle.as_tenant(db, row.id, function(tx)
         lifecycle.lock(ctx, tx, row)
         tx:exec([[insert into core.tenant_pack_settings (tenant_id, pack_id, active_profile_id, use_pack_defaults)
           values ($1::uuid, $2, nullif($3, '')::uuid, $3 = '')

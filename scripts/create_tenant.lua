@@ -66,6 +66,7 @@ return operation.define {
           on conflict (code) do nothing returning id::text]], code, payload.name,
           hash.canonical { packs = payload.packs, features = payload.features })
         if not id then ctx:refuse("tenant_raced", { object = code }) end
+        tx:exec("select set_config('app.current_tenant_id', $1, true)", id)
         lifecycle.note(tx, id, "created", { payload_hash = lifecycle.payload_hash(payload), detail = payload })
         return tx:value("select platform.issue_api_key($1)", code)
       end)

@@ -34,13 +34,13 @@ return operation.define {
       return ctx:unchanged(("the tenant is active since %s"):format(done.at))
     end
     local proof = evidence.demand(ctx)
-    if db:value("select count(*) from core.tenant_events where evidence = $1", proof.statement) > 0 then
+    if lifecycle.is_used(db, row.id, proof.statement) then
       local raced = lifecycle.tenant(ctx).status ~= row.status
       ctx:refuse(raced and "tenant_raced" or "evidence_used", { object = code, detail = ("record %d of the ledger"):format(proof.seq) })
     end
 
     ctx:step(("Change %s from %s to active"):format(code, row.status), function()
-      db:transaction(function(tx)
+      lifecycle.as_tenant(db, row.id, function(tx)
         lifecycle.lock(ctx, tx, row)
         tx:exec("update core.tenants set status = 'active', updated_at = now() where id::text = $1", row.id)
         lifecycle.note(tx, row.id, "activated", { evidence = proof.statement,

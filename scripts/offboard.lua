@@ -29,7 +29,7 @@ return operation.define {
     end
 
     ctx:step(("Archive %s and make its keys useless"):format(code), function()
-      db:transaction(function(tx)
+      lifecycle.as_tenant(db, row.id, function(tx)
         lifecycle.lock(ctx, tx, row)
         tx:exec("update core.tenants set status = 'archived', updated_at = now() where id::text = $1", row.id)
         tx:exec("update public.tenants set is_active = false where name = $1", code)

@@ -34,7 +34,7 @@ return operation.define {
     end
 
     ctx:step("Replace the API key of " .. code, function()
-      local key = db:transaction(function(tx)
+      local key = lifecycle.as_tenant(db, row.id, function(tx)
         lifecycle.lock(ctx, tx, row)
         lifecycle.note(tx, row.id, "key_rotated", { request = request })
         return tx:value("select platform.issue_api_key($1)", code)

@@ -35,7 +35,7 @@ return operation.define {
     end
 
     ctx:step(("Change %s from %s to %s"):format(code, row.status, wanted), function()
-      db:transaction(function(tx)
+      lifecycle.as_tenant(db, row.id, function(tx)
         lifecycle.lock(ctx, tx, row)
         tx:exec("update core.tenants set status = $2, updated_at = now() where id::text = $1", row.id, wanted)
         lifecycle.note(tx, row.id, ctx.options.resume and "resumed" or "suspended", {

@@ -43,6 +43,18 @@ function lifecycle.tenant(ctx)
   return row
 end
 
+--- Runs fn in a transaction that states the tenant, as the policies of its tables ask of everybody.
+---@param db gate.db.connection
+---@param tenant_id string
+---@param fn fun(tx: gate.db.connection): ...
+---@return any ...
+function lifecycle.as_tenant(db, tenant_id, fn)
+  return db:transaction(function(tx)
+    tx:exec("select set_config('app.current_tenant_id', $1, true)", tenant_id)
+    return fn(tx)
+  end)
+end
+
 --- The last event of a kind: {id, at, payload_hash, evidence, request}, or nil. With `request`, the one that had it.
 ---@param db gate.db.connection
 ---@param tenant_id string
@@ -50,12 +62,25 @@ end
 ---@param request string?
 ---@return {id: string, at: string, payload_hash: string?, evidence: string?}?
 function lifecycle.last(db, tenant_id, event, request)
-  return db:row("select id::text as id, " .. AT .. [[ as at, payload_hash, evidence from core.tenant_events
-    where tenant_id::text = $1 and event = $2 and ($3::text is null or request = $3) order by tenant_events.id desc limit 1]],
-    tenant_id, event, request)
+  return lifecycle.as_tenant(db, tenant_id, function(tx)
+    return tx:row("select id::text as id, " .. AT .. [[ as at, payload_hash, evidence from core.tenant_events
+      where tenant_id::text = $1 and event = $2 and ($3::text is null or request = $3) order by tenant_events.id desc limit 1]],
+      tenant_id, event, request)
+  end)
 end
 
---- Adds an event, inside the transaction of what it says.
+--- Has this statement made the tenant active before?
+---@param db gate.db.connection
+---@param tenant_id string
+---@param statement string  SHA-256 of its file
+---@return boolean
+function lifecycle.is_used(db, tenant_id, statement)
+  return lifecycle.as_tenant(db, tenant_id, function(tx)
+    return tx:value("select count(*) from core.tenant_events where evidence = $1", statement) > 0
+  end)
+end
+
+--- Adds an event, inside the transaction of what it says (as_tenant).
 ---@param tx gate.db.connection
 ---@param tenant_id string
 ---@param event string

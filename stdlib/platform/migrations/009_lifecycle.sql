@@ -22,13 +22,15 @@ create unique index tenant_events_evidence on core.tenant_events (tenant_id, evi
 
 alter table core.tenant_events enable row level security;
 alter table core.tenant_events force row level security;
-create policy operator_all on core.tenant_events for all to platform_owner using (true) with check (true);
+create policy tenant_isolation on core.tenant_events
+  using (tenant_id::text = current_setting('app.current_tenant_id', true))
+  with check (tenant_id::text = current_setting('app.current_tenant_id', true));
 
 create function platform.keep_events() returns trigger language plpgsql
   set search_path = pg_catalog, pg_temp
 as $$
 begin
-  raise exception 'core.tenant_events: rows are added and never changed' using errcode = 'PL409';
+  raise exception 'core.tenant_events: rows are added and never changed' using errcode = 'PL423';
 end
 $$;
 create trigger keep_events before update or delete on core.tenant_events for each row execute function platform.keep_events();
