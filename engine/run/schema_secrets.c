@@ -1,5 +1,6 @@
 /* schema_secrets.c: which values of a document its schema calls secret. */
 #include <string.h>
+#include <strings.h>
 
 #include "run/schema.h"
 
@@ -56,7 +57,18 @@ static json_t *redact_object(const schema_spec *spec, const json_t *value) {
     return out;
 }
 
-/* scheme://user:password@host/path?query → scheme://user@host/path */
+/* Parameters of a query whose names say that they are secrets, as config_env.c masks them. */
+static bool is_secret_parameter(const char *p) {
+    static const char *const NAMES[] = {"password=", "sslpassword=", "token=", "key=", "secret=", "sig=", NULL};
+    for (size_t i = 0; NAMES[i] != NULL; i++) {
+        if (strncasecmp(p, NAMES[i], strlen(NAMES[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* scheme://user:password@host/path?a=b&password=c → scheme://user@host/path?a=b */
 static json_t *redact_url(const char *url) {
     const char *start = strstr(url, "://");
     size_t end = strcspn(url, "?#");
@@ -64,12 +76,19 @@ static json_t *redact_url(const char *url) {
         return json_true();
     }
     start += 3;
-    const char *at = memrchr(url, '@', end),
-               *colon = at != NULL && at > start ? memchr(start, ':', (size_t)(at - start)) : NULL;
+    const char *at = memrchr(url, '@', end);
+    const char *colon = at != NULL && at > start ? memchr(start, ':', (size_t)(at - start)) : NULL;
     buf out = BUF_INIT;
     buf_append(&out, url, colon != NULL ? (size_t)(colon - url) : end);
     if (colon != NULL) {
         buf_append(&out, at, (size_t)(url + end - at));
+    }
+    for (const char *p = url + end; *p != '\0';) {
+        size_t n = 1 + strcspn(p + 1, "&#");
+        if (!is_secret_parameter(p + 1)) {
+            buf_append(&out, p, n);
+        }
+        p += n;
     }
     json_t *text = out.failed ? NULL : json_stringn(buf_str(&out), out.len);
     buf_free(&out);
