@@ -56,6 +56,8 @@ objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 BASE_SRC   := $(wildcard engine/base/*.c)
 VM_SRC     := $(wildcard engine/vm/*.c)
 RUN_SRC    := $(wildcard engine/run/*.c)
+# Spellings of bytes alone: what signs is loaded when it is needed (engine/run/signing.c).
+SIGN_SRC   := engine/prim/hash_text.c
 PG_SRC     := $(wildcard engine/prim/pg*.c)
 RING_SRC   := $(wildcard engine/prim/ring*.c)
 GLUE_SRC   := $(wildcard engine/vm/luax*.c engine/vm/conv*.c)
@@ -131,7 +133,7 @@ NOTE_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,
   -Wl,--wrap=realpath,--wrap=__realpath_chk,--wrap=getcwd,--wrap=opendir,--wrap=fdopendir,--wrap=scandir,--wrap=glob \
   -Wl,--wrap=asprintf,--wrap=__asprintf_chk
 
-$(BUILD)/gate-engine: $(call objs,$(MAIN_SRC) $(RUN_SRC) $(VM_SRC) $(PG_SRC) $(RING_SRC) $(BASE_SRC))
+$(BUILD)/gate-engine: $(call objs,$(MAIN_SRC) $(RUN_SRC) $(VM_SRC) $(PG_SRC) $(RING_SRC) $(SIGN_SRC) $(BASE_SRC))
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS) $(NOTE_WRAP) -o $@ $^ $(LUA_STATIC) -ljansson -Wl,--exclude-libs,libcrypto.a -l:libcrypto.a
 

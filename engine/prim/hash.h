@@ -49,4 +49,15 @@ int hash_base64(buf *out, const void *bytes, size_t n, bool url); /* RFC 4648 se
 int hash_unhex(buf *out, const char *text, size_t n, err *e);
 int hash_unbase64(buf *out, const char *text, size_t n, bool url, err *e);
 
+/* The above for a program that loads the module instead of linking it: dlsym(…, "hash_signing_api"). begin comes first.
+ */
+typedef struct hash_signing {
+    int (*begin)(err *e);
+    int (*public_of)(const unsigned char *private_key, unsigned char *public_key, err *e);
+    int (*sign)(const unsigned char *private_key, const void *bytes, size_t n, unsigned char *signature, err *e);
+    int (*verify)(const unsigned char *public_key, const void *bytes, size_t n, const unsigned char *signature, err *e);
+    int (*random)(void *out, size_t n, err *e);
+} hash_signing;
+extern const hash_signing hash_signing_api __attribute__((visibility("default")));
+
 #endif

@@ -21,8 +21,10 @@
 #define SHOWN_MAX 80
 
 const cli_flag CLI_FLAGS[] = {
-    {"tenant", "CODE", false, RUNS, "the tenant; on the embedded platform \"demo\" when it is not given"},
-    {"config", "FILE", false, RUNS | VERB_CHECK, "configuration, instead of the one that is found"},
+    {"tenant", "CODE", false, RUNS | VERB_EVIDENCE,
+     "the tenant; on the embedded platform \"demo\" when it is not given"},
+    {"config", "FILE", false, RUNS | VERB_CHECK | VERB_EVIDENCE | VERB_VERIFY,
+     "configuration, instead of the one that is found"},
     {"only", "NAME,…", true, RUNS, "only these checks or groups of checks; never approves"},
     {"verbose", NULL, false, RUNS, "show every check"},
     {"trace", NULL, false, RUNS, "show each query, request, store call and command, with its time"},
@@ -55,7 +57,12 @@ const cli_flag CLI_FLAGS[] = {
     {"plan", "FILE|DIR", false, VERB_RUN, "audits: the saved plan that is looked at"},
     {"pack", "roster|routing", false, VERB_NEW, "audits: the pack whose plans it looks at; default: roster"},
     {"url", "URL", false, VERB_INIT, "the database: postgresql://user@host:port/database"},
-    {"output", "FILE", false, VERB_INIT, "the file to write; default: gate-engine.conf.lua"},
+    {"output", "FILE", false, VERB_INIT | VERB_EVIDENCE,
+     "the file to write; default: gate-engine.conf.lua, for keygen gate-engine.key"},
+    {"ledger", "FILE", false, VERB_EVIDENCE, "the ledger, instead of the configuration's"},
+    {"since", "DATE", false, VERB_EVIDENCE, "only what is not older, such as 2027-01-31 or 2027-01-31T12:00:00Z (UTC)"},
+    {"csv", NULL, false, VERB_EVIDENCE, "export: as CSV instead of JSON lines"},
+    {"key", "FILE", true, VERB_VERIFY, "a public key that is trusted (PEM), instead of the configuration's"},
     {"connect", NULL, false, VERB_CHECK,
      "also connect: server, TLS, poolers, and whether the configuration's roles have the rights a script needs"},
     {"help", NULL, false, ALL, "this text; after a script also its options"},

@@ -20,7 +20,9 @@ typedef enum {
     VERB_NEW = 128,
     VERB_DOC = 256,
     VERB_EXPLAIN = 512,
-    VERB_INIT = 1024
+    VERB_INIT = 1024,
+    VERB_EVIDENCE = 2048,
+    VERB_VERIFY = 4096
 } cli_verb_id;
 
 typedef struct cli_verb {
@@ -96,6 +98,8 @@ int cli_init_main(const cli_verb *verb, int argc, char **argv);
 int cli_explain_main(const cli_verb *verb, int argc, char **argv);
 int cli_platform_main(const cli_verb *verb, int argc, char **argv);
 int cli_version_main(const cli_verb *verb, int argc, char **argv);
+int cli_evidence_main(const cli_verb *verb, int argc, char **argv);
+int cli_verify_main(const cli_verb *verb, int argc, char **argv);
 int cli_new_main(const cli_verb *verb, int argc, char **argv);
 
 int cli_doc_main(const cli_verb *verb, int argc, char **argv);

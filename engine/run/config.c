@@ -6,12 +6,14 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
+#include "base/canon.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "run/config_parts.h"
 #include "run/keyline.h"
 #include "run/loader.h"
+#include "run/sha256.h"
 
 #define NAME "gate-engine.conf.lua"
 
@@ -207,6 +209,22 @@ int config_load(const char *flag_path, bool scratch, config **out, err *e) {
     }
     *out = c;
     return 0;
+}
+
+int config_hash(const json_t *doc, char hex[65], err *e) {
+    static const char *const AFTER[] = {"evidence", "mail", "tickets", "webhooks", "status_file", NULL};
+    json_t *copy = schema_redact(config_schema(), doc);
+    buf text = BUF_INIT;
+    for (size_t i = 0; copy != NULL && AFTER[i] != NULL; i++) {
+        json_object_del(copy, AFTER[i]);
+    }
+    int rc = copy != NULL ? canon_value(&text, copy, e) : err_set(e, "out_of_memory", "out of memory");
+    if (rc == 0) {
+        sha256_hex(buf_str(&text), text.len, hex);
+    }
+    buf_free(&text);
+    json_decref(copy);
+    return rc;
 }
 
 void config_free(config *c) {

@@ -38,6 +38,10 @@ void config_secrets_env(void);
 /* Registers the secrets of a document that did not come from a file. */
 void config_secrets_known(const json_t *doc);
 
+/* SHA-256 of the canonical form of what bears on the gates: all but secrets and the keys about what happens to a
+ * verdict (evidence, mail, tickets, webhooks, status_file). */
+int config_hash(const json_t *doc, char hex[65], err *e);
+
 /* The schema of the file, for documentation. */
 const schema_spec *config_schema(void);
 

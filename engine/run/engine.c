@@ -233,6 +233,8 @@ int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
         rc = err_set(e, "interrupted", "interrupted before the first gate");
     } else if (rc == 0 && result != NULL) {
         *prepared = json_incref((json_t *)result);
+        json_decref(s->prepared);
+        s->prepared = json_incref((json_t *)result);
         json_object_update(s->target.tenant, json_object_get(result, "tenant"));
         say_created(s, result);
     } else if (rc == 0) {
@@ -372,7 +374,7 @@ static bool stayed_the_same(const engine_run_state *s) {
 }
 
 /* Gates, stdlib, modules and programs are what this program was built with? Only such a run can approve. */
-static bool is_trusted(engine_run_state *s) {
+bool engine_is_trusted(engine_run_state *s) {
     const char *preload = integrity_preload();
     if (s->r->stdlib_dir != NULL || s->r->scratch != NULL) {
         return false;
@@ -466,6 +468,7 @@ void engine_close(engine_run_state *s) {
     target_close(&s->target);
     json_decref(s->report);
     json_decref(s->base);
+    json_decref(s->prepared);
     json_decref(s->said);
     free(s->audit_program);
     free(s->stdlib_dir);
@@ -479,7 +482,7 @@ static int exit_for(const err *e) {
     if (strncmp(e->code, "scratch_", 8) == 0) {
         return EXIT_USAGE;
     }
-    static const char *const USAGE[] = {"tenant_unknown", "only_unknown", NULL};
+    static const char *const USAGE[] = {"tenant_unknown", "only_unknown", "evidence_unconfigured", NULL};
     for (size_t i = 0; USAGE[i] != NULL; i++) {
         if (strcmp(e->code, USAGE[i]) == 0) {
             return EXIT_USAGE;
@@ -526,12 +529,13 @@ static int close_report(engine_run_state *s, int rc, const err *e) {
     } else if (signals_flag != 0) {
         code = signals_exit_code();
     }
-    bool trusted = rc == 0 && signals_flag == 0 && !engine_is_operation(s->r) && all_pass(s->report) && is_trusted(s);
+    bool trusted =
+        rc == 0 && signals_flag == 0 && !engine_is_operation(s->r) && all_pass(s->report) && engine_is_trusted(s);
     return report_finish(s->report, clock_ms_exact() - s->started, trusted, code);
 }
 
-/* Nothing that was found counts once memory ran out here: what is missing from it nobody knows. When that happens while
- * the report is closed, it is closed again, now as an error. */
+/* What is on no record does not count. Nothing that was found counts once memory ran out here: what is missing from it
+ * nobody knows. When that happens while the report is closed, it is closed again, now as an error. */
 int engine_finish(engine_run_state *s, int rc, const err *e) {
     err why = *e;
     if (mem_lost() > 0) {
@@ -548,6 +552,13 @@ int engine_finish(engine_run_state *s, int rc, const err *e) {
         mem_explain(&why);
         say_failure(&why);
         code = close_report(s, -1, &why);
+    }
+    if (s->tree.share != NULL && (engine_evidence(s, &why) != 0 || engine_status_file(s, &why) != 0)) {
+        say_failure(&why);
+        report_set_error(s->report, &why);
+        /* What is known to fail, or was refused, stays so. */
+        code = code == EXIT_FAIL ? report_finish(s->report, clock_ms_exact() - s->started, false, code)
+                                 : close_report(s, -1, &why);
     }
     return code;
 }

@@ -36,6 +36,9 @@ static int run(engine_run_state *s, err *e) {
         report_set_target(s->report, target_report(&s->target, s->r, prepared));
         json_decref(prepared);
     }
+    if (json_is_true(json_object_get(json_object_get(s->r->head, "needs"), "evidence")) && engine_judge(s, e) != 0) {
+        return -1;
+    }
     return engine_collect_audits(s, e) == 0 ? engine_tasks(s, "operation", e) : -1;
 }
 

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/paths.h"
 #include "run/engine.h"
+#include "run/ledger.h"
 #include "run/pool.h"
 #include "run/progress.h"
 #include "run/target.h"
@@ -31,7 +32,8 @@ typedef struct engine_run_state {
     engine_task *tasks; /* one per gate, owned; NULL before and after */
     pool_task *running; /* what engine_pool runs now; not owned */
     progress *progress;
-    json_t *base; /* --against: what was found before (baseline.h), owned; else NULL */
+    json_t *prepared; /* what was found out about tenant and target, owned; NULL: not asked, or it could not be */
+    json_t *base;     /* --against: what was found before (baseline.h), owned; else NULL */
     char *audit_program, *stdlib_dir;
     double started;
     double prepare_s;   /* before its gates a run may take as long as one of them */
@@ -80,6 +82,23 @@ int engine_tasks(engine_run_state *s, const char *mode, err *e);
 void engine_forget_tasks(engine_run_state *s);
 /* The request's script is an operation? */
 bool engine_is_operation(const run_request *r);
+
+/* Puts the finished run on record where the configuration names a ledger: its record, and where the run approves its
+ * statement, signed. Errors: those of ledger.h and dsse.h, evidence_statement. */
+int engine_evidence(engine_run_state *s, err *e);
+
+/* Judges the evidence for the tenant to go live, for an operation that asks (needs.evidence): into s->target.evidence,
+ * what holds or why it does not. -1 where it could not be found out. */
+int engine_judge(engine_run_state *s, err *e);
+/* What an operation of this program says that the database says of the tenant now; NULL: this run is none, or changed
+ * nothing. Borrowed. */
+const json_t *engine_lifecycle(const engine_run_state *s);
+/* Puts an activation that the database has into the ledger, once. */
+int engine_activation(const engine_run_state *s, ledger *l, err *e);
+/* Brings the configuration's status_file in line with it. */
+int engine_status_file(const engine_run_state *s, err *e);
+/* Gates, stdlib, modules and programs are what this program was built with, and stayed so? Says why not. */
+bool engine_is_trusted(engine_run_state *s);
 
 /* Records the statements that come through a proxy, into the file of the request, and names it to the gates that look
  * at one. `prepared` says which database it is; NULL: it could not be asked. Errors: record_config, record_target,

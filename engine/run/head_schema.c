@@ -51,6 +51,10 @@ static const schema_spec needs[] = {
      .doc = "commands of the configuration it starts"},
     {.key = "solver", .type = SCHEMA_BOOLEAN, .def = "false", .doc = "it runs the solver"},
     {.key = "audits", .type = SCHEMA_BOOLEAN, .def = "false", .doc = "it runs tenant audits"},
+    {.key = "evidence",
+     .type = SCHEMA_BOOLEAN,
+     .def = "false",
+     .doc = "operations: it asks whether the tenant may go live"},
     {.key = "auth", .type = SCHEMA_LIST, .def = "[]", .children = credential_item, .doc = "credentials it presents"},
     END};
 

@@ -249,15 +249,27 @@ static void call_apply(lint_usage *u, size_t i) {
     }
 }
 
-typedef enum { F_PLAIN, F_DB, F_HTTP, F_STORE, F_FILES, F_EXEC, F_SOLVER, F_AUDITS, F_AUTH, F_OPTIONS } field_kind;
+typedef enum {
+    F_PLAIN,
+    F_DB,
+    F_HTTP,
+    F_STORE,
+    F_FILES,
+    F_EXEC,
+    F_SOLVER,
+    F_AUDITS,
+    F_EVIDENCE,
+    F_AUTH,
+    F_OPTIONS
+} field_kind;
 
 static const struct {
     const char *name;
     field_kind kind;
-} FIELDS[] = {{"tenant", F_PLAIN},  {"config", F_PLAIN},   {"platform", F_PLAIN}, {"mode", F_PLAIN},
-              {"verbose", F_PLAIN}, {"db", F_DB},          {"http", F_HTTP},      {"store", F_STORE},
-              {"files", F_FILES},   {"exec", F_EXEC},      {"solver", F_SOLVER},  {"audits", F_AUDITS},
-              {"auth", F_AUTH},     {"options", F_OPTIONS}};
+} FIELDS[] = {{"tenant", F_PLAIN},  {"config", F_PLAIN},    {"platform", F_PLAIN},   {"mode", F_PLAIN},
+              {"verbose", F_PLAIN}, {"db", F_DB},           {"http", F_HTTP},        {"store", F_STORE},
+              {"files", F_FILES},   {"exec", F_EXEC},       {"solver", F_SOLVER},    {"audits", F_AUDITS},
+              {"auth", F_AUTH},     {"options", F_OPTIONS}, {"evidence", F_EVIDENCE}};
 
 static void use_field(lint_usage *u, size_t name, size_t next) {
     const char *names[16] = {NULL};
@@ -311,6 +323,9 @@ static void use_field(lint_usage *u, size_t name, size_t next) {
         break;
     case F_AUDITS:
         use_flag(u, next, "audits", "ctx.audits", "add audits = true to needs");
+        break;
+    case F_EVIDENCE:
+        use_flag(u, next, "evidence", "ctx.evidence", "add evidence = true to needs");
         break;
     case F_AUTH:
         use_flag(u, next, "auth", "ctx.auth", "add auth = { \"api_key\" } to needs");

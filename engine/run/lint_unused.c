@@ -90,8 +90,8 @@ static void note_needs(lint_usage *u) {
             }
         }
     }
-    static const char *const FLAGS[] = {"solver", "audits"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const FLAGS[] = {"solver", "audits", "evidence"};
+    for (size_t i = 0; i < sizeof FLAGS / sizeof FLAGS[0]; i++) {
         if (json_is_true(need(u, FLAGS[i])) && !occurs(u, FLAGS[i])) {
             say_unused(u, "needs", FLAGS[i], "the need");
         }

@@ -277,6 +277,23 @@ static const char *builtin_hash(const char *relative) {
     return NULL;
 }
 
+int loader_build(char hex[SHA256_HEX_SIZE], err *e) {
+    buf all = BUF_INIT;
+    buf_printf(&all, "gate-engine %s\n", GE_VERSION);
+    for (size_t i = 0; i < sizeof BUILTIN_HASHES / sizeof BUILTIN_HASHES[0]; i++) {
+        buf_printf(&all, "%s %s\n", BUILTIN_HASHES[i].sha256, BUILTIN_HASHES[i].path);
+    }
+    for (size_t i = 0; BUILTIN_PROGRAMS[i].path != NULL; i++) {
+        buf_printf(&all, "%s %s\n", BUILTIN_PROGRAMS[i].sha256, BUILTIN_PROGRAMS[i].path);
+    }
+    int rc = all.failed ? err_set(e, "out_of_memory", "out of memory") : 0;
+    if (rc == 0) {
+        sha256_hex(buf_str(&all), all.len, hex);
+    }
+    buf_free(&all);
+    return rc;
+}
+
 bool loader_is_built_in(const char *relative, const char *sha256) {
     const char *expected = builtin_hash(relative);
     return expected != NULL && sha256 != NULL && strcmp(expected, sha256) == 0;

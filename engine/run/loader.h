@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "run/sha256.h"
 
 /* Runs a script's chunk and gives what it says of itself: {"path": absolute, "sha256": hex, "source": text, "head": {…,
  * functions as
@@ -21,6 +22,8 @@ int loader_config(const char *path, json_t **raw, err *e);
 /* Are the installed stdlib, gates, scripts, modules and programs the ones this program was built with? *differing is a
  * new array of relative paths that are changed, missing or added; empty = all as built. */
 int loader_integrity(json_t **differing, err *e);
+/* SHA-256 over the hashes of all that this program was built with: what two runs of the same build have in common. */
+int loader_build(char hex[SHA256_HEX_SIZE], err *e);
 /* Is this the hash of that built-in file ("gates/rls_harness.lua")? */
 bool loader_is_built_in(const char *relative, const char *sha256);
 

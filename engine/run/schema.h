@@ -73,6 +73,11 @@ int schema_problem(const schema_source *src, const char *path, json_t *problems,
 void schema_secrets(const schema_spec *spec, const json_t *value,
                     void (*found)(const schema_spec *spec, const char *value));
 
+/* A copy without secrets, of a value that was checked: what is a secret by its spec (a hidden value too) becomes true,
+ * a URL loses its password and such parameters as are secrets. Two values that differ in secrets alone have equal
+ * copies. New reference; NULL out of memory. */
+json_t *schema_redact(const schema_spec *spec, const json_t *value);
+
 /* Appends every key with its type, default and sentence, a line or two each. 0 / -1 out of memory. */
 int schema_describe(const schema_spec *spec, buf *out);
 

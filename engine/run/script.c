@@ -80,7 +80,7 @@ bool script_is_shipped(const json_t *raw) {
     const paths *tree = script_tree(&ignored);
     const char *path = json_string_value(json_object_get(raw, "path"));
     const char *rest = tree != NULL && path != NULL ? below(path, tree->share) : NULL;
-    return rest != NULL && strncmp(rest, "gates/", 6) == 0 &&
+    return rest != NULL && (strncmp(rest, "gates/", 6) == 0 || strncmp(rest, "scripts/", 8) == 0) &&
            loader_is_built_in(rest, json_string_value(json_object_get(raw, "sha256")));
 }
 

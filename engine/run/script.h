@@ -22,7 +22,8 @@ const paths *script_tree(err *e);
  * Owned by the caller; NULL out of memory (or for NULL). */
 char *script_label(const char *path);
 
-/* Is this (what the loader returned) one of this program's gates, unchanged and in its place of the installed tree? */
+/* Is this (what the loader returned) one of this program's gates or scripts, unchanged and in its place of the
+ * installed tree? */
 bool script_is_shipped(const json_t *raw);
 
 /* A name as given → absolute path (owned by the caller): a path in the working directory, then in the installed tree;

@@ -127,6 +127,7 @@ void target_close(target *t) {
     json_decref(t->audits);
     json_decref(t->helpers);
     json_decref(t->hosts);
+    json_decref(t->evidence);
     *t = (target){0};
 }
 
@@ -501,6 +502,9 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
         make_readonly(json_object_get(job, "files"));
     }
     json_object_set_new(job, "strict", json_boolean(r->strict));
+    if (t->evidence != NULL && json_is_true(json_object_get(needs, "evidence"))) {
+        json_object_set(job, "evidence", t->evidence);
+    }
     json_t *audits = job_audits(t, needs);
     if (audits != NULL) {
         json_object_set_new(job, "audits", audits);

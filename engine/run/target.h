@@ -23,6 +23,7 @@ typedef struct target {
     json_t *tenant;    /* {"code", "id"?}, owned */
     json_t *audits;    /* of the run: [{"id", "name", "path", "source"|"error"}], owned */
     json_t *helpers;   /* {"roster": source} for audits, owned */
+    json_t *evidence;  /* what an operation that asks for it is told (ctx.evidence), owned; NULL = it did not ask */
     json_t *hosts;     /* names the broker may resolve, owned */
 } target;
 

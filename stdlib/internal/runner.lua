@@ -491,6 +491,7 @@ local function build(job, channel, handler)
   ctx.apply, ctx.artifact = recorded(state, ctx.apply, MISUSE), recorded(state, ctx.artifact, MISUSE)
   if job.mode == "operation" then steps.add(ctx, state, channel, run_check) end
   ctx.auth = job.auth
+  ctx.evidence = job.evidence
   return ctx, send, state
 end
 

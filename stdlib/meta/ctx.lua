@@ -21,6 +21,7 @@
 ---@field exec gate.Context.exec     needs.commands
 ---@field solver gate.Context.solver needs.solver
 ---@field audits gate.Context.audits needs.audits
+---@field evidence gate.Context.evidence  needs.evidence, of operations: may the tenant go live?
 ---@field auth {api_key: string?}    needs.auth: credentials it may present
 local ctx = {}
 
@@ -36,6 +37,17 @@ local db = {}
 ---@param options gate.db.options?  beside those of the role
 ---@return gate.db.connection
 function db:open(role, options) end
+
+--- What the engine says of the evidence for the tenant: the record that holds, or why none does. `require("evidence").demand(ctx)` hands
+--- back the one and refuses the other.
+---@class gate.Context.evidence
+---@field seq integer?        the ledger's record of the run that approved
+---@field hash string?        of that record
+---@field at string?          when it was (RFC 3339)
+---@field statement string?   SHA-256 of the signed statement's file
+---@field refused string?     else the class of the refusal, such as "evidence_stale"
+---@field detail string?      … what is wrong
+---@field fix string?         … and what to do
 
 ---@class gate.Context.http
 local http = {}

@@ -361,6 +361,64 @@ static void the_file_is_looked_for_in_the_documented_order(void **state) {
     unlink("gate-engine/" FILE_NAME);
 }
 
+/* The hash of a configuration with these members, on an external platform. */
+static void hash_members(const char *members, char hex[65]) {
+    char text[2048];
+    config *c = NULL;
+    err e;
+    snprintf(text, sizeof text, "return { platform = 'external', %s }\n", members);
+    write_file(FILE_NAME, text);
+    if (config_load(NULL, false, &c, &e) != 0) {
+        fail_msg("%s: %s", members, e.message);
+    }
+    assert_int_equal(config_hash(c->doc, hex, &e), 0);
+    config_free(c);
+}
+
+#define ADMIN(url) "database = { admin = { url = '" url "' }, tenant = { column = 'a', setting = 'x.y' } },"
+
+/* What evidence is of: it outlives a new password, and nothing that a gate could see. */
+static void the_hash_is_of_all_that_bears_on_gates_and_of_no_secret(void **state) {
+    (void)state;
+    static const char *const SAME[][2] = {
+        {ADMIN("postgresql://u:one@h/d"), ADMIN("postgresql://u:two@h/d")},
+        {ADMIN("postgresql://u:one@h/d"), ADMIN("postgresql://u@h/d")},
+        {ADMIN("postgresql://u@h/d?sslmode=require"), ADMIN("postgresql://u@h/d?sslmode=require&password=x")},
+        {"auth = { api_key = { value = 'first-key' } },", "auth = { api_key = { value = 'other-key' } },"},
+        {"endpoints = { e = { url = 'http://h', headers = { A = 'b' } } },",
+         "endpoints = { e = { url = 'http://h', headers = { A = 'c' } } },"},
+        {"artifacts = { kind = 's3', bucket = 'b', access_key_id = 'i', secret_access_key = 'one' },",
+         "artifacts = { kind = 's3', bucket = 'b', access_key_id = 'i', secret_access_key = 'two' },"},
+        {"", "evidence = { ledger = 'l', max_age = '1h' }, status_file = 'x.json',"},
+        {"packs = { roster = { max_weekly_hours = 55 } },", "packs = { roster = { max_weekly_hours = 55.0 } },"}};
+    static const char *const OTHER[][2] = {
+        {ADMIN("postgresql://u:p@h/d"), ADMIN("postgresql://v:p@h/d")},
+        {ADMIN("postgresql://u:p@h/d"), ADMIN("postgresql://u:p@h/e")},
+        {ADMIN("postgresql://u:p@h/d?sslmode=require"), ADMIN("postgresql://u:p@h/d?sslmode=disable")},
+        {"packs = { roster = { max_weekly_hours = 55 } },", "packs = { roster = { max_weekly_hours = 60 } },"},
+        {"", "trust = { { setting = 'a.b', reason = 'r', approver = 'a', expires = '2099-01-01' } },"},
+        {"auth = { api_key = { value = 'first-key' } },",
+         "auth = { api_key = { value = 'first-key', header = 'X' } },"},
+        {"artifacts = { kind = 's3', bucket = 'b', access_key_id = 'i', secret_access_key = 'one' },",
+         "artifacts = { kind = 's3', bucket = 'c', access_key_id = 'i', secret_access_key = 'one' },"},
+        {"endpoints = { e = { url = 'http://h' } },", "endpoints = { e = { url = 'http://i' } },"}};
+    char a[65], b[65];
+    for (size_t i = 0; i < sizeof SAME / sizeof *SAME; i++) {
+        hash_members(SAME[i][0], a);
+        hash_members(SAME[i][1], b);
+        if (strcmp(a, b) != 0) {
+            fail_msg("another hash: %s", SAME[i][1]);
+        }
+    }
+    for (size_t i = 0; i < sizeof OTHER / sizeof *OTHER; i++) {
+        hash_members(OTHER[i][0], a);
+        hash_members(OTHER[i][1], b);
+        if (strcmp(a, b) == 0) {
+            fail_msg("the same hash: %s", OTHER[i][1]);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(each_mistake_names_file_line_key_and_what_was_expected, fresh),
@@ -372,6 +430,7 @@ int main(void) {
         cmocka_unit_test_setup(a_database_in_the_environment_without_a_stated_platform_is_refused, fresh),
         cmocka_unit_test_setup(secrets_are_masked_from_the_moment_they_are_read, fresh),
         cmocka_unit_test_setup(paths_start_at_the_directory_of_the_file, fresh),
+        cmocka_unit_test_setup(the_hash_is_of_all_that_bears_on_gates_and_of_no_secret, fresh),
         cmocka_unit_test_setup(the_file_is_looked_for_in_the_documented_order, fresh),
     };
     return cmocka_run_group_tests_name("config", tests, enter, leave);

@@ -79,12 +79,6 @@ describe("the verbs", function()
     refused(run {}, "expected a verb")
   end)
 
-  it("of which nothing is built yet are not accepted", function()
-    for _, verb in ipairs { "evidence", "verify" } do
-      refused(run { verb, "x" }, ('unknown verb "%s"'):format(verb))
-    end
-  end)
-
   it("say their version, their libraries and what the kernel offers", function()
     local r = run { "version" }
     assert.are.equal(0, r.code)

@@ -8,7 +8,8 @@ local EXPECTED = {
   ["run examples/gates/backup_fresh.lua"] = 1, -- no backup yet
   ["run examples/audits/max_two_nights.lua"] = 1, -- the week of nights breaks the rule
 }
-local NOT_HERE = { "only coverage,isolation", "create_tenant", "record", "explain" }
+local NOT_HERE = { "only coverage,isolation", "create_tenant", "record", "explain", "evidence ", "verify evidence",
+  "configure_pack", "go_live --", "run suspend", "rotate_key", "offboard" }
 
 local function commands()
   local out = {}
