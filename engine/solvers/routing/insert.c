@@ -3,8 +3,9 @@
 
 #include "solvers/routing/routing.h"
 
-/* One place in this many is passed over when stops are inserted at random. */
+/* One place, and one vehicle, in this many is passed over when stops are inserted at random. */
 #define BLINK 64
+#define BLINK_VEHICLE 4
 
 typedef struct place {
     int64_t metres; /* more than without the stop; INT64_MAX = it does not fit */
@@ -213,6 +214,9 @@ static void at_random(bench *b) {
         place best = {.metres = INT64_MAX};
         int vehicle = -1;
         for (int v = 0; v < b->plan->p->n_vehicles; v++) {
+            if (solver_rng_below(b->rng, BLINK_VEHICLE) == 0) {
+                continue;
+            }
             place here = find(b, v, look_at(b, v), b->open[i]);
             if (here.metres < best.metres) {
                 best = here;

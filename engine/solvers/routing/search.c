@@ -3,16 +3,15 @@
 #include "solvers/routing/routing.h"
 
 /* Effort, in visits driven: so much for each stop and ten more, at most so much. */
-#define WORK_STOP INT64_C(400000)
+#define WORK_STOP INT64_C(1600000)
 #define WORK_MAX INT64_C(100000000)
 /* Most stops taken out at a time. */
 #define RUIN_MAX 25
 /* Where there are no more stops than this, all of them may be taken out at once. */
 #define FEW 12
-/* A plan that is longer by less than this part of the best one is searched on from; where not all stops are served, by
- * less than that part: which ones are served changes how long it is. */
-#define TOLERANCE 64
-#define TOLERANCE_SHORT 4
+/* A plan is searched on from while it is longer than the best one by less than this part of it: at first, and the less
+ * the longer no better one was found. */
+#define TOLERANCE 8
 /* After so many rounds without a better plan the best one is taken up again; after so many for each stop and one more
  * nothing better is expected. */
 #define PATIENCE 300
@@ -93,10 +92,10 @@ static int64_t round_once(rt_plan *now, solver_rng *rng, err *e) {
     return better < 0 ? -1 : work + chance + rest + better;
 }
 
-/* Is a plan near enough to the best one to be searched on from? */
-static bool near(const rt_plan *now, const rt_plan *best) {
-    int64_t part = best->unserved > 0 ? TOLERANCE_SHORT : TOLERANCE;
-    return now->unserved <= best->unserved && now->metres <= best->metres + best->metres / part;
+/* Is a plan near enough to the best one to be searched on from, after so many rounds without a better one? */
+static bool near(const rt_plan *now, const rt_plan *best, int idle) {
+    int64_t more = best->metres * (PATIENCE - 1 - idle % PATIENCE) / (TOLERANCE * PATIENCE);
+    return now->unserved <= best->unserved && now->metres <= best->metres + more;
 }
 
 static int refine(rt_plan *best, rt_plan *now, err *e) {
@@ -118,7 +117,7 @@ static int refine(rt_plan *best, rt_plan *now, err *e) {
         if (rt_plan_better(now, best)) {
             rt_plan_copy(best, now);
             idle = 0;
-        } else if (!near(now, best)) {
+        } else if (!near(now, best, idle)) {
             rt_plan_copy(now, best);
         }
     }
