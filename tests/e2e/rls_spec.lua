@@ -366,13 +366,23 @@ describe("gate 1 on a kept platform", function()
       assert.equal(0, result.code, result.stdout .. result.stderr)
     end)
 
-    it("a function with unbound rights that may touch tenants' rows is an ERROR, since it is not called", function()
-      psql [[create function public.raw_of(t uuid) returns setof text language plpgsql security definer as
-        $$ begin return query execute 'select raw_text from public.tours_raw where tenant_id = $1' using t; end $$;
-        grant execute on function public.raw_of(uuid) to app_user]]
+    local RAW_OF = [[create function public.raw_of(t uuid) returns setof text language plpgsql security definer as
+      $$ begin %s return query execute 'select raw_text from public.tours_raw where tenant_id = $1' using t; end $$;
+      grant execute on function public.raw_of(uuid) to app_user]]
+
+    it("a function with unbound rights whose text is undecided is called", function()
+      psql(RAW_OF:format "")
+      local result = run()
+      assert.equal(1, result.code, result.stdout .. result.stderr)
+      assert.truthy(result.stdout:find("tried: what it gives depends on another tenant's row", 1, true), result.stdout)
+    end)
+
+    it("a function with unbound rights that may touch tenants' rows is an ERROR where it is not called", function()
+      psql(RAW_OF:format "perform pg_sleep(0);")
       local result = run()
       assert.equal(3, result.code, result.stdout .. result.stderr)
       assert.truthy(result.stdout:find("raw_of(uuid) runs with the rights of postgres", 1, true), result.stdout)
+      assert.truthy(result.stdout:find("it was not called, since its text reaches beyond its transaction", 1, true), result.stdout)
     end)
 
     it("a view of unbound rights in which no canary shows is an ERROR", function()
