@@ -189,7 +189,7 @@ describe("explain", function()
       local t = {}
       for i = 1, 1 << 40 do t[i] = ("x"):rep(1 << 20) .. i end
     end }]])
-    run { "run", script, "--plan", "examples/plans/night_week", "--report", "json=" .. report }
+    run { "run", script, "--plan", support.root .. "/examples/plans/night_week", "--report", "json=" .. report }
     local class = json.decode(support.must_read(report)).gates[1].checks[1].class
     assert.equal(0, run({ "explain", class }).code, class)
   end)
