@@ -158,6 +158,7 @@ static const char *const CONNECT_KEYS[] = {"url",
                                            "application_name",
                                            "role",
                                            "readonly",
+                                           "rollback",
                                            "options",
                                            "connect_timeout",
                                            "statement_timeout_ms",
@@ -266,6 +267,7 @@ static int connect(lua_State *L) {
         .statement_timeout_ms = (int)luax_opt_integer(L, 2, FN, "statement_timeout_ms", 0, 86400000, 0),
         .connect_timeout_ms = (int)(luax_opt_number(L, 2, FN, "connect_timeout", 0.001, 3600, 10) * 1000),
         .readonly = luax_opt_boolean(L, 2, FN, "readonly", false),
+        .rollback = luax_opt_boolean(L, 2, FN, "rollback", false),
     };
     lua_Integer number = luax_opt_integer(L, 2, FN, "port", 1, 65535, 0);
     if (number > 0) {

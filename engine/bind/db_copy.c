@@ -19,6 +19,11 @@ static void check_copy(lua_State *L, const char *fn) {
     }
 }
 
+/* Has the copy to stand in a read-only transaction of its own? */
+static bool is_guarded(const db_handle *h) {
+    return (db_readonly(h->conn) || db_rolls_back(h->conn)) && h->depth == 0;
+}
+
 /* Stack: 1 connection, 2 sql, 3 data, or 3 and 4 false and an error. */
 static int guard_ended(lua_State *L, db_handle *h) {
     db_clear(h->conn);
@@ -48,12 +53,12 @@ static int out_done(lua_State *L, db_handle *h) {
         lua_pushlstring(L, buf_str(db_copied(h->conn)), db_copied(h->conn)->len);
     }
     db_clear(h->conn);
-    if (!db_readonly(h->conn) || h->depth > 0) {
+    if (!is_guarded(h)) {
         return lua_gettop(L) > 3 ? lua_error(L) : 1;
     }
-    const db_stmt commit = {.sql = "COMMIT"};
+    const db_stmt end = {.sql = "ROLLBACK"};
     err e;
-    if (db_begin(h->conn, &e) != 0 || db_add(h->conn, DB_STMT_OWN, &commit, &e) != 0 || db_sync(h->conn, &e) != 0) {
+    if (db_begin(h->conn, &e) != 0 || db_add(h->conn, DB_STMT_OWN, &end, &e) != 0 || db_sync(h->conn, &e) != 0) {
         return db_raise(L, h, &e);
     }
     return db_drive_shielded(L, h, guard_ended);
@@ -76,7 +81,7 @@ int db_m_copy_out(lua_State *L) {
     check_copy(L, "connection:copy_out");
     lua_settop(L, 2);
     h->mode = 0;
-    if (!db_readonly(h->conn) || h->depth > 0) {
+    if (!is_guarded(h)) {
         return start_out(L, h);
     }
     const db_stmt begin = {.sql = "BEGIN READ ONLY"};
@@ -116,6 +121,11 @@ int db_m_copy_in(lua_State *L) {
     }
     if (db_readonly(h->conn)) {
         return luax_fail(L, "db_permission", "connection:copy_in: the connection is read-only");
+    }
+    if (db_rolls_back(h->conn) && h->depth == 0) {
+        return luax_fail_fix(
+            L, "db_permission", "call it inside connection:transaction, whose end takes everything back",
+            "connection:copy_in: not on a connection that rolls back, outside of connection:transaction");
     }
     h->mode = 0;
     err e;

@@ -22,9 +22,12 @@ static const char *fix_for_statement(const char *sqlstate) {
     return NULL;
 }
 
-static const char *fix_for(const char *sqlstate, const char *code, bool hint) {
+static const char *fix_for(const db_conn *c, const char *sqlstate, const char *code, bool hint) {
     if (strcmp(sqlstate, "25006") == 0) {
-        return "this connection or transaction is read-only: change data through another one";
+        return db_rolls_back(c)
+                   ? "try what changes something inside connection:transaction, whose end takes it back; what "
+                     "is to stay is for another connection"
+                   : "this connection or transaction is read-only: change data through another one";
     }
     if (strcmp(code, "db_permission") == 0) {
         return "connect as a role which has the privilege, or which a policy lets see and change the row";
@@ -96,7 +99,8 @@ void db_push_result_error(lua_State *L, db_handle *h, const PGresult *res, const
     if (sql != NULL) {
         set_query(L, sql);
     }
-    const char *fix = fix_for(state != NULL ? state : "", code, PQresultErrorField(res, PG_DIAG_MESSAGE_HINT) != NULL);
+    const char *fix =
+        fix_for(h->conn, state != NULL ? state : "", code, PQresultErrorField(res, PG_DIAG_MESSAGE_HINT) != NULL);
     if (fix != NULL) {
         lua_pushstring(L, fix);
         lua_setfield(L, -2, "fix");

@@ -9,6 +9,7 @@ static const db_stmt BEGIN_READ_ONLY = {.sql = "BEGIN READ ONLY"};
 /* Takes the transaction's snapshot: from then on the server refuses to make it read-write. */
 static const db_stmt SNAPSHOT = {.sql = "SELECT 1"};
 static const db_stmt COMMIT = {.sql = "COMMIT"};
+static const db_stmt ROLLBACK = {.sql = "ROLLBACK"};
 static const db_stmt SAVEPOINT = {.sql = "SAVEPOINT gate_try"};
 static const db_stmt RELEASE = {.sql = "RELEASE SAVEPOINT gate_try"};
 static const db_stmt ROLLBACK_TO = {.sql = "ROLLBACK TO SAVEPOINT gate_try"};
@@ -17,11 +18,11 @@ static int guard(db_conn *c, const db_stmt *s, err *e) {
     return db_add(c, DB_STMT_GUARD, s, e);
 }
 
-/* What stands before a statement on a read-only connection. Outside a transaction it gets one of its own; inside, the
- * snapshot is taken again, since ROLLBACK AND CHAIN may have begun a new transaction without one. In a failed
- * transaction a guard would fail too and the statement, a ROLLBACK TO at best, never run. */
+/* What stands before a statement on a read-only connection. Outside a transaction it gets one of its own, as it does on
+ * one that rolls back; inside, the snapshot is taken again, since ROLLBACK AND CHAIN may have begun a new transaction
+ * without one. In a failed transaction a guard would fail too and the statement, a ROLLBACK TO at best, never run. */
 static int guard_readonly(db_conn *c, PGTransactionStatusType tx, err *e) {
-    if (!db_readonly(c) || tx == PQTRANS_INERROR) {
+    if (!(db_readonly(c) || (db_rolls_back(c) && tx == PQTRANS_IDLE)) || tx == PQTRANS_INERROR) {
         return 0;
     }
     if (tx == PQTRANS_IDLE && guard(c, &BEGIN_READ_ONLY, e) != 0) {
@@ -30,12 +31,14 @@ static int guard_readonly(db_conn *c, PGTransactionStatusType tx, err *e) {
     return guard(c, &SNAPSHOT, e);
 }
 
-/* After a sync. COMMIT ends a failed transaction as ROLLBACK does. */
-static int end_readonly(db_conn *c, PGTransactionStatusType tx, err *e) {
-    if (!db_readonly(c) || tx != PQTRANS_IDLE) {
+/* After a sync. COMMIT ends a failed transaction as ROLLBACK does, and keeps a setting. It would also keep what the
+ * server allows in a read-only transaction (before PostgreSQL 16 large objects), so that a connection which promises
+ * that nothing stays commits settings alone. */
+static int end_readonly(db_conn *c, PGTransactionStatusType tx, bool settings, err *e) {
+    if (!(db_readonly(c) || db_rolls_back(c)) || tx != PQTRANS_IDLE) {
         return 0;
     }
-    return guard(c, &COMMIT, e) != 0 || db_sync(c, e) != 0 ? -1 : 0;
+    return guard(c, db_rolls_back(c) && !settings ? &ROLLBACK : &COMMIT, e) != 0 || db_sync(c, e) != 0 ? -1 : 0;
 }
 
 /* One statement that leaves the transaction as it was when it fails. The savepoint is released and set anew behind the
@@ -51,7 +54,7 @@ static int send_in_savepoint(db_conn *c, const db_stmt *s, PGTransactionStatusTy
 
 static int send_plain(db_conn *c, const db_stmt *s, PGTransactionStatusType tx, err *e) {
     return guard_readonly(c, tx, e) != 0 || db_add(c, DB_STMT_OWN, s, e) != 0 || db_sync(c, e) != 0 ||
-                   end_readonly(c, tx, e) != 0
+                   end_readonly(c, tx, db_is_setting(s->sql), e) != 0
                ? -1
                : 0;
 }
@@ -67,6 +70,10 @@ static void refuse_tx_control(lua_State *L, const db_handle *h, const char *fn, 
         luax_fail_fix(L, "db_transaction",
                       "let connection:transaction commit or roll back; use nested ones for savepoints",
                       "%s: inside connection:transaction no statement may begin or end a transaction", fn);
+    }
+    if (db_rolls_back(h->conn)) {
+        luax_fail_fix(L, "db_transaction", "call connection:transaction, whose end takes everything back",
+                      "%s: on a connection that rolls back no statement may begin or end a transaction", fn);
     }
     if (unseen && db_readonly(h->conn)) {
         luax_fail(L, "db_permission", "%s: on a read-only connection no statement may begin or end a transaction", fn);
@@ -212,6 +219,23 @@ static int script_done(lua_State *L, db_handle *h) {
     return 1;
 }
 
+/* A script's statements follow each other unseen: one of them could keep what the connection promises to take back. */
+static void refuse_script(lua_State *L, const db_handle *h, const char *sql) {
+    if (!db_rolls_back(h->conn)) {
+        return;
+    }
+    if (h->depth == 0) {
+        luax_fail_fix(L, "db_permission", "call it inside connection:transaction, whose end takes everything back",
+                      "connection:script: not on a connection that rolls back, outside of connection:transaction");
+    }
+    if (db_may_control_tx(sql)) {
+        luax_fail_fix(
+            L, "db_transaction", "send its statements one by one with connection:exec",
+            "connection:script: a statement of it, or what stands behind a semicolon in one, could begin or end "
+            "a transaction, which no statement may on a connection that rolls back");
+    }
+}
+
 int db_m_script(lua_State *L) {
     db_handle *h = db_enter(L, "connection:script");
     const char *sql = db_check_sql(L, "connection:script", 2);
@@ -221,6 +245,7 @@ int db_m_script(lua_State *L) {
                              "connection:script: not on a read-only connection, since a script could end the read-only "
                              "transaction around it");
     }
+    refuse_script(L, h, sql);
     h->mode = MODE_EXEC;
     err e;
     if (db_script(h->conn, sql, &e) != 0) {
@@ -303,6 +328,7 @@ static int send_boxes(lua_State *L, db_handle *h, lua_Integer n, bool atomic, er
     db_conn *c = h->conn;
     PGTransactionStatusType tx = db_tx_status(c);
     bool savepoints = !atomic && tx != PQTRANS_IDLE;
+    bool settings = true;
     if (db_begin(c, e) != 0 || (atomic && guard_readonly(c, tx, e) != 0) ||
         (savepoints && guard(c, &SAVEPOINT, e) != 0)) {
         return -1;
@@ -311,6 +337,7 @@ static int send_boxes(lua_State *L, db_handle *h, lua_Integer n, bool atomic, er
         lua_rawgeti(L, 2, i);
         const db_stmt *s = &((const db_box *)lua_touserdata(L, -1))->stmt;
         lua_pop(L, 1);
+        settings = settings && db_is_setting(s->sql);
         int sent = atomic       ? db_add(c, DB_STMT_OWN, s, e)
                    : savepoints ? send_in_savepoint(c, s, tx, e)
                                 : send_plain(c, s, tx, e);
@@ -321,7 +348,7 @@ static int send_boxes(lua_State *L, db_handle *h, lua_Integer n, bool atomic, er
     if (savepoints && guard(c, &RELEASE, e) != 0) {
         return -1;
     }
-    return (atomic || savepoints) && (db_sync(c, e) != 0 || (atomic && end_readonly(c, tx, e) != 0)) ? -1 : 0;
+    return (atomic || savepoints) && (db_sync(c, e) != 0 || (atomic && end_readonly(c, tx, settings, e) != 0)) ? -1 : 0;
 }
 
 int db_m_pipeline(lua_State *L) {

@@ -210,6 +210,7 @@ int db_m_transaction(lua_State *L) {
     bool roll_back, plain;
     begin_sql(L, sql, &roll_back, &plain);
     int depth = h->depth + 1;
+    roll_back = roll_back || (depth == 1 && db_rolls_back(h->conn));
     if (depth > 1 && !plain) {
         return luax_fail(L, "bad_argument", FN ": isolation and readonly belong to the outermost transaction");
     }

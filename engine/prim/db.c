@@ -141,6 +141,7 @@ db_conn *db_connect(const db_params *p, err *e) {
         return NULL;
     }
     c->readonly = p->readonly;
+    c->rolls_back = p->rollback;
     c->statement_timeout_ms = p->statement_timeout_ms;
     c->connect_timeout_ms = p->connect_timeout_ms;
     c->password = copy_or_null(p->password);
@@ -357,6 +358,10 @@ bool db_readonly(const db_conn *c) {
     return c->readonly;
 }
 
+bool db_rolls_back(const db_conn *c) {
+    return c->rolls_back;
+}
+
 const db_notice *db_notices(const db_conn *c, size_t *n, size_t *dropped) {
     *n = c->n_notices;
     *dropped = c->dropped_notices;
@@ -491,4 +496,20 @@ bool db_is_tx_control(const char *sql) {
         next_word(rest, second);
     }
     return strcmp(second, "to") != 0;
+}
+
+bool db_may_control_tx(const char *script) {
+    for (const char *s = script; s != NULL; s = strchr(s, ';')) {
+        s += *s == ';';
+        if (db_is_tx_control(s)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool db_is_setting(const char *sql) {
+    char word[16];
+    next_word(sql, word);
+    return strcmp(word, "set") == 0 || strcmp(word, "reset") == 0;
 }

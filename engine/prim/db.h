@@ -37,6 +37,7 @@ typedef struct db_params {
     int statement_timeout_ms; /* 0 = the server's */
     int connect_timeout_ms;   /* over all addresses; > 0 */
     bool readonly;
+    bool rollback; /* see db_rolls_back */
 } db_params;
 
 /* A statement. The four arrays have n entries, or are NULL with n = 0, as PQsendQueryParams takes them. */
@@ -115,6 +116,9 @@ PGTransactionStatusType db_tx_status(const db_conn *c);
 const char *db_parameter(const db_conn *c, const char *name); /* reported by the server, or NULL */
 int db_backend_pid(const db_conn *c);
 bool db_readonly(const db_conn *c);
+/* Was the connection opened so that nothing done on it stays? The binding sees to it: outside of a transaction a
+ * statement can only read, and a transaction ends with ROLLBACK. */
+bool db_rolls_back(const db_conn *c);
 
 /* Notices since the last db_forget_notices, the first DB_NOTICES_MAX of them; *dropped counts the rest. */
 #define DB_NOTICES_MAX 1000
@@ -131,5 +135,10 @@ bool db_is_copy(const char *sql);
 /* Does the statement begin or end a transaction (BEGIN, START, COMMIT, END, ABORT, ROLLBACK but not ROLLBACK TO,
  * PREPARE TRANSACTION)? Looks at the first words; of a single statement that is all there is to see. */
 bool db_is_tx_control(const char *sql);
+/* Could one of the script's statements begin or end a transaction? Whatever stands behind a semicolon counts as the
+ * beginning of one, in quotes too: it may say yes of a script that holds none, and never no of one that does. */
+bool db_may_control_tx(const char *script);
+/* SET or RESET: nothing else can come of it than a setting of the session. */
+bool db_is_setting(const char *sql);
 
 #endif

@@ -15,6 +15,7 @@ struct db_conn {
     bool up;   /* connecting has succeeded */
     bool lost; /* and the connection has gone since */
     bool readonly;
+    bool rolls_back;
     short events;
     int64_t deadline; /* monotonic ms, -1 = none */
     int statement_timeout_ms;

@@ -321,8 +321,13 @@ static void find_place(lua_State *L, vm *v, const err *e) {
     /* What the engine's own part says in words is about what it was given, and not about its source. */
     bool in_words = strcmp(e->code, "script_error") != 0;
     for (int level = 0; level < LEVELS_MAX && lua_getstack(L, level, &ar); level++) {
-        if (!lua_getinfo(L, "Sl", &ar) || ar.currentline <= 0 || passes_errors_on(ar.source) ||
-            (in_words && strstr(ar.source, "stdlib/internal/") != NULL)) {
+        if (!lua_getinfo(L, "Sl", &ar) || ar.currentline <= 0) {
+            continue;
+        }
+        if (in_words && strstr(ar.source, "stdlib/errors.lua") != NULL) {
+            return; /* raised on purpose: what there is to say, its words say */
+        }
+        if (passes_errors_on(ar.source) || (in_words && strstr(ar.source, "stdlib/internal/") != NULL)) {
             continue;
         }
         snprintf(p->where, sizeof p->where, "%.180s:%d", ar.source[0] == '@' ? ar.source + 1 : ar.short_src,

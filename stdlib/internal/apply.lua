@@ -169,9 +169,9 @@ local function pasteable(sql, params)
   return ("PREPARE step AS\n%s;\nEXECUTE step(%s);\nDEALLOCATE step;"):format((sql:gsub("[%s;]+$", "")), table.concat(values, ", "))
 end
 
-local function carry_out(ctx, channel, step, params)
+local function carry_out(writer, channel, step, params)
   if step.sql then
-    local connection = ctx.db[step.role or "operator"]
+    local connection = writer(step.role or "operator")
     if params then
       connection:exec(step.sql, table.unpack(params, 1, params.n))
     else
@@ -188,7 +188,7 @@ local function carry_out(ctx, channel, step, params)
 end
 
 --- Looks at a step, carries it out where --apply was given, and sends it as a proposal.
----@param ctx table
+---@param writer fun(role: string): table  the role's connection whose changes stay
 ---@param job table
 ---@param send fun(event: table)
 ---@param channel table  to the supervisor
@@ -196,7 +196,7 @@ end
 ---@param step {sql: string?, params: any[]?, role: string?, run: string?, note: string?}
 ---@return boolean applied
 ---Errors: bad_argument, script_usage (called by run), apply_failed, and what the statement raises.
-function apply.step(ctx, job, send, channel, title, step)
+function apply.step(writer, job, send, channel, title, step)
   if job.mode == "run" then
     errors.raise { code = "script_usage", message = "ctx:apply was called by run: what is proposed there, nobody is shown",
       fix = "call it in recover = function(ctx, findings) … end; run makes findings: ctx:fail" }
@@ -205,7 +205,7 @@ function apply.step(ctx, job, send, channel, title, step)
   check_declared(job, step)
   local params = step.params ~= nil and parameters(step) or nil
   if step.sql and (params or takes_parameters(step.sql)) then check_parameters(step.sql, params) end
-  local applied = job.apply and carry_out(ctx, channel, step, params) or false
+  local applied = job.apply and carry_out(writer, channel, step, params) or false
   local sql = step.sql and pasteable(step.sql, params)
   send { t = "proposal", title = title, sql = sql, run = step.run, note = step.note, applied = applied }
   return applied

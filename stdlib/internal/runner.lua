@@ -60,20 +60,48 @@ local function keys_of(t)
   return keys
 end
 
+--- Mistakes of the script itself. Everything else that a capability raises is of the outside, and a gate may catch it to say so.
+local MISUSE = { bad_argument = true, not_declared = true, script_usage = true }
+
+--- Makes what a method of ctx raises the check's error (outside of a check the gate's) before the script can catch it: what was said
+--- wrongly was not said, and what a finding would have been must not become a pass.
+---@param codes table<string, boolean>?  of these alone
+local function recorded(state, method, codes)
+  local function is_other(e)
+    return is_known(e) or codes and not (errors.is(e) and codes[rawget(e, "code")])
+  end
+  local function handler(e)
+    if is_other(e) then return e end
+    return state.handler(e)
+  end
+  return function(...)
+    local results = table.pack(xpcall(method, handler, ...))
+    if results[1] then return table.unpack(results, 2, results.n) end
+    local raised = results[2]
+    if not is_other(raised) then
+      local check = state.current[coroutine.running()] or state.current.main
+      state.ended = true
+      state.send(check and { t = "check_error", check = check, error = error_of(raised) } or { t = "crash", error = error_of(raised) })
+      if type(raised) == "table" then RECORDED[raised] = true end
+    end
+    error(raised, 0)
+  end
+end
+
 --- How needs declares what gives a field of ctx.
 local DECLARED_BY = { db = 'db = { "admin" }', http = 'endpoints = { "NAME" }', exec = 'commands = { "NAME" }', solver = "solver = true",
-  audits = "audits = true" }
+  audits = "audits = true", evidence = "evidence = true" }
 
 --- What has no capability is not there; reading it says how to declare it. A field of no meaning is nil.
-local function refuse_undeclared(job)
-  return function(_, name)
+local function refuse_undeclared(job, state)
+  return recorded(state, function(_, name)
     local how = job.needs and DECLARED_BY[name]
     if how and not (name == "http" and job.needs.endpoints == true) then
       errors.raise { code = "not_declared", message = ("ctx.%s is not declared by this script"):format(name),
         fix = ("add it to needs: %s"):format(how) }
     end
     return nil
-  end
+  end, MISUSE)
 end
 
 local function new_context(job, send, handler)
@@ -81,9 +109,9 @@ local function new_context(job, send, handler)
     tenant = job.tenant, options = job.options, config = job.config, platform = job.platform, mode = job.mode,
     verbose = job.verbose or false,
   }
-  setmetatable(ctx, { __index = refuse_undeclared(job) })
-  local state = { current = {}, only = job.only, send = send, handler = handler, job = job }
-  return ctx, setmetatable(state, Checks)
+  local state = setmetatable({ current = {}, only = job.only, send = send, handler = handler, job = job }, Checks)
+  setmetatable(ctx, { __index = refuse_undeclared(job, state) })
+  return ctx, state
 end
 
 --- Is the check among those --only names, by its own name or its group's? The supervisor is told which names were of use.
@@ -129,34 +157,6 @@ local function run_check(state, name, fn, is_step)
   end
   state.send { t = "check_end", check = name }
   if ok then return table.unpack(results, 2, results.n) end
-end
-
---- Mistakes of the script itself. Everything else that a capability raises is of the outside, and a gate may catch it to say so.
-local MISUSE = { bad_argument = true, not_declared = true, script_usage = true }
-
---- Makes what a method of ctx raises the check's error (outside of a check the gate's) before the script can catch it: what was said
---- wrongly was not said, and what a finding would have been must not become a pass.
----@param codes table<string, boolean>?  of these alone
-local function recorded(state, method, codes)
-  local function is_other(e)
-    return is_known(e) or codes and not (errors.is(e) and codes[rawget(e, "code")])
-  end
-  local function handler(e)
-    if is_other(e) then return e end
-    return state.handler(e)
-  end
-  return function(...)
-    local results = table.pack(xpcall(method, handler, ...))
-    if results[1] then return table.unpack(results, 2, results.n) end
-    local raised = results[2]
-    if not is_other(raised) then
-      local check = state.current[coroutine.running()] or state.current.main
-      state.ended = true
-      state.send(check and { t = "check_error", check = check, error = error_of(raised) } or { t = "crash", error = error_of(raised) })
-      if type(raised) == "table" then RECORDED[raised] = true end
-    end
-    error(raised, 0)
-  end
 end
 
 local METHODS = { "check", "selects", "fail", "advise", "skip", "fact", "summary", "log", "say" }
@@ -249,9 +249,9 @@ local function add_check_methods(ctx, state)
 end
 
 --- A table whose fields are made when they are first read; reading one that was not declared says how to declare it.
-local function lazy(what, where, make, declared)
+local function lazy(state, what, where, make, declared)
   return setmetatable({}, {
-    __index = function(t, name)
+    __index = recorded(state, function(t, name)
       if type(name) == "string" and declared[name] ~= nil then
         local value = make(name, declared[name])
         rawset(t, name, value)
@@ -259,7 +259,7 @@ local function lazy(what, where, make, declared)
       end
       errors.raise { code = "not_declared", message = ("%s.%s is not declared by this script"):format(what, tostring(name)),
         fix = ("add it to %s"):format(where:format(tostring(name))) }
-    end,
+    end, MISUSE),
     __metatable = false,
   })
 end
@@ -300,10 +300,14 @@ local function check_open_options(extra)
   end
 end
 
-local function add_databases(ctx, job, channel, tracer)
-  if not next(job.db) then return end
+--- What a gate does through the roles of those who run the platform is rolled back: it looks and tries. What stays, a recovery proposes
+--- (ctx:apply) and an operation does; the application's own role leaves what the application would. A read-only connection is rolled back
+--- besides, since a server before PostgreSQL 16 makes large objects in read-only transactions.
+--- Gives ctx.db. Returns a function that opens a role's connection whose changes stay.
+local function add_databases(ctx, job, state, channel, tracer)
+  if not next(job.db) then return nil end
   local db = require "engine.db"
-  local function open(role, spec, extra)
+  local function open(role, spec, extra, stays)
     refuse_missing(spec, "ctx.db." .. role)
     local options = { application_name = "gate-engine" }
     for k, v in pairs(spec) do options[k] = v end
@@ -316,13 +320,14 @@ local function add_databases(ctx, job, channel, tracer)
       for k, v in next, own do options[k] = v end
     end
     if readonly then options.readonly = true end
+    if not stays and role ~= "app" and (readonly or job.mode == "run" or job.mode == "recover") then options.rollback = true end
     if not options.hostaddr then options.hostaddr = host_address(channel, spec) end
     if not tracer then return db.connect(options) end
     return tracer:connection(role, tracer:call("db." .. role .. " connects", function() return "done" end, nil, db.connect, options))
   end
-  ctx.db = lazy("ctx.db", "needs: db = { %q }", open, job.db)
+  ctx.db = lazy(state, "ctx.db", "needs: db = { %q }", open, job.db)
   --- One more connection of a declared role: ctx.db:open("app"). The caller closes it.
-  rawset(ctx.db, "open", function(self, role, extra)
+  rawset(ctx.db, "open", recorded(state, function(self, role, extra)
     with_colon(self, "ctx.db:open")
     arguments.text("ctx.db:open", "a role of needs.db", role, 'write ctx.db:open("admin")')
     local spec = job.db[role]
@@ -335,7 +340,14 @@ local function add_databases(ctx, job, channel, tracer)
         "write { readonly = true }")
     end
     return open(role, spec, extra)
-  end)
+  end, MISUSE))
+  local writers = {}
+  return function(role)
+    local spec = job.db[role]
+    if not spec then return ctx.db[role] end -- which says what to declare
+    writers[role] = writers[role] or open(role, spec, nil, true)
+    return writers[role]
+  end
 end
 
 --- A client of one endpoint, its host (or its proxy's, which resolves the host itself) pinned to what the broker resolved.
@@ -374,14 +386,14 @@ local function add_http(ctx, job, channel, tracer)
   end
 end
 
-local function add_stores(ctx, job, tracer)
+local function add_stores(ctx, job, state, tracer)
   local function open(name, spec)
     refuse_missing(spec, "ctx.store")
     local store = require("engine.store").open(spec)
     return tracer and tracer:store(name, store) or store
   end
-  ctx.store = lazy("ctx.store", "needs: stores = { %q }", open, job.stores)
-  ctx.files = lazy("ctx.files", "options: %s = { type = \"path\" }", open, job.files)
+  ctx.store = lazy(state, "ctx.store", "needs: stores = { %q }", open, job.stores)
+  ctx.files = lazy(state, "ctx.files", "options: %s = { type = \"path\" }", open, job.files)
   --- Writes a product into the directory that an option of type "path" names; nothing happens where the option was not given.
   function ctx:artifact(option, name, bytes)
     with_colon(self, "ctx:artifact")
@@ -439,6 +451,19 @@ local function add_exec(ctx, job, channel)
   end
 end
 
+--- The credentials that needs.auth names; nil where the configuration has none of the name.
+local function credentials(state, job)
+  local declared = {}
+  for _, name in ipairs(job.needs and job.needs.auth or {}) do declared[name] = true end
+  return setmetatable(job.auth or {}, { __metatable = false, __index = recorded(state, function(_, name)
+    if job.needs and not declared[name] then
+      errors.raise { code = "not_declared", message = ("ctx.auth.%s is not declared by this script"):format(tostring(name)),
+        fix = ("add it to needs: auth = { %q }"):format(tostring(name)) }
+    end
+    return nil
+  end, MISUSE) })
+end
+
 local function add_audits(ctx, job, channel)
   if not job.audits then return end
   local json = require "engine.json"
@@ -461,11 +486,11 @@ local function add_audits(ctx, job, channel)
   end
 end
 
-local function add_apply(ctx, job, send, channel)
+local function add_apply(ctx, job, send, channel, writer)
   --- A step of recovery: {sql=, params=, role="operator"}, {run="command"} or {note=}. Proposed only, unless --apply was given.
   function ctx:apply(title, step)
     with_colon(self, "ctx:apply")
-    return apply.step(self, job, send, channel, title, step)
+    return apply.step(writer, job, send, channel, title, step)
   end
 end
 
@@ -478,19 +503,19 @@ local function build(job, channel, handler)
     channel = tracer:channel(channel)
   end
   add_check_methods(ctx, state)
-  add_databases(ctx, job, channel, tracer)
+  local writer = add_databases(ctx, job, state, channel, tracer)
   add_http(ctx, job, channel, tracer)
-  add_stores(ctx, job, tracer)
+  add_stores(ctx, job, state, tracer)
   add_exec(ctx, job, channel)
   add_audits(ctx, job, channel)
-  add_apply(ctx, job, send, channel)
+  add_apply(ctx, job, send, channel, writer or function(role) return ctx.db[role] end)
   for field, method in pairs { http = "request", exec = "run", solver = "solve", audits = "run" } do
     local capability = rawget(ctx, field)
     if capability then capability[method] = recorded(state, capability[method], MISUSE) end
   end
   ctx.apply, ctx.artifact = recorded(state, ctx.apply, MISUSE), recorded(state, ctx.artifact, MISUSE)
   if job.mode == "operation" then steps.add(ctx, state, channel, run_check) end
-  ctx.auth = job.auth
+  ctx.auth = credentials(state, job)
   ctx.evidence = job.evidence
   return ctx, send, state
 end

@@ -26,10 +26,10 @@
 local ctx = {}
 
 ---@class gate.Context.db
----@field admin gate.db.connection     reads the catalogue, tries what must not work; roll back what you try:
----  db:transaction and an error, or try. What a script commits stays, which ctx.db:open("admin", { readonly = true }) makes impossible
----@field app gate.db.connection       as the application connects
----@field operator gate.db.connection  what operations, and recover with --apply, change things through
+---@field admin gate.db.connection     reads the catalogue, tries what must not work. Whatever a gate does through it is rolled back:
+---  a statement alone can only read, and db:transaction(function(tx) … end) may do anything and ends with ROLLBACK
+---@field app gate.db.connection       as the application connects; what it changes stays, as it would for the application
+---@field operator gate.db.connection  what operations, and ctx:apply with --apply, change things through; in a gate else like admin
 local db = {}
 
 --- Opens one more connection of a declared role. The caller closes it: `local second <close> = ctx.db:open("app")`.

@@ -40,6 +40,7 @@ local db = {}
 ---@field application_name string?  default "gate-engine"
 ---@field role string?              SET ROLE after connecting, and again by reset_session
 ---@field readonly boolean?         see below
+---@field rollback boolean?         see below
 ---@field connect_timeout number?   seconds over all addresses, default 10
 ---@field statement_timeout_ms integer? the server cancels longer statements; 0 = the server's own setting
 ---@field options table<string, string|number|boolean>? server settings the session starts with (and returns to with RESET)
@@ -50,6 +51,11 @@ local db = {}
 --- refuses every attempt to make it writable; `script` and `copy_in` are refused. What it does not stop is what PostgreSQL itself
 --- allows in read-only transactions: temporary tables, SET, advisory locks, NOTIFY, functions that reach outside the transaction
 --- (dblink, COPY TO PROGRAM, lo_export, pg_terminate_backend). The role's privileges must do that.
+---
+--- `rollback`: nothing that is done on the connection stays. A statement alone runs in a read-only transaction of its own, which is
+--- rolled back (SET and RESET, which change the session, are not); `transaction` may do anything and always ends with ROLLBACK, inside
+--- of which a statement that would begin or end a transaction is refused, and so is a `script` in which, after a semicolon, one could.
+--- What no transaction holds is not taken back: sequences go on, and what a function reaches outside stays reached.
 ---
 --- readonly, statement_timeout_ms and options are start-up parameters, which some poolers refuse.
 ---

@@ -46,7 +46,7 @@ end
 function modes.lock(ctx)
   if ctx.platform.kind ~= "external" then return nil end
   local conn = ctx.db:open "admin"
-  conn:script "set lock_timeout = '60s'"
+  conn:exec "set lock_timeout = '60s'"
   local ok, raised = pcall(conn.value, conn, "select pg_advisory_lock(hashtext('gate-engine'), hashtext('rls_harness'))")
   if ok then return conn end
   conn:close()

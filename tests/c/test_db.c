@@ -286,6 +286,28 @@ static void transaction_control_is_seen_and_savepoints_are_left(void **state) {
     }
 }
 
+static void a_script_that_could_end_a_transaction_is_seen(void **state) {
+    (void)state;
+    static const char *const yes[] = {"commit", "select 1; commit", "select 1;;-- x;\n/* ; */COMMIT", "; end",
+                                      "select 1;\n\trollback and chain",
+                                      /* one too many: a semicolon in quotes */
+                                      "select ';commit'"};
+    static const char *const no[] = {"", "select 1; select 2", "select 'commit'; savepoint a; rollback to a;",
+                                     "create table commit (\"end\" int); set work_mem = '1MB'"};
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
+        if (!db_may_control_tx(yes[i])) {
+            fail_msg("\"%s\" was not seen", yes[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof no / sizeof no[0]; i++) {
+        if (db_may_control_tx(no[i])) {
+            fail_msg("\"%s\" was taken for transaction control", no[i]);
+        }
+    }
+    assert_true(db_is_setting("/* x */ SET a = 1") && db_is_setting("reset all"));
+    assert_false(db_is_setting("settle") || db_is_setting("select set_config('a', 'b', false)"));
+}
+
 static void sqlstates_have_the_engines_names(void **state) {
     (void)state;
     assert_string_equal(db_code("42501"), "db_permission");
@@ -340,6 +362,7 @@ int main(void) {
         cmocka_unit_test(only_what_a_double_is_exactly_becomes_one),
         cmocka_unit_test(copy_is_seen_behind_blanks_and_comments),
         cmocka_unit_test(transaction_control_is_seen_and_savepoints_are_left),
+        cmocka_unit_test(a_script_that_could_end_a_transaction_is_seen),
         cmocka_unit_test(sqlstates_have_the_engines_names),
         cmocka_unit_test(a_url_that_cannot_be_read_fails_without_its_password),
         cmocka_unit_test(passwords_are_masked_wherever_they_stand),

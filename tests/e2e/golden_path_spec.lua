@@ -242,6 +242,7 @@ describe("the golden path", function()
         local after = false
         for _, stage in ipairs { "Parse", "Expand", "Solve", "Audit", "Lock", "Verify" } do
           assert.equal(after and "ERROR" or stage == case[2] and "FAIL" or "PASS", r.checks[stage], stage)
+          if after then assert.matches("\n     %- stage " .. stage .. "\n", r.stdout) end -- and no line of the gate's source
           after = after or stage == case[2]
         end
       end)

@@ -10,10 +10,12 @@ local has = support.has
 local CASES = {
   { [[ctx.db.admin:query "select coed from core.tenants"]], 'column "coed" does not exist',
     '[SQLSTATE 42703] hint: Perhaps you meant to reference the column "tenants.code".' },
-  { [[ctx.db.admin:exec "insert into core.tenants (code, name, status) values ('demo', 'x', 'onboarding')"]],
+  { [[ctx.db.admin:transaction(function(tx) tx:exec "insert into core.tenants (code, name) values ('demo', 'x')" end)]],
     'duplicate key value violates unique constraint "tenants_code_key"',
     "Key (code)=(demo) already exists. [SQLSTATE 23505, table core.tenants, constraint tenants_code_key]" },
-  { [[ctx.db.admin:exec "insert into core.tenants (code, status) values ('d2', 'onboarding')"]],
+  { [[ctx.db.admin:exec "insert into core.tenants (code, name) values ('d2', 'x')"]], "cannot execute INSERT in a read-only transaction",
+    "[SQLSTATE 25006]", "try what changes something inside connection:transaction, whose end takes it back" },
+  { [[ctx.db.admin:transaction(function(tx) tx:exec "insert into core.tenants (code, status) values ('d2', 'onboarding')" end)]],
     'null value in column "name" of relation "tenants" violates not-null constraint', "[SQLSTATE 23502, table core.tenants, column name]" },
   { [[ctx.db.admin:value "select nothing(1)"]], "function nothing(integer) does not exist",
     "[SQLSTATE 42883] hint: No function matches the given name and argument types. You might need to add explicit type casts." },
@@ -21,7 +23,7 @@ local CASES = {
     "name the table with its schema (core.tenants)" },
   { [[ctx.db.admin:value("select $1::int, $2::int", 1)]], 'bind message supplies 1 parameters, but prepared statement "" requires 2',
     "[SQLSTATE 08P01]", "give as many values after the statement as it names parameters", code = "db_query" },
-  { [[ctx.db.admin:script "select 1; selct 2"]], 'syntax error at or near "selct"', "[SQLSTATE 42601]" },
+  { [[ctx.db.admin:transaction(function(tx) tx:script "select 1; selct 2" end)]], 'syntax error at or near "selct"', "[SQLSTATE 42601]" },
   { [[require("task").map({ 1 }, 1, function() ctx.db.admin:exec "select coed from core.tenants" end)]], 'column "coed" does not exist',
     "[SQLSTATE 42703] hint: Perhaps" },
   { [[local ok, why = ctx.db.admin:try "select coed from core.tenants"

@@ -91,7 +91,7 @@ return require("gate").define { api = 1, id = "planted", name = "Planted",
     ctx:check("planted", function()
       ctx.db.admin:value("select $1::text", "PLANTED-parameter")
       ctx.db.admin:query("select 'PLANTED-literal' as x, 'it''s PLANTED-doubled', E'a\\'PLANTED-escaped', $q$ it's PLANTED-dollar $q$, 1")
-      ctx.db.admin:script("select 'PLANTED-long" .. ("x"):rep(5000) .. "'")
+      ctx.db.admin:transaction(function(tx) tx:script("select 'PLANTED-long" .. ("x"):rep(5000) .. "'") end)
       pcall(function() ctx.db.admin:query("select * from nothing where password = 'PLANTED-refused' and 1 = 2") end)
       pcall(function()
         ctx.http:request { endpoint = "shop", path = "/a/b?token=PLANTED-path", query = { key = "PLANTED-query" },

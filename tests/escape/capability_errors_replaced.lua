@@ -1,5 +1,5 @@
 -- What: the module that refusals are raised with is replaced by one that raises nothing
--- Gate: PASS
+-- Gate: ERROR not_declared!
 -- Audit: -
 -- Needs: db = { "app" }, commands = { "echo" }
 local errors = require "errors"

@@ -1,13 +1,10 @@
 -- What: two dozen ways to make a read-only connection write, by the server's superuser
 -- Gate: PASS
--- Operation: ERROR db_permission
 -- Audit: -
 -- Needs: db = { "admin" }
 local w = ctx.db.admin
-w:exec "drop table if exists public.readonly_ways"
-w:exec "create table public.readonly_ways (a int)"
 local c = ctx.db:open("admin", { readonly = true })
-local INSERT = "insert into public.readonly_ways values (1)"
+local INSERT = "insert into core.tenants (code, name) values ('evil', 'Evil')"
 local function after(...)
   local list = { ... }
   return function() for _, sql in ipairs(list) do pcall(c.exec, c, sql) end c:exec(INSERT) end
@@ -22,9 +19,9 @@ local evil = {
   function() c:pipeline { { "/* */ commit" }, { INSERT } } end,
   function() c:pipeline({ { "set transaction read write" }, { INSERT } }, { atomic = true }) end,
   function() c:pipeline { { "select set_config('transaction_read_only', 'off', false)" }, { INSERT } } end,
-  function() c:copy_out("copy (with x as (" .. INSERT .. " returning a) select * from x) to stdout") end,
+  function() c:copy_out("copy (with x as (" .. INSERT .. " returning code) select * from x) to stdout") end,
   function() c:copy_out "copy (select set_config('transaction_read_only', 'off', false)) to stdout" c:exec(INSERT) end,
-  function() c:copy_in("copy public.readonly_ways from stdin", "1\n") end,
+  function() c:copy_in("copy core.tenants (code, name) from stdin", "evil\tEvil\n") end,
   function()
     c:transaction(function(tx)
       pcall(tx.copy_out, tx, "copy (select set_config('transaction_read_only', 'off', false)) to stdout")
@@ -39,11 +36,7 @@ local evil = {
 }
 for i, attempt in ipairs(evil) do
   pcall(attempt)
-  if w:value "select count(*) from public.readonly_ways" ~= 0 then
-    escaped("way " .. i)
-    w:exec "truncate public.readonly_ways"
-  end
+  if w:value "select count(*) from core.tenants where code = 'evil'" ~= 0 then escaped("way " .. i) end
   if not c:is_open() then c = ctx.db:open("admin", { readonly = true }) end
 end
 c:close()
-w:exec "drop table public.readonly_ways"

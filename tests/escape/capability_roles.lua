@@ -1,5 +1,5 @@
 -- What: a role that is not declared, and a declared one as somebody or somewhere else
--- Gate: PASS
+-- Gate: ERROR not_declared!
 -- Audit: -
 -- Needs: db = { "app" }
 for name, f in pairs {

@@ -1,5 +1,5 @@
 -- What: every capability that the head does not declare
--- Gate: PASS
+-- Gate: ERROR not_declared!
 -- Audit: -
 for name, f in pairs {
   admin = function() return ctx.db.admin:value("select 1") end, open = function() return ctx.db:open("admin") end,

@@ -117,6 +117,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     number(text);
     when(text);
     PROMISE(!(db_is_copy(text) && db_is_tx_control(text)));
+    PROMISE(!db_is_tx_control(text) || db_may_control_tx(text));
+    PROMISE(!(db_is_setting(text) && db_is_tx_control(text)));
     PROMISE(db_code(text) != NULL);
     result(data[0], text, len);
     free(text);
