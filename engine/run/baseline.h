@@ -9,9 +9,10 @@
 
 #include "base/err.h"
 
-/* Reads a report into {gate id: {key: {"class", "object", "failure"}}}; a new reference, or NULL with *e:
- * baseline_unreadable (no file, no JSON, no report of this schema). */
-json_t *baseline_read(const char *path, err *e);
+/* Reads a report into {gate id: {key: {"class", "object", "failure", "count"}}}; a new reference, or NULL with *e:
+ * baseline_unreadable (no file, no JSON, no report of this schema), baseline_tenant (of another tenant than `tenant`;
+ * NULL takes any). */
+json_t *baseline_read(const char *path, const char *tenant, err *e);
 
 /* The same of a report at hand, for a run's comparison with another. NULL out of memory. */
 json_t *baseline_of(const json_t *report);

@@ -332,7 +332,7 @@ static int set_baseline(job *j, err *e) {
     if (path == NULL) {
         return 0;
     }
-    j->r.baseline = baseline_read(path, e);
+    j->r.baseline = baseline_read(path, j->r.tenant, e);
     return j->r.baseline != NULL ? 0 : -1;
 }
 
@@ -449,7 +449,7 @@ static int read_flags(job *j, int argc, char **argv, err *e) {
     j->r.dry_run = cli_given(&j->words, "dry-run");
     j->r.apply = cli_given(&j->words, "apply");
     if (set_reports(j, e) != 0 || set_tenant(j, e) != 0 || set_numbers(j, e) != 0 || set_only(j, e) != 0 ||
-        set_plan(j, e) != 0 || set_baseline(j, e) != 0 || set_record(j, e) != 0 ||
+        set_plan(j, e) != 0 || set_record(j, e) != 0 ||
         cli_scratch(&j->words, j->main.label, !is_kind(&j->main, "suite") && declares_recording(j->main.head), &j->r,
                     e) != 0) {
         return -1;
@@ -547,7 +547,7 @@ static int prepare(job *j, int argc, char **argv, err *e) {
     }
     j->r.cfg = j->cfg;
     default_recording(j);
-    return default_tenant(j, e);
+    return default_tenant(j, e) == 0 ? set_baseline(j, e) : -1;
 }
 
 /* Whoever asked for a report finds one that is not green, whatever went wrong. Returns the exit code. */
