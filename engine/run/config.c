@@ -207,6 +207,7 @@ int config_load(const char *flag_path, bool scratch, config **out, err *e) {
         config_free(c);
         return -1;
     }
+    c->by_flag = flag_path != NULL;
     *out = c;
     return 0;
 }

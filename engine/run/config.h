@@ -9,9 +9,10 @@
 #include "run/schema.h"
 
 typedef struct config {
-    char *path;  /* owned; the file it came from, absolute; NULL: there is none and the embedded platform serves */
-    json_t *doc; /* owned; validated, defaults filled, environment fallbacks applied. doc.platform is "embedded" or
-                    "external" */
+    char *path;   /* owned; the file it came from, absolute; NULL: there is none and the embedded platform serves */
+    json_t *doc;  /* owned; validated, defaults filled, environment fallbacks applied. doc.platform is "embedded" or
+                     "external" */
+    bool by_flag; /* --config named it */
     bool platform_stated; /* the file says `platform` itself */
 } config;
 

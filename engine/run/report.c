@@ -10,6 +10,7 @@
 #include "base/paths.h"
 #include "base/text.h"
 #include "run/cli.h"
+#include "run/options.h"
 
 enum { LINE_MAX_BYTES = 4000 };
 
@@ -161,7 +162,59 @@ static void add_flag(buf *out, const char *flag, const char *value) {
     }
 }
 
-static json_t *recover_command(const json_t *head, const json_t *script, const run_request *r) {
+/* A value of an option as its flag takes it; a path as people type it. */
+static void add_option(buf *out, const char *name, const json_t *value) {
+    const json_t *path = json_object_get(value, "path");
+    json_t *shown = path != NULL            ? short_path(json_string_value(path))
+                    : json_is_string(value) ? clean(json_string_value(value), false)
+                                            : NULL;
+    char *text = shown != NULL ? strdup(json_string_value(shown)) : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    buf_putc(out, ' ');
+    options_flag(name, out);
+    if (!json_is_boolean(value)) {
+        buf_putc(out, ' ');
+        shell_word(out, text != NULL ? text : "?");
+    } else if (json_is_false(value)) {
+        buf_puts(out, "=false");
+    }
+    json_decref(shown);
+    free(text);
+}
+
+/* Is it what the option is where nobody says anything? A path is where the default's name was found. */
+static bool is_default(const json_t *spec, const json_t *value) {
+    const json_t *def = json_object_get(spec, "default");
+    const char *path = member(value, "path"), *name = json_string_value(def);
+    size_t n = name != NULL ? strlen(name) : 0;
+    if (path == NULL) {
+        return def != NULL && json_equal(def, value);
+    }
+    return n > 0 && strlen(path) > n && path[strlen(path) - n - 1] == '/' && strcmp(path + strlen(path) - n, name) == 0;
+}
+
+/* What the gate was told to look at, so that its way out looks at the same. Where it was to write is not of that. */
+static void add_options(buf *out, const json_t *head, const json_t *options) {
+    const char *name;
+    json_t *spec;
+    json_object_foreach(json_object_get(head, "options"), name, spec) {
+        const json_t *value = json_object_get(options, name), *one;
+        const char *access = member(spec, "access");
+        if (value == NULL || is_default(spec, value) || (access != NULL && strcmp(access, "write") == 0)) {
+            continue;
+        }
+        if (!json_is_array(value)) {
+            add_option(out, name, value);
+            continue;
+        }
+        size_t i;
+        json_array_foreach(value, i, one) {
+            add_option(out, name, one);
+        }
+    }
+}
+
+static json_t *recover_command(const json_t *gate, const json_t *script, const run_request *r) {
+    const json_t *head = json_object_get(gate, "head");
     if (!json_is_true(json_object_get(head, "has_recover"))) {
         return json_null();
     }
@@ -169,6 +222,12 @@ static json_t *recover_command(const json_t *head, const json_t *script, const r
     buf_puts(&out, "gate-engine recover ");
     shell_word(&out, json_string_value(script) != NULL ? json_string_value(script) : "?");
     add_flag(&out, "tenant", r->tenant);
+    if (r->cfg != NULL && r->cfg->by_flag) {
+        json_t *path = short_path(r->cfg->path);
+        add_flag(&out, "config", json_string_value(path));
+        json_decref(path);
+    }
+    add_options(&out, head, json_object_get(gate, "options"));
     if (r->scratch != NULL) {
         add_flag(&out, json_is_true(json_object_get(r->scratch, "dir")) ? "migrations" : "schema",
                  member(r->scratch, "path"));
@@ -196,7 +255,7 @@ static json_t *not_evaluated(const run_request *r, const json_t *gate) {
     json_t *out = json_pack("{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:f, s:{}, s:[], s:{}, s:n}", "id",
                             copied(head, "id"), "name", copied(head, "name"), "number", copied(head, "number"),
                             "status", "ERROR", "summary", "not evaluated", "owner", copied(head, "owner"), "runbook",
-                            copied(head, "runbook"), "recover", recover_command(head, script, r), "script",
+                            copied(head, "runbook"), "recover", recover_command(gate, script, r), "script",
                             json_incref(script), "duration_ms", 0.0, "limits", "checks", "facts", "error");
     json_decref(script);
     json_object_set_new(out, "shipped", json_boolean(json_is_true(json_object_get(gate, "shipped"))));
