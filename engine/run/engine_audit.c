@@ -103,6 +103,43 @@ static int add_entry(plans *p, const char *dir, const char *name, err *e) {
     return rc;
 }
 
+/* Does an entry of a directory hold a plan, as far as its text says? */
+static bool holds_plan(const char *dir, const char *name) {
+    size_t len = strlen(name);
+    char *path = fs_join(dir, name);
+    char *inner = path != NULL && fs_is_dir(path) ? fs_join(path, "audit-plan.json") : NULL;
+    bool holds = inner != NULL && fs_exists(inner);
+    if (path != NULL && inner == NULL && len > 5 && strcmp(name + len - 5, ".json") == 0) {
+        buf text = BUF_INIT;
+        err ignored;
+        holds = fs_read(path, LOOK_BYTES_MAX, &text, &ignored) == 0 &&
+                memmem(buf_str(&text), text.len, "\"gate-engine/audit-plan", 23) != NULL;
+        buf_free(&text);
+    }
+    free(inner);
+    free(path);
+    return holds;
+}
+
+/* A directory of artifacts is one plan. Of another one beside it nobody can say whether it was meant too. */
+static int collect_artifacts(plans *p, const char *dir, char *one, err *e) {
+    struct dirent **names = NULL;
+    int n = scandir(dir, &names, NULL, alphasort);
+    int rc = n < 0 ? err_errno(e, "plan_unreadable", "cannot read the directory %s", dir) : 0;
+    for (int i = 0; i < n; i++) {
+        const char *name = names[i]->d_name;
+        if (rc == 0 && name[0] != '.' && strcmp(name, "audit-plan.json") != 0 && holds_plan(dir, name)) {
+            err_set(e, "plan_ambiguous", "--plan: %s holds audit-plan.json and another plan, %s", dir, name);
+            rc =
+                err_fix(e, "name the one that is meant, or put plans that belong together into a directory under names "
+                           "of their own (2026-W10.json, …)");
+        }
+        free(names[i]);
+    }
+    free(names);
+    return rc == 0 ? add_plan(p, strdup("audit-plan.json"), one, e) : rc;
+}
+
 /* A file; a directory of artifacts, which is one plan; else what of a directory is either. */
 static int collect(plans *p, const char *path, err *e) {
     if (!fs_is_dir(path)) {
@@ -111,7 +148,7 @@ static int collect(plans *p, const char *path, err *e) {
     p->root = path;
     char *one = fs_join(path, "audit-plan.json");
     if (one == NULL || fs_exists(one)) {
-        int rc = add_plan(p, strdup("audit-plan.json"), one, e);
+        int rc = one != NULL ? collect_artifacts(p, path, one, e) : err_set(e, "out_of_memory", "out of memory");
         free(one);
         return rc;
     }

@@ -202,6 +202,15 @@ describe("run AUDIT --plan", function()
     local r = run(audit(nil), dir { ["notes.txt"] = "" })
     assert.same({ 3, "plan_missing" }, { r.code, r.report.error.code })
   end)
+
+  it("is an ERROR where a directory of artifacts holds another plan besides", function()
+    for _, other in ipairs { "b.json", "b/audit-plan.json" } do
+      local r = run(audit(nil), dir { ["audit-plan.json"] = week "2026-W10", [other] = week "2026-W11", ["plan.json"] = "{}" })
+      assert.same({ 3, "plan_ambiguous" }, { r.code, r.report.error.code })
+      assert.is_truthy(r.report.error.message:find("and another plan, b", 1, true), r.report.error.message)
+    end
+    assert.same(1, run(audit(nil), dir { ["audit-plan.json"] = week "2026-W10", ["plan.json"] = "{}" }).code)
+  end)
 end)
 
 describe("the golden path", function()
