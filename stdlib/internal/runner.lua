@@ -130,7 +130,7 @@ end
 -- Raw: what a script raises may have an __eq that says it is the mark of an orderly end. A check that hands back false, or nil and a
 -- reason, as functions of Lua do that fail, has not said that all is well.
 local function refused(results, is_step)
-  return not is_step and (rawequal(results[2], false) or (results[2] == nil and results[3] ~= nil))
+  return not is_step and (rawequal(results[2], false) or type(results[2]) == "string" or (results[2] == nil and results[3] ~= nil))
 end
 
 local function run_check(state, name, fn, is_step)
@@ -166,6 +166,10 @@ local function add_check_methods(ctx, state)
 
   function ctx:check(name, fn, options)
     with_colon(self, "ctx:check")
+    if state.job.mode == "recover" then
+      errors.raise { code = "script_usage", message = "ctx:check was called by recover: what it finds there, nobody is told",
+        fix = "check in run; recover is given what was found: recover = function(ctx, findings) … end" }
+    end
     local group = arguments.check(name, fn, options)
     if not selected(state, name, group) then
       send { t = "unselected", name = name }

@@ -136,4 +136,11 @@ DEALLOCATE step;
     assert.are.equal(2, r.code)
     has(r.stdout, "g.lua:10: ctx:apply is called by run")
   end)
+
+  it("has no checks: what one found there, nobody would be told", function()
+    support.write(dir .. "/g.lua", (gate([["t", { note = "x" }]]):gsub("ctx:apply", "pcall(ctx.check, ctx, 'late', error) ctx:apply")))
+    local r = run { cwd = dir, env = env, "recover", "g.lua" }
+    assert.are.equal(3, r.code, r.stdout)
+    has(r.stderr, "ctx:check was called by recover: what it finds there, nobody is told", "fix: check in run")
+  end)
 end)

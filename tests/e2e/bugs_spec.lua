@@ -143,8 +143,8 @@ describe("a bug in a script", function()
     end)
   end
 
-  it("is a check that hands back false, or nil and a reason, without a finding", function()
-    for body, shown in pairs { ["return false"] = "false", ["return nil, 'row 7 is odd'"] = "nothing",
+  it("is a check that hands back false, a text, or nil and a reason, without a finding", function()
+    for body, shown in pairs { ["return false"] = "false", ["return 'failed'"] = '"failed"', ["return nil, 'row 7 is odd'"] = "nothing",
       ["return setmetatable({}, { __eq = print }) == nil"] = "false" } do
       local r = check_of(body)
       assert.equal(3, r.code, r.stdout)
