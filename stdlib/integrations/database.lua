@@ -1,14 +1,24 @@
 --- The database pool: parallel clients, each with a tenant of its own, and no context that passes from one client to the next.
 local errors = require "errors"
 local hash = require "hash"
+local pool = require "integrations.pool"
 local task = require "task"
 
 local database = {}
 
+--- What is wrong, in a few words; nil where it is nothing of the pool's. A server says that it is full by SQLSTATE 53300, pgbouncer in
+--- words of its own.
 local function says(raised)
+  if not errors.is(raised) then return nil end
+  if raised.code == "pool_failed" then return raised.message end
+  local words = raised.message .. " " .. tostring(raised.detail)
+  if raised.sqlstate == "53300" or words:find("too many clients", 1, true) or words:find("no more connections allowed", 1, true)
+    or words:find("too many connections", 1, true) or words:find("query_wait_timeout", 1, true) then
+    return "exhausted"
+  end
   local texts = { db_connect = "connection refused", db_auth = "login refused", db_timeout = "timeout", db_lost = "connection lost",
     resolve_failed = "name not resolved" }
-  return errors.is(raised) and texts[raised.code]
+  return texts[raised.code]
 end
 
 local function open_all(ctx, n)
@@ -39,18 +49,37 @@ local function one_client(ctx, conn, setting)
   end
 end
 
---- A session-level set_config of one client must not be seen by another: behind a transaction pooler it is.
+--- Does a client see the mark, in one of so many transactions? A pooler gives it the connection that was used last, or each in turn.
+local function sees(conn, setting, mark, times)
+  for _ = 1, times do
+    if conn:value("select current_setting($1, true)", setting) == mark then return true end
+  end
+  return false
+end
+
+--- A session-level set_config of one client must not be seen by another: behind a transaction pooler it is. All clients set one at the same
+--- time, so that the connections a pool has carry it, whichever it gives to a client that has set nothing.
+---@return integer at_once  how many were served at the same time
 local function session_context(ctx, clients, setting)
   local mark = "gate-canary-" .. hash.hex(hash.random(8))
-  clients[1]:value("select set_config($1, $2, false)", setting, mark)
-  for i = 2, #clients do
-    if clients[i]:value("select current_setting($1, true)", setting) == mark then
-      ctx:fail("context_leaks", { object = setting, detail = "a tenant that one client set at session level was seen by the next client",
-        fix = "Set the tenant with set_config(…, true) inside each transaction, or give the pooler server_reset_query_always = 1" })
-      break
-    end
+  local function set(value)
+    return function(conn) conn:value("select set_config($1, $2, false)", setting, value) end
   end
-  clients[1]:value("select set_config($1, '', false)", setting)
+  local at_once = pool.together(clients, set(mark))
+  local fresh = ctx.db:open "app"
+  local seen = sees(fresh, setting, mark, 4 * #clients)
+  clients[#clients + 1] = fresh -- one more than there were, so that no connection is left out
+  pool.together(clients, set "")
+  if sees(fresh, setting, mark, 4 * #clients) then
+    errors.raise { code = "canary_left", message = ("the canary %s is still the tenant of a session of the pool"):format(mark),
+      detail = "the check set it to prove that no other client sees it, and could not take it back",
+      fix = "let the pooler close its server connections: RECONNECT in pgbouncer's console" }
+  end
+  if seen then
+    ctx:fail("context_leaks", { object = setting, detail = "a tenant that one client set at session level was seen by the next client",
+      fix = "Set the tenant with set_config(…, true) inside each transaction, or give the pooler server_reset_query_always = 1" })
+  end
+  return at_once
 end
 
 --- The check "database".
@@ -65,14 +94,18 @@ function database.check(ctx)
   local ok, raised = pcall(function()
     clients = open_all(ctx, ctx.options.clients)
     task.map(clients, #clients, function(conn) one_client(ctx, conn, setting) end)
-    session_context(ctx, clients, setting)
-    ctx:fact("clients", #clients)
+    local at_once = session_context(ctx, clients, setting)
+    ctx:fact("clients", ctx.options.clients)
+    ctx:fact("clients_at_once", at_once)
+    close_all(clients)
+    pool.check(ctx, setting, at_once)
   end)
   close_all(clients)
   if ok then return end
   local text = says(raised)
   if not text then error(raised, 0) end
-  ctx:fail("database_failed", { object = "app", args = { text }, detail = raised.message })
+  ctx:fail("database_failed", { object = "app", args = { text }, detail = raised.code == "pool_failed" and raised.detail or raised.message,
+    fix = raised.fix })
 end
 
 return database

@@ -152,6 +152,67 @@ describe("an external platform", function()
       assert.equal(0, r.code, r.stdout .. r.stderr)
     end)
 
+    local function assert_failed(r, text, detail)
+      assert.equal(1, r.code, r.stdout .. r.stderr)
+      assert.is_truthy(r.stdout:find("❌ FAIL - Database pool: " .. text, 1, true), r.stdout)
+      if detail then assert.is_truthy(r.stdout:find(detail, 1, true), r.stdout) end
+    end
+
+    it("says how many clients a pool serves at once, whose others wait and are served", function()
+      for size, at_once in pairs { [1] = 1, [3] = 3, [20] = 8 } do
+        local bouncer = servers.pgbouncer(postgres, { app_user = "app-password-1" },
+          ("server_reset_query_always = 1\ndefault_pool_size = %d"):format(size))
+        local r = engine(bouncer.url("app_user", "app-password-1"), "run", "gates/integrations_contract.lua", "--tenant", "acme", "--only",
+          "database", "--verbose")
+        assert.equal(0, r.code, r.stdout .. r.stderr)
+        assert.is_truthy(r.stdout:find(("clients_at_once: %d\n"):format(at_once), 1, true), r.stdout)
+        assert.is_truthy(r.stdout:find('pool_tried: ["slow statement","idle client","killed backend"]', 1, true), r.stdout)
+      end
+    end)
+
+    it("sees a session's tenant behind a pool that has a connection for each client", function()
+      local bouncer = servers.pgbouncer(postgres, { app_user = "app-password-1" }, "default_pool_size = 20\nserver_round_robin = 1")
+      assert_failed(pool(bouncer.url("app_user", "app-password-1")), "tenant context leaks")
+    end)
+
+    it("names a pool that takes no more clients", function()
+      local bouncer = servers.pgbouncer(postgres, { app_user = "app-password-1" }, "max_client_conn = 3")
+      assert_failed(pool(bouncer.url("app_user", "app-password-1")), "exhausted")
+      postgres.sql "alter role app_user connection limit 3"
+      local r = pool(direct)
+      postgres.sql "alter role app_user connection limit -1"
+      assert_failed(r, "exhausted")
+    end)
+
+    it("names sessions that cannot write: a standby, and a role whose sessions are read-only", function()
+      assert_failed(pool(servers.standby(postgres).url("app_user", "app-password-1")), "read-only replica", "the server is a standby")
+      postgres.sql "alter role app_user set default_transaction_read_only = on"
+      local r = pool(direct)
+      postgres.sql "alter role app_user reset default_transaction_read_only"
+      assert_failed(r, "read-only", "default_transaction_read_only is on")
+    end)
+
+    it("names a server whose timeouts do not hold", function()
+      postgres.sql [[create schema slow;
+        create function slow.pg_sleep(s double precision) returns int language plpgsql as $$
+          begin perform pg_catalog.pg_sleep(s); return 1; exception when query_canceled then return 1; end $$;
+        grant usage on schema slow to app_user; alter role app_user set search_path = slow, pg_catalog, public]]
+      local r = pool(direct)
+      postgres.sql "alter role app_user reset search_path; drop schema slow cascade"
+      assert_failed(r, "timeout", "went on for all of its statement_timeout")
+    end)
+
+    it("is an ERROR where nobody may end a backend of the pool's only connection", function()
+      postgres.sql "create role watcher login password 'admin-password-1'"
+      local bouncer = servers.pgbouncer(postgres, { app_user = "app-password-1" }, "server_reset_query_always = 1")
+      local path, env = configured(bouncer.url("app_user", "app-password-1"))
+      env.GATE_ENGINE_CONFIG, env.TEST_ADMIN_URL = path, postgres.url("watcher", "admin-password-1")
+      local r = support.run { env = env, argv = { "run", "gates/integrations_contract.lua", "--tenant", "acme", "--only", "database" } }
+      postgres.sql "drop role watcher"
+      assert.equal(3, r.code, r.stdout .. r.stderr)
+      assert.is_truthy(r.stdout:find("a killed backend was not tried", 1, true), r.stdout)
+    end)
+
     it("names a refused login and a server that is not there", function()
       local r = pool(postgres.url("app_user", "wrong"))
       assert.equal(1, r.code, r.stdout .. r.stderr)

@@ -63,6 +63,23 @@ function servers.postgres()
   }
 end
 
+--- A standby of a server, caught up with it: it can be read, and not written to.
+---@param primary table of servers.postgres
+---@return {port: string, url: fun(user: string, password: string): string}
+function servers.standby(primary)
+  local dir, bin, port = own_dir(), bin_dir(), free_port()
+  must(("%s%s/pg_basebackup -h %s -p %s -U postgres -D %s/data -R -X stream -c fast"):format(AS, bin, primary.dir, primary.port, dir))
+  must(("%s%s/pg_ctl -D %s/data -w -t 60 -l %s/log -o %s start >/dev/null"):format(
+    AS, bin, dir, dir, quote(("-p %s -k %s -c listen_addresses=127.0.0.1 -c fsync=off"):format(port, dir))))
+  stops[#stops + 1] = function()
+    capture(("%s%s/pg_ctl -D %s/data -m immediate -w stop"):format(AS, bin, dir))
+    must("rm -rf -- " .. dir)
+  end
+  return { port = port, url = function(user, password)
+    return ("postgresql://%s:%s@127.0.0.1:%s/postgres"):format(user, password, port)
+  end }
+end
+
 --- pgbouncer before a PostgreSQL, in transaction mode, with one server connection for all clients.
 ---@param postgres table of servers.postgres
 ---@param users table<string, string> passwords
