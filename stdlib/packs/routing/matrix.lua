@@ -66,6 +66,11 @@ local function key_of(from_lat, from_lng, to_lat, to_lng)
   return ("%d,%d,%d,%d"):format(from_lat, from_lng, to_lat, to_lng)
 end
 
+local function from_of(key)
+  local lat, lng = key:match "^(%-?%d+),(%-?%d+),"
+  return math.tointeger(lat), math.tointeger(lng)
+end
+
 --- Lines of the file with their numbers, without their ends.
 local function lines_of(bytes)
   local at, number = 1, 0
@@ -247,6 +252,23 @@ function Matrix:travel(from, to)
   local metres = M.haversine(a / UNIT, b / UNIT, c / UNIT, d / UNIT)
   return { duration_seconds = math.floor(metres / M.FALLBACK_SPEED + 0.5), distance_meters = math.floor(metres + 0.5),
     source = "haversine" }
+end
+
+--- The points that ways of the matrix begin at, from south to north.
+---@return {lat: number, lng: number}[]
+function Matrix:points()
+  local seen, list = {}, {}
+  for key in pairs(self.pairs_) do
+    local lat, lng = from_of(key)
+    local at = lat .. "," .. lng
+    if not seen[at] then
+      seen[at] = true
+      list[#list + 1] = { lat, lng }
+    end
+  end
+  table.sort(list, function(a, b) return a[1] < b[1] or a[1] == b[1] and a[2] < b[2] end)
+  for i, p in ipairs(list) do list[i] = { lat = p[1] / UNIT, lng = p[2] / UNIT } end
+  return list
 end
 
 return M
