@@ -11,7 +11,9 @@ local osrm = require "integrations.osrm"
 local STEPS = {
   auth_failed = "Check the key: auth.api_key in gate-engine.conf.lua, and the variable it is read from.\n"
     .. "    env | grep -E '(ENTRA|API_KEY)' | sed 's/=.*/=***/'\nIssue a new key where it is lost; a stored key cannot be read back.",
-  auth_accepts_wrong = "Stop here: the platform lets in who has no key. Look at platform.authenticate and at what calls it.",
+  auth_accepts_wrong = "Stop here: the platform lets in who has no key. Look at what compares keys (embedded: platform.authenticate).",
+  auth_unreachable = "Test it by hand:\n    curl -si \"$PLATFORM_URL/\"\n"
+    .. "Then check network and service; endpoints.platform in gate-engine.conf.lua.",
   store_failed = "Check the store: artifacts in gate-engine.conf.lua.\n    env | grep -E '(S3|AWS|AZURE)' | sed 's/=.*/=***/'\n"
     .. "Local: the directory exists, is writable and its disk is not full.  S3: aws s3 ls s3://bucket-name/",
   osrm_failed = "Test it by hand:\n    curl \"$OSRM_URL/health\"\n"
@@ -36,6 +38,7 @@ return gate.define {
 
   failures = {
     auth_failed = { text = "Auth flow failed: token invalid", fix = "Check Entra config or API key" },
+    auth_unreachable = { text = "Auth flow failed: %s", fix = "Check endpoints.platform and the network" },
     auth_accepts_wrong = { text = "Auth flow failed: a wrong key is accepted", fix = "Check what the platform compares a key with" },
     store_failed = { text = "Artifact store: %s", fix = "Check S3/Azure credentials" },
     osrm_failed = { text = "OSRM: %s", fix = "Check network, OSRM service" },

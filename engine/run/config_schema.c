@@ -255,6 +255,7 @@ static const schema_spec endpoint[] = {
     {.key = "headers", .type = SCHEMA_MAP, .children = hidden_item, .doc = "headers of every request"},
     {.key = "ca_file", TEXT, .doc = "certificates which are trusted for it, instead of the system's"},
     {.key = "proxy", HTTP_URL, .doc = "proxy on the way to it"},
+    {.key = "probe", TEXT, .doc = "a path that answers nobody who is not logged in: gate 4 asks for it"},
     END};
 static const schema_spec endpoint_item[] = {{.key = "endpoint", .type = SCHEMA_TABLE, .children = endpoint}, END};
 

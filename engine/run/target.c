@@ -252,6 +252,7 @@ static json_t *job_endpoint(const json_t *settings, const char *name) {
     json_t *out = json_copy(spec);
     const char *auth = str(spec, "auth");
     json_object_del(out, "auth");
+    json_object_del(out, "probe");
     if (auth != NULL && strcmp(auth, "api_key") == 0) {
         const json_t *key = json_object_get(json_object_get(settings, "auth"), "api_key");
         json_object_set_new(
@@ -330,6 +331,23 @@ static json_t *job_files(const json_t *head, const json_t *options) {
 }
 
 /* What every gate may know of the configuration: nothing secret is in it. */
+/* Of endpoints and credentials what is no secret: how an endpoint is logged in to, where that is tried, and in which
+ * header a key is sent. */
+static void add_logins(const run_request *r, json_t *out) {
+    json_t *logins = json_object(), *spec;
+    const char *name;
+    json_object_foreach(json_object_get(doc(r), "endpoints"), name, spec) {
+        json_object_set_new(
+            logins, name,
+            json_pack("{s:O*, s:O*}", "auth", json_object_get(spec, "auth"), "probe", json_object_get(spec, "probe")));
+    }
+    json_object_set_new(out, "logins", logins);
+    json_t *header = json_object_get(json_object_get(json_object_get(doc(r), "auth"), "api_key"), "header");
+    if (header != NULL) {
+        json_object_set(out, "api_key_header", header);
+    }
+}
+
 static json_t *public_config(const run_request *r) {
     static const char *const WHOLE[] = {"platform", "packs", "validation_tenant", "adapter", "trust", NULL};
     static const char *const DATABASE[] = {"tenant", "schemas",  "exclude", "tenant_scoped",
@@ -358,6 +376,7 @@ static json_t *public_config(const run_request *r) {
         json_object_set_new(database, "tenant", json_object());
     }
     json_object_set_new(out, "database", database);
+    add_logins(r, out);
     static const char *const KINDS[] = {"solver", "artifacts", NULL};
     for (size_t i = 0; KINDS[i] != NULL; i++) {
         json_object_set_new(out, KINDS[i], json_pack("{s:s?}", "kind", str(json_object_get(doc(r), KINDS[i]), "kind")));

@@ -1,5 +1,5 @@
 --- Authentication by API key: the right key is accepted, and every other one is refused. Without the refusals an acceptance means nothing.
-local errors = require "errors"
+local auth_http = require "integrations.auth_http"
 local hash = require "hash"
 local names = require "rls.names"
 
@@ -82,10 +82,7 @@ end
 --- The check "auth".
 ---@param ctx gate.Context
 function auth.check(ctx)
-  if ctx.platform.kind ~= "embedded" then
-    errors.raise { code = "auth_not_probed", message = "authentication of an external platform was not tried",
-      fix = "this version tries API keys of the embedded platform only" }
-  end
+  if ctx.platform.kind ~= "embedded" then return auth_http.check(ctx) end
   if ctx.auth.api_key then configured_key(ctx) else issued_key(ctx) end
 end
 
