@@ -54,6 +54,23 @@ local function remove(ctx, store, prefix)
   end
 end
 
+-- Seconds. A run that is under way is never this old; one that was killed left its objects.
+local STALE_S = 3600
+
+--- Takes away what runs left that were killed. The store's own clock says how old an object is: that of one which was just written.
+local function remove_stale(ctx, store, prefix)
+  local now, removed = store:head(prefix .. "bytes.bin").modified, 0
+  local all = ("gate-engine/%s/"):format(ctx.tenant.code)
+  for _, entry in ipairs(store:list(all)) do
+    local of_a_run = entry.key:sub(#all + 1):find("^%x+/[%w.]+$") and entry.key:sub(1, #prefix) ~= prefix
+    if of_a_run and now and entry.modified and now - entry.modified > STALE_S then
+      store:delete(entry.key)
+      removed = removed + 1
+    end
+  end
+  if removed > 0 then ctx:fact("store_leftovers_removed", removed) end
+end
+
 --- What a store says when it cannot be used, in the words of the document.
 local SAYS = {
   store_missing = "not found", store_denied = "access denied", store_full = "no space left",
@@ -68,7 +85,10 @@ function artifacts.check(ctx)
   local prefix = ("gate-engine/%s/%s/"):format(ctx.tenant.code, hash.hex(hash.random(8)))
   local ok, raised = pcall(function()
     local store = ctx.store.artifacts
-    local done, why = pcall(exercise, ctx, store, prefix)
+    local done, why = pcall(function()
+      exercise(ctx, store, prefix)
+      remove_stale(ctx, store, prefix)
+    end)
     remove(ctx, store, prefix)
     if not done then error(why, 0) end
   end)

@@ -91,6 +91,23 @@ describe("gate 4", function()
     assert.equal(0, support.run({ argv = { "platform", "reset" }, env = { GATE_ENGINE_STATE = state } }).code)
   end)
 
+  it("takes away what a killed run left in the store an hour ago, and nothing else", function()
+    local dir = support.tmpdir()
+    local old = { "acme/0123456789abcdef/bytes.bin", "acme/0123456789abcdef/empty.bin" }
+    local kept = { "acme/fedcba9876543210/bytes.bin", "acme/report.txt", "other/0123456789abcdef/bytes.bin" }
+    for i, key in ipairs { old[1], old[2], kept[2], kept[3], kept[1] } do
+      support.write(dir .. "/gate-engine/" .. key, "x")
+      if i < 5 then support.shell(("touch -d '2 hours ago' %s/gate-engine/%s"):format(dir, key)) end
+    end
+    local result, report = run(([[return { platform = "embedded", artifacts = { kind = "local", path = %q } }]]):format(dir))
+    assert.equal(0, result.code, result.stdout .. result.stderr)
+    assert.equal(2, report.gates[1].facts.store_leftovers_removed)
+    table.sort(kept)
+    local pipe = io.popen(("cd %s/gate-engine && find . -type f | LC_ALL=C sort"):format(dir))
+    assert.equal("./" .. table.concat(kept, "\n./") .. "\n", pipe:read "a")
+    pipe:close()
+  end)
+
   it("fails where the store returns other bytes", function()
     local dir = support.tmpdir()
     support.write(dir .. "/shim.c", SHIM)
