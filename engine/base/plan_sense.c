@@ -314,8 +314,34 @@ static int check_routes(const json_t *plan, const json_t *vehicles, const json_t
     return 0;
 }
 
+/* By vehicle, then start, as the schema promises; no route stands there twice. */
+static int check_route_order(const json_t *routes, err *e) {
+    for (size_t i = 1; i < json_array_size(routes); i++) {
+        const json_t *a = json_array_get(routes, i - 1), *b = json_array_get(routes, i);
+        int order = strcmp(text(a, "vehicle"), text(b, "vehicle"));
+        if (order > 0 || (order == 0 && number(a, "start_min") > number(b, "start_min")) || json_equal(a, b)) {
+            return refuse(e, "routes", i, "vehicle", json_object_get(b, "vehicle"),
+                          "the order of vehicle, then start_min");
+        }
+    }
+    return 0;
+}
+
+static int check_keys_in_order(const json_t *list, const char *name, err *e) {
+    for (size_t i = 1; i < json_array_size(list); i++) {
+        if (strcmp(text(json_array_get(list, i - 1), "key"), text(json_array_get(list, i), "key")) >= 0) {
+            return refuse(e, name, i, "key", json_object_get(json_array_get(list, i), "key"), "the order of key");
+        }
+    }
+    return 0;
+}
+
 int plan_sense_routing(const json_t *plan, err *e) {
     const json_t *vehicles = json_object_get(plan, "vehicles"), *stops = json_object_get(plan, "stops");
+    if (check_keys_in_order(vehicles, "vehicles", e) != 0 || check_keys_in_order(stops, "stops", e) != 0 ||
+        check_route_order(json_object_get(plan, "routes"), e) != 0) {
+        return -1;
+    }
     if (check_pair(vehicles, "vehicles", "shift_start_min", "shift_end_min", e) != 0 ||
         check_pair(stops, "stops", "window_start_min", "window_end_min", e) != 0) {
         return -1;

@@ -434,6 +434,29 @@ static void a_plan_of_another_pack_is_refused_by_both_names(void **state) {
     json_decref(plan);
 }
 
+/* Lists that the schema promises sorted, each thing once. */
+static void a_day_out_of_order_is_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *list, *key, *found;
+    } CASES[] = {
+        {"vehicles", "key", "vehicles[2].key: expected the order of key, found \"V1\""},
+        {"stops", "key", "stops[2].key: expected the order of key, found \"S1\""},
+        {"routes", "vehicle", "routes[2].vehicle: expected the order of vehicle, then start_min, found \"V1\""}};
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        json_t *plan = value(DAY);
+        json_t *list = json_object_get(plan, CASES[i].list);
+        json_array_append_new(list, json_deep_copy(json_array_get(list, 0)));
+        refused(plan, 1, "plan_contradiction", CASES[i].found);
+        plan = value(DAY);
+        list = json_object_get(plan, CASES[i].list);
+        json_t *before = json_deep_copy(json_array_get(list, 0));
+        json_object_set_new(before, CASES[i].key, json_string("Z"));
+        json_array_insert_new(list, 0, before);
+        refused(plan, 1, "plan_contradiction", CASES[i].found);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weeks_and_dates_are_those_of_the_calendar),
@@ -447,6 +470,7 @@ int main(void) {
         cmocka_unit_test(texts_of_several_weeks_become_one_plan),
         cmocka_unit_test(a_text_that_goes_on_behind_a_nul_is_no_name),
         cmocka_unit_test(a_plan_of_another_pack_is_refused_by_both_names),
+        cmocka_unit_test(a_day_out_of_order_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
