@@ -224,9 +224,30 @@ int script_find(const char *name, const char *beside, char **path, err *e) {
     return 0;
 }
 
+/* A script that another one names is a Lua file, links followed: what does not compile is shown with its line, and the
+ * name may lead to anybody's file. */
+static int check_named(const char *name, const char *path, err *e) {
+    char *real = realpath(path, NULL);
+    size_t n = real != NULL ? strlen(real) : 0;
+    bool lua = n > 4 && strcmp(real + n - 4, ".lua") == 0;
+    free(real);
+    if (lua) {
+        return 0;
+    }
+    buf shown = BUF_INIT;
+    text_sanitise(&shown, name, strlen(name), 120, false);
+    err_set(e, "head_suite", "expected a file whose name ends in .lua, or a gate's id, found \"%s\"", buf_str(&shown));
+    buf_free(&shown);
+    return err_fix(e, "a suite names gates; what is read as one that is none would be shown line by line");
+}
+
 int script_load(const char *name, const char *beside, const char *stdlib_dir, script *out, err *e) {
     *out = (script){0};
     if (script_find(name, beside, &out->path, e) != 0) {
+        return -1;
+    }
+    if (beside != NULL && check_named(name, out->path, e) != 0) {
+        script_free(out);
         return -1;
     }
     out->label = script_label(out->path);
