@@ -385,13 +385,19 @@ local function after_failed_audit(ctx, s)
   end)
 end
 
---- A name for each audit which nothing else in the report has: two audits may call themselves the same, or like one of the pack's.
+--- A name for each audit which nothing else in the report has: two audits may call themselves the same, like one of the pack's, or as
+--- another one would be told apart. All that share a name are told by their files.
 local function audit_names(list, results)
-  local taken, names = {}, {}
-  for _, r in ipairs(results) do taken[r.id] = true end
+  local own, count, with_file, names, taken = {}, {}, {}, {}, {}
+  for _, r in ipairs(results) do count[r.id] = 1 end
   for i, audit in ipairs(list) do
-    local name = type(audit.name) == "string" and audit.name or tostring(audit.path or audit.id)
-    if taken[name] then name = ("%s (%s)"):format(name, audit.path or audit.id) end
+    own[i] = type(audit.name) == "string" and audit.name or tostring(audit.path or audit.id)
+    with_file[i] = ("%s (%s)"):format(own[i], audit.path or audit.id)
+    count[own[i]] = (count[own[i]] or 0) + 1
+  end
+  for i in ipairs(list) do count[with_file[i]] = (count[with_file[i]] or 0) + 1 end
+  for i in ipairs(list) do
+    local name = count[own[i]] > 1 and with_file[i] or own[i]
     if taken[name] then name = ("%s #%d"):format(name, i) end
     taken[name], names[i] = true, name
   end

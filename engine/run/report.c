@@ -220,8 +220,14 @@ static json_t *recover_command(const json_t *gate, const json_t *script, const r
     }
     buf out = BUF_INIT;
     buf_puts(&out, "gate-engine recover ");
-    shell_word(&out, json_string_value(script) != NULL ? json_string_value(script) : "?");
+    const char *name = json_string_value(script);
+    /* A name without a slash may be an id, or look like a flag. */
+    buf_puts(&out, name != NULL && strchr(name, '/') == NULL && (text_is_id(name) || *name == '-') ? "./" : "");
+    shell_word(&out, name != NULL ? name : "?");
     add_flag(&out, "tenant", r->tenant);
+    if (r->strict) {
+        buf_puts(&out, " --strict");
+    }
     if (r->cfg != NULL && r->cfg->by_flag) {
         json_t *path = short_path(r->cfg->path);
         add_flag(&out, "config", json_string_value(path));

@@ -133,9 +133,10 @@ json_t *report_blocks(const json_t *checks, entry_kind kind) {
             continue;
         }
         const char *class = report_member(entry, "class");
-        const char *failure = kind == ENTRY_ERROR ? report_member(entry, "failure") : NULL;
+        /* The findings of one class and one check are told together; two checks of a class are two things. */
+        const char *by = report_member(entry, kind == ENTRY_ERROR ? "failure" : "name");
         buf key = BUF_INIT;
-        buf_printf(&key, "%s\n%s", class != NULL ? class : "", failure != NULL ? failure : "");
+        buf_printf(&key, "%s\n%s", class != NULL ? class : "", by != NULL ? by : "");
         json_t *block = json_object_get(blocks, buf_str(&key));
         if (block == NULL) {
             block = json_array();

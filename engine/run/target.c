@@ -330,7 +330,6 @@ static json_t *job_files(const json_t *head, const json_t *options) {
     return out;
 }
 
-/* What every gate may know of the configuration: nothing secret is in it. */
 /* Of endpoints and credentials what is no secret: how an endpoint is logged in to, where that is tried, and in which
  * header a key is sent. */
 static void add_logins(const run_request *r, json_t *out) {
@@ -348,6 +347,7 @@ static void add_logins(const run_request *r, json_t *out) {
     }
 }
 
+/* What every gate may know of the configuration: nothing secret is in it. */
 static json_t *public_config(const run_request *r) {
     static const char *const WHOLE[] = {"platform", "packs", "validation_tenant", "adapter", "trust", NULL};
     static const char *const DATABASE[] = {"tenant", "schemas",  "exclude", "tenant_scoped",
@@ -487,6 +487,19 @@ static void make_readonly(json_t *stores) {
     }
 }
 
+/* Those of the head, whether they were given or not. */
+static json_t *path_options(const json_t *head) {
+    json_t *out = json_array(), *spec;
+    const char *name;
+    json_object_foreach(json_object_get(head, "options"), name, spec) {
+        const char *type = str(spec, "type");
+        if (type != NULL && strcmp(type, "path") == 0) {
+            json_array_append_new(out, json_string(name));
+        }
+    }
+    return out;
+}
+
 json_t *target_job(const target *t, const run_request *r, const json_t *gate, const char *mode) {
     const json_t *head = json_object_get(gate, "head");
     const json_t *needs = json_object_get(head, "needs");
@@ -506,6 +519,7 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     add_file_dirs(dirs, json_object_get(job, "stores"));
     json_object_set_new(job, "file_dirs", dirs);
     json_object_set(job, "needs", (json_t *)needs);
+    json_object_set_new(job, "path_options", path_options(head));
     json_object_set_new(job, "certificates", root_certificates(json_object_get(job, "db")));
     json_object_set_new(job, "failures", failures != NULL ? json_incref(failures) : json_object());
     json_object_set_new(job, "missing", job_missing(r, commands));
@@ -516,8 +530,10 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     json_object_set_new(job, "apply", json_boolean(r->apply));
     bool dry = target_is_dry(r, mode);
     json_object_set_new(job, "dry_run", json_boolean(dry));
-    if (dry) {
+    if (dry || strcmp(mode, "recover") == 0) {
         make_readonly(json_object_get(job, "stores"));
+    }
+    if (dry) { /* a recovery's files are what the command line named to be written */
         make_readonly(json_object_get(job, "files"));
     }
     json_object_set_new(job, "strict", json_boolean(r->strict));

@@ -74,7 +74,7 @@ _Noreturn void worker_main(const worker_setup *s) {
         err_fix(&e, "raise limits.memory_mb, or make the script use less; a swallowed limit is never a pass");
     }
     if (rc == 0) {
-        rc = vm_stack_check(v, &e);
+        rc = vm_stack_check(v, &e) != 0 ? -1 : vm_capability_check(v, &e);
     }
     if (rc == 0 && mem_lost() > 0) {
         rc = err_set(&e, "out_of_memory", "out of memory while the gate ran: what it found may not be complete");

@@ -154,6 +154,7 @@ static int load_module(lua_State *L, vm *v, const char *name, bool trusted) {
     }
     if (strncmp(name, "engine.", 7) == 0 && strchr(name + 7, '.') == NULL && v->o.modules_dir != NULL) {
         if (!c_module_allowed(name, trusted)) {
+            snprintf(v->refused, sizeof v->refused, "%.60s", name);
             return luax_fail_fix(L, "script_capability", "declare it in needs and use the field of ctx",
                                  "require: %s is a capability, not a module", name);
         }

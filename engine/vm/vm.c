@@ -64,6 +64,15 @@ int vm_stack_check(const vm *v, err *e) {
     return err_fix(e, "end the recursion before the stack is full; a swallowed limit is never a pass");
 }
 
+int vm_capability_check(const vm *v, err *e) {
+    if (*v->refused == '\0') {
+        return 0;
+    }
+    err_set(e, "script_capability", "require: %s is a capability, not a module, and the script went on without it",
+            v->refused);
+    return err_fix(e, "declare it in needs and use the field of ctx");
+}
+
 size_t vm_memory_peak(const vm *v) {
     return v->cap.peak;
 }

@@ -48,6 +48,9 @@ size_t vm_memory_peak(const vm *v);
 size_t vm_memory_used(const vm *v);
 /* The stack: did a script catch Lua's error of a full one (sticky)? 0, or -1 with code script_stack. */
 int vm_stack_check(const vm *v, err *e);
+/* Did a script ask for a module that is a capability, and catch the refusal (sticky)? 0, or -1 with code
+ * script_capability. */
+int vm_capability_check(const vm *v, err *e);
 size_t vm_memory_limit(const vm *v);
 
 /* Compiles text (never bytecode) named `chunk` ("@path") and pushes the function with the script's environment, or the

@@ -26,6 +26,7 @@ struct vm {
     alloc_cap cap;
     lua_State *L;
     bool stack_hit;        /* sticky: a script caught Lua's error of a full stack */
+    char refused[64];      /* sticky: the capability that require refused last; "" */
     json_t *loaded;        /* owned: files that require loaded */
     blame_source *sources; /* owned */
     size_t nsources;

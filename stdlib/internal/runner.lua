@@ -61,7 +61,8 @@ local function keys_of(t)
 end
 
 --- Mistakes of the script itself. Everything else that a capability raises is of the outside, and a gate may catch it to say so.
-local MISUSE = { bad_argument = true, not_declared = true, script_usage = true }
+local MISUSE = { bad_argument = true, not_declared = true, script_usage = true, http_endpoint = true, exec_not_declared = true,
+  resolve_not_declared = true, recover_changes = true }
 
 --- Makes what a method of ctx raises the check's error (outside of a check the gate's) before the script can catch it: what was said
 --- wrongly was not said, and what a finding would have been must not become a pass.
@@ -253,13 +254,18 @@ local function add_check_methods(ctx, state)
 end
 
 --- A table whose fields are made when they are first read; reading one that was not declared says how to declare it.
-local function lazy(state, what, where, make, declared)
+---@param optional table<string, boolean>?  names that are declared and may be without a value
+local function lazy(state, what, where, make, declared, optional)
   return setmetatable({}, {
     __index = recorded(state, function(t, name)
       if type(name) == "string" and declared[name] ~= nil then
         local value = make(name, declared[name])
         rawset(t, name, value)
         return value
+      end
+      if optional and optional[name] then
+        errors.raise { code = "option_not_given", message = ("%s.%s: the option was not given"):format(what, name),
+          fix = ("look at ctx.options.%s first, or give it a default"):format(name) }
       end
       errors.raise { code = "not_declared", message = ("%s.%s is not declared by this script"):format(what, tostring(name)),
         fix = ("add it to %s"):format(where:format(tostring(name))) }
@@ -304,8 +310,15 @@ local function check_open_options(extra)
   end
 end
 
+--- What a recovery may not do by itself it proposes: without --apply nothing is changed, with it what is on record as a step.
+local function refuse_in_recovery(job, what, fix)
+  if job.mode == "recover" then
+    errors.raise { code = "recover_changes", message = what .. ": a recovery changes nothing by itself", fix = fix }
+  end
+end
+
 --- What a gate does through the roles of those who run the platform is rolled back: it looks and tries. What stays, a recovery proposes
---- (ctx:apply) and an operation does; the application's own role leaves what the application would. A read-only connection is rolled back
+--- (ctx:apply) and an operation does; the application's own role leaves what the application would, but in a recovery. A read-only connection is rolled back
 --- besides, since a server before PostgreSQL 16 makes large objects in read-only transactions.
 --- Gives ctx.db. Returns a function that opens a role's connection whose changes stay.
 local function add_databases(ctx, job, state, channel, tracer)
@@ -324,7 +337,7 @@ local function add_databases(ctx, job, state, channel, tracer)
       for k, v in next, own do options[k] = v end
     end
     if readonly then options.readonly = true end
-    if not stays and role ~= "app" and (readonly or job.mode == "run" or job.mode == "recover") then options.rollback = true end
+    if not stays and (job.mode == "recover" or role ~= "app" and (readonly or job.mode == "run")) then options.rollback = true end
     if not options.hostaddr then options.hostaddr = host_address(channel, spec) end
     if not tracer then return db.connect(options) end
     return tracer:connection(role, tracer:call("db." .. role .. " connects", function() return "done" end, nil, db.connect, options))
@@ -384,6 +397,9 @@ local function add_http(ctx, job, channel, tracer)
       errors.raise { code = "dry_run", message = "ctx.http:request: a dry run sends nothing but GET and HEAD",
         fix = "do what changes something inside ctx:step" }
     end
+    if method ~= "GET" and method ~= "HEAD" then
+      refuse_in_recovery(job, ("ctx.http:request: %s"):format(text_of(tostring(method))), "say what to send: ctx:apply(title, { note = … })")
+    end
     clients[name] = clients[name] or http_client(http, channel, name, spec)
     if tracer then return tracer:request(clients[name], options) end
     return clients[name]:request(options)
@@ -397,7 +413,9 @@ local function add_stores(ctx, job, state, tracer)
     return tracer and tracer:store(name, store) or store
   end
   ctx.store = lazy(state, "ctx.store", "needs: stores = { %q }", open, job.stores)
-  ctx.files = lazy(state, "ctx.files", "options: %s = { type = \"path\" }", open, job.files)
+  local optional = {}
+  for _, name in ipairs(job.path_options or {}) do optional[name] = true end
+  ctx.files = lazy(state, "ctx.files", "options: %s = { type = \"path\" }", open, job.files, optional)
   --- Writes a product into the directory that an option of type "path" names; nothing happens where the option was not given.
   function ctx:artifact(option, name, bytes)
     with_colon(self, "ctx:artifact")
@@ -418,6 +436,7 @@ local function add_exec(ctx, job, channel)
   if #job.commands > 0 then
     ctx.exec = { run = function(self, name, options)
       with_colon(self, "ctx.exec:run")
+      refuse_in_recovery(job, "ctx.exec:run", "propose it: ctx:apply(title, { run = \"NAME\" })")
       return start("ctx.exec:run", name, options)
     end }
   end
@@ -484,6 +503,11 @@ local function add_audits(ctx, job, channel)
     local ok, reply = pcall(channel.request, channel, { op = "audit", audit = id }, json.encode(plan))
     if ok then
       if reply.error == json.null then reply.error = nil end
+      for _, violation in ipairs(type(reply.violations) == "table" and reply.violations or {}) do
+        for key, value in next, violation do
+          if value == json.null then violation[key] = nil end
+        end
+      end
       return reply
     end
     return { status = "ERROR", violations = {}, error = error_of(reply) }

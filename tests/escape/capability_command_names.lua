@@ -1,5 +1,5 @@
 -- What: commands that are not declared, and what a command may be given
--- Gate: ERROR bad_argument!
+-- Gate: ERROR bad_argument|exec_not_declared!
 -- Audit: -
 -- Needs: commands = { "echo", "environment" }
 for _, name in ipairs { "endless", "/bin/sh", "../echo", "solver:roster", "", "echo\0", "ECHO" } do

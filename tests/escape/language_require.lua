@@ -1,5 +1,5 @@
 -- What: names of modules that are none, or not a script's
--- Gate: PASS
+-- Gate: ERROR script_capability!
 -- Audit: PASS
 local names = { "", ".", "..", "../roster", "/etc/passwd", "internal.runner", "internal.prepare", "engine.db", "engine.http", "engine.store",
   "engine.exec", "engine", "engine.", "engine.hash.x", "a/b", "a\0b", "a..b", "Roster", ("a"):rep(5000), "json\n", "engine.json.so" }
