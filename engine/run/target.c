@@ -520,20 +520,27 @@ static void add_solver(json_t *out, const json_t *solver, const paths *tree) {
     if (kind == NULL) {
         return;
     }
+    char *shim = fs_join(tree->libexec, "perturb.so"); /* what the determinism gate preloads, engine/shim/shim.c */
     if (strcmp(kind, "reference") == 0) {
         static const char *const PROGRAMS[][2] = {{"solver:roster", "roster-solver"},
                                                   {"solver:routing", "routing-solver"}};
         double wall = json_number_value(json_object_get(solver, "wall_s"));
         for (size_t i = 0; i < sizeof PROGRAMS / sizeof PROGRAMS[0]; i++) {
             char *program = fs_join(tree->libexec, PROGRAMS[i][1]);
-            json_object_set_new(out, PROGRAMS[i][0],
-                                json_pack("{s:[s], s:f}", "argv", program, "wall_s", wall > 0 ? wall : 60.0));
+            json_object_set_new(
+                out, PROGRAMS[i][0],
+                json_pack("{s:[s], s:f, s:s*}", "argv", program, "wall_s", wall > 0 ? wall : 60.0, "shim", shim));
             free(program);
         }
     } else if (strcmp(kind, "command") == 0) {
-        json_object_set(out, "solver:roster", (json_t *)solver);
-        json_object_set(out, "solver:routing", (json_t *)solver);
+        json_t *command = json_copy((json_t *)solver);
+        if (shim != NULL) {
+            json_object_set_new(command, "shim", json_string(shim));
+        }
+        json_object_set(out, "solver:roster", command);
+        json_object_set_new(out, "solver:routing", command);
     }
+    free(shim);
 }
 
 json_t *target_commands(const run_request *r, const json_t *head, const paths *tree) {
