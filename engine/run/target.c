@@ -360,7 +360,9 @@ static json_t *public_config(const run_request *r) {
     json_object_set_new(out, "database", database);
     static const char *const KINDS[] = {"solver", "artifacts", NULL};
     for (size_t i = 0; KINDS[i] != NULL; i++) {
-        json_object_set_new(out, KINDS[i], json_pack("{s:s?}", "kind", str(json_object_get(doc(r), KINDS[i]), "kind")));
+        json_object_set_new(out, KINDS[i],
+                            json_pack("{s:s?, s:O*}", "kind", str(json_object_get(doc(r), KINDS[i]), "kind"), "wall_s",
+                                      json_object_get(json_object_get(doc(r), KINDS[i]), "wall_s")));
     }
     json_t *names = json_array();
     json_t *endpoints = json_object_get(doc(r), "endpoints");
