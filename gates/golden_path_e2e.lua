@@ -9,6 +9,7 @@
 
 local adapters = require "platform.adapter"
 local errors = require "errors"
+local gantt = require "packs.gantt"
 local gate = require "gate"
 local hash = require "hash"
 local json = require "json"
@@ -439,6 +440,9 @@ local function run(ctx)
   if s.audit_plan then
     tenant_audits(ctx, s)
     put(ctx, "audits.json", { audits = json.array(s.audits), failed = json.array(s.failed_audits) })
+    if ctx.options.artifacts then
+      ctx:artifact("artifacts", "plan.html", gantt.page(s.audit_plan, s.audits, ("Plan %s of tenant %s"):format(s.plan_id, s.tenant.code)))
+    end
   end
   if s.done.Audit and #s.failed_audits > 0 then
     s.done.Audit = nil
