@@ -331,7 +331,8 @@ static json_t *job_files(const json_t *head, const json_t *options) {
 
 /* What every gate may know of the configuration: nothing secret is in it. */
 static json_t *public_config(const run_request *r) {
-    static const char *const WHOLE[] = {"platform", "packs", "validation_tenant", "adapter", "trust", NULL};
+    static const char *const WHOLE[] = {"platform", "packs", "validation_tenant", "adapter", "adapter_text",
+                                        "trust",    NULL};
     static const char *const DATABASE[] = {"tenant", "schemas",  "exclude", "tenant_scoped",
                                            "shared", "fixtures", "probe",   NULL};
     json_t *out = json_object();

@@ -48,6 +48,28 @@ local KINDS = {
   end,
 }
 
+--- An adapter that the operators wrote: its file returns a function, which is given {pack, tenant = {code, id}, db, open, http, solve_s}
+--- and returns the adapter. db: a connection as the application; open: one more; http: ctx.http with the endpoint "platform".
+local function own(ctx, tenant, pack, path)
+  local solver = ctx.config.solver
+  local chunk, why = load(tostring(ctx.config.adapter_text), "@" .. path, "t")
+  local ok, make = pcall(chunk or error, not chunk and why or nil)
+  if not ok or type(make) ~= "function" then
+    errors.raise { code = "adapter_unreadable",
+      message = ok and ("the adapter %s returns %s, not a function"):format(path, type(make))
+        or ("the adapter %s does not load: %s"):format(path, tostring(make)),
+      fix = "return function(host) … end; see examples/adapters/own_functions.lua" }
+  end
+  local adapter = make { pack = pack, tenant = { code = tenant.code, id = tenant.id }, db = ctx.db.app, http = ctx.http,
+    open = function() return ctx.db:open("app") end,
+    solve_s = type(solver) == "table" and type(solver.wall_s) == "number" and solver.wall_s or nil }
+  if type(adapter) ~= "table" then
+    errors.raise { code = "adapter_unreadable", message = ("the adapter %s made %s, not a table of functions"):format(path, type(adapter)),
+      fix = "Return a table with the functions of stdlib/platform/adapter.lua" }
+  end
+  return adapter
+end
+
 --- The tenant to work in. A live platform keeps what is written there, so that on one only a tenant made for it is used.
 local function working_tenant(ctx)
   if ctx.platform.kind == "embedded" then return ctx.tenant end
@@ -75,13 +97,13 @@ function M.open(ctx, pack)
     errors.raise { code = "adapter_missing", message = "the platform is external and the config has no key `adapter`",
       fix = 'Set adapter = "http" and endpoints.platform, or "embedded" where the platform has the reference platform\'s code paths' }
   end
-  local make = KINDS[kind]
+  local make = KINDS[kind] or kind:find "%.lua$" and own
   if not make then
-    errors.raise { code = "adapter_unknown", message = ("adapter: expected \"embedded\" or \"http\", got %q"):format(kind),
-      fix = "Correct `adapter` in gate-engine.conf.lua; adapters of your own are not available in this version" }
+    errors.raise { code = "adapter_unknown", message = ("adapter: expected \"embedded\", \"http\" or a .lua file, got %q"):format(kind),
+      fix = "Correct `adapter` in gate-engine.conf.lua" }
   end
   local tenant = working_tenant(ctx)
-  return M.complete(make(ctx, tenant, pack), kind), tenant
+  return M.complete(make(ctx, tenant, pack, kind), kind), tenant
 end
 
 --- Check that an adapter has all functions, before any stage relies on one.
