@@ -16,7 +16,7 @@ export BUILD
 
 # What Debian 12 has to provide: to build and run, to test, and for what is beside that.
 PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libpq-dev libcurl4-openssl-dev libssl-dev libpg-query-dev postgresql-15
-PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema python3-yaml libxml2-utils procps libfaketime python3-html5lib cmark-gfm perl glpk-utils
+PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema python3-yaml libxml2-utils procps libfaketime python3-html5lib cmark-gfm perl glpk-utils locales python3-psycopg
 PACKAGES_SERVICES := pgbouncer python3-psycopg python3-pytest openssl
 PACKAGES_LINT     := clang-format lua-check
 PACKAGES_BENCH    := hyperfine lua5.4 postgresql-15-pgtap
@@ -66,6 +66,7 @@ ROSTER_SRC := $(wildcard engine/solvers/roster/*.c)
 ROUTING_SRC := $(wildcard engine/solvers/routing/*.c)
 SOLVER_SRC := $(wildcard engine/solvers/common/*.c)
 RECORD_SRC := $(wildcard engine/recorder/*.c)
+SHIM_SRC   := $(wildcard engine/shim/*.c)
 WIRE_SRC   := $(wildcard engine/prim/pgwire.c engine/prim/statement.c engine/prim/statement_tokens.c engine/prim/statement_normal.c)
 MAIN_SRC   := $(wildcard engine/main.c)
 
@@ -75,7 +76,7 @@ MODULE_SO := $(foreach m,$(HAVE_MODULES),$(BUILD)/modules/engine/$(m).so)
 
 PROGRAMS := $(if $(MAIN_SRC),$(BUILD)/gate-engine) $(if $(AUDIT_SRC),$(BUILD)/gate-audit) \
             $(if $(ROSTER_SRC),$(BUILD)/roster-solver) $(if $(ROUTING_SRC),$(BUILD)/routing-solver) \
-            $(if $(RECORD_SRC),$(BUILD)/gate-recorder)
+            $(if $(RECORD_SRC),$(BUILD)/gate-recorder) $(if $(SHIM_SRC),$(BUILD)/perturb.so)
 
 TEST_SRC := $(wildcard tests/c/test_*.c)
 TEST_BIN := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(TEST_SRC))
@@ -157,6 +158,12 @@ $(BUILD)/roster-solver $(BUILD)/routing-solver:
 $(BUILD)/gate-recorder: $(call objs,$(RECORD_SRC) $(WIRE_SRC) $(RING_SRC) $(BASE_SRC))
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -ljansson -lseccomp
+
+# Preloaded into foreign programs, which bring no sanitizer's library with them.
+$(BUILD)/perturb.so: $(SHIM_SRC) Makefile
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	$(Q)$(CC) -D_GNU_SOURCE -std=c17 -O2 -g $(WARN) -fPIC -fvisibility=hidden -shared -Wl,-z,relro,-z,now -o $@ $(SHIM_SRC) -ldl -pthread
 
 define MODULE_RULE
 $(BUILD)/modules/engine/$(1).so: $(call objs,$(call mod_src,$(1)) $(if $(filter -lcrypto,$(LIBS_$(1))),engine/prim/crypto.c) \

@@ -13,6 +13,7 @@ local diff = require "determinism.diff"
 local errors = require "errors"
 local gate = require "gate"
 local hash = require "hash"
+local json = require "json"
 local matrix = require "determinism.matrix"
 local outside = require "packs.outside"
 local perturb = require "determinism.perturb"
@@ -27,6 +28,9 @@ local PACKS = {
 local MAX_PROBLEMS = 50
 local SIDE_BY_SIDE = 2
 local DIFF_LINES = 40
+-- How long the repeats of one condition may take, in the search for a cause.
+local CAUSE_MS = 60000
+local MAX_ERRORS = 5
 
 --- The command that makes this run again, to paste; with `verb` "recover" the way out of it.
 local function command(ctx, verb)
@@ -77,7 +81,7 @@ local function solve_once(ctx, s, request, number, parts)
       fix = "Compare the solver's output with the protocol: " .. s.answer.PROTOCOL }
     return run
   end
-  run.output, run.list, run.hash = reply.output, list, hash.of(list)
+  run.output, run.list, run.hash, run.duration_ms = reply.output, list, hash.of(list), reply.duration_ms
   run.not_applied = type(reply.perturb) == "table" and reply.perturb.not_applied or nil
   return run
 end
@@ -120,15 +124,43 @@ local function count_different(a, b)
   return n
 end
 
-local function find_cause(ctx, s, reference, run)
+--- Why a run differs from the reference: more runs are made and looked at with `view`, which gives the text to compare. How many is
+--- decided by how many of the runs just made differ, and by what time they take.
+local function find_cause(ctx, s, reference, run, view)
+  local different = 0
+  for _, r in ipairs(s.runs) do
+    if r.hash ~= reference.hash or r.rest then different = different + 1 end
+  end
+  local most = math.max(3, math.min(60, CAUSE_MS // math.max(1, math.ceil(reference.duration_ms))))
+  local errors_seen = 0
   local ok, found = pcall(causes.find, function(how)
-    local reply = ctx.solver:solve(s.name, s.request, { perturb = how })
-    local list = s.answer.hashed(reply.output)
-    return list and hash.of(list) or "no plan"
-  end, reference.hash, run.parts)
+    local solved, reply = pcall(ctx.solver.solve, ctx.solver, s.name, s.request, { perturb = how })
+    if solved then return view(reply.output) end
+    errors_seen = errors_seen + 1
+    if not errors.is(reply) or errors_seen > MAX_ERRORS then error(reply, 0) end
+    return ("error %d"):format(errors_seen) -- like no other answer: what does not run under a condition is not held still by it
+  end, view(reference.output), run.parts, causes.tries(different, #s.runs - 1, most), most)
   if ok then return found end
-  return { name = "unknown", text = "not found", fix = "Check for randomness sources",
+  return { name = "unknown", text = "not found", fix = "Check for randomness sources", smallest = {},
     evidence = errors.is(found) and found.message or tostring(found) }
+end
+
+--- Looks at the hashed part of an answer.
+local function hashed_part(s)
+  return function(output)
+    local list = s.answer.hashed(output)
+    return list and hash.of(list) or "no plan"
+  end
+end
+
+--- What was found out about a difference, in words; and as facts. A difference of rounding is one of floating point, whatever brings
+--- it about.
+local function tell_cause(ctx, cause, ulps)
+  ctx:fact("cause", ulps and "floating point" or cause.name)
+  if ulps then ctx:fact("floating_point_by", cause.name) end
+  ctx:fact("smallest_set", json.array(cause.smallest))
+  return ("; likely cause: %s%s (%s)"):format(ulps and "floating-point numbers are added in an order that varies: " or "", cause.text,
+    cause.evidence)
 end
 
 local function report_mismatch(ctx, s, reference, run, cause)
@@ -137,10 +169,7 @@ local function report_mismatch(ctx, s, reference, run, cause)
   local detail = ("stage solve, %s: run 1 has %s, run %d has %s%s; %d of %d %s differ; run %d under: %s"):format(
     first.path, diff.show(first.left), run.number, diff.show(first.right), ulps and (" (%d ulp apart)"):format(ulps) or "",
     count_different(reference.list, run.list), #run.list, s.answer.LIST, run.number, perturb.describe(run.parts))
-  if cause then
-    detail = ("%s; likely cause: %s (%s)"):format(detail, cause.text, cause.evidence)
-    ctx:fact("cause", cause.name)
-  end
+  if cause then detail = detail .. tell_cause(ctx, cause, ulps) end
   ctx:fail(ulps and "float_variance" or "hash_mismatch", {
     object = ("run %d"):format(run.number), args = { tostring(run.number) }, detail = detail,
     fix = not ulps and cause and ("Check for randomness sources: " .. cause.fix) or nil,
@@ -158,6 +187,10 @@ local function compare_rest(ctx, s, reference, run)
   local detail = ("stage solve, %s: run 1 has %s, run %d has %s%s; run %d under: %s"):format(first.path, diff.show(first.left), run.number,
     diff.show(first.right), ulps and (" (%d ulp apart)"):format(ulps) or "", run.number, perturb.describe(run.parts))
   if ulps then
+    if not s.cause then
+      s.cause = find_cause(ctx, s, reference, run, function(output) return diff.show(diff.at(output, first.keys)) end)
+      detail = detail .. tell_cause(ctx, s.cause, ulps)
+    end
     ctx:fail("float_variance", { object = first.path, args = { tostring(run.number) }, detail = detail })
     return true
   end
@@ -173,7 +206,7 @@ local function compare_runs(ctx, s)
     if run.error or reference.error then
       identical = identical + 0
     elseif run.hash ~= reference.hash then
-      local cause = not s.cause and find_cause(ctx, s, reference, run) or nil
+      local cause = not s.cause and find_cause(ctx, s, reference, run, hashed_part(s)) or nil
       report_mismatch(ctx, s, reference, run, cause)
     elseif not compare_rest(ctx, s, reference, run) then
       identical = identical + 1
@@ -295,7 +328,7 @@ local function recover(ctx)
       diff.lines(s.answer.text(reference.output, reference.list), s.answer.text(other.output, other.list)), "\n") .. "\n")
     ctx:apply("Compare outputs line by line", { note = ("diff %s%s\n%s"):format(pair,
       ctx.options.artifacts and "" or " (--artifacts DIR writes them)", table.concat(lines, "\n")) })
-    local cause = find_cause(ctx, s, reference, other)
+    local cause = find_cause(ctx, s, reference, other, hashed_part(s))
     ctx:apply("Fix source of randomness", { note = ("likely cause: %s (%s). %s"):format(cause.text, cause.evidence, cause.fix) })
   else
     ctx:apply("Compare outputs line by line", { note = ("the %d runs just made are identical; "

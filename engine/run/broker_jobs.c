@@ -133,7 +133,7 @@ job *job_command(const char *name, const json_t *command, const json_t *request,
     env_list env = {0};
     child_perturb how;
     env_base(&env, command);
-    j->applied = perturb_command(json_object_get(request, "perturb"), &env, &how);
+    j->applied = perturb_command(json_object_get(request, "perturb"), command, &env, &how);
     if (how.cwd == NULL) {
         how.cwd = json_string_value(json_object_get(command, "cwd"));
     }

@@ -1,7 +1,10 @@
 #include "run/broker_perturb.h"
 
+#include <elf.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
+#include <locale.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,7 +185,120 @@ static void perturb_process(const json_t *wish, json_t *done, json_t *not_done, 
     }
 }
 
-json_t *perturb_command(const json_t *wish, env_list *env, child_perturb *p) {
+/* Whether no dynamic linker will see this program, so that nothing can be put before its library calls. Only what is
+ * surely so: a script, and what cannot be read, is taken to be linked dynamically. */
+static bool is_static(const char *program) {
+    Elf64_Ehdr head;
+    int fd = program != NULL && program[0] == '/' ? open(program, O_RDONLY | O_CLOEXEC) : -1;
+    bool elf = fd >= 0 && pread(fd, &head, sizeof head, 0) == (ssize_t)sizeof head &&
+               memcmp(head.e_ident, ELFMAG, SELFMAG) == 0 && head.e_ident[EI_CLASS] == ELFCLASS64 &&
+               head.e_phentsize == sizeof(Elf64_Phdr);
+    bool linker = !elf;
+    for (unsigned i = 0; elf && !linker && i < head.e_phnum; i++) {
+        Elf64_Phdr part;
+        off_t at = (off_t)(head.e_phoff + i * sizeof part);
+        linker = pread(fd, &part, sizeof part, at) != (ssize_t)sizeof part || part.p_type == PT_INTERP;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return !linker;
+}
+
+static const char *env_value(const env_list *env, const char *name) {
+    size_t len = strlen(name);
+    for (size_t i = 0; i < env->n; i++) {
+        if (strncmp(env->v[i], name, len) == 0 && env->v[i][len] == '=') {
+            return env->v[i] + len + 1;
+        }
+    }
+    return NULL;
+}
+
+/* Whether the C library finds this locale: where the program's LOCPATH says, else where the system has them. A program
+ * told to use one that is missing goes on with plain C. */
+static bool has_locale(const env_list *env, const char *name) {
+    const char *dirs = env_value(env, "LOCPATH");
+    char path[PATH_MAX];
+    if (dirs != NULL && dirs[0] == '/' && strchr(dirs, ':') == NULL &&
+        (size_t)snprintf(path, sizeof path, "%s/%s", dirs, name) < sizeof path && access(path, X_OK) == 0) {
+        return true;
+    }
+    locale_t found = newlocale(LC_ALL_MASK, name, (locale_t)0);
+    if (found == (locale_t)0) {
+        return false;
+    }
+    freelocale(found);
+    return true;
+}
+
+static void check_locale(const json_t *wish, const env_list *env, json_t *not_done) {
+    const char *name = json_string_value(json_object_get(json_object_get(wish, "env"), "LC_ALL"));
+    if (name != NULL && !has_locale(env, name)) {
+        note(not_done, "locale", json_sprintf("%s is not installed (Debian: locales, locale-gen)", name));
+    }
+}
+
+/* Libraries to put before a program's own; `why` is said of what cannot be. */
+typedef struct preload {
+    char path[2 * PATH_MAX];
+    const char *why;
+} preload;
+
+static void preload_add(preload *p, const char *library, env_list *env) {
+    size_t len = strlen(p->path);
+    int n = snprintf(p->path + len, sizeof p->path - len, "%s%s", len > 0 ? ":" : "", library);
+    env->failed |= n < 0 || (size_t)n >= sizeof p->path - len;
+}
+
+static void perturb_clock(const char *shift, env_list *env, json_t *done, json_t *not_done, preload *p) {
+    char faketime[PATH_MAX];
+    if (strspn(shift, "0123456789abcdefghijklmnopqrstuvwxyz@+-:., ") != strlen(shift)) {
+        note(not_done, "faketime", json_string("this is not a time or a shift"));
+    } else if (p->why != NULL) {
+        note(not_done, "faketime", json_string(p->why));
+    } else if (find_faketime(faketime, sizeof faketime)) {
+        preload_add(p, faketime, env);
+        env_put(env, "FAKETIME", shift);
+        env_put(env, "FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        note(done, "faketime", json_string(shift));
+    } else {
+        note(not_done, "faketime", json_string("libfaketime is not installed (Debian: libfaketime)"));
+    }
+}
+
+/* What engine/shim/shim.c does. Numbers alone reach it. */
+static void perturb_calls(const json_t *wish, const char *library, env_list *env, json_t *done, json_t *not_done,
+                          preload *p) {
+    static const char *const NAMES[] = {"order", "clock", "pid", "random", "threads"};
+    const char *why = p->why;
+    if (why == NULL && (library == NULL || access(library, R_OK) != 0 || strpbrk(library, ": ") != NULL)) {
+        why = "perturb.so is not where it can be preloaded from";
+    }
+    char text[160] = "";
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        const json_t *value = json_object_get(wish, NAMES[i]);
+        if (value == NULL) {
+            continue;
+        }
+        if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) > INT_MAX) {
+            note(not_done, NAMES[i], json_string("this is not a number from 0"));
+        } else if (why != NULL) {
+            note(not_done, NAMES[i], json_string(why));
+        } else {
+            size_t len = strlen(text);
+            snprintf(text + len, sizeof text - len, "%s%s=%d", len > 0 ? "," : "", NAMES[i],
+                     (int)json_integer_value(value));
+            note(done, NAMES[i], json_integer(json_integer_value(value)));
+        }
+    }
+    if (text[0] != '\0') {
+        preload_add(p, library, env);
+        env_put(env, "GATE_ENGINE_SHIM", text);
+    }
+}
+
+json_t *perturb_command(const json_t *wish, const json_t *command, env_list *env, child_perturb *p) {
     *p = (child_perturb){.cpu = -1};
     json_t *all = json_pack("{s:{}, s:{}}", "applied", "not_applied");
     json_t *done = json_object_get(all, "applied");
@@ -191,18 +307,19 @@ json_t *perturb_command(const json_t *wish, env_list *env, child_perturb *p) {
         return all;
     }
     perturb_env(json_object_get(wish, "env"), env, done, not_done);
+    check_locale(wish, env, not_done);
     perturb_process(wish, done, not_done, p);
-    char faketime[PATH_MAX];
+    preload before = {.path = ""};
+    if (is_static(json_string_value(json_array_get(json_object_get(command, "argv"), 0)))) {
+        before.why = "the program is linked statically: nothing can be put before its library calls";
+    }
     const char *shift = json_string_value(json_object_get(wish, "faketime"));
-    if (shift != NULL && strspn(shift, "0123456789abcdefghijklmnopqrstuvwxyz@+-:., ") != strlen(shift)) {
-        note(not_done, "faketime", json_string("this is not a time or a shift"));
-    } else if (shift != NULL && find_faketime(faketime, sizeof faketime)) {
-        env_put(env, "LD_PRELOAD", faketime);
-        env_put(env, "FAKETIME", shift);
-        env_put(env, "FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        note(done, "faketime", json_string(shift));
-    } else if (shift != NULL) {
-        note(not_done, "faketime", json_string("libfaketime is not installed (Debian: libfaketime)"));
+    if (shift != NULL) {
+        perturb_clock(shift, env, done, not_done, &before);
+    }
+    perturb_calls(wish, json_string_value(json_object_get(command, "shim")), env, done, not_done, &before);
+    if (before.path[0] != '\0') {
+        env_put(env, "LD_PRELOAD", before.path);
     }
     return all;
 }

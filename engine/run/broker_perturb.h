@@ -19,8 +19,9 @@ typedef struct env_list {
  * sets env->failed. */
 void env_base(env_list *env, const json_t *command);
 void env_free(env_list *env);
-/* Fills env and p from a request's perturb table (may be NULL). Returns what is done and what cannot be, a new
- * reference: {"applied": {}, "not_applied": {name: why}}; NULL out of memory. */
-json_t *perturb_command(const json_t *wish, env_list *env, child_perturb *p);
+/* Fills env and p from a request's perturb table (may be NULL) for this command, whose "shim" is the path of
+ * perturb.so. Returns what is done and what cannot be, a new reference: {"applied": {}, "not_applied": {name: why}};
+ * NULL out of memory. */
+json_t *perturb_command(const json_t *wish, const json_t *command, env_list *env, child_perturb *p);
 
 #endif

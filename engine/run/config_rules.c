@@ -10,6 +10,8 @@
 #include "base/text.h"
 #include "run/config_parts.h"
 
+#define ADAPTER_BYTES_MAX (1u << 20)
+
 #define NAMES_MAX 256
 
 /* table[name] must exist, where `path` names it. */
@@ -275,6 +277,25 @@ static int expand_audits(json_t *doc, const char *dir, const schema_source *src,
                : err_set(e, "out_of_memory", "out of memory while reading the configuration");
 }
 
+/* An adapter of the operators' own is read once, with the configuration whose hash it then is part of: what a gate runs
+ * is what was compared with its pin. */
+static int read_adapter(json_t *doc, const char *dir, err *e) {
+    const char *adapter = json_string_value(json_object_get(doc, "adapter"));
+    if (adapter == NULL || (strlen(adapter) < 4 || strcmp(adapter + strlen(adapter) - 4, ".lua") != 0)) {
+        return 0;
+    }
+    if (absolute(doc, "adapter", dir, e) != 0) {
+        return -1;
+    }
+    buf text = BUF_INIT;
+    int rc = fs_read(json_string_value(json_object_get(doc, "adapter")), ADAPTER_BYTES_MAX, &text, e);
+    if (rc == 0 && json_object_set_new(doc, "adapter_text", json_stringn(buf_str(&text), text.len)) != 0) {
+        rc = err_set(e, "config_path", "adapter: %s is not UTF-8", json_string_value(json_object_get(doc, "adapter")));
+    }
+    buf_free(&text);
+    return rc;
+}
+
 int config_paths(json_t *doc, const char *dir, const schema_source *src, err *e) {
     static const char *const top[] = {"recording", "status_file"};
     static const char *const nested[][2] = {
@@ -289,10 +310,7 @@ int config_paths(json_t *doc, const char *dir, const schema_source *src, err *e)
     if (rc == 0) {
         rc = absolute(json_object_get(json_object_get(doc, "packs"), "routing"), "matrix", dir, e);
     }
-    const char *adapter = json_string_value(json_object_get(doc, "adapter"));
-    if (rc == 0 && adapter != NULL && strstr(adapter, ".lua") != NULL) {
-        rc = absolute(doc, "adapter", dir, e);
-    }
+    rc = rc == 0 ? read_adapter(doc, dir, e) : rc;
     const char *name;
     json_t *entry;
     json_object_foreach(json_object_get(doc, "endpoints"), name, entry) {

@@ -373,6 +373,27 @@ static bool stayed_the_same(const engine_run_state *s) {
     return same;
 }
 
+/* The platform's adapter, where the operators wrote one, is the one that the configuration pins by its file's name. */
+static bool adapter_is_pinned(const engine_run_state *s) {
+    const json_t *doc = s->r->cfg->doc;
+    const json_t *text = json_object_get(doc, "adapter_text");
+    if (text == NULL) {
+        return true;
+    }
+    const char *path = json_string_value(json_object_get(doc, "adapter"));
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    const char *name = slash != NULL ? slash + 1 : path;
+    const json_t *pin = json_object_get(json_object_get(json_object_get(doc, "evidence"), "scripts"), name);
+    char hex[SHA256_HEX_SIZE];
+    sha256_hex(json_string_value(text), json_string_length(text), hex);
+    if (json_is_string(pin) && strcmp(json_string_value(pin), hex) == 0) {
+        return true;
+    }
+    log_line(LOG_WARN, "not approved: the adapter %s is not pinned: evidence.scripts[\"%s\"] = \"%s\"", path, name,
+             hex);
+    return false;
+}
+
 /* Gates, stdlib, modules and programs are what this program was built with? Only such a run can approve. */
 bool engine_is_trusted(engine_run_state *s) {
     const char *preload = integrity_preload();
@@ -395,7 +416,7 @@ bool engine_is_trusted(engine_run_state *s) {
                  n, json_string_value(json_array_get(differing, 0)));
     }
     json_decref(differing);
-    return n == 0 && gates_are_built_in(s) && stayed_the_same(s);
+    return n == 0 && gates_are_built_in(s) && adapter_is_pinned(s) && stayed_the_same(s);
 }
 
 static bool all_pass(const json_t *report) {

@@ -50,9 +50,9 @@ static int stamp_tree(const char *path, int depth, buf *out, err *e) {
 int integrity_stamp(const paths *tree, buf *out, err *e) {
     const struct {
         const char *root, *below;
-    } places[] = {{tree->share, "stdlib"},          {tree->share, "gates"},        {tree->share, "scripts"},
-                  {tree->modules, "engine"},        {tree->libexec, "gate-audit"}, {tree->libexec, "roster-solver"},
-                  {tree->libexec, "routing-solver"}};
+    } places[] = {{tree->share, "stdlib"},           {tree->share, "gates"},        {tree->share, "scripts"},
+                  {tree->modules, "engine"},         {tree->libexec, "gate-audit"}, {tree->libexec, "roster-solver"},
+                  {tree->libexec, "routing-solver"}, {tree->libexec, "perturb.so"}};
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         char path[PATH_MAX];
         if ((size_t)snprintf(path, sizeof path, "%s/%s", places[i].root, places[i].below) >= sizeof path) {

@@ -349,7 +349,8 @@ static void add_logins(const run_request *r, json_t *out) {
 
 /* What every gate may know of the configuration: nothing secret is in it. */
 static json_t *public_config(const run_request *r) {
-    static const char *const WHOLE[] = {"platform", "packs", "validation_tenant", "adapter", "trust", NULL};
+    static const char *const WHOLE[] = {"platform", "packs", "validation_tenant", "adapter", "adapter_text",
+                                        "trust",    NULL};
     static const char *const DATABASE[] = {"tenant", "schemas",  "exclude", "tenant_scoped",
                                            "shared", "fixtures", "probe",   NULL};
     json_t *out = json_object();
@@ -379,7 +380,9 @@ static json_t *public_config(const run_request *r) {
     add_logins(r, out);
     static const char *const KINDS[] = {"solver", "artifacts", NULL};
     for (size_t i = 0; KINDS[i] != NULL; i++) {
-        json_object_set_new(out, KINDS[i], json_pack("{s:s?}", "kind", str(json_object_get(doc(r), KINDS[i]), "kind")));
+        json_object_set_new(out, KINDS[i],
+                            json_pack("{s:s?, s:O*}", "kind", str(json_object_get(doc(r), KINDS[i]), "kind"), "wall_s",
+                                      json_object_get(json_object_get(doc(r), KINDS[i]), "wall_s")));
     }
     json_t *names = json_array();
     json_t *endpoints = json_object_get(doc(r), "endpoints");
@@ -555,20 +558,27 @@ static void add_solver(json_t *out, const json_t *solver, const paths *tree) {
     if (kind == NULL) {
         return;
     }
+    char *shim = fs_join(tree->libexec, "perturb.so"); /* what the determinism gate preloads, engine/shim/shim.c */
     if (strcmp(kind, "reference") == 0) {
         static const char *const PROGRAMS[][2] = {{"solver:roster", "roster-solver"},
                                                   {"solver:routing", "routing-solver"}};
         double wall = json_number_value(json_object_get(solver, "wall_s"));
         for (size_t i = 0; i < sizeof PROGRAMS / sizeof PROGRAMS[0]; i++) {
             char *program = fs_join(tree->libexec, PROGRAMS[i][1]);
-            json_object_set_new(out, PROGRAMS[i][0],
-                                json_pack("{s:[s], s:f}", "argv", program, "wall_s", wall > 0 ? wall : 60.0));
+            json_object_set_new(
+                out, PROGRAMS[i][0],
+                json_pack("{s:[s], s:f, s:s*}", "argv", program, "wall_s", wall > 0 ? wall : 60.0, "shim", shim));
             free(program);
         }
     } else if (strcmp(kind, "command") == 0) {
-        json_object_set(out, "solver:roster", (json_t *)solver);
-        json_object_set(out, "solver:routing", (json_t *)solver);
+        json_t *command = json_copy((json_t *)solver);
+        if (shim != NULL) {
+            json_object_set_new(command, "shim", json_string(shim));
+        }
+        json_object_set(out, "solver:roster", command);
+        json_object_set_new(out, "solver:routing", command);
     }
+    free(shim);
 }
 
 json_t *target_commands(const run_request *r, const json_t *head, const paths *tree) {

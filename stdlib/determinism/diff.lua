@@ -47,9 +47,31 @@ end
 ---@param a any
 ---@param b any
 ---@param path string?  what the values are called; "$" by default
----@return {path: string, left: any, right: any}|nil  path as JSONPath (RFC 9535, indexes from 0); nil when they are equal
+---@return {path: string, keys: any[], left: any, right: any}|nil  path as JSONPath (RFC 9535, indexes from 0), keys the same for at(); nil
+---when they are equal
 function M.first(a, b, path)
-  path = path or "$"
+  local keys = {}
+  local found = M.walk(a, b, path or "$", keys)
+  if found then found.keys = keys end
+  return found
+end
+
+--- What is at a place.
+---@param value any
+---@param keys any[]  from first()
+---@return any  ABSENT where there is nothing
+function M.at(value, keys)
+  for _, key in ipairs(keys) do
+    if type(value) ~= "table" or value == M.ABSENT or value[key] == nil then return M.ABSENT end
+    value = value[key]
+  end
+  return value
+end
+
+--- first(), with the way to the place in `keys`.
+---@package
+function M.walk(a, b, path, keys)
+  local depth = #keys + 1
   if type(a) ~= "table" or type(b) ~= "table" or a == M.ABSENT or b == M.ABSENT then
     if math.type(a) == math.type(b) and a == b then return nil end
     if type(a) == "number" and type(b) == "number" and a == b then return nil end -- 1 and 1.0 are one JSON number
@@ -63,9 +85,11 @@ function M.first(a, b, path)
         if t[i] == nil then return M.ABSENT end
         return t[i]
       end
-      local found = M.first(at(a), at(b), ("%s[%d]"):format(path, i - 1))
+      keys[depth] = i
+      local found = M.walk(at(a), at(b), ("%s[%d]"):format(path, i - 1), keys)
       if found then return found end
     end
+    keys[depth] = nil
     return nil
   end
   for _, key in ipairs(sorted_keys(a, b)) do
@@ -73,9 +97,11 @@ function M.first(a, b, path)
       if t[key] == nil then return M.ABSENT end
       return t[key]
     end
-    local found = M.first(at(a), at(b), step(path, tostring(key)))
+    keys[depth] = key
+    local found = M.walk(at(a), at(b), step(path, tostring(key)), keys)
     if found then return found end
   end
+  keys[depth] = nil
   return nil
 end
 

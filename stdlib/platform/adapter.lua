@@ -3,8 +3,8 @@
 -- An adapter is a table of the functions in M.FUNCTIONS. Each raises a structured error when the platform refuses or cannot
 -- be reached; a refusal carries the platform's own code in `sqlstate` (or `status` for HTTP). Ids are opaque strings.
 --
---   create_forecast{source, week, lines, templates, input_hash, parser_config_hash} → forecast id; week: "2026-W05", nil where the
---     dataset names none: it is then in no other week's history
+--   create_forecast{source, week, text, lines, templates, input_hash, parser_config_hash} → forecast id; text(): the input as
+--     it stands; week: "2026-W05", nil where the dataset names none: it is then in no other week's history
 --   expand_forecast(forecast, instances) → number of instances the platform stored
 --   store_plan(forecast, {seed, solver_config_hash, output_hash, assignments}) → plan id
 --   record_audit(plan, audit id, "PASS"|"FAIL"|"ERROR", details) → id of the record
@@ -17,8 +17,14 @@
 --   no locked weeks.
 --   lock_refused(err) → true when err says that the plan's state forbids the lock, not that something broke
 --   attacks() → {{id, title, …}}: changes a locked plan must refuse
---   attack(plan, forecast, attack) → {done = boolean, affected, refused_by_lock = boolean, code, message, reproduce}: tried, and always
---     undone; reproduce is a text to paste that does it again
+--   attack(plan, forecast, attack) → {done = boolean, affected, refused_by_lock = boolean, not_offered, code, message, reproduce}: tried,
+--     and always undone; not_offered where the platform has no such request; reproduce is a text to paste that does it again
+--
+-- Where the platform does more by itself, an adapter has these too:
+--   solve_plan(forecast, {seed, config}) → plan id, the solver's answer: the platform makes the plan, in place of store_plan
+--   audits_itself = true: its audits are recorded with the plan, and record_audit compares; a lock before any audit cannot be asked for
+--   control(attack) → as attack(): tried on an unlocked plan of the adapter's own, where an attack cannot be undone
+--   left_behind() → a text that says what stays on the platform
 
 local errors = require "errors"
 
@@ -35,7 +41,34 @@ local KINDS = {
     return require("platform.adapter_embedded").new { pack = pack, db = ctx.db.app, tenant_id = tenant.id, tenant_code = tenant.code,
       open = function() return ctx.db:open("app") end }
   end,
+  http = function(ctx, tenant, pack)
+    local solver = ctx.config.solver
+    local wall_s = type(solver) == "table" and type(solver.wall_s) == "number" and solver.wall_s or nil
+    return require("platform.adapter_http").new { pack = pack, http = ctx.http, tenant_code = tenant.code, solve_s = wall_s }
+  end,
 }
+
+--- An adapter that the operators wrote: its file returns a function, which is given {pack, tenant = {code, id}, db, open, http, solve_s}
+--- and returns the adapter. db: a connection as the application; open: one more; http: ctx.http with the endpoint "platform".
+local function own(ctx, tenant, pack, path)
+  local solver = ctx.config.solver
+  local chunk, why = load(tostring(ctx.config.adapter_text), "@" .. path, "t")
+  local ok, make = pcall(chunk or error, not chunk and why or nil)
+  if not ok or type(make) ~= "function" then
+    errors.raise { code = "adapter_unreadable",
+      message = ok and ("the adapter %s returns %s, not a function"):format(path, type(make))
+        or ("the adapter %s does not load: %s"):format(path, tostring(make)),
+      fix = "return function(host) … end; see examples/adapters/own_functions.lua" }
+  end
+  local adapter = make { pack = pack, tenant = { code = tenant.code, id = tenant.id }, db = ctx.db.app, http = ctx.http,
+    open = function() return ctx.db:open("app") end,
+    solve_s = type(solver) == "table" and type(solver.wall_s) == "number" and solver.wall_s or nil }
+  if type(adapter) ~= "table" then
+    errors.raise { code = "adapter_unreadable", message = ("the adapter %s made %s, not a table of functions"):format(path, type(adapter)),
+      fix = "Return a table with the functions of stdlib/platform/adapter.lua" }
+  end
+  return adapter
+end
 
 --- The tenant to work in. A live platform keeps what is written there, so that on one only a tenant made for it is used.
 local function working_tenant(ctx)
@@ -62,15 +95,15 @@ function M.open(ctx, pack)
   if not kind and ctx.platform.kind == "embedded" then kind = "embedded" end
   if not kind then
     errors.raise { code = "adapter_missing", message = "the platform is external and the config has no key `adapter`",
-      fix = 'Set adapter = "embedded" where the platform has the reference platform\'s code paths' }
+      fix = 'Set adapter = "http" and endpoints.platform, or "embedded" where the platform has the reference platform\'s code paths' }
   end
-  local make = KINDS[kind]
+  local make = KINDS[kind] or kind:find "%.lua$" and own
   if not make then
-    errors.raise { code = "adapter_unknown", message = ("adapter: expected \"embedded\", got %q"):format(kind),
-      fix = "Correct `adapter` in gate-engine.conf.lua; other adapters are not available in this version" }
+    errors.raise { code = "adapter_unknown", message = ("adapter: expected \"embedded\", \"http\" or a .lua file, got %q"):format(kind),
+      fix = "Correct `adapter` in gate-engine.conf.lua" }
   end
   local tenant = working_tenant(ctx)
-  return M.complete(make(ctx, tenant, pack), kind), tenant
+  return M.complete(make(ctx, tenant, pack, kind), kind), tenant
 end
 
 --- Check that an adapter has all functions, before any stage relies on one.

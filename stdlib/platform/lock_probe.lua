@@ -12,7 +12,9 @@ local M = {}
 ---@return table<string, table>  outcome by attack id
 function M.controls(adapter, plan, forecast)
   local out = {}
-  for _, attack in ipairs(adapter.attacks()) do out[attack.id] = adapter.attack(plan, forecast, attack) end
+  for _, attack in ipairs(adapter.attacks()) do
+    out[attack.id] = adapter.control and adapter.control(attack) or adapter.attack(plan, forecast, attack)
+  end
   return out
 end
 
@@ -21,25 +23,29 @@ end
 ---@param plan string
 ---@param forecast string
 ---@param controls table  of controls(), taken while the plan was DRAFT
----@return table[]  {id, title, verdict = "refused"|"not_refused"|"other_refusal", code, detail, reproduce}
+---@return table[]  {id, title, verdict = "refused"|"not_refused"|"other_refusal"|"not_offered", code, detail, reproduce}
 ---  Errors: lock_no_attacks, lock_control (an attack's control did not succeed, so that nothing can be said).
 function M.attack(adapter, plan, forecast, controls)
-  local out = {}
+  local out, tried = {}, 0
   for i, attack in ipairs(adapter.attacks()) do
     local control = controls[attack.id]
-    if not control or not control.done or (control.affected or 0) < 1 then
+    local absent = control and control.not_offered
+    if not absent and (not control or not control.done or (control.affected or 0) < 1) then
       errors.raise { code = "lock_control", message = ("%s did not succeed on the DRAFT plan either: %s"):format(attack.title,
         control and (control.message or "it changed nothing") or "it was not tried"),
         fix = "Give the application's role the rights it has in production, then rerun the gate" }
     end
     local result = adapter.attack(plan, forecast, attack)
-    local verdict = result.done and "not_refused" or result.refused_by_lock and "refused" or "other_refusal"
+    local verdict = result.done and "not_refused" or absent and "not_offered" or result.refused_by_lock and "refused" or "other_refusal"
+    tried = tried + (absent and 0 or 1)
     out[i] = { id = attack.id, title = attack.title, verdict = verdict, code = result.code, reproduce = result.reproduce,
       detail = result.done and ("%s rows changed"):format(tostring(result.affected))
         or ("%s: %s"):format(tostring(result.code), tostring(result.message)) }
   end
-  if #out == 0 then
-    errors.raise { code = "lock_no_attacks", message = "the platform adapter names no attack: the lock cannot be proven",
+  if tried == 0 then
+    errors.raise { code = "lock_no_attacks",
+      message = #out == 0 and "the platform adapter names no attack: the lock cannot be proven"
+        or "the platform offers none of the requests that would change a plan: the lock cannot be proven through it",
       fix = "Add attacks() to the adapter, see stdlib/platform/adapter.lua" }
   end
   return out

@@ -313,6 +313,7 @@ static void paths_start_at_the_directory_of_the_file(void **state) {
     assert_int_equal(fs_mkdirs("conf/audits", 0755, &e), 0);
     write_file("conf/audits/b.lua", "return {}");
     write_file("conf/audits/a.lua", "return {}");
+    write_file("conf/ours.lua", "return function() end");
     write_file("conf/x.lua", "return { audits = { 'audits/*.lua', 'audits/a.lua' }, status_file = 'status.json',\n"
                              " commands = { c = { argv = { './run', 'x' } }, d = { argv = { 'true' } } },\n"
                              " adapter = 'ours.lua' }\n");
@@ -323,6 +324,9 @@ static void paths_start_at_the_directory_of_the_file(void **state) {
     assert_int_equal(json_array_size(audits), 2);
     snprintf(want, sizeof want, "%s/conf/audits/a.lua", dir);
     assert_string_equal(json_string_value(json_array_get(audits, 0)), want);
+    snprintf(want, sizeof want, "%s/conf/ours.lua", dir);
+    assert_string_equal(json_string_value(json_object_get(c->doc, "adapter")), want);
+    assert_string_equal(json_string_value(json_object_get(c->doc, "adapter_text")), "return function() end");
     snprintf(want, sizeof want, "%s/conf/status.json", dir);
     assert_string_equal(json_string_value(json_object_get(c->doc, "status_file")), want);
     snprintf(want, sizeof want, "%s/conf/./run", dir);

@@ -485,7 +485,7 @@ describe("the golden path", function()
     for name, case in pairs {
       ["an adapter"] = { 'validation_tenant = "gate-validation"', "adapter_missing" },
       ["a validation tenant"] = { 'adapter = "embedded"', "adapter_validation_tenant" },
-      ["an adapter this version has"] = { 'adapter = "http", validation_tenant = "gate-validation"', "adapter_unknown" },
+      ["the endpoint of the API"] = { 'adapter = "http", validation_tenant = "gate-validation"', "config_missing_key" },
     } do
       it("is an error without " .. name .. ", and writes nothing", function()
         psql "insert into core.tenants (code, name, status) values ('gate-validation', 'v', 'onboarding') on conflict do nothing"

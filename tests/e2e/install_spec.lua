@@ -16,7 +16,7 @@ describe("an installed gate-engine", function()
   it("lies where the file system hierarchy wants it", function()
     for _, file in ipairs {
       "bin/gate-engine", "lib/gate-engine/gate-audit", "lib/gate-engine/roster-solver", "lib/gate-engine/routing-solver",
-      "lib/gate-engine/modules/engine/db.so",
+      "lib/gate-engine/perturb.so", "lib/gate-engine/modules/engine/db.so",
       "share/gate-engine/stdlib/gate.lua", "share/gate-engine/gates/rls_harness.lua", "share/gate-engine/scripts/all.lua",
       "share/gate-engine/stdlib/schema/report-1.json", "share/man/man1/gate-engine.1", "share/gate-engine/stdlib/templates/gate.lua",
     } do

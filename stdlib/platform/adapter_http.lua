@@ -1,0 +1,295 @@
+--- Adapter for a platform that is driven through its API, in a tenant made for validations. Interface: stdlib/platform/adapter.lua.
+--
+--   POST   /forecasts            {pack, source, week, text}                 → {id, tenant, …}
+--   GET    /forecasts/{id}                                                  → {id, tenant, status, input_hash, instances}
+--   POST   /plans/solve          {forecast_id, seed, config}                → {id, …}
+--   GET    /plans/{id}                                                      → {id, status, error}; until it is no longer QUEUED or RUNNING
+--   GET    /plans/{id}/export                                               → {id, tenant, status, seed, output_hash, solver_config_hash,
+--                                    solver, drivers, lower_bound, locked_at, locked_by, assignments, audits = {{id, status}}}
+--   POST   /plans/{id}/lock      {locked_by}                                → {status}; 409 or 423 where the plan's state forbids it
+--
+-- The platform expands, solves and audits by itself; the gate checks each of its products against its own. What would break a lock
+-- (DELETE and PATCH of a plan, DELETE of its forecast) is tried on a plan of its own first, since an answered request is not undone.
+--
+-- Every POST carries an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header), the same at each repetition. Repeated is only what
+-- is safe to: GET, and POST with its key, where the connection broke, timed out or the answer was 429, 502, 503 or 504. A request
+-- that is to break a lock is never repeated.
+
+local errors = require "errors"
+local hash = require "hash"
+local json = require "json"
+local task = require "task"
+
+local M = {}
+
+local TRIES, PAUSE_S, PAUSE_MOST_S = 4, 0.2, 2
+local REQUEST_S, SOLVE_S = 30, 300
+local AGAIN_STATUS = { [429] = true, [502] = true, [503] = true, [504] = true }
+local AGAIN_ERROR = { http_connect = true, http_timeout = true, http_protocol = true }
+local WORKING = { QUEUED = true, RUNNING = true }
+local ATTACKS = {
+  { id = "update_plan", title = "PATCH of the plan", method = "PATCH", path = "/plans/%s", json = { status = "DRAFT" } },
+  { id = "delete_plan", title = "DELETE of the plan", method = "DELETE", path = "/plans/%s" },
+  { id = "delete_forecast", title = "DELETE of its forecast, which takes the plan along", method = "DELETE", path = "/forecasts/%s",
+    of = "forecast" },
+}
+-- The API has no such request: 404 is its answer for a thing it does not know as well, and is told apart by the control.
+local NOT_OFFERED = { [404] = true, [405] = true, [501] = true }
+local BY_THE_LOCK = { [409] = true, [423] = true }
+
+local function place(request) return ("%s %s"):format(request.method or "GET", request.path) end
+
+--- What a refusal says of itself, one line of it.
+local function said(response)
+  local ok, body = pcall(response.json)
+  local error_of = ok and type(body) == "table" and (body.message or body.error or body.detail)
+  if type(error_of) == "table" then error_of = error_of.message end
+  return type(error_of) == "string" and error_of:sub(1, 300) or response.body:gsub("%s+", " "):sub(1, 300)
+end
+
+local function refusal(request, response)
+  local unavailable = AGAIN_STATUS[response.status]
+  return errors.new { code = unavailable and "platform_unavailable" or "platform_refused", status = response.status,
+    message = ("%s: the platform answers %d: %s"):format(place(request), response.status, said(response)),
+    fix = unavailable and "Wait until the platform is up, then rerun the gate" or "Look into the platform's log for this request" }
+end
+
+local function unreadable(request, what)
+  errors.raise { code = "platform_answer", message = ("%s: %s"):format(place(request), what),
+    fix = "Compare the platform's answer with stdlib/platform/adapter_http.lua" }
+end
+
+--- Sends a request and reads its answer, repeated where that is safe.
+---@return table body, table response. Errors: platform_refused, platform_unavailable, platform_answer, and those of ctx.http.
+local function send(http, request)
+  request.endpoint, request.timeout = "platform", request.timeout or REQUEST_S
+  local repeatable = request.method == nil or request.headers and request.headers["Idempotency-Key"] ~= nil
+  local pause = PAUSE_S
+  for try = 1, repeatable and TRIES or 1 do
+    local ok, response = pcall(http.request, http, request)
+    local last = not repeatable or try == TRIES
+    if ok and response.status >= 200 and response.status < 300 then
+      if response.status == 204 then return {}, response end
+      local read, body = pcall(response.json)
+      if not read or type(body) ~= "table" then unreadable(request, "the answer is no JSON object") end
+      return body, response
+    elseif ok and (last or not AGAIN_STATUS[response.status]) then
+      error(refusal(request, response), 0)
+    elseif not ok and (last or not errors.is(response) or not AGAIN_ERROR[response.code]) then
+      error(response, 0)
+    end
+    task.sleep(pause)
+    pause = math.min(2 * pause, PAUSE_MOST_S)
+  end
+end
+
+local function post(http, path, body)
+  return send(http, { method = "POST", path = path, json = body, headers = { ["Idempotency-Key"] = hash.hex(hash.random(16)) } })
+end
+
+local function get(http, path) return send(http, { path = path }) end
+
+--- A field of an answer which has to be there.
+local function field(request, body, name, kind)
+  if type(body[name]) ~= kind then
+    unreadable(request, ("%s: expected a %s, found %s"):format(name, kind, json.encode(body[name] == nil and json.null or body[name])))
+  end
+  return body[name]
+end
+
+--- Ids go into paths.
+local function id_of(request, body)
+  local id = field(request, body, "id", "string")
+  if not id:find "^[%w_-]+$" then unreadable(request, ("id: expected letters, digits, - and _, found %q"):format(id:sub(1, 80))) end
+  return id
+end
+
+local function without_null(value)
+  if value == json.null then return nil end
+  return value
+end
+
+--- What was uploaded, and the plans made of it, for the report.
+local function uploads(http, tenant)
+  local self = { left = {} }
+
+  --- Uploads a forecast; whose it is must be answered, so that a wrong key is noticed before anything is made of it.
+  function self.forecast(f)
+    local request = { method = "POST", path = "/forecasts" }
+    local body = post(http, "/forecasts", f)
+    local id = id_of(request, body)
+    self.left[#self.left + 1] = id
+    if body.tenant ~= tenant.code then
+      errors.raise { code = "adapter_tenant", message = ("the credential of endpoints.platform belongs to the tenant %s, not to %s: "
+        .. "forecast %s was left there"):format(json.encode(body.tenant == nil and json.null or body.tenant), tenant.code, id),
+        fix = "Give endpoints.platform the key of validation_tenant" }
+    end
+    return id
+  end
+
+  --- Has a plan made, and waits for it.
+  function self.plan(forecast, seed, config, most_s)
+    local request = { method = "POST", path = "/plans/solve" }
+    local plan = id_of(request, (post(http, "/plans/solve", { forecast_id = forecast, seed = seed, config = config })))
+    local path, started, pause = "/plans/" .. plan, task.now(), 0.05
+    while true do
+      local body = get(http, path)
+      local status = field({ path = path }, body, "status", "string")
+      if status == "FAILED" then
+        local why = type(body.error) == "table" and body.error or { message = body.error }
+        errors.raise { code = "solver_" .. tostring(without_null(why.code) or "failed"),
+          message = tostring(without_null(why.message) or "the platform's solver failed and does not say why"),
+          detail = type(why.detail) == "string" and why.detail or nil }
+      elseif not WORKING[status] then
+        return plan
+      end
+      local waited = (task.now() - started) / 1000
+      if waited >= most_s then
+        errors.raise { code = "exec_timeout", message = ("the platform's solver was not through after %g s"):format(most_s),
+          detail = ("plan %s is %s"):format(plan, status) }
+      end
+      task.sleep(math.min(pause, most_s - waited + 0.001))
+      pause = math.min(2 * pause, PAUSE_MOST_S)
+    end
+  end
+  return self
+end
+
+--- One attempt to change what is locked.
+local function attempt(http, plan, forecast, a)
+  local path = a.path:format(a.of == "forecast" and forecast or plan)
+  local request = { endpoint = "platform", method = a.method, path = path, json = a.json, timeout = REQUEST_S }
+  local response = http:request(request)
+  local out = { done = response.status >= 200 and response.status < 300, affected = 1, code = tostring(response.status),
+    reproduce = ("curl -i -X %s%s \"$PLATFORM%s\" -H \"$CREDENTIAL\""):format(a.method,
+      a.json and " -H 'Content-Type: application/json' -d '" .. json.encode(a.json) .. "'" or "", path) }
+  if out.done then return out end
+  if AGAIN_STATUS[response.status] or response.status == 401 then error(refusal(request, response), 0) end
+  out.refused_by_lock, out.not_offered, out.message = BY_THE_LOCK[response.status] or false, NOT_OFFERED[response.status], said(response)
+  return out
+end
+
+--- The plan and its audits, as they are now.
+local function export(http, plan)
+  local path = ("/plans/%s/export"):format(plan)
+  local body = get(http, path)
+  if body.id ~= plan then unreadable({ path = path }, ("id: expected %s, found %s"):format(plan, tostring(body.id))) end
+  field({ path = path }, body, "assignments", "table")
+  return body
+end
+
+--- Functions that make something.
+local function makers(adapter, http, up, opts)
+  local small -- a forecast of one line, for the controls
+  local seed, config = 0, nil
+
+  function adapter.create_forecast(f)
+    local text = f.text()
+    local header = f.source:find "%.csv$" and text:match "^[^\n]*\n" or ""
+    for _, line in ipairs(f.lines) do
+      local tours = not small and line.status ~= "FAIL" and line.raw_text:find "%d"
+      if tours then small = { pack = opts.pack, source = f.source, text = header .. line.raw_text .. "\n" } end
+    end
+    return up.forecast { pack = opts.pack, source = f.source, week = f.week, text = text }
+  end
+
+  function adapter.solve_plan(forecast, options)
+    seed, config = options.seed, options.config
+    local plan = up.plan(forecast, seed, config, opts.solve_s or SOLVE_S)
+    local made = export(http, plan)
+    return plan, { solver = made.solver, drivers = made.drivers, lower_bound = without_null(made.lower_bound), seed = made.seed,
+      assignments = made.assignments }
+  end
+
+  --- The attack on a plan of its own, which nobody locked: there it must succeed.
+  function adapter.control(a)
+    local forecast = up.forecast(small)
+    return attempt(http, up.plan(forecast, seed, config, opts.solve_s or SOLVE_S), forecast, a)
+  end
+
+  function adapter.store_plan()
+    errors.raise { code = "stage", message = "the platform makes its plans itself: none can be given to it through its API",
+      fix = "Run a dataset with a plan.json on the embedded platform" }
+  end
+end
+
+--- An adapter for one tenant.
+---@param opts {pack: string, http: table, tenant_code: string, solve_s: number?}  http: ctx.http with the endpoint "platform"; solve_s: how
+---  long a plan may take
+---@return table adapter. Errors: adapter_pack.
+function M.new(opts)
+  if opts.pack ~= "roster" then
+    errors.raise { code = "adapter_pack", message = ("the http adapter drives the roster pack, not %s"):format(tostring(opts.pack)),
+      fix = 'Set adapter = "embedded", or to a file with an adapter of your own' }
+  end
+  local http = opts.http
+  local up = uploads(http, { code = opts.tenant_code })
+  local adapter = { audits_itself = true }
+  makers(adapter, http, up, opts)
+
+  function adapter.read_instances(forecast)
+    local path = "/forecasts/" .. forecast
+    local list = {}
+    for i, t in ipairs(field({ path = path }, get(http, path), "instances", "table")) do
+      if type(t) ~= "table" or type(t.id) ~= "string" then
+        unreadable({ path = path }, ("instances[%d].id: expected a string"):format(i - 1))
+      end
+      list[i] = { id = t.id, day = t.day, start_min = t.start_min, end_min = t.end_min, depot = without_null(t.depot),
+        skill = without_null(t.skill), split_group = without_null(t.split_group) }
+    end
+    table.sort(list, function(a, b) return a.id < b.id end)
+    return list
+  end
+
+  function adapter.expand_forecast(forecast)
+    return #adapter.read_instances(forecast)
+  end
+
+  function adapter.read_plan(plan)
+    local body = export(http, plan)
+    return { status = body.status, seed = body.seed, output_hash = body.output_hash, solver_config_hash = body.solver_config_hash,
+      locked_at = without_null(body.locked_at), locked_by = without_null(body.locked_by), assignments = body.assignments }
+  end
+
+  --- The platform's verdict must be this gate's.
+  function adapter.record_audit(plan, audit, status)
+    for _, a in ipairs(field({ path = ("/plans/%s/export"):format(plan) }, export(http, plan), "audits", "table")) do
+      if type(a) == "table" and a.id == audit then
+        if a.status == status then return plan end
+        errors.raise { code = "stage", message = ("audit %s: the platform says %s, and it is %s"):format(audit, tostring(a.status), status),
+          fix = "Compare the platform's audit with stdlib/packs/roster/audits.lua" }
+      end
+    end
+    errors.raise { code = "stage", message = ("audit %s: the platform has no result of it"):format(audit),
+      fix = "Have the platform run every audit before a plan may be locked" }
+  end
+
+  function adapter.lock_plan(plan, who)
+    local path = ("/plans/%s/lock"):format(plan)
+    return field({ method = "POST", path = path }, post(http, path, { locked_by = who }), "status", "string")
+  end
+
+  function adapter.race_lock(plan, names)
+    return task.map(names, #names, function(who)
+      local ok, answer = pcall(adapter.lock_plan, plan, who)
+      return { ok = ok, answer = answer }
+    end)
+  end
+
+  function adapter.locked_weeks() return {} end
+
+  function adapter.lock_refused(err)
+    return errors.is(err, "platform_refused") and BY_THE_LOCK[err.status] or false
+  end
+
+  function adapter.attacks() return ATTACKS end
+  function adapter.attack(plan, forecast, a) return attempt(http, plan, forecast, a) end
+
+  function adapter.left_behind()
+    return ("forecasts %s of tenant %s, with their plans, as far as no control deleted them"):format(table.concat(up.left, ", "),
+      opts.tenant_code)
+  end
+  return adapter
+end
+
+return M
