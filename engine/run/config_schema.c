@@ -103,6 +103,20 @@ static bool is_smtp_url(const char *s) {
     return is_plain(s) && has_scheme(s, (const char *const[]){"smtp://", "smtps://", NULL});
 }
 
+/* What mail can be sent to without SMTPUTF8 (RFC 6531), and without quoting. */
+static bool is_mailbox(const char *s) {
+    const char *at = strchr(s, '@');
+    if (at == NULL || at == s || at[1] == '\0' || strchr(at + 1, '@') != NULL || strlen(s) > 254) {
+        return false;
+    }
+    for (; *s != '\0'; s++) {
+        if ((unsigned char)*s <= 0x20 || (unsigned char)*s >= 0x7F || strchr("<>()[]\\,;:\"", *s) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_adapter(const char *s) {
     size_t n = strlen(s);
     return strcmp(s, "embedded") == 0 || strcmp(s, "http") == 0 || (n > 4 && strcmp(s + n - 4, ".lua") == 0);
@@ -376,14 +390,24 @@ static const schema_spec packs[] = {
     {.key = "routing", .type = SCHEMA_TABLE, .children = routing, .doc = "vehicles to stops; absent: not used"},
     END};
 
+#define MAILBOX PATTERN(is_mailbox, "an address such as \"someone@example.org\"")
+static const schema_spec mailbox_item[] = {{.key = "address", MAILBOX}, END};
 static const schema_spec mail[] = {
     {.key = "url",
      PATTERN(is_smtp_url, "a URL that starts with smtp:// or smtps://, without spaces or control characters"),
      .required = true,
      .secret = SCHEMA_SECRET_URL,
      .doc = "mail server; SMTP_URL"},
-    {.key = "from", TEXT, .doc = "sender"},
-    {.key = "to", .type = SCHEMA_LIST, .children = text_item, .doc = "who is told"},
+    {.key = "user", TEXT, .doc = "who logs in there, instead of the URL's"},
+    {.key = "password", TEXT, .secret = SCHEMA_SECRET, .doc = "password, taken from env \"NAME\" or file \"PATH\""},
+    {.key = "from", MAILBOX, .doc = "sender, and who invites to the onboarding call"},
+    {.key = "to",
+     .type = SCHEMA_LIST,
+     .def = "[]",
+     .children = mailbox_item,
+     .doc = "who else is told, beside the tenant"},
+    {.key = "fetch", TEXT, .doc = "how a tenant fetches its API key, for the welcome mail: a URL or a sentence"},
+    {.key = "timeout_s", .type = SCHEMA_NUMBER, RANGE(0.1, 600), .def = "60", .doc = "seconds a message may take"},
     {.key = "ca_file", TEXT, .doc = "certificates which are trusted for it, instead of the system's"},
     END};
 static const schema_spec evidence[] = {

@@ -259,6 +259,7 @@ typedef enum {
     F_SOLVER,
     F_AUDITS,
     F_EVIDENCE,
+    F_MAIL,
     F_AUTH,
     F_OPTIONS
 } field_kind;
@@ -266,13 +267,13 @@ typedef enum {
 static const struct {
     const char *name;
     field_kind kind;
-} FIELDS[] = {{"tenant", F_PLAIN},  {"config", F_PLAIN},    {"platform", F_PLAIN},   {"mode", F_PLAIN},
-              {"verbose", F_PLAIN}, {"db", F_DB},           {"http", F_HTTP},        {"store", F_STORE},
-              {"files", F_FILES},   {"exec", F_EXEC},       {"solver", F_SOLVER},    {"audits", F_AUDITS},
-              {"auth", F_AUTH},     {"options", F_OPTIONS}, {"evidence", F_EVIDENCE}};
+} FIELDS[] = {{"tenant", F_PLAIN},  {"config", F_PLAIN},    {"platform", F_PLAIN},    {"mode", F_PLAIN},
+              {"verbose", F_PLAIN}, {"db", F_DB},           {"http", F_HTTP},         {"store", F_STORE},
+              {"files", F_FILES},   {"exec", F_EXEC},       {"solver", F_SOLVER},     {"audits", F_AUDITS},
+              {"auth", F_AUTH},     {"options", F_OPTIONS}, {"evidence", F_EVIDENCE}, {"mail", F_MAIL}};
 
 static void use_field(lint_usage *u, size_t name, size_t next) {
-    const char *names[16] = {NULL};
+    const char *names[sizeof FIELDS / sizeof FIELDS[0] + 1] = {NULL};
     size_t n = sizeof FIELDS / sizeof FIELDS[0], k;
     for (k = 0; k < n && !lualex_is(at(u, name), FIELDS[k].name); k++) {
     }
@@ -326,6 +327,9 @@ static void use_field(lint_usage *u, size_t name, size_t next) {
         break;
     case F_EVIDENCE:
         use_flag(u, next, "evidence", "ctx.evidence", "add evidence = true to needs");
+        break;
+    case F_MAIL:
+        use_flag(u, next, "mail", "ctx.mail", "add mail = true to needs");
         break;
     case F_AUTH:
         use_flag(u, next, "auth", "ctx.auth", "add auth = { \"api_key\" } to needs");

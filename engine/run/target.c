@@ -56,6 +56,7 @@ static json_t *all_hosts(const json_t *settings) {
         add_host(hosts, str(json_object_iter_value(it), "url"));
         add_host(hosts, str(json_object_iter_value(it), "proxy"));
     }
+    add_host(hosts, str(json_object_get(settings, "mail"), "url"));
     static const char *const ROLES[] = {"admin", "app", "operator", NULL};
     for (size_t i = 0; ROLES[i] != NULL; i++) {
         const json_t *spec = json_object_get(json_object_get(settings, "database"), ROLES[i]);
@@ -412,6 +413,15 @@ static json_t *job_solver(const run_request *r, const json_t *needs) {
     return json_object_get(doc(r), "solver") != NULL ? json_true() : json_pack("{s:s}", "missing", "solver");
 }
 
+/* The mail server, where the configuration has one: a script that sends mail says what follows where it has none. */
+static json_t *job_mail(const run_request *r, const json_t *needs) {
+    json_t *spec = json_object_get(doc(r), "mail");
+    if (!json_is_true(json_object_get(needs, "mail")) || spec == NULL) {
+        return NULL;
+    }
+    return str(spec, "from") != NULL ? json_incref(spec) : json_pack("{s:s}", "missing", "mail.from");
+}
+
 /* The directories that files given as options stand in: a store of one file opens it from there. */
 static void add_file_dirs(json_t *out, json_t *object) {
     for (void *it = json_object_iter(object); it != NULL; it = json_object_iter_next(object, it)) {
@@ -504,6 +514,10 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     json_object_set_new(job, "strict", json_boolean(r->strict));
     if (t->evidence != NULL && json_is_true(json_object_get(needs, "evidence"))) {
         json_object_set(job, "evidence", t->evidence);
+    }
+    json_t *mail = job_mail(r, needs);
+    if (mail != NULL) {
+        json_object_set_new(job, "mail", mail);
     }
     json_t *audits = job_audits(t, needs);
     if (audits != NULL) {
