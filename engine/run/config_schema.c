@@ -439,11 +439,10 @@ static const schema_spec evidence[] = {
 static const schema_spec tickets[] = {
     {.key = "endpoint",
      PATTERN(is_name, "the name of an entry of endpoints"),
-     .required = true,
-     .doc = "entry of endpoints"},
+     .doc = "entry of endpoints that answers them as JSON"},
+    {.key = "file", TEXT, .doc = "CSV file with them, instead: tenant, id, severity, status, title, opened"},
     {.key = "path", TEXT, .doc = "path of the request"},
-    {.key = "project", TEXT, .doc = "where tickets are opened"},
-    {.key = "labels", .type = SCHEMA_LIST, .children = text_item, .doc = "labels of every ticket"},
+    {.key = "project", TEXT, .doc = "whose tickets are asked for"},
     END};
 static const schema_spec webhook[] = {
     {.key = "endpoint",
@@ -525,7 +524,7 @@ static const schema_spec top[] = {
      PATTERN(text_is_code, "a tenant code ([A-Za-z0-9][A-Za-z0-9_-]{0,62})"),
      .doc = "tenant in which gate 3 works on an external platform"},
     {.key = "recording", TEXT, .doc = "statements of the application, recorded in its own tests"},
-    {.key = "tickets", .type = SCHEMA_TABLE, .children = tickets, .doc = "where escalations are filed"},
+    {.key = "tickets", .type = SCHEMA_TABLE, .children = tickets, .doc = "where support tickets are read"},
     {.key = "webhooks", .type = SCHEMA_LIST, .def = "[]", .children = webhook_item, .doc = "who is called on events"},
     {.key = "status_file", TEXT, .doc = "the tenant-status.json that is kept up to date"},
     {.key = "limits", .type = SCHEMA_TABLE, .def = "{}", .children = limits, .doc = "what a gate may use"},

@@ -287,6 +287,13 @@ static json_t *matrix_store(const json_t *settings) {
                         : json_pack("{s:s}", "missing", "packs.routing.matrix");
 }
 
+/* The CSV file of support tickets. */
+static json_t *tickets_store(const json_t *settings) {
+    const char *path = str(json_object_get(settings, "tickets"), "file");
+    return path != NULL ? json_pack("{s:s, s:s, s:b}", "kind", "file", "path", path, "readonly", 1)
+                        : json_pack("{s:s}", "missing", "tickets.file");
+}
+
 static json_t *job_stores(const target *t, const run_request *r, const json_t *needs) {
     json_t *out = json_object();
     size_t i;
@@ -297,6 +304,8 @@ static json_t *job_stores(const target *t, const run_request *r, const json_t *n
         json_t *entry = NULL;
         if (strcmp(json_string_value(name), "matrix") == 0) {
             entry = matrix_store(doc(r));
+        } else if (strcmp(json_string_value(name), "tickets") == 0) {
+            entry = tickets_store(doc(r));
         } else if (kind != NULL && strcmp(kind, "local") == 0) {
             const char *path = str(spec, "path") != NULL ? str(spec, "path") : t->artifacts;
             entry = path != NULL ? json_pack("{s:s, s:s, s:b}", "kind", "local", "path", path, "create", 1) : NULL;
@@ -332,7 +341,7 @@ static json_t *job_files(const json_t *head, const json_t *options) {
 
 /* What every gate may know of the configuration: nothing secret is in it. */
 static json_t *public_config(const run_request *r) {
-    static const char *const WHOLE[] = {"platform", "packs", "validation_tenant", "adapter", "trust", NULL};
+    static const char *const WHOLE[] = {"platform", "packs", "validation_tenant", "adapter", "trust", "tickets", NULL};
     static const char *const DATABASE[] = {"tenant", "schemas",  "exclude", "tenant_scoped",
                                            "shared", "fixtures", "probe",   NULL};
     json_t *out = json_object();
