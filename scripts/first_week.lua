@@ -118,6 +118,18 @@ local function look(ctx, row)
   return week
 end
 
+--- What an operator does next, by class of failure.
+local STEPS = {
+  not_live = "Validate the tenant and make it live: gate-engine run scripts/all.lua --tenant %s, then go_live",
+  health_bad = "Look at the platform's log and at what it names; S1 where tenants cannot work",
+  solve_audit = "Keep that plan from being used. All gates pass and the pilot has an issue: escalate it as pilot_issue",
+  solve_recorded = "Find out who changed the plan or its audits: core.tenant_events, public.audit_log.recorded_by",
+  kpi_critical = "Compare with what was agreed; --expected FILE says it to this gate",
+  drift_serious = "Compare input, solver's configuration and seed with those of the first solve (public.plan_versions)",
+  no_solve = "Ask the tenant what keeps it, and whether the onboarding call took place",
+  ticket_serious = "gate-engine run escalate --tenant %s --rule pilot_issue --evidence TICKET --missing-check TITLE --gates-dir gates",
+}
+
 return gate.define {
   api = 1,
   id = "first_week",
@@ -168,5 +180,15 @@ return gate.define {
     ctx:fact("solves", #(week.solves.list or {}))
     ctx:artifact("page", ctx.tenant.code .. ".html", page.render(week))
     ctx:summary(("Day %d: nothing is wrong, %d solves looked at"):format(week.day, #(week.solves.list or {})))
+  end,
+
+  recover = function(ctx, findings)
+    local told = {}
+    for _, f in ipairs(findings) do
+      if STEPS[f.class] and not told[f.class] then
+        told[f.class] = true
+        ctx:apply(("%s: %s"):format(f.check, f.object or f.class), { note = STEPS[f.class]:gsub("%%s", ctx.tenant.code) .. "" })
+      end
+    end
   end,
 }
