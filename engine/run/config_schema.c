@@ -450,7 +450,12 @@ static const schema_spec webhook[] = {
      .required = true,
      .doc = "entry of endpoints"},
     {.key = "path", TEXT, .doc = "path of the request"},
-    {.key = "events", .type = SCHEMA_LIST, .children = text_item, .doc = "which events are sent"},
+    {.key = "events", .type = SCHEMA_LIST, .children = text_item, .doc = "which events are sent; without it all"},
+    {.key = "secret",
+     TEXT,
+     .required = true,
+     .secret = SCHEMA_SECRET,
+     .doc = "signs them (HMAC-SHA-256, Standard Webhooks), taken from env \"NAME\" or file \"PATH\""},
     END};
 static const schema_spec webhook_item[] = {{.key = "webhook", .type = SCHEMA_TABLE, .children = webhook}, END};
 

@@ -528,6 +528,9 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     if (mail != NULL) {
         json_object_set_new(job, "mail", mail);
     }
+    if (json_is_true(json_object_get(needs, "webhooks"))) {
+        json_object_set(job, "webhooks", json_object_get(doc(r), "webhooks"));
+    }
     json_t *audits = job_audits(t, needs);
     if (audits != NULL) {
         json_object_set_new(job, "audits", audits);

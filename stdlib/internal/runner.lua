@@ -8,6 +8,7 @@ local apply = require "internal.apply"
 local arguments = require "internal.arguments"
 local errors = require "internal.raise"
 local steps = require "internal.steps"
+local webhooks = require "internal.webhooks"
 
 local runner = {}
 
@@ -500,11 +501,12 @@ local function build(job, channel, handler)
   add_databases(ctx, job, channel, tracer)
   add_http(ctx, job, channel, tracer)
   add_mail(ctx, job, channel)
+  webhooks.add(ctx, job, function(name) return http_client(require "engine.http", channel, name, job.endpoints[name]) end)
   add_stores(ctx, job, tracer)
   add_exec(ctx, job, channel)
   add_audits(ctx, job, channel)
   add_apply(ctx, job, send, channel)
-  for field, method in pairs { http = "request", mail = "send", exec = "run", solver = "solve", audits = "run" } do
+  for field, method in pairs { http = "request", mail = "send", webhooks = "send", exec = "run", solver = "solve", audits = "run" } do
     local capability = rawget(ctx, field)
     if capability then capability[method] = recorded(state, capability[method], MISUSE) end
   end

@@ -17,6 +17,7 @@
 ---@field db gate.Context.db         needs.db: connections, opened when they are first used
 ---@field http gate.Context.http     needs.endpoints
 ---@field mail gate.Context.mail?    needs.mail; nil where the configuration has no mail server
+---@field webhooks gate.Context.webhooks  needs.webhooks
 ---@field store table<string, store.handle>  needs.stores: ctx.store.artifacts
 ---@field files table<string, store.handle>  by option of type path: a store of what the option names
 ---@field exec gate.Context.exec     needs.commands
@@ -76,6 +77,21 @@ function mail:send(message) end
 ---@param bytes string
 ---@return string der
 function mail:seal(pem, bytes) end
+
+---@class gate.Context.webhooks
+local webhooks = {}
+
+--- What an event is sent to: endpoints, each with its path.
+---@param message {event: string, skip: table<string, boolean>?}
+---@return string[]
+function webhooks:names(message) end
+
+--- Sends an event to the webhooks of the configuration that want it, signed as Standard Webhooks says (HMAC-SHA-256, header
+--- webhook-signature). It may be sent again: its id is what a receiver tells it by.
+---@param message {event: string, id: string, body: string, skip: table<string, boolean>?}  body: JSON; skip: of names
+---@return {endpoint: string, delivered: boolean, detail: string}[]
+---Errors: dry_run, config_value (a secret that is none).
+function webhooks:send(message) end
 
 ---@class gate.Context.exec
 local exec = {}

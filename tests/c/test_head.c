@@ -196,7 +196,7 @@ static void a_head_is_completed_with_defaults(void **state) {
                    "\"pass\": \"All checks pass\", \"parallel\": true, \"run\": {\"$function\": 5}, "
                    "\"recover\": {\"$function\": 6}, \"has_run\": true, \"has_recover\": true, \"gates\": [], "
                    "\"needs\": {\"db\": [], \"endpoints\": [], \"stores\": [], \"commands\": [], \"solver\": false, "
-                   "\"audits\": false, \"evidence\": false, \"mail\": false, \"auth\": []}, "
+                   "\"audits\": false, \"evidence\": false, \"mail\": false, \"webhooks\": false, \"auth\": []}, "
                    "\"failures\": {\"f\": {\"text\": \"100%% of %s\"}}, "
                    "\"options\": {\"d\": {\"type\": \"path\", \"access\": \"read\", \"multiple\": false, "
                    "\"required\": false, \"help\": \"\"}}}",
