@@ -75,9 +75,11 @@ local function hand_over(ctx, db, tenant_id, mail, from)
   if not move(db, tenant_id, mail.id, from, "sending") then ctx:refuse("mail_busy", { object = ctx.tenant.code }) end
   local ok, result = pcall(ctx.mail.send, ctx.mail, { to = recipients_of(mail), message = mail.message })
   if not ok then
-    local code = errors.is(result) and result.code or "mail_failed"
-    -- A message that may have arrived before stays unknown, whatever became of this attempt.
-    move(db, tenant_id, mail.id, "sending", from == "pending" and "pending" or "unknown", code)
+    -- An error with a code says that it was not accepted. What has none (Lua ran out of memory) may have come after the server's reply; and
+    -- a message that may have arrived before stays unknown, whatever became of this attempt.
+    local certain = errors.is(result)
+    move(db, tenant_id, mail.id, "sending", certain and from == "pending" and "pending" or "unknown",
+      certain and result.code or "an error that is none of the mail's ended the attempt")
     error(result, 0)
   end
   move(db, tenant_id, mail.id, "sending unknown", result.outcome, result.detail)
