@@ -4,10 +4,11 @@ local page = {}
 local STYLE = [[
 :root{color-scheme:light dark;--bad:#b3261e;--warn:#8a5300;--good:#146c2e;--line:#8884}
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem}
-h1{margin-bottom:0}table{border-collapse:collapse;width:100%}.wide{overflow-x:auto}
-th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
+h1{margin-bottom:0}table{border-collapse:collapse;width:100%}caption{text-align:left}.wide{overflow-x:auto}.many{min-width:48rem}
+th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}td:last-child{overflow-wrap:anywhere}
 .bad{color:var(--bad);font-weight:600}.warn{color:var(--warn)}.good{color:var(--good)}
 @media(prefers-color-scheme:dark){:root{--bad:#ff8a80;--warn:#ffc166;--good:#7bd88f}}
+@media(max-width:30rem){body{padding:.5rem}th,td{padding:.3rem .25rem}}
 @media print{body{max-width:none}}]]
 
 local ESCAPED = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
@@ -21,8 +22,10 @@ local function cell(value, class)
   return class and ('<td class="%s">%s</td>'):format(class, html(value)) or ("<td>%s</td>"):format(html(value))
 end
 
+--- Wide ones are scrolled by themselves, by keys too.
 local function table_of(caption, heads, rows)
-  local out = { '<div class="wide"><table><caption>', html(caption), "</caption><thead><tr>" }
+  local out = { ('<div class="wide" role="region" tabindex="0" aria-label="%s"><table%s><caption>'):format(html(caption),
+    #heads > 5 and ' class="many"' or ""), html(caption), "</caption><thead><tr>" }
   for _, head in ipairs(heads) do out[#out + 1] = ('<th scope="col">%s</th>'):format(html(head)) end
   out[#out + 1] = "</tr></thead><tbody>"
   for _, row in ipairs(rows) do out[#out + 1] = "<tr>" .. table.concat(row) .. "</tr>" end
@@ -89,11 +92,15 @@ function page.render(week)
     '<meta name="viewport" content="width=device-width,initial-scale=1"><title>', html(title), "</title><style>", STYLE,
     "</style></head><body><main><h1>", html(title), "</h1><p>",
     html(("Live since %s, looked at %s."):format(week.since, week.now)), "</p>" }
-  if #week.problems == 0 then
+  local problems = table.move(week.problems, 1, #week.problems, 1, {})
+  for _, name in ipairs { "health", "solves", "tickets" } do
+    if week[name].error then problems[#problems + 1] = ("Could not be evaluated: %s"):format(name) end
+  end
+  if #problems == 0 then
     out[#out + 1] = '<p class="good">Nothing is wrong.</p>'
   else
     out[#out + 1] = "<ul>"
-    for _, problem in ipairs(week.problems) do out[#out + 1] = ('<li class="bad">%s</li>'):format(html(problem)) end
+    for _, problem in ipairs(problems) do out[#out + 1] = ('<li class="bad">%s</li>'):format(html(problem)) end
     out[#out + 1] = "</ul>"
   end
   out[#out + 1] = section("Health", missing(week.health) or health_of(week.health))

@@ -166,7 +166,8 @@ describe("first_week", function()
       answer { ["/api/tickets"] = told }
       local r = look()
       assert.equal(3, r.code, r.stdout)
-      has(r.page, "Could not be evaluated")
+      has(r.page, '<li class="bad">Could not be evaluated: tickets</li>')
+      assert.is_nil(r.page:find("Nothing is wrong", 1, true))
     end
     configure [[tickets = { file = "none.csv" },]]
     assert.equal(3, look().code)
