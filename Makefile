@@ -17,7 +17,7 @@ export BUILD
 # What Debian 12 has to provide: to build and run, to test, and for what is beside that.
 PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libpq-dev libcurl4-openssl-dev libssl-dev libpg-query-dev postgresql-15
 PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema python3-yaml libxml2-utils procps libfaketime python3-html5lib cmark-gfm perl glpk-utils locales python3-psycopg
-PACKAGES_SERVICES := pgbouncer python3-psycopg python3-pytest openssl
+PACKAGES_SERVICES := pgbouncer python3-psycopg python3-pytest openssl python3-aiosmtpd python3-icalendar
 PACKAGES_LINT     := clang-format lua-check
 PACKAGES_BENCH    := hyperfine lua5.4 postgresql-15-pgtap
 PACKAGES_FUZZ     := clang libclang-rt-14-dev lua5.4 libmxml-dev
@@ -36,7 +36,7 @@ CFLAGS   += -std=c17 $(OPT) $(WARN) $(HARDEN) -fPIC -fvisibility=hidden
 LDFLAGS  += -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 DEPFLAGS  = -MMD -MP
 
-MODULES := db http hash json sql store exec task statement
+MODULES := db http hash json sql store exec task statement mail
 # libcrypto calls functions of theirs (engine/prim/crypto.c) until the process ends, when plain Lua has closed its modules.
 STAY       := -Wl,-z,nodelete
 LIBS_db    := -lpq -ljansson
@@ -47,6 +47,7 @@ LIBS_sql   := -lpg_query -ljansson
 LIBS_store := -lcrypto $(STAY) -ljansson
 LIBS_exec  := -ljansson
 LIBS_task  := -ljansson
+LIBS_mail  := -lcurl -lcrypto $(STAY) -ljansson
 LIBS_statement := -lpg_query -ljansson
 
 LUA_STATIC := -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -Wl,-E -ldl -lm

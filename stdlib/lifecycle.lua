@@ -85,10 +85,11 @@ end
 ---@param tenant_id string
 ---@param event string
 ---@param fields {request: string?, payload_hash: string?, evidence: string?, detail: table?}
+---@return string id  the event's
 function lifecycle.note(tx, tenant_id, event, fields)
-  tx:exec([[insert into core.tenant_events (tenant_id, event, request, payload_hash, evidence, detail)
-    values ($1::uuid, $2, $3, $4, $5, $6::jsonb)]], tenant_id, event, fields.request, fields.payload_hash, fields.evidence,
-    fields.detail and hash.canonical(fields.detail) or "{}")
+  return tx:value([[insert into core.tenant_events (tenant_id, event, request, payload_hash, evidence, detail)
+    values ($1::uuid, $2, $3, $4, $5, $6::jsonb) returning id::text]], tenant_id, event, fields.request, fields.payload_hash,
+    fields.evidence, fields.detail and hash.canonical(fields.detail) or "{}")
 end
 
 --- Locks the tenant's row and refuses where its status is not the one that was seen before.

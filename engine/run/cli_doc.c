@@ -22,6 +22,7 @@ static const struct {
     {"suite", "stdlib/suite.lua", "several gates that run together"},
     {"db", "stdlib/meta/db.lua", "PostgreSQL: ctx.db.<role>"},
     {"http", "stdlib/meta/http.lua", "requests: ctx.http"},
+    {"mail", "stdlib/meta/mail.lua", "mail over SMTP with TLS: ctx.mail"},
     {"store", "stdlib/meta/store.lua", "artifacts and files: ctx.store, ctx.files"},
     {"exec", "stdlib/meta/exec.lua", "declared commands: ctx.exec"},
     {"hash", "stdlib/meta/hash.lua", "digests, canonical JSON, signatures"},

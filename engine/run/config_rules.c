@@ -131,11 +131,21 @@ static int rule_platform(const json_t *doc, const schema_source *src, err *e) {
     return 0;
 }
 
+static int rule_tickets(const json_t *doc, const schema_source *src, err *e) {
+    const json_t *tickets = json_object_get(doc, "tickets");
+    bool endpoint = json_object_get(tickets, "endpoint") != NULL, file = json_object_get(tickets, "file") != NULL;
+    if (tickets == NULL || endpoint != file) {
+        return 0;
+    }
+    return schema_problem(src, "tickets", NULL, e, "schema_required", "say where they are: one endpoint, or one file",
+                          "expected either endpoint or file, found %s", endpoint ? "both" : "neither");
+}
+
 int config_rules(const json_t *doc, const schema_source *src, err *e) {
     if (rule_platform(doc, src, e) != 0 || rule_references(doc, src, e) != 0) {
         return -1;
     }
-    return rule_trust(doc, src, e);
+    return rule_trust(doc, src, e) == 0 ? rule_tickets(doc, src, e) : -1;
 }
 
 /* ---- paths ---- */
@@ -298,8 +308,11 @@ static int read_adapter(json_t *doc, const char *dir, err *e) {
 
 int config_paths(json_t *doc, const char *dir, const schema_source *src, err *e) {
     static const char *const top[] = {"recording", "status_file"};
-    static const char *const nested[][2] = {
-        {"artifacts", "path"}, {"artifacts", "ca_file"}, {"mail", "ca_file"}, {"evidence", "ledger"}};
+    static const char *const nested[][2] = {{"artifacts", "path"},
+                                            {"artifacts", "ca_file"},
+                                            {"mail", "ca_file"},
+                                            {"evidence", "ledger"},
+                                            {"tickets", "file"}};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof top / sizeof *top; i++) {
         rc = absolute(doc, top[i], dir, e);

@@ -103,6 +103,20 @@ static bool is_smtp_url(const char *s) {
     return is_plain(s) && has_scheme(s, (const char *const[]){"smtp://", "smtps://", NULL});
 }
 
+/* What mail can be sent to without SMTPUTF8 (RFC 6531), and without quoting. */
+static bool is_mailbox(const char *s) {
+    const char *at = strchr(s, '@');
+    if (at == NULL || at == s || at[1] == '\0' || strchr(at + 1, '@') != NULL || strlen(s) > 254) {
+        return false;
+    }
+    for (; *s != '\0'; s++) {
+        if ((unsigned char)*s <= 0x20 || (unsigned char)*s >= 0x7F || strchr("<>()[]\\,;:\"", *s) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_adapter(const char *s) {
     size_t n = strlen(s);
     return strcmp(s, "embedded") == 0 || strcmp(s, "http") == 0 || (n > 4 && strcmp(s + n - 4, ".lua") == 0);
@@ -377,14 +391,24 @@ static const schema_spec packs[] = {
     {.key = "routing", .type = SCHEMA_TABLE, .children = routing, .doc = "vehicles to stops; absent: not used"},
     END};
 
+#define MAILBOX PATTERN(is_mailbox, "an address such as \"someone@example.org\"")
+static const schema_spec mailbox_item[] = {{.key = "address", MAILBOX}, END};
 static const schema_spec mail[] = {
     {.key = "url",
      PATTERN(is_smtp_url, "a URL that starts with smtp:// or smtps://, without spaces or control characters"),
      .required = true,
      .secret = SCHEMA_SECRET_URL,
      .doc = "mail server; SMTP_URL"},
-    {.key = "from", TEXT, .doc = "sender"},
-    {.key = "to", .type = SCHEMA_LIST, .children = text_item, .doc = "who is told"},
+    {.key = "user", TEXT, .doc = "who logs in there, instead of the URL's"},
+    {.key = "password", TEXT, .secret = SCHEMA_SECRET, .doc = "password, taken from env \"NAME\" or file \"PATH\""},
+    {.key = "from", MAILBOX, .doc = "sender, and who invites to the onboarding call"},
+    {.key = "to",
+     .type = SCHEMA_LIST,
+     .def = "[]",
+     .children = mailbox_item,
+     .doc = "who else is told, beside the tenant"},
+    {.key = "fetch", TEXT, .doc = "how a tenant fetches its API key, for the welcome mail: a URL or a sentence"},
+    {.key = "timeout_s", .type = SCHEMA_NUMBER, RANGE(0.1, 600), .def = "60", .doc = "seconds a message may take"},
     {.key = "ca_file", TEXT, .doc = "certificates which are trusted for it, instead of the system's"},
     END};
 static const schema_spec evidence[] = {
@@ -416,11 +440,10 @@ static const schema_spec evidence[] = {
 static const schema_spec tickets[] = {
     {.key = "endpoint",
      PATTERN(is_name, "the name of an entry of endpoints"),
-     .required = true,
-     .doc = "entry of endpoints"},
+     .doc = "entry of endpoints that answers them as JSON"},
+    {.key = "file", TEXT, .doc = "CSV file with them, instead: tenant, id, severity, status, title, opened"},
     {.key = "path", TEXT, .doc = "path of the request"},
-    {.key = "project", TEXT, .doc = "where tickets are opened"},
-    {.key = "labels", .type = SCHEMA_LIST, .children = text_item, .doc = "labels of every ticket"},
+    {.key = "project", TEXT, .doc = "whose tickets are asked for"},
     END};
 static const schema_spec webhook[] = {
     {.key = "endpoint",
@@ -428,7 +451,12 @@ static const schema_spec webhook[] = {
      .required = true,
      .doc = "entry of endpoints"},
     {.key = "path", TEXT, .doc = "path of the request"},
-    {.key = "events", .type = SCHEMA_LIST, .children = text_item, .doc = "which events are sent"},
+    {.key = "events", .type = SCHEMA_LIST, .children = text_item, .doc = "which events are sent; without it all"},
+    {.key = "secret",
+     TEXT,
+     .required = true,
+     .secret = SCHEMA_SECRET,
+     .doc = "signs them (HMAC-SHA-256, Standard Webhooks), taken from env \"NAME\" or file \"PATH\""},
     END};
 static const schema_spec webhook_item[] = {{.key = "webhook", .type = SCHEMA_TABLE, .children = webhook}, END};
 
@@ -502,7 +530,7 @@ static const schema_spec top[] = {
      PATTERN(text_is_code, "a tenant code ([A-Za-z0-9][A-Za-z0-9_-]{0,62})"),
      .doc = "tenant in which gate 3 works on an external platform"},
     {.key = "recording", TEXT, .doc = "statements of the application, recorded in its own tests"},
-    {.key = "tickets", .type = SCHEMA_TABLE, .children = tickets, .doc = "where escalations are filed"},
+    {.key = "tickets", .type = SCHEMA_TABLE, .children = tickets, .doc = "where support tickets are read"},
     {.key = "webhooks", .type = SCHEMA_LIST, .def = "[]", .children = webhook_item, .doc = "who is called on events"},
     {.key = "status_file", TEXT, .doc = "the tenant-status.json that is kept up to date"},
     {.key = "limits", .type = SCHEMA_TABLE, .def = "{}", .children = limits, .doc = "what a gate may use"},

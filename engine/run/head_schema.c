@@ -55,6 +55,14 @@ static const schema_spec needs[] = {
      .type = SCHEMA_BOOLEAN,
      .def = "false",
      .doc = "operations: it asks whether the tenant may go live"},
+    {.key = "mail",
+     .type = SCHEMA_BOOLEAN,
+     .def = "false",
+     .doc = "it sends mail, where the configuration has a server"},
+    {.key = "webhooks",
+     .type = SCHEMA_BOOLEAN,
+     .def = "false",
+     .doc = "it calls the webhooks of the configuration; needs endpoints = true too"},
     {.key = "auth", .type = SCHEMA_LIST, .def = "[]", .children = credential_item, .doc = "credentials it presents"},
     END};
 

@@ -156,8 +156,8 @@ static int write_head(const char *path, const ledger_state *at, err *e) {
 }
 
 /* A writer syncs its record before it writes the head: the chain may be one record further, and no more. `prev` is the
- * last record's. */
-static int compare_head(const char *path, const ledger_state *at, const char *prev, err *e) {
+ * last record's; *behind, where it is asked for, whether it is that one further. */
+static int compare_head(const char *path, const ledger_state *at, const char *prev, bool *behind, err *e) {
     ledger_state head;
     if (read_head(path, &head, e) != 0) {
         return -1;
@@ -174,6 +174,9 @@ static int compare_head(const char *path, const ledger_state *at, const char *pr
                 "%s.head is of record %lld, and not the head of this ledger, which ends with %lld", path,
                 (long long)head.seq, (long long)at->seq);
         return err_fix(e, RESTORE);
+    }
+    if (behind != NULL) {
+        *behind = one_on;
     }
     return 0;
 }
@@ -259,15 +262,19 @@ static int cut_torn(ledger *l, err *e) {
     return 0;
 }
 
+/* A head that a writer left behind when it died is brought in line before anything is added: two such deaths in a row
+ * would leave it two behind, which is what a ledger that was made anew looks like. */
 static int look(ledger *l, err *e) {
     buf line = BUF_INIT;
+    bool behind = false;
     json_t *record = NULL;
     int found = read_tail(l, &line, e);
     int rc = found < 0 ? -1 : found == 0 ? 0 : take(l->path, buf_str(&line), line.len, false, &l->at, &record, e);
-    rc = rc == 0 ? compare_head(l->path, &l->at, json_string_value(json_object_get(record, "prev")), e) : rc;
+    rc = rc == 0 ? compare_head(l->path, &l->at, json_string_value(json_object_get(record, "prev")), &behind, e) : rc;
     json_decref(record);
     buf_free(&line);
-    return rc == 0 ? cut_torn(l, e) : rc;
+    rc = rc == 0 ? cut_torn(l, e) : rc;
+    return rc == 0 && behind ? write_head(l->path, &l->at, e) : rc;
 }
 
 int ledger_open(ledger *l, const char *path, err *e) {
@@ -397,7 +404,7 @@ int ledger_read(const char *path, ledger_each each, void *ctx, ledger_state *at,
     /* File and head are of one moment only while nobody writes. */
     int rc = in != NULL ? filelock(fileno(in), LOCK_SH, path, e) : 0;
     rc = rc == 0 && in != NULL ? read_lines(in, path, each, ctx, at, prev, e) : rc;
-    rc = rc == 0 ? compare_head(path, at, at->seq > 0 ? prev : NULL, e) : rc;
+    rc = rc == 0 ? compare_head(path, at, at->seq > 0 ? prev : NULL, NULL, e) : rc;
     if (in != NULL) {
         fclose(in);
     }

@@ -256,23 +256,34 @@ typedef enum {
     F_STORE,
     F_FILES,
     F_EXEC,
-    F_SOLVER,
-    F_AUDITS,
-    F_EVIDENCE,
-    F_AUTH,
+    F_FLAG, /* all that a need of the same name gives */
     F_OPTIONS
 } field_kind;
 
 static const struct {
     const char *name;
     field_kind kind;
-} FIELDS[] = {{"tenant", F_PLAIN},  {"config", F_PLAIN},    {"platform", F_PLAIN},   {"mode", F_PLAIN},
-              {"verbose", F_PLAIN}, {"db", F_DB},           {"http", F_HTTP},        {"store", F_STORE},
-              {"files", F_FILES},   {"exec", F_EXEC},       {"solver", F_SOLVER},    {"audits", F_AUDITS},
-              {"auth", F_AUTH},     {"options", F_OPTIONS}, {"evidence", F_EVIDENCE}};
+    const char *fix; /* of F_FLAG */
+} FIELDS[] = {{"tenant", F_PLAIN, NULL},
+              {"config", F_PLAIN, NULL},
+              {"platform", F_PLAIN, NULL},
+              {"mode", F_PLAIN, NULL},
+              {"verbose", F_PLAIN, NULL},
+              {"db", F_DB, NULL},
+              {"http", F_HTTP, NULL},
+              {"store", F_STORE, NULL},
+              {"files", F_FILES, NULL},
+              {"exec", F_EXEC, NULL},
+              {"options", F_OPTIONS, NULL},
+              {"solver", F_FLAG, "add solver = true to needs"},
+              {"audits", F_FLAG, "add audits = true to needs"},
+              {"evidence", F_FLAG, "add evidence = true to needs"},
+              {"mail", F_FLAG, "add mail = true to needs"},
+              {"webhooks", F_FLAG, "add webhooks = true to needs"},
+              {"auth", F_FLAG, "add auth = { \"api_key\" } to needs"}};
 
 static void use_field(lint_usage *u, size_t name, size_t next) {
-    const char *names[16] = {NULL};
+    const char *names[sizeof FIELDS / sizeof FIELDS[0] + 1] = {NULL};
     size_t n = sizeof FIELDS / sizeof FIELDS[0], k;
     for (k = 0; k < n && !lualex_is(at(u, name), FIELDS[k].name); k++) {
     }
@@ -302,6 +313,7 @@ static void use_field(lint_usage *u, size_t name, size_t next) {
     if (!used) {
         return;
     }
+    char shown[LINT_NAME_MAX + 8];
     switch (FIELDS[k].kind) {
     case F_DB:
         use_db(u, next);
@@ -318,17 +330,9 @@ static void use_field(lint_usage *u, size_t name, size_t next) {
     case F_EXEC:
         use_exec(u, next);
         break;
-    case F_SOLVER:
-        use_flag(u, next, "solver", "ctx.solver", "add solver = true to needs");
-        break;
-    case F_AUDITS:
-        use_flag(u, next, "audits", "ctx.audits", "add audits = true to needs");
-        break;
-    case F_EVIDENCE:
-        use_flag(u, next, "evidence", "ctx.evidence", "add evidence = true to needs");
-        break;
-    case F_AUTH:
-        use_flag(u, next, "auth", "ctx.auth", "add auth = { \"api_key\" } to needs");
+    case F_FLAG:
+        snprintf(shown, sizeof shown, "ctx.%s", FIELDS[k].name);
+        use_flag(u, next, FIELDS[k].name, shown, FIELDS[k].fix);
         break;
     case F_OPTIONS:
         use_option(u, next, false);

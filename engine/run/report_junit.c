@@ -127,6 +127,37 @@ static void put_budget(void *ctx, const report_budget *b) {
     buf_free(&use);
 }
 
+/* What has to be escalated, and was: by the onboarding contract's table, which stdlib/escalation.lua has too. */
+static void put_escalations(xml *x, const json_t *report, const json_t *gate) {
+    const char *status = report_member(gate, "status");
+    const char *kind = report_member(report, "kind");
+    bool operation = kind != NULL && strcmp(kind, "operation") == 0;
+    if (status != NULL && !operation && !json_is_true(json_object_get(gate, "run"))) {
+        put_property(x, "escalation",
+                     strcmp(status, "FLAKY") == 0  ? "S3 gate_flaky: Investigate. Improve test."
+                     : strcmp(status, "PASS") != 0 ? "S3 gate_failed: Block go-live. Fix and retry."
+                                                   : NULL);
+    }
+    size_t i;
+    json_t *one;
+    json_array_foreach(json_object_get(json_object_get(gate, "facts"), "escalations"), i, one) {
+        const char *member[4];
+        static const char *const NAMES[4] = {"id", "severity", "rule", "action"};
+        bool whole = true;
+        for (size_t k = 0; k < 4; k++) {
+            member[k] = json_string_value(json_object_get(one, NAMES[k]));
+            whole = whole && member[k] != NULL;
+        }
+        buf value = BUF_INIT;
+        if (whole) {
+            buf_printf(&value, "%s %s %s: %s", member[0], member[1], member[2], member[3]);
+            put_property(x, "escalation", buf_str(&value));
+        }
+        x->out->failed = x->out->failed || value.failed;
+        buf_free(&value);
+    }
+}
+
 static void put_properties(xml *x, const json_t *report, const json_t *gate) {
     static const char *const TARGET[] = {"platform", "host", "database", "config", "schema_hash", NULL};
     xml_open(x, "properties");
@@ -139,6 +170,7 @@ static void put_properties(xml *x, const json_t *report, const json_t *gate) {
     put_property(x, "gate", json_is_true(json_object_get(gate, "run")) ? NULL : report_member(gate, "id"));
     put_property(x, "status", report_member(gate, "status"));
     put_property(x, "approved", json_is_true(json_object_get(report, "approved")) ? "true" : "false");
+    put_escalations(x, report, gate);
     report_budgets(gate, put_budget, x);
     xml_close(x);
 }

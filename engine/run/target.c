@@ -56,6 +56,7 @@ static json_t *all_hosts(const json_t *settings) {
         add_host(hosts, str(json_object_iter_value(it), "url"));
         add_host(hosts, str(json_object_iter_value(it), "proxy"));
     }
+    add_host(hosts, str(json_object_get(settings, "mail"), "url"));
     static const char *const ROLES[] = {"admin", "app", "operator", NULL};
     for (size_t i = 0; ROLES[i] != NULL; i++) {
         const json_t *spec = json_object_get(json_object_get(settings, "database"), ROLES[i]);
@@ -287,6 +288,13 @@ static json_t *matrix_store(const json_t *settings) {
                         : json_pack("{s:s}", "missing", "packs.routing.matrix");
 }
 
+/* The CSV file of support tickets. */
+static json_t *tickets_store(const json_t *settings) {
+    const char *path = str(json_object_get(settings, "tickets"), "file");
+    return path != NULL ? json_pack("{s:s, s:s, s:b}", "kind", "file", "path", path, "readonly", 1)
+                        : json_pack("{s:s}", "missing", "tickets.file");
+}
+
 static json_t *job_stores(const target *t, const run_request *r, const json_t *needs) {
     json_t *out = json_object();
     size_t i;
@@ -297,6 +305,8 @@ static json_t *job_stores(const target *t, const run_request *r, const json_t *n
         json_t *entry = NULL;
         if (strcmp(json_string_value(name), "matrix") == 0) {
             entry = matrix_store(doc(r));
+        } else if (strcmp(json_string_value(name), "tickets") == 0) {
+            entry = tickets_store(doc(r));
         } else if (kind != NULL && strcmp(kind, "local") == 0) {
             const char *path = str(spec, "path") != NULL ? str(spec, "path") : t->artifacts;
             entry = path != NULL ? json_pack("{s:s, s:s, s:b}", "kind", "local", "path", path, "create", 1) : NULL;
@@ -350,7 +360,7 @@ static void add_logins(const run_request *r, json_t *out) {
 /* What every gate may know of the configuration: nothing secret is in it. */
 static json_t *public_config(const run_request *r) {
     static const char *const WHOLE[] = {"platform", "packs", "validation_tenant", "adapter", "adapter_text",
-                                        "trust",    NULL};
+                                        "trust",    "tickets", NULL};
     static const char *const DATABASE[] = {"tenant", "schemas",  "exclude", "tenant_scoped",
                                            "shared", "fixtures", "probe",   NULL};
     json_t *out = json_object();
@@ -432,6 +442,15 @@ static json_t *job_solver(const run_request *r, const json_t *needs) {
         return json_false();
     }
     return json_object_get(doc(r), "solver") != NULL ? json_true() : json_pack("{s:s}", "missing", "solver");
+}
+
+/* The mail server, where the configuration has one: a script that sends mail says what follows where it has none. */
+static json_t *job_mail(const run_request *r, const json_t *needs) {
+    json_t *spec = json_object_get(doc(r), "mail");
+    if (!json_is_true(json_object_get(needs, "mail")) || spec == NULL) {
+        return NULL;
+    }
+    return str(spec, "from") != NULL ? json_incref(spec) : json_pack("{s:s}", "missing", "mail.from");
 }
 
 /* The directories that files given as options stand in: a store of one file opens it from there. */
@@ -542,6 +561,13 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     json_object_set_new(job, "strict", json_boolean(r->strict));
     if (t->evidence != NULL && json_is_true(json_object_get(needs, "evidence"))) {
         json_object_set(job, "evidence", t->evidence);
+    }
+    json_t *mail = job_mail(r, needs);
+    if (mail != NULL) {
+        json_object_set_new(job, "mail", mail);
+    }
+    if (json_is_true(json_object_get(needs, "webhooks"))) {
+        json_object_set(job, "webhooks", json_object_get(doc(r), "webhooks"));
     }
     json_t *audits = job_audits(t, needs);
     if (audits != NULL) {

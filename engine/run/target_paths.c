@@ -62,7 +62,7 @@ ring_path *target_paths(const json_t *job, const char *stdlib_dir, const char *s
     json_t *files = json_object_get(job, "files");
     json_t *endpoints = json_object_get(job, "endpoints");
     const json_t *certificates = json_object_get(job, "certificates");
-    size_t most = SYSTEM_N + 8 + json_array_size(certificates) + 2 * json_object_size(stores) +
+    size_t most = SYSTEM_N + 9 + json_array_size(certificates) + 2 * json_object_size(stores) +
                   2 * json_object_size(files) + json_object_size(endpoints);
     ring_path *list = calloc(most, sizeof *list);
     if (list == NULL) {
@@ -87,5 +87,6 @@ ring_path *target_paths(const json_t *job, const char *stdlib_dir, const char *s
     }
     add_ca_files(list, n, stores);
     add_ca_files(list, n, endpoints);
+    add(list, n, json_string_value(json_object_get(json_object_get(job, "mail"), "ca_file")), RING_READ);
     return list;
 }

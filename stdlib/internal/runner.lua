@@ -8,6 +8,7 @@ local apply = require "internal.apply"
 local arguments = require "internal.arguments"
 local errors = require "internal.raise"
 local steps = require "internal.steps"
+local webhooks = require "internal.webhooks"
 
 local runner = {}
 
@@ -406,6 +407,26 @@ local function add_http(ctx, job, channel, tracer)
   end
 end
 
+--- Mail goes to the configuration's server alone, with its credentials; the script says what and to whom.
+local function add_mail(ctx, job, channel)
+  if not job.mail then return end
+  refuse_missing(job.mail, "ctx.mail")
+  local mail = require "engine.mail"
+  ctx.mail = { from = job.mail.from, to = job.mail.to, fetch = job.mail.fetch, seal = function(_, ...) return mail.seal(...) end }
+  function ctx.mail.send(self, message)
+    with_colon(self, "ctx.mail:send")
+    if job.dry_run then
+      errors.raise { code = "dry_run", message = "ctx.mail:send: a dry run sends no mail", fix = "send it inside ctx:step" }
+    end
+    refuse_in_recovery(job, "ctx.mail:send", "say what to send: ctx:apply(title, { note = … })")
+    local given = type(message) == "table" and message or {}
+    local at = mail.target(job.mail.url)
+    return mail.send { url = job.mail.url, user = job.mail.user, password = job.mail.password, ca_file = job.mail.ca_file,
+      timeout = job.mail.timeout_s, resolve = not at.address and channel:resolve(at.host, at.port) or nil, from = job.mail.from,
+      to = rawget(given, "to"), message = rawget(given, "message") }
+  end
+end
+
 local function add_stores(ctx, job, state, tracer)
   local function open(name, spec)
     refuse_missing(spec, "ctx.store")
@@ -533,11 +554,13 @@ local function build(job, channel, handler)
   add_check_methods(ctx, state)
   local writer = add_databases(ctx, job, state, channel, tracer)
   add_http(ctx, job, channel, tracer)
+  add_mail(ctx, job, channel)
+  webhooks.add(ctx, job, function(name) return http_client(require "engine.http", channel, name, job.endpoints[name]) end)
   add_stores(ctx, job, state, tracer)
   add_exec(ctx, job, channel)
   add_audits(ctx, job, channel)
   add_apply(ctx, job, send, channel, writer or function(role) return ctx.db[role] end)
-  for field, method in pairs { http = "request", exec = "run", solver = "solve", audits = "run" } do
+  for field, method in pairs { http = "request", mail = "send", webhooks = "send", exec = "run", solver = "solve", audits = "run" } do
     local capability = rawget(ctx, field)
     if capability then capability[method] = recorded(state, capability[method], MISUSE) end
   end

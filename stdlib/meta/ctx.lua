@@ -16,6 +16,8 @@
 ---@field verbose boolean
 ---@field db gate.Context.db         needs.db: connections, opened when they are first used
 ---@field http gate.Context.http     needs.endpoints
+---@field mail gate.Context.mail?    needs.mail; nil where the configuration has no mail server
+---@field webhooks gate.Context.webhooks  needs.webhooks
 ---@field store table<string, store.handle>  needs.stores: ctx.store.artifacts
 ---@field files table<string, store.handle>  by option of type path: a store of what the option names
 ---@field exec gate.Context.exec     needs.commands
@@ -57,6 +59,39 @@ local http = {}
 ---@return http.response
 ---Errors: http_endpoint and those of engine.http.
 function http:request(request) end
+
+---@class gate.Context.mail
+---@field from string    the configuration's sender
+---@field to string[]    who else is told
+---@field fetch string?  how a tenant fetches its key
+local mail = {}
+
+--- Sends a message to the configuration's server, with its credentials. What it raises says that it was not accepted, for certain.
+---@param message {to: string[], message: string}  RFC 5322, lines end with CRLF
+---@return mail.result
+---Errors: those of engine.mail, and dry_run.
+function mail:send(message) end
+
+--- Bytes sealed to a certificate, as engine.mail does it.
+---@param pem string
+---@param bytes string
+---@return string der
+function mail:seal(pem, bytes) end
+
+---@class gate.Context.webhooks
+local webhooks = {}
+
+--- What an event is sent to: endpoints, each with its path.
+---@param message {event: string, skip: table<string, boolean>?}
+---@return string[]
+function webhooks:names(message) end
+
+--- Sends an event to the webhooks of the configuration that want it, signed as Standard Webhooks says (HMAC-SHA-256, header
+--- webhook-signature). It may be sent again: its id is what a receiver tells it by.
+---@param message {event: string, id: string, body: string, skip: table<string, boolean>?}  body: JSON; skip: of names
+---@return {endpoint: string, delivered: boolean, detail: string}[]
+---Errors: dry_run, config_value (a secret that is none).
+function webhooks:send(message) end
 
 ---@class gate.Context.exec
 local exec = {}

@@ -191,15 +191,16 @@ static void a_head_is_completed_with_defaults(void **state) {
                            "\"options\": {\"d\": {\"type\": \"path\"}}, \"recover\": {\"$function\": 6}}",
                            "");
     json_error_t why;
-    json_t *want = json_loads(
-        "{\"kind\": \"gate\", \"api\": 1, \"id\": \"g\", \"name\": \"G\", \"purpose\": \"\", "
-        "\"pass\": \"All checks pass\", \"parallel\": true, \"run\": {\"$function\": 5}, "
-        "\"recover\": {\"$function\": 6}, \"has_run\": true, \"has_recover\": true, \"gates\": [], "
-        "\"needs\": {\"db\": [], \"endpoints\": [], \"stores\": [], \"commands\": [], \"solver\": false, "
-        "\"audits\": false, \"evidence\": false, \"auth\": []}, \"failures\": {\"f\": {\"text\": \"100%% of %s\"}}, "
-        "\"options\": {\"d\": {\"type\": \"path\", \"access\": \"read\", \"multiple\": false, "
-        "\"required\": false, \"help\": \"\"}}}",
-        0, &why);
+    json_t *want =
+        json_loads("{\"kind\": \"gate\", \"api\": 1, \"id\": \"g\", \"name\": \"G\", \"purpose\": \"\", "
+                   "\"pass\": \"All checks pass\", \"parallel\": true, \"run\": {\"$function\": 5}, "
+                   "\"recover\": {\"$function\": 6}, \"has_run\": true, \"has_recover\": true, \"gates\": [], "
+                   "\"needs\": {\"db\": [], \"endpoints\": [], \"stores\": [], \"commands\": [], \"solver\": false, "
+                   "\"audits\": false, \"evidence\": false, \"mail\": false, \"webhooks\": false, \"auth\": []}, "
+                   "\"failures\": {\"f\": {\"text\": \"100%% of %s\"}}, "
+                   "\"options\": {\"d\": {\"type\": \"path\", \"access\": \"read\", \"multiple\": false, "
+                   "\"required\": false, \"help\": \"\"}}}",
+                   0, &why);
     json_t *head = NULL;
     err e;
     assert_int_equal(head_check(raw, &head, &e), 0);

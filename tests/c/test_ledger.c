@@ -234,6 +234,30 @@ static void test_torn(void **state) {
     free(before);
 }
 
+/* Writers that die there one after another: each brings the head in line before it adds, so that it never lags by two.
+ */
+static void test_torn_again(void **state) {
+    (void)state;
+    three();
+    char *before = content(head);
+    assert_string_equal(add("four"), "");
+    put(head, before);
+    free(before);
+    ledger l;
+    err e;
+    assert_int_equal(ledger_open(&l, path, &e),
+                     0); /* and it dies here, or at any moment until its own head is written */
+    ledger_close(&l);
+    before = content(head);
+    assert_string_equal(add("five"), "");
+    put(head, before);
+    free(before);
+    assert_string_equal(add("six"), "");
+    int records = 0;
+    assert_string_equal(check(&records), "");
+    assert_int_equal(records, 6);
+}
+
 static void test_first_torn(void **state) {
     (void)state;
     int n;
@@ -314,9 +338,9 @@ static void test_not_writable(void **state) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {T(test_chain),        T(test_edited), T(test_spelling),
-                                       T(test_removed),      T(test_cut),    T(test_head),
-                                       T(test_replaced),     T(test_torn),   T(test_first_torn),
-                                       T(test_side_by_side), T(test_killed), T(test_not_writable)};
+    const struct CMUnitTest tests[] = {T(test_chain),       T(test_edited),     T(test_spelling),     T(test_removed),
+                                       T(test_cut),         T(test_head),       T(test_torn_again),   T(test_replaced),
+                                       T(test_torn),        T(test_first_torn), T(test_side_by_side), T(test_killed),
+                                       T(test_not_writable)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

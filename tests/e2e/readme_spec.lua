@@ -9,7 +9,7 @@ local EXPECTED = {
   ["run examples/audits/max_two_nights.lua"] = 1, -- the week of nights breaks the rule
 }
 local NOT_HERE = { "only coverage,isolation", "create_tenant", "record", "explain", "evidence ", "verify evidence",
-  "configure_pack", "go_live --", "run suspend", "rotate_key", "offboard" }
+  "configure_pack", "go_live --", "first_week", "escalate", "run suspend", "rotate_key", "offboard" }
 
 local function commands()
   local out = {}

@@ -125,6 +125,33 @@ pidfile = %s/pid
   }
 end
 
+--- A mail server (tests/services/mail/server.py) in a directory that it may write.
+---@param dir string
+---@return {ports: table<string, integer>, fault: fun(name: string?), messages: fun(): string[]}
+function servers.mail(dir)
+  must(("sh tests/lua/support/certificates.sh %s"):format(quote(dir)))
+  local pid = must(("/usr/bin/python3 tests/services/mail/server.py %s >%s/log 2>&1 </dev/null & echo $!"):format(quote(dir), quote(dir)))
+  stops[#stops + 1] = function() capture("kill " .. pid) end
+  must(("timeout 30 sh -c 'until test -e %s/ports; do kill -0 %s || exit 1; sleep 0.02; done'"):format(dir, pid))
+  local ports = {}
+  for name, port in io.open(dir .. "/ports"):read("a"):gmatch '"(%w+)": (%d+)' do ports[name] = math.tointeger(tonumber(port)) end
+  return {
+    ports = ports,
+    --- What goes wrong from now on; nil: nothing.
+    fault = function(name)
+      local f = assert(io.open(dir .. "/fault", "w"))
+      f:write(name or "")
+      f:close()
+    end,
+    --- The files of the messages that it took, in order.
+    messages = function()
+      local list = {}
+      for path in io.popen("ls " .. quote(dir) .. "/mail/*.eml 2>/dev/null"):lines() do list[#list + 1] = path end
+      return list
+    end,
+  }
+end
+
 --- Stops all servers, the last one first.
 function servers.stop_all()
   for i = #stops, 1, -1 do

@@ -1,0 +1,55 @@
+--- The platform's health endpoints: what each answers, and what is not well in it.
+local json = require "json"
+
+local health = {}
+
+health.PATHS = { "/health", "/health/live", "/health/ready" }
+
+local WELL = { ok = true, healthy = true, up = true, pass = true, ready = true, alive = true, live = true, running = true }
+
+--- What an answer says of a part: nil where it is well. true and words such as "ok" are, all else is not.
+local function unwell(value)
+  local said = value
+  if type(value) == "table" then said = value.status end
+  if said == nil or said == json.null then return nil end
+  if said == true or (type(said) == "string" and WELL[said:lower()]) then return nil end
+  return tostring(said)
+end
+
+--- The parts that are not well, of the answer as a whole and of each of its checks.
+local function problems_of(document)
+  local out = {}
+  local own = unwell(document)
+  if own then out[#out + 1] = "status " .. own end
+  local names = {}
+  for _, key in ipairs { "checks", "components", "dependencies" } do
+    if type(document[key]) == "table" then
+      for name in pairs(document[key]) do names[#names + 1] = { key, name } end
+    end
+  end
+  table.sort(names, function(a, b) return tostring(a[2]) < tostring(b[2]) end)
+  for _, at in ipairs(names) do
+    local bad = unwell(document[at[1]][at[2]])
+    if bad then out[#out + 1] = ("%s: %s"):format(at[2], bad) end
+  end
+  return out
+end
+
+--- Asks one. An answer that cannot be had is not well, too.
+---@param ctx gate.Context  needs the endpoint
+---@param endpoint string
+---@param path string
+---@return {path: string, status: integer?, ms: number?, problem: string?}
+function health.ask(ctx, endpoint, path)
+  local ok, answer = pcall(ctx.http.request, ctx.http,
+    { endpoint = endpoint, path = path, timeout = 10, redirects = 0, max_body = 1 << 20 })
+  if not ok then return { path = path, problem = tostring(answer.message or answer) } end
+  local out = { path = path, status = answer.status, ms = answer.timings.total }
+  if answer.status ~= 200 then out.problem = ("it answers %d"):format(answer.status) end
+  local read, document = pcall(json.decode, answer.body)
+  local wrong = read and type(document) == "table" and problems_of(document) or {}
+  if #wrong > 0 then out.problem = (out.problem and out.problem .. "; " or "") .. table.concat(wrong, ", ") end
+  return out
+end
+
+return health
