@@ -5,6 +5,7 @@
 -- manual: CREATE FUNCTION, 5.8.
 local arrays = require "rls.arrays"
 local decide = require "rls.decide"
+local mentions = require "rls.mentions"
 local model = require "rls.model"
 local names = require "rls.names"
 local prover = require "rls.prover"
@@ -40,11 +41,10 @@ local function may_touch(f, read, tables, seen)
   local text = (f.body or ""):lower()
   if f.language == "plpgsql" and text:find "%f[%w]execute%f[%W]" then return true end
   for _, t in ipairs(tables) do
-    if text:find("%f[%w_]" .. t.name:lower():gsub("%p", "%%%0") .. "%f[^%w_]") then return true end
+    if mentions.name(text, t.name) then return true end
   end
   for _, other in ipairs(read.all_functions) do
-    local name = other.name:match "[^.]*$":lower():gsub("%p", "%%%0")
-    if text:find("%f[%w_]" .. name .. "%s*%(") and may_touch(other, read, tables, seen) then return true end
+    if mentions.call(text, other.name:match "[^.]*$") and may_touch(other, read, tables, seen) then return true end
   end
   return false
 end
@@ -57,8 +57,7 @@ local function owners_of(f, read, out, seen)
   if f.security_definer then out[f.owner] = true end
   local text = (f.body or ""):lower()
   for _, other in ipairs(read.all_functions) do
-    local name = other.name:match "[^.]*$":lower():gsub("%p", "%%%0")
-    if text:find("%f[%w_]" .. name .. "%s*%(") then owners_of(other, read, out, seen) end
+    if mentions.call(text, other.name:match "[^.]*$") then owners_of(other, read, out, seen) end
   end
   return out
 end
