@@ -52,6 +52,7 @@ local catalogue = {}
 ---@field scope "tenant"|"child"|"shared"|"unclassified"|"unreachable"
 ---@field registry string?    the key of a table of the tenants themselves: the tenant columns of others refer to it
 ---@field reads rls.Table[]?  of a view: the tenants' tables beneath it
+---@field ways table<string, {reader: string, bound: boolean}>?  of a view: how it reads each of them, by oid
 ---@field reader string?      of a view: whom it reads them as
 ---@field bound boolean?      of a view: row-level security binds whoever it reads them as
 ---@field columns rls.Column[]
@@ -265,8 +266,9 @@ local function spread_to_views(list, by_oid, views)
       local read = by_oid[oid]
       if read and (read.scope == "tenant" or read.scope == "child") and not t.scope then t.scope = "child" end
       if read and (read.scope == "tenant" or read.scope == "child") then
-        t.reads = t.reads or {}
+        t.reads, t.ways = t.reads or {}, t.ways or {}
         t.reads[#t.reads + 1] = read
+        t.ways[oid] = way
         t.reader = (not way.bound or not t.reader) and way.reader or t.reader
         t.bound = t.bound ~= false and way.bound and read.kind ~= "m"
       end

@@ -8,6 +8,7 @@ local decide = require "rls.decide"
 local errors = require "errors"
 local matrix = require "rls.matrix"
 local names = require "rls.names"
+local owners = require "rls.owners"
 local probe = require "rls.probe"
 local releases = require "rls.releases"
 local trials = require "rls.trials"
@@ -159,9 +160,9 @@ local function report_table(ctx, t, result, named, trust)
   for _, l in ipairs(result.leaks) do
     if not seen[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, trust) then
       seen[l.op .. l.detail] = true
-      local owners = not is_base(t) and t.bound == false
-      say(ctx, owners and "view_owner_rights" or class_of_leak(t, l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
-        repair = owners and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })
+      local of_owner = not is_base(t) and t.bound == false
+      say(ctx, of_owner and "view_owner_rights" or class_of_leak(t, l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
+        repair = of_owner and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })
     end
   end
   if #result.errors > 0 then
@@ -193,7 +194,7 @@ local function check_ways_around(ctx, seen)
   local ways = {
     { "roles", function() return rules.roles.findings(admin, app.role, base) end },
     { "grants and objects", function() return rules.objects.findings(admin, app, base, seen.by_oid, seen.settings.tenant,
-      function(w, t) return rules.definers.rule_is_bound(seen, w, t) end) end },
+      function(w, t) return rules.definers.rule_is_bound(seen, w, t) end, seen.owners) end },
     { "functions", function() return rules.functions.findings(admin, app, base, seen.tables, seen.by_oid) end },
   }
   for _, way in ipairs(ways) do
@@ -218,7 +219,7 @@ local function decide_definers(ctx, seen)
   ctx:check("isolation: functions with their owner's rights", function()
     local found
     if not seen.model then errors.raise { code = "policies_undecided", message = "the catalogue's model was not read" } end
-    found, undecided = rules.definers.findings(ctx.db.admin, seen, (harness.of_tenants(seen)))
+    found, undecided = rules.definers.findings(seen, (harness.of_tenants(seen)))
     for _, f in ipairs(found) do say(ctx, f.class, f) end
   end, { group = "isolation" })
   return undecided
@@ -256,9 +257,11 @@ local function decided(ctx, seen, base)
     local today = ctx.db.admin:value "select current_date::text"
     local decisions, read = decide.run(ctx.db.admin, seen, base, today)
     seen.decisions, seen.model, seen.today, seen.covers = decisions, read, today, {}
+    seen.owners = owners.new(ctx.db.admin, seen, base)
     findings = {}
     for _, f in ipairs(decide.presets(ctx.db.admin, seen, base, read)) do say(ctx, f.class, f) end
     local _, views = harness.of_tenants(seen)
+    rules.views.mark(seen, views)
     for _, list in ipairs { rules.policies.findings(decisions, seen), rules.views.findings(ctx.db.admin, seen, views) } do
       for _, f in ipairs(list) do
         findings[f.oid] = findings[f.oid] or {}

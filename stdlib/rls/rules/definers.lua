@@ -3,7 +3,6 @@
 -- A function's statements are read with libpg_query (rls.prover.statements) and decided like policies, with the arguments at the caller's
 -- choice. What was not understood is undecided, unless neither the function nor what it calls names a tenants' table. PostgreSQL
 -- manual: CREATE FUNCTION, 5.8.
-local arrays = require "rls.arrays"
 local decide = require "rls.decide"
 local mentions = require "rls.mentions"
 local model = require "rls.model"
@@ -12,15 +11,6 @@ local prover = require "rls.prover"
 local reproduce = require "rls.reproduce"
 
 local definers = {}
-
---- The tables whose rows an owner sees all of, by owner.
-local LOOSE = [[
-  select r.rolname::text as owner, c.oid::text as oid from pg_roles r cross join pg_class c
-   where r.rolname = any($1) and c.oid::text = any($2)
-     and (r.rolsuper or r.rolbypassrls or not c.relrowsecurity
-          or (pg_has_role(r.oid, c.relowner, 'USAGE') and not c.relforcerowsecurity))
-     and (r.rolsuper or pg_has_role(r.oid, c.relowner, 'USAGE') or has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE')
-          or has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))]]
 
 --- Functions that the application may call, with somebody's rights.
 local function callable(read)
@@ -62,14 +52,6 @@ local function owners_of(f, read, out, seen)
   return out
 end
 
---- Does row-level security leave one of these owners alone on the table?
-local function is_loose(loose, owners, t)
-  for owner in pairs(owners) do
-    if (loose[owner] or {})[t.oid] then return true end
-  end
-  return false
-end
-
 --- The call, with arguments as the counterexample has them.
 local function call_sql(f, r, world)
   local v = r.verdict
@@ -92,7 +74,7 @@ local function words(text) return (text:gsub("\1argument%.", "argument ")) end
 local function judge(f, state)
   local function ask(shadows)
     local input = { tables = state.read.tables, functions = state.read.functions, types = state.read.types, role = state.role,
-      presets = state.read.presets, axes = state.axes, shadows = shadows, trust = state.trust, today = state.today }
+      presets = state.read.presets, axes = state.axes, shows = state.shows, shadows = shadows, trust = state.trust, today = state.today }
     return prover.calls(input, f, f.name, function(label) return state.whose(f, label) end)
   end
   local verdicts, unread, injection, changes = ask(nil)
@@ -127,27 +109,11 @@ local function judge(f, state)
   return out
 end
 
---- Which of the tables each owner sees all of.
-local function loose_tables(conn, list, oids)
-  local owners, loose, seen = {}, {}, {}
-  for _, f in ipairs(list) do
-    for owner in pairs(f.owners) do
-      if not seen[owner] then owners[#owners + 1] = owner end
-      seen[owner] = true
-    end
-  end
-  for _, row in ipairs(conn:query(LOOSE, arrays.text(owners), arrays.text(oids))) do
-    loose[row.owner] = loose[row.owner] or {}
-    loose[row.owner][row.oid] = true
-  end
-  return loose
-end
-
 --- What the prover asks of a table: the columns that say whose its rows are, and the axes; nil where the function's owner is bound.
-local function whose(seen, by_label, loose, axes)
+local function whose(seen, by_label, is_open, axes)
   return function(f, label)
     local t = by_label[label]
-    if not t or not is_loose(loose, f.owners or { [f.owner] = true }, t) then return nil end
+    if not t or not is_open(f, t) then return nil end
     local path, owner = model.path(t, seen.by_oid)
     local columns = {}
     for _, name in ipairs(t.tenant and { t.tenant } or (t.parent_key and t.parent_key.columns) or {}) do columns[name] = true end
@@ -187,12 +153,12 @@ function definers.rule_is_bound(seen, w, t)
   local f = { language = "sql", body = action:match "^%((.*)%);?%s*$" or action, parsed = true, security_definer = true, owner = w.owner,
     owner_bypasses = w.unbound, args = {} }
   for i, c in ipairs(t.columns) do f.args[i] = { name = c.name, type = c.type } end
-  local by_label, axes, loose = {}, decide.axes(seen.settings), { [w.owner] = {} }
-  for _, oid in ipairs(w.open) do loose[w.owner][oid] = true end
+  local by_label, axes, open = {}, decide.axes(seen.settings), {}
+  for _, oid in ipairs(w.open) do open[oid] = true end
   for _, other in pairs(seen.by_oid) do by_label[other.label] = other end
   local input = { tables = seen.model.tables, functions = seen.model.functions, types = seen.model.types, role = seen.model.roles[1],
-    presets = seen.model.presets, axes = axes }
-  local of_table = whose(seen, by_label, loose, axes)
+    presets = seen.model.presets, axes = axes, shows = seen.owners:showing() }
+  local of_table = whose(seen, by_label, function(_, other) return open[other.oid] end, axes)
   local verdicts, unread = prover.calls(input, f, "new", function(label) return of_table(f, label) end)
   for _, r in ipairs(verdicts) do
     if r.verdict.status ~= "proven" then return false end
@@ -201,26 +167,25 @@ function definers.rule_is_bound(seen, w, t)
 end
 
 --- Findings about functions with their owner's rights; what nobody could decide is given apart.
----@param conn table
----@param seen table       of rls.harness.look, with `model`
+---@param seen table       of rls.harness.look, with `model` and `owners`
 ---@param base rls.Table[]
 ---@return {class: string, object: string, detail: string, reproduce: string, advisory: boolean?}[] findings
 ---@return {object: string, owner: string, reason: string, f: table}[] undecided
-function definers.findings(conn, seen, base)
+function definers.findings(seen, base)
   local read, found, undecided = seen.model, {}, {}
   local list = callable(read)
   if #list == 0 then return found, undecided end
-  local by_label, oids, axes = {}, {}, decide.axes(seen.settings)
-  for i, t in ipairs(base) do by_label[t.label], oids[i] = t, t.oid end
+  local by_label, axes, world = {}, decide.axes(seen.settings), reproduce.world(seen, seen.app.role)
+  for _, t in ipairs(base) do by_label[t.label] = t end
   for _, f in ipairs(list) do f.owners = owners_of(f, read) end
-  local loose, world = loose_tables(conn, list, oids), reproduce.world(seen, seen.app.role)
+  local function is_open(f, t) return seen.owners:any_sees(f.owners, t) end
   seen.covers = seen.covers or {}
   local state = { trust = seen.trust, today = seen.today, covers = seen.covers, read = read, role = read.roles[1],
-    axes = axes, whose = whose(seen, by_label, loose, axes) }
+    axes = axes, shows = seen.owners:showing(), whose = whose(seen, by_label, is_open, axes) }
   for _, f in ipairs(list) do
     local tables = {}
     for _, t in ipairs(base) do
-      if is_loose(loose, f.owners, t) then tables[#tables + 1] = t end
+      if is_open(f, t) then tables[#tables + 1] = t end
     end
     if #tables > 0 and may_touch(f, read, tables) then say(found, undecided, f, judge(f, state), world) end
   end

@@ -55,9 +55,7 @@ local RULES = [[
   select c.oid::text as oid, w.rulename::text as name, o.rolname::text as owner, o.rolsuper or o.rolbypassrls as unbound,
          pg_get_ruledef(w.oid) as definition,
          array(select distinct d.refobjid::text from pg_depend d where d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
-                 and d.refclassid = 'pg_class'::regclass and d.refobjid <> c.oid and d.refobjid::text = any($2)
-                 and (o.rolsuper or o.rolbypassrls or exists (select from pg_class t where t.oid = d.refobjid
-                        and (not t.relrowsecurity or (pg_has_role(o.oid, t.relowner, 'USAGE') and not t.relforcerowsecurity))))) as open
+                 and d.refclassid = 'pg_class'::regclass and d.refobjid <> c.oid and d.refobjid::text = any($2)) as touched
     from pg_rewrite w join pg_class c on c.oid = w.ev_class join pg_namespace n on n.oid = c.relnamespace
     join pg_roles o on o.oid = c.relowner
    where w.rulename <> '_RETURN' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
@@ -192,11 +190,15 @@ local function rule_sql(t, name)
 end
 
 --- A rule that mentions the tenant setting may bind what it does by its own text, which nothing here proves or refutes.
-local function rules(out, conn, app, all, oids, setting, is_bound)
+local function rules(out, conn, app, all, oids, setting, is_bound, owners)
   local list
   catalogue.qualified(conn, function() list = conn:query(RULES, app, oids) end)
   for _, w in ipairs(list) do
     local t = all[w.oid]
+    w.open = {}
+    for _, oid in ipairs(w.touched) do
+      if not owners or owners:sees(w.owner, all[oid]) then w.open[#w.open + 1] = oid end
+    end
     if t and #w.open > 0 and is_bound(w, t) then
       t = nil
     end
@@ -278,9 +280,10 @@ end
 ---@param by_oid table<string, rls.Table>
 ---@param tenant table     config.database.tenant: setting, and table, the registry of the tenants themselves
 ---@param is_bound fun(rule: table, t: rls.Table): boolean  do the actions of a rule on t reach the tenant's own rows only?
+---@param owners rls.Owners?  nil where the policies could not be decided: whoever owns a rule may see all
 ---@return {class: string, object: string, detail: string, reproduce: string, repair: string?, unproven: string?}[]
 ---  unproven: no finding, but what nobody could decide
-function objects.findings(conn, app, base, by_oid, tenant, is_bound)
+function objects.findings(conn, app, base, by_oid, tenant, is_bound, owners)
   local registry = tenant.table and names.label(tenant.table)
   local out, list = {}, {}
   for _, t in ipairs(base) do list[#list + 1] = t.oid end
@@ -288,7 +291,7 @@ function objects.findings(conn, app, base, by_oid, tenant, is_bound)
   if not app.super then
     -- A superuser has every one of these by being one, which is a finding already.
     grants(out, conn, app.role, by_oid, oids)
-    rules(out, conn, app.role, by_oid, oids, tenant.setting, is_bound)
+    rules(out, conn, app.role, by_oid, oids, tenant.setting, is_bound, owners)
     for _, s in ipairs(conn:query(SEQUENCES, app.role, oids)) do
       local t = by_oid[s.oid]
       add(out, "sequence_shared", t, ("the application may read %s.%s"):format(s.schema, s.name),

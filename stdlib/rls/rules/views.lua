@@ -48,7 +48,8 @@ local function beneath(v, seen)
   end
   return function(label)
     local t = by_label[label]
-    if not t or (t.rls and t.forced and not v.bypasses) then return nil end
+    local way = t and v.ways[t.oid]
+    if not t or (way and way.bound and t.kind ~= "m") then return nil end
     local path, owner = model.path(t, seen.by_oid)
     return { [t.tenant or ""] = true }, decide.axes_for(path and owner, decide.axes(seen.settings))
   end
@@ -59,7 +60,7 @@ local function judge(v, row, seen)
   local f = { language = "sql", body = row.body, parsed = true, security_definer = true, owner = v.reader, owner_bypasses = v.bypasses,
     args = {} }
   local input = { tables = seen.model.tables, functions = seen.model.functions, types = seen.model.types, role = seen.model.roles[1],
-    presets = seen.model.presets, axes = {}, trust = seen.trust, today = seen.today }
+    presets = seen.model.presets, axes = {}, shows = seen.owners:showing(), trust = seen.trust, today = seen.today }
   local verdicts, unread = prover.calls(input, f, v.label, beneath(v, seen))
   local bound, trusted = #verdicts > 0 and not unread, nil
   for _, r in ipairs(verdicts) do
@@ -128,9 +129,23 @@ local function say(out, seen, v, row, hides)
   end
 end
 
+--- Marks views that read as somebody whom policies of his own let see more than the application: they do not bind the view's reader.
+---@param seen table          of rls.harness.look, with `model` and `owners`
+---@param list rls.Table[]    views over tenants' rows
+function views.mark(seen, list)
+  for _, v in ipairs(list) do
+    for _, t in ipairs(v.reads or {}) do
+      local way = v.ways[t.oid]
+      if way.bound and seen.owners:sees(way.reader, t) then
+        way.bound, v.bound, v.reader = false, false, way.reader
+      end
+    end
+  end
+end
+
 --- Findings about views; `filtered` is set on those whose own text binds the tenant.
 ---@param conn table
----@param seen table          of rls.harness.look, with `model`
+---@param seen table          of rls.harness.look, with `model` and `owners`
 ---@param list rls.Table[]    views over tenants' rows
 ---@return {class: string, object: string, oid: string, detail: string, reproduce: string, commands: string[]}[]
 function views.findings(conn, seen, list)
