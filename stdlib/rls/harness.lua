@@ -213,7 +213,7 @@ local function check_ways_around(ctx, seen)
   ctx:check("isolation: relations without policies", function() check_unbindable(ctx, seen) end, { group = "isolation" })
 end
 
---- What functions with their owner's rights do. Returns those that nobody could decide.
+--- What functions with their owner's rights do. Returns those that nobody could decide, and those of triggers.
 local function decide_definers(ctx, seen)
   local undecided = {}
   ctx:check("isolation: functions with their owner's rights", function()
@@ -222,7 +222,14 @@ local function decide_definers(ctx, seen)
     found, undecided = rules.definers.findings(seen, (harness.of_tenants(seen)))
     for _, f in ipairs(found) do say(ctx, f.class, f) end
   end, { group = "isolation" })
-  return undecided
+  local of_triggers = {}
+  ctx:check("isolation: triggers with their owner's rights", function()
+    if not seen.model then errors.raise { code = "policies_undecided", message = "the catalogue's model was not read" } end
+    local found
+    found, of_triggers = rules.definers.triggers(ctx.db.admin, seen, (harness.of_tenants(seen)))
+    for _, f in ipairs(found) do say(ctx, f.class, f) end
+  end, { group = "isolation" })
+  return undecided, of_triggers
 end
 
 --- How an undecided function was tried, in words.
@@ -331,7 +338,8 @@ function harness.isolation(ctx, seen)
   local results, statements, left
   check_release(ctx)
   local found = decided(ctx, seen, base)
-  local undecided, functions = decide_definers(ctx, seen), {}
+  local undecided, of_triggers = decide_definers(ctx, seen)
+  local functions = {}
   for i, u in ipairs(undecided) do functions[i] = u.f end
   local ok, raised = pcall(function()
     results, left = probe.run(function() return ctx.db:open("admin") end, base, views, seen.by_oid, { settings = seen.settings,
@@ -374,6 +382,7 @@ function harness.isolation(ctx, seen)
   end
   check_ways_around(ctx, seen)
   check_undecided(ctx, undecided)
+  check_undecided(ctx, of_triggers)
   check_trust(ctx, seen)
 end
 

@@ -88,7 +88,9 @@ Owners.__index = Owners
 ---@return rls.Owners
 function owners.new(conn, seen, base)
   local oids, by_label = {}, {}
-  for i, t in ipairs(base) do oids[i], by_label[t.label] = t.oid, t end
+  for oid, t in pairs(seen.by_oid) do
+    if t.kind == "r" or t.kind == "p" then oids[#oids + 1], by_label[t.label] = oid, t end
+  end
   return setmetatable({ conn = conn, seen = seen, base = base, oids = arrays.text(oids), by_label = by_label, rights = {}, roles = {},
     answers = {} }, Owners)
 end
@@ -113,9 +115,20 @@ function Owners:role_of(owner)
   return role
 end
 
+--- Of a table that is no tenant's: is it shown all of it?
+local function of_shared(t, role)
+  local permissive, restrictive = combine.select(t, "SELECT", "using", role)
+  if #permissive == 0 then return false end
+  for _, item in ipairs(#restrictive == 0 and permissive or {}) do
+    if item.text == "true" then return "all" end
+  end
+  return "unsure"
+end
+
 local function decided(self, owner, t)
   local read = self.seen.model
   local role = self:role_of(owner)
+  if t.scope ~= "tenant" and t.scope ~= "child" then return of_shared(t, role) end
   if not differs(read.tables[t.label], role, read.roles[1], read) then return false end
   self.state = self.state or decide.state(self.conn, self.seen, self.base, read, self.seen.today)
   self.state.caches[owner] = self.state.caches[owner] or {}

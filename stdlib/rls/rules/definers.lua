@@ -4,6 +4,7 @@
 -- choice. What was not understood is undecided, unless neither the function nor what it calls names a tenants' table. PostgreSQL
 -- manual: CREATE FUNCTION, 5.8.
 local decide = require "rls.decide"
+local of_triggers = require "rls.rules.fired"
 local mentions = require "rls.mentions"
 local model = require "rls.model"
 local names = require "rls.names"
@@ -71,11 +72,13 @@ local function words(text) return (text:gsub("\1argument%.", "argument ")) end
 
 --- What one function is decided to be: {leak = text, verdict, shadow} or {unknown = reason} or {oracle = reason} or {}, and `trusted`,
 --- what the configuration's trust says of it.
-local function judge(f, state)
+---@param fired {event: string, label: string, counts: fun(r: table): boolean}?  of a trigger's function; counts: does it matter what
+---  the function does there?
+local function judge(f, state, fired)
   local function ask(shadows)
     local input = { tables = state.read.tables, functions = state.read.functions, types = state.read.types, role = state.role,
       presets = state.read.presets, axes = state.axes, shows = state.shows, shadows = shadows, trust = state.trust, today = state.today }
-    return prover.calls(input, f, f.name, function(label) return state.whose(f, label) end)
+    return prover.calls(input, f, f.name, function(label) return state.whose(f, label) end, fired)
   end
   local verdicts, unread, injection, changes = ask(nil)
   if injection then return { leak = injection } end
@@ -84,11 +87,16 @@ local function judge(f, state)
     local v = r.verdict
     decide.cover(state.covers, v, f.signature)
     for _, text in ipairs(v.assumes or {}) do assumed = assumed or text:find "^search_path: " ~= nil end
+    local theirs = v.status == "unknown" and (v.reason or ""):find(prover.OWN_ROW, 1, true)
+    if fired and (theirs or not fired.counts(r)) then v = { status = "proven" } end
     if v.status == "counterexample" then
+      local does = (r.write and "it writes") or (r.touched and "it changes") or "it reaches"
       return { verdict = v, label = r.label, write = r.write, changes = changes,
-        leak = ("%s another tenant's row of %s: %s"):format(r.write and "it writes" or "it reaches", r.label, words(v.text)) }
+        leak = ("%s another tenant's row of %s: %s"):format(does, r.label, words(v.text)) }
     elseif v.status == "trusted" then
       out.trusted = out.trusted or ("it reaches another tenant's row of %s only so: %s"):format(r.label, v.trust[1].reason)
+    elseif v.status == "unknown" and r.secret and not r.touched then
+      out.secret = out.secret or r.secret
     elseif v.status == "unknown" and (v.reason or ""):find(prover.OWN_ID, 1, true) then
       out.oracle = out.oracle or ("%s: %s"):format(r.label, words(v.reason))
     elseif v.status == "unknown" then
@@ -97,7 +105,7 @@ local function judge(f, state)
   end
   if assumed then
     for _, r in ipairs(ask(true)) do
-      if r.verdict.status == "counterexample" then
+      if r.verdict.status == "counterexample" and not (fired and not fired.counts(r)) then
         return { leak = ("with tables of the caller's own in place of those that it names without their schema it reaches another "
           .. "tenant's row of %s: %s"):format(r.label, words(r.verdict.text)), verdict = r.verdict, label = r.label, write = r.write,
           shadow = true, changes = changes }
@@ -137,7 +145,73 @@ local function say(found, undecided, f, r, world)
       reproduce = "\\sf " .. f.signature:match "^(.-)%(" }
   elseif r.unknown then
     undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = r.unknown, f = f, oracle = oracle }
+  elseif r.secret then
+    found[#found + 1] = { class = "policy_unproven", object = f.signature, advisory = true,
+      detail = ("it runs with the rights of %s, whom row-level security does not bind, and answers whoever gives what %s is the hash of")
+        :format(f.owner, r.secret), reproduce = "\\sf " .. f.signature:match "^(.-)%(" }
   end
+end
+
+--- What is asked of every function alike.
+local function state_of(seen, base)
+  local by_label, axes = {}, decide.axes(seen.settings)
+  for _, t in ipairs(base) do by_label[t.label] = t end
+  local function is_open(f, t) return seen.owners:any_sees(f.owners, t) end
+  seen.covers = seen.covers or {}
+  return { trust = seen.trust, today = seen.today, covers = seen.covers, read = seen.model, role = seen.model.roles[1], axes = axes,
+    shows = seen.owners:showing(), whose = whose(seen, by_label, is_open, axes), is_open = is_open, base = base }
+end
+
+--- May what a function does with its owner's rights reach rows that the application's would not?
+local function is_suspect(f, state)
+  f.owners = f.owners or owners_of(f, state.read)
+  local tables = {}
+  for _, t in ipairs(state.base) do
+    if state.is_open(f, t) then tables[#tables + 1] = t end
+  end
+  return #tables > 0 and may_touch(f, state.read, tables)
+end
+
+--- Does what a trigger's function does at one place matter? What it changes does; what it reads does where that goes on from there: into
+--- the new row, or by a variable into anything but a test.
+local function counts(f, r)
+  if r.write or r.touched then return true end
+  if not r.into then return false end
+  for name in r.into:gmatch "%S+" do
+    if name:find "^new%." then return true end
+    if of_triggers.goes_on(f, name) then return true end
+  end
+  return false
+end
+
+--- Findings about the functions of triggers that the application fires, which run with their owner's rights.
+---@param conn table
+---@param seen table       of rls.harness.look, with `model` and `owners`
+---@param base rls.Table[]
+---@return {class: string, object: string, detail: string, reproduce: string}[] findings
+---@return {object: string, owner: string, reason: string, f: table}[] undecided
+function definers.triggers(conn, seen, base)
+  local found, undecided, state = {}, {}, nil
+  for _, at in ipairs(of_triggers.list(conn, seen)) do
+    local f, t = at.f, seen.by_oid[at.rel]
+    state = state or state_of(seen, base)
+    local known = found[f] or undecided[f]
+    if not known and is_suspect(f, state) then
+      local r = judge(f, state, { event = at.event, label = t.label, counts = function(r) return counts(f, r) end })
+      local about = ("the trigger %s runs it with the rights of %s, whom row-level security does not bind, on %s of %s"):format(at.name,
+        f.owner, at.event, t.label)
+      if r.leak then
+        found[f] = true
+        found[#found + 1] = { class = r.shadow and "function_search_path" or "function_definer", object = f.signature,
+          detail = ("%s, and %s"):format(about, r.leak), reproduce = ("select pg_get_functiondef(%s::regprocedure);"):format(
+            names.literal(f.signature)) }
+      elseif r.unknown then
+        undecided[f] = true
+        undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = ("%s: %s"):format(about, r.unknown), f = f }
+      end
+    end
+  end
+  return found, undecided
 end
 
 --- Do the actions of a rewrite rule reach the tenant's own rows only? They act with the rights of their relation's owner, and NEW is the
@@ -175,19 +249,9 @@ function definers.findings(seen, base)
   local read, found, undecided = seen.model, {}, {}
   local list = callable(read)
   if #list == 0 then return found, undecided end
-  local by_label, axes, world = {}, decide.axes(seen.settings), reproduce.world(seen, seen.app.role)
-  for _, t in ipairs(base) do by_label[t.label] = t end
-  for _, f in ipairs(list) do f.owners = owners_of(f, read) end
-  local function is_open(f, t) return seen.owners:any_sees(f.owners, t) end
-  seen.covers = seen.covers or {}
-  local state = { trust = seen.trust, today = seen.today, covers = seen.covers, read = read, role = read.roles[1],
-    axes = axes, shows = seen.owners:showing(), whose = whose(seen, by_label, is_open, axes) }
+  local state, world = state_of(seen, base), reproduce.world(seen, seen.app.role)
   for _, f in ipairs(list) do
-    local tables = {}
-    for _, t in ipairs(base) do
-      if is_open(f, t) then tables[#tables + 1] = t end
-    end
-    if #tables > 0 and may_touch(f, read, tables) then say(found, undecided, f, judge(f, state), world) end
+    if is_suspect(f, state) then say(found, undecided, f, judge(f, state), world) end
   end
   return found, undecided
 end
