@@ -5,6 +5,7 @@
 local axes = require "rls.axes"
 local catalogue = require "rls.catalogue"
 local decide = require "rls.decide"
+local dialect = require "rls.dialect"
 local errors = require "errors"
 local matrix = require "rls.matrix"
 local names = require "rls.names"
@@ -20,12 +21,14 @@ local harness = {}
 --- Tables of the reference platform that are the same for every tenant.
 local SHARED = { ["platform.required_audits"] = true }
 
---- Who the application is, as the server sees it.
+--- Who the application is, as the server sees it. acts: its role, and those that it may become and that are no finding by themselves.
 local function application(ctx)
-  return ctx.db.app:row [[
+  return ctx.db.app:row(dialect.of(ctx.db.app, [[
     select current_user::text as role, rolsuper as super, rolbypassrls as bypass,
-           case when session_user = current_user then session_user::text end as login
-      from pg_roles where rolname = current_user]]
+           case when session_user = current_user then session_user::text end as login,
+           array(select r.rolname::text from pg_roles r where r.rolname = current_user or (pg_has_role(current_user, r.oid, {become})
+                   and not (r.rolsuper or r.rolbypassrls or r.rolname ~ '^pg_')) order by r.rolname <> current_user, 1) as acts
+      from pg_roles where rolname = current_user]]))
 end
 
 --- Who the application is, and every table with whose rows it holds.
@@ -36,7 +39,8 @@ function harness.look(ctx)
   -- What looks at one axis alone looks at the first.
   local settings = setmetatable({ tenant = list[1], axes = list }, { __index = ctx.config.database })
   local app = application(ctx)
-  local tables, by_oid = catalogue.read(ctx.db.admin, settings, app.role, ctx.platform.kind == "embedded" and SHARED or nil)
+  local tables, by_oid = catalogue.read(ctx.db.admin, settings, app.role, ctx.platform.kind == "embedded" and SHARED or nil,
+    app.acts)
   return { settings = settings, app = app, tables = tables, by_oid = by_oid, trust = ctx.config.trust,
     embedded = ctx.platform.kind == "embedded",
     admin = ctx.db.admin:row "select rolsuper as super, rolsuper or rolbypassrls as bypass from pg_roles where rolname = current_user" }
@@ -177,9 +181,9 @@ end
 local function check_unbindable(ctx, seen)
   for _, t in ipairs(seen.tables) do
     local tenants = t.scope == "tenant" or t.scope == "child"
-    local may = t.may.select or t.may.insert or t.may.update or t.may.delete
+    local may = t.acts.select or t.acts.insert or t.acts.update or t.acts.delete
     local shown = ("select * from %s limit 5;"):format(t.sql)
-    if t.kind == "m" and tenants and t.may.select then
+    if t.kind == "m" and tenants and t.acts.select then
       ctx:fail("materialised_view", { object = t.label, detail = "the application may read it", reproduce = shown })
     elseif t.kind == "f" and t.tenant and may then
       ctx:fail("foreign_table", { object = t.label, detail = "the application has grants on it", reproduce = shown })
@@ -274,6 +278,7 @@ local function decided(ctx, seen, base)
         findings[f.oid] = findings[f.oid] or {}
         table.insert(findings[f.oid], f)
       end
+      if list.undecided then errors.raise { code = "view_unproven", message = list.undecided, fix = "make it security_invoker" } end
     end
   end, { group = "isolation" })
   return findings or {}

@@ -29,7 +29,8 @@ local FUNCTIONS = [[
          pg_get_userbyid(p.proowner)::text as owner, o.rolsuper or o.rolbypassrls as owner_bypasses, p.proconfig as config,
          exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e') as of_extension,
          format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) as signature, p.prokind::text as kind,
-         has_function_privilege($1, p.oid, 'EXECUTE') and has_schema_privilege($1, n.oid, 'USAGE') as callable,
+         exists (select from unnest($1::text[]) r
+                  where has_function_privilege(r, p.oid, 'EXECUTE') and has_schema_privilege(r, n.oid, 'USAGE')) as callable,
          exists (select from pg_proc s where s.proname = p.proname and s.pronamespace = 'pg_catalog'::regnamespace) as shadowed,
          array(select format_type(t, null) from unnest(p.proargtypes) with ordinality a(t, i) order by i) as arg_types,
          (select array_agg(coalesce(p.proargnames[i], '') order by i)
@@ -171,7 +172,7 @@ end
 
 --- Reads the model. Tables: all that were read, tenants' or not, since policies look at any.
 ---@param conn table       the admin's
----@param app {role: string, login: string?}
+---@param app {role: string, login: string?, acts: string[]?}
 ---@param base rls.Table[] tenants' base tables
 ---@param by_oid table<string, rls.Table>
 ---@return rls.Model
@@ -181,7 +182,7 @@ function model.read(conn, app, base, by_oid)
   local oids = {}
   for i, t in ipairs(base) do oids[i] = t.oid end
   catalogue.qualified(conn, function()
-    out.functions, out.all_functions = functions_of(conn:query(dialect.of(conn, FUNCTIONS), app.role))
+    out.functions, out.all_functions = functions_of(conn:query(dialect.of(conn, FUNCTIONS), arrays.text(app.acts or { app.role })))
     for _, row in ipairs(conn:query(TYPES)) do
       -- As the grammar gives the name, and as the server prints it, which quotes what needs it.
       out.types[row.name] = { kind = row.kind, base = row.base, labels = row.labels }

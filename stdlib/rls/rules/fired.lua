@@ -28,13 +28,13 @@ function fired.list(conn, seen)
   local by_oid, oids, out = {}, {}, {}
   for _, f in ipairs(seen.model.all_functions) do by_oid[f.oid] = f end
   for oid, t in pairs(seen.by_oid) do
-    if t.may.insert or t.may.update or t.may.delete then oids[#oids + 1] = oid end
+    if t.acts.insert or t.acts.update or t.acts.delete then oids[#oids + 1] = oid end
   end
   for _, row in ipairs(conn:query(TRIGGERS, arrays.text(oids))) do
     local t, f = seen.by_oid[row.rel], by_oid[row.func]
     for _, event in ipairs(f and not f.of_extension and { "INSERT", "UPDATE", "DELETE" } or {}) do
       local on = row["on_" .. event:lower()]
-      if on and t.may[event:lower()] then out[#out + 1] = { f = f, rel = row.rel, name = row.name, event = event } end
+      if on and t.acts[event:lower()] then out[#out + 1] = { f = f, rel = row.rel, name = row.name, event = event } end
     end
   end
   return out

@@ -82,7 +82,7 @@ local function copying(out, conn, oids, by_oid, tables)
   for _, trigger in ipairs(conn:query(TRIGGERS, oids)) do
     for _, t in ipairs(tables) do
       local everybodys = t.scope == "unclassified" or t.scope == "shared"
-      if everybodys and t.may.select and copies_into(trigger.source, t) then
+      if everybodys and t.acts.select and copies_into(trigger.source, t) then
         out[#out + 1] = { class = "trigger_copies", object = t.label,
           detail = ("the trigger %s on %s inserts rows into it"):format(trigger.name, by_oid[trigger.rel].label),
           reproduce = source_sql(trigger.func) }

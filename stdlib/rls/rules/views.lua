@@ -109,17 +109,21 @@ local function say(out, seen, v, row, hides)
       detail = ("it reads as %s, whom row-level security does not bind, and shows another tenant's row of %s"):format(v.reader, trusted),
       reproduce = ("SELECT pg_get_viewdef(%s::regclass);"):format(names.literal(v.sql)) }
   end
-  if leak and v.may.select then
+  if leak and v.acts.select then
     local detail = "it reads as %s, whom row-level security does not bind, and another tenant's row of %s passes: %s"
     add("view_owner_rights", { "SELECT" }, detail:format(v.reader, leak.label, leak.verdict.text), reproduce.text(world,
       world.by_label[leak.label], leak.verdict, ("SELECT * FROM %s LIMIT 5;"):format(v.sql)), "security_invoker")
-  elseif bound and v.may.select and not row.barrier then
+  elseif bound and v.acts.select and not row.barrier then
     add("view_not_barrier", { "SELECT" }, ("it reads as %s and tests the tenant itself, and is no security_barrier"):format(v.reader),
       ("-- without security_barrier the planner may call a cheap function of the reader's before the view's own test\n"
         .. "SELECT reloptions FROM pg_class WHERE oid = %s::regclass;"):format(names.literal(v.sql)), "security_barrier")
   end
+  if not leak and not bound and v.acts.select and not v.may.select then
+    out.undecided = out.undecided or ("%s, which the application may read by SET ROLE alone, reads as %s, whom row-level security does not "
+      .. "bind, and its text was not decided"):format(v.label, v.reader)
+  end
   local t, key = open_key(v, seen)
-  if t and row.insertable and v.may.insert and v.may.update and not (hides and bound) then
+  if t and row.insertable and v.acts.insert and v.acts.update and not (hides and bound) then
     local before, statement = table.unpack(upsert_sql(v, t, key))
     local text = reproduce.text(world, nil, nil, statement):gsub("BEGIN;\n", function()
       return ("BEGIN;\n%s\nGRANT SELECT ON in_the_way TO %s;\n"):format(before, names.ident(world.app))
