@@ -119,6 +119,19 @@ local function may_shadow(v)
   return false
 end
 
+--- Does a proof rest on a function or operator that is looked up along a path on which the session may put its own? The function that looks
+--- it up, and what it looks for.
+---@param v prover.Verdict
+---@return string? func, string? what
+function decide.hijacked(v)
+  for _, text in ipairs(v.status == "unknown" and v.otherwise == "proven" and v.assumes or {}) do
+    local func, what = text:match "^search_path: (%S+) finds (function .*) along the caller's search_path$"
+    if not func then func, what = text:match "^search_path: (%S+) finds (operator .*) along the caller's search_path$" end
+    if func then return func, what end
+  end
+  return nil
+end
+
 --- Decides again what rests on tables that functions name without a schema, as if the attacker had made them.
 local function with_shadows(input, verdicts)
   for command, v in pairs(verdicts) do

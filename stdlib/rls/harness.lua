@@ -196,7 +196,7 @@ local function check_ways_around(ctx, seen)
   local base = harness.of_tenants(seen)
   local admin, app = ctx.db.admin, seen.app
   local ways = {
-    { "roles", function() return rules.roles.findings(admin, app.role, base) end },
+    { "roles", function() return rules.roles.findings(admin, app.role, base, app.acts) end },
     { "grants and objects", function() return rules.objects.findings(admin, app, base, seen.by_oid, seen.settings.tenant,
       function(w, t) return rules.definers.rule_is_bound(seen, w, t) end, seen.owners) end },
     { "functions", function() return rules.functions.findings(admin, app, base, seen.tables, seen.by_oid) end },

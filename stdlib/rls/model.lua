@@ -10,6 +10,7 @@ local dialect = require "rls.dialect"
 local model = {}
 
 ---@class rls.Role: prover.Role
+---@field creates string[]     schemas in which it may make objects
 ---@field via boolean          it is one that the application's role may SET ROLE to
 ---@field may table<string, table<string, boolean>>  by oid of a table: select, insert, update, delete
 
@@ -61,6 +62,8 @@ local ROLES = [[
          array(select m.rolname::text from pg_roles m where m.oid <> r.oid and pg_has_role(r.oid, m.oid, 'USAGE')) as inherits,
          has_database_privilege(r.oid, current_database(), 'CREATE') or exists (select from pg_namespace n
            where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and has_schema_privilege(r.oid, n.oid, 'CREATE')) as may_create,
+         array(select n.nspname::text from pg_namespace n where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+           and has_schema_privilege(r.oid, n.oid, 'CREATE')) as creates,
          has_database_privilege(r.oid, current_database(), 'TEMP') as may_temp
     from pg_roles r where pg_has_role($1, r.oid, {become}) order by r.rolname <> $1, 1]]
 
@@ -153,7 +156,8 @@ local function roles_of(conn, app, oids)
   local out, by_name, others = {}, {}, {}
   for _, r in ipairs(conn:query(dialect.of(conn, ROLES), app.role)) do
     local role = { name = r.name, login = app.login, superuser = r.superuser, bypassrls = r.bypassrls, member_of = set_of(r.member_of),
-      inherits = set_of(r.inherits), may_create = r.may_create, may_temp = r.may_temp, via = r.name ~= app.role, may = {} }
+      inherits = set_of(r.inherits), may_create = r.may_create, creates = r.creates,
+      may_temp = r.may_temp, via = r.name ~= app.role, may = {} }
     -- One that bypasses every policy is a finding of its own; predefined roles have no rights that a policy names.
     if not role.via or not (r.superuser or r.bypassrls or r.name:find "^pg_") then
       out[#out + 1] = role

@@ -103,6 +103,13 @@ local function judge(f, state, fired)
       out.unknown = out.unknown or ("%s: %s"):format(r.label, words(v.reason))
     end
   end
+  for _, r in ipairs(verdicts) do
+    local func, what = decide.hijacked(r.verdict)
+    if func and not (fired and not fired.counts(r)) then
+      return { shadow = true, changes = changes, leak = ("%s finds the %s along the caller's search path, who may put another there")
+        :format(func, what) }
+    end
+  end
   if assumed then
     for _, r in ipairs(ask(true)) do
       if r.verdict.status == "counterexample" and not (fired and not fired.counts(r)) then
@@ -240,6 +247,21 @@ function definers.rule_is_bound(seen, w, t)
   return #verdicts > 0 and not unread
 end
 
+--- A schema of the function's own search path in which the role may make objects; nil for none. Names in a body that the server keeps
+--- parsed are not looked up when it runs.
+local function open_schema(f, role)
+  if f.parsed then return nil end
+  for _, item in ipairs(f.config or {}) do
+    for name in (item:match "^search_path=(.*)$" or ""):gmatch "[^,%s]+" do
+      name = name:match '^"(.*)"$' or name
+      for _, schema in ipairs(role.creates or {}) do
+        if name == schema then return schema end
+      end
+    end
+  end
+  return nil
+end
+
 --- Findings about functions with their owner's rights; what nobody could decide is given apart.
 ---@param seen table       of rls.harness.look, with `model` and `owners`
 ---@param base rls.Table[]
@@ -251,7 +273,18 @@ function definers.findings(seen, base)
   if #list == 0 then return found, undecided end
   local state, world = state_of(seen, base), reproduce.world(seen, seen.app.role)
   for _, f in ipairs(list) do
-    if is_suspect(f, state) then say(found, undecided, f, judge(f, state), world) end
+    if is_suspect(f, state) then
+      local schema = open_schema(f, state.role)
+      if schema then
+        found[#found + 1] = { class = "function_search_path", object = f.signature,
+          detail = ("it runs with the rights of %s, whom row-level security does not bind, and its search path holds %s, where %s may make "
+            .. "functions and operators that match what it calls better than what is meant"):format(f.owner, schema, state.role.name),
+          reproduce = ("select proconfig, has_schema_privilege(%s, %s, 'CREATE') from pg_proc where oid = %s::regprocedure;"):format(
+            names.literal(state.role.name), names.literal(schema), names.literal(f.signature)) }
+      else
+        say(found, undecided, f, judge(f, state), world)
+      end
+    end
   end
   return found, undecided
 end
