@@ -199,7 +199,8 @@ local function check_ways_around(ctx, seen)
     { "roles", function() return rules.roles.findings(admin, app.role, base, app.acts) end },
     { "grants and objects", function() return rules.objects.findings(admin, app, base, seen.by_oid, seen.settings.tenant,
       function(w, t) return rules.definers.rule_is_bound(seen, w, t) end, seen.owners) end },
-    { "functions", function() return rules.functions.findings(admin, app, base, seen.tables, seen.by_oid) end },
+    { "functions", function() return rules.functions.findings(admin, app, base, seen.tables, seen.by_oid,
+      function(t) return rules.definers.shows(seen, t) end) end },
   }
   for _, way in ipairs(ways) do
     ctx:check("isolation: " .. way[1], function()

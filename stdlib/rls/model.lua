@@ -31,7 +31,10 @@ local FUNCTIONS = [[
          exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e') as of_extension,
          format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) as signature, p.prokind::text as kind,
          exists (select from unnest($1::text[]) r
-                  where has_function_privilege(r, p.oid, 'EXECUTE') and has_schema_privilege(r, n.oid, 'USAGE')) as callable,
+                  where (has_function_privilege(r, p.oid, 'EXECUTE') and has_schema_privilege(r, n.oid, 'USAGE'))
+                     or exists (select from pg_aggregate a where has_function_privilege(r, a.aggfnoid, 'EXECUTE') and a.aggfnoid >= 16384
+                       and p.oid in (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)))
+           as callable,
          exists (select from pg_proc s where s.proname = p.proname and s.pronamespace = 'pg_catalog'::regnamespace) as shadowed,
          array(select format_type(t, null) from unnest(p.proargtypes) with ordinality a(t, i) order by i) as arg_types,
          (select array_agg(coalesce(p.proargnames[i], '') order by i)

@@ -23,7 +23,7 @@ local RIGHTS = [[
     from pg_roles r cross join pg_class c where r.rolname = $1 and c.oid::text = any($2)]]
 
 local ROLE = [[
-  select r.rolname::text as name,
+  select r.rolname::text as name, r.rolcreaterole as creates_roles,
          array(select m.rolname::text from pg_roles m where m.oid <> r.oid and pg_has_role(r.oid, m.oid, 'MEMBER')) as member_of,
          array(select m.rolname::text from pg_roles m where m.oid <> r.oid and pg_has_role(r.oid, m.oid, 'USAGE')) as inherits
     from pg_roles r where r.rolname = $1]]
@@ -109,8 +109,10 @@ function Owners:role_of(owner)
   local role = self.roles[owner]
   if role then return role end
   local row = self.conn:row(ROLE, owner)
-  role = { name = owner, login = self.seen.app.login, superuser = false, bypassrls = false, member_of = set_of(row.member_of),
-    inherits = set_of(row.inherits), may_create = false, may_temp = false, via = true, may = self:rights_of(owner) }
+  role = { name = owner, login = self.seen.app.login, superuser = false, bypassrls = false,
+    member_of = set_of(row.member_of),
+    inherits = set_of(row.inherits), creates_roles = row.creates_roles,
+    may_create = false, may_temp = false, via = true, may = self:rights_of(owner) }
   self.roles[owner] = role
   return role
 end

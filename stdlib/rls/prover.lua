@@ -562,7 +562,7 @@ end
 ---@param input prover.Input  relation, axes: set here
 ---@param f prover.Function
 ---@param name string
----@param whose fun(label: string): table<string, boolean>?, prover.Axis[]?
+---@param whose fun(label: string): table<string, boolean>?, prover.Axis[]?, string?  the last: why it cannot be decided
 ---@param fired {event: string, label: string}?  where it is a trigger's: what it is fired by, on which relation
 ---@return {label: string, write: boolean, into: string?, touched: boolean?, secret: string?, verdict: prover.Verdict}[]
 ---  verdicts
@@ -575,8 +575,11 @@ function prover.calls(input, f, name, whose, fired)
   local out = {}
   for _, reach in ipairs(walk.out) do
     local label = reach.main.label
-    local columns, axes = whose(label)
-    if columns then
+    local columns, axes, why = whose(label)
+    if why then
+      out[#out + 1] = { label = label, write = reach.write == true, into = reach.into, touched = reach.touched, secret = reach.secret,
+        verdict = unknown(why) }
+    elseif columns then
       input.relation, input.axes = label, axes
       local info = input.tables[label]
       local verdict = decide_with_trust(input, info, "SELECT", reach.write and "check" or "using",

@@ -10,6 +10,7 @@ local model = require "rls.model"
 local names = require "rls.names"
 local prover = require "rls.prover"
 local reproduce = require "rls.reproduce"
+local rights = require "rls.rules.rights"
 
 local definers = {}
 
@@ -36,6 +37,17 @@ local function may_touch(f, read, tables, seen)
   end
   for _, other in ipairs(read.all_functions) do
     if mentions.call(text, other.name:match "[^.]*$") and may_touch(other, read, tables, seen) then return true end
+  end
+  return false
+end
+
+--- Does a function with its owner's rights that the application may call name a table?
+---@param seen table  of rls.harness.look, with `model` where it was read
+---@param t rls.Table
+---@return boolean
+function definers.shows(seen, t)
+  for _, f in ipairs(seen.model and callable(seen.model) or {}) do
+    if may_touch(f, seen.model, { t }) then return true end
   end
   return false
 end
@@ -129,6 +141,9 @@ local function whose(seen, by_label, is_open, axes)
   return function(f, label)
     local t = by_label[label]
     if not t or not is_open(f, t) then return nil end
+    if t.kind == "v" or (t.kind ~= "r" and t.kind ~= "p" and not t.tenant) then
+      return nil, nil, ("it reads %s, which is made of tenants' rows"):format(t.label)
+    end
     local path, owner = model.path(t, seen.by_oid)
     local columns = {}
     for _, name in ipairs(t.tenant and { t.tenant } or (t.parent_key and t.parent_key.columns) or {}) do columns[name] = true end
@@ -162,11 +177,25 @@ end
 --- What is asked of every function alike.
 local function state_of(seen, base)
   local by_label, axes = {}, decide.axes(seen.settings)
-  for _, t in ipairs(base) do by_label[t.label] = t end
-  local function is_open(f, t) return seen.owners:any_sees(f.owners, t) end
+  local all = { table.unpack(base) }
+  for _, t in ipairs(seen.tables or {}) do
+    local made = t.kind == "v" or t.kind == "m" or t.kind == "f"
+    if made and (t.scope == "tenant" or t.scope == "child") then all[#all + 1] = t end
+  end
+  for _, t in ipairs(all) do by_label[t.label] = t end
+  -- A materialised view and a foreign table have no policies; a view shows what whoever it reads as sees, unless it tests the tenant.
+  local function is_open(f, t)
+    if t.kind == "m" or t.kind == "f" then return true end
+    if t.kind ~= "v" then return seen.owners:any_sees(f.owners, t) end
+    if t.bound == false then return not t.filtered end
+    for _, read in ipairs(t.reader == seen.app.role and t.reads or {}) do
+      if seen.owners:any_sees(f.owners, read) then return true end
+    end
+    return false
+  end
   seen.covers = seen.covers or {}
   return { trust = seen.trust, today = seen.today, covers = seen.covers, read = seen.model, role = seen.model.roles[1], axes = axes,
-    shows = seen.owners:showing(), whose = whose(seen, by_label, is_open, axes), is_open = is_open, base = base }
+    shows = seen.owners:showing(), whose = whose(seen, by_label, is_open, axes), is_open = is_open, base = all }
 end
 
 --- May what a function does with its owner's rights reach rows that the application's would not?
@@ -247,6 +276,17 @@ function definers.rule_is_bound(seen, w, t)
   return #verdicts > 0 and not unread
 end
 
+--- May the owner of a function change roles, or what guards a tenants' table?
+local function may_grant(seen, f, base)
+  if f.owner == seen.app.role then return false end
+  if f.owner_bypasses then return true end
+  local role = seen.owners:role_of(f.owner)
+  for _, t in ipairs(base) do
+    if t.owner == f.owner or role.inherits[t.owner] then return true end
+  end
+  return role.creates_roles
+end
+
 --- A schema of the function's own search path in which the role may make objects; nil for none. Names in a body that the server keeps
 --- parsed are not looked up when it runs.
 local function open_schema(f, role)
@@ -273,7 +313,16 @@ function definers.findings(seen, base)
   if #list == 0 then return found, undecided end
   local state, world = state_of(seen, base), reproduce.world(seen, seen.app.role)
   for _, f in ipairs(list) do
-    if is_suspect(f, state) then
+    local changed, unsure = rights.changed(f)
+    if changed and may_grant(seen, f, base) then
+      local text = ("it runs with the rights of %s, and %s"):format(f.owner, changed)
+      if unsure then
+        undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = changed, f = f }
+      else
+        found[#found + 1] = { class = "function_definer", object = f.signature, detail = text,
+          reproduce = ("select pg_get_functiondef(%s::regprocedure);"):format(names.literal(f.signature)) }
+      end
+    elseif is_suspect(f, state) then
       local schema = open_schema(f, state.role)
       if schema then
         found[#found + 1] = { class = "function_search_path", object = f.signature,

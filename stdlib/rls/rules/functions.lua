@@ -78,11 +78,12 @@ local function copies_into(source, t)
   return false
 end
 
-local function copying(out, conn, oids, by_oid, tables)
+local function copying(out, conn, oids, by_oid, tables, shown)
   for _, trigger in ipairs(conn:query(TRIGGERS, oids)) do
     for _, t in ipairs(tables) do
-      local everybodys = t.scope == "unclassified" or t.scope == "shared"
-      if everybodys and t.acts.select and copies_into(trigger.source, t) then
+      local nobodys = t.scope ~= "tenant" and t.scope ~= "child"
+      local read = nobodys and (t.acts.select or ((t.kind == "r" or t.kind == "p") and shown(t)))
+      if read and copies_into(trigger.source, t) then
         out[#out + 1] = { class = "trigger_copies", object = t.label,
           detail = ("the trigger %s on %s inserts rows into it"):format(trigger.name, by_oid[trigger.rel].label),
           reproduce = source_sql(trigger.func) }
@@ -97,14 +98,15 @@ end
 ---@param base rls.Table[]    tenants' base tables
 ---@param tables rls.Table[]  all tables that were read
 ---@param by_oid table<string, rls.Table>
+---@param shown fun(t: rls.Table): boolean  does a function show it that the application may call, and that has its owner's rights?
 ---@return {class: string, object: string, detail: string, reproduce: string, repair: string?}[]
-function functions.findings(conn, app, base, tables, by_oid)
+function functions.findings(conn, app, base, tables, by_oid, shown)
   local out, list = {}, {}
   for _, t in ipairs(base) do list[#list + 1] = t.oid end
   local oids = arrays.text(list)
   cached(out, conn, oids, by_oid)
   claims(out, conn, app.role)
-  copying(out, conn, oids, by_oid, tables)
+  copying(out, conn, oids, by_oid, tables, shown)
   return out
 end
 

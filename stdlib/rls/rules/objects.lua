@@ -24,8 +24,10 @@ local GRANTS = [[
    where c.oid::text = any($2)]]
 
 local PUBLISHED = [[
-  select r.prrelid::text as oid, string_agg(p.pubname::text, ', ' order by p.pubname) as pubs
-    from pg_publication_rel r join pg_publication p on p.oid = r.prpubid where r.prrelid::text = any($1) group by 1
+  select c.oid::text as oid, string_agg(p.pubname::text, ', ' order by p.pubname) as pubs
+    from pg_publication_tables p join pg_namespace n on n.nspname = p.schemaname
+    join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename join pg_publication of_all on of_all.pubname = p.pubname
+   where c.oid::text = any($1) and not of_all.puballtables group by 1
   union all
   select null, string_agg(pubname::text, ', ' order by pubname) from pg_publication where puballtables having count(*) > 0]]
 

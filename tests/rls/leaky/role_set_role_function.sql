@@ -14,7 +14,8 @@ alter table items force row level security;
 create policy tenant on items using (tenant_id::text = current_setting('app.tenant_id', true));
 grant select, insert, update, delete on items to so_function_login;
 -- @superuser
-create function all_items() returns setof text language sql security definer set search_path = pg_catalog, pg_temp as $$ select body from public.items $$;
+create function all_items() returns setof text language sql security definer
+  set search_path = pg_catalog, pg_temp as $$ select body from public.items $$;
 revoke execute on function all_items() from public;
 grant execute on function all_items() to so_function_web;
 -- @rows
