@@ -21,14 +21,18 @@ local harness = {}
 --- Tables of the reference platform that are the same for every tenant.
 local SHARED = { ["platform.required_audits"] = true }
 
+local ACTS = [[
+  select array(select r.rolname::text from pg_roles r where r.rolname = $1 or (pg_has_role($1, r.oid, {become})
+                 and not (r.rolsuper or r.rolbypassrls or r.rolname ~ '^pg_')) order by r.rolname <> $1, 1) as acts]]
+
 --- Who the application is, as the server sees it. acts: its role, and those that it may become and that are no finding by themselves.
 local function application(ctx)
-  return ctx.db.app:row(dialect.of(ctx.db.app, [[
+  local app = ctx.db.app:row [[
     select current_user::text as role, rolsuper as super, rolbypassrls as bypass,
-           case when session_user = current_user then session_user::text end as login,
-           array(select r.rolname::text from pg_roles r where r.rolname = current_user or (pg_has_role(current_user, r.oid, {become})
-                   and not (r.rolsuper or r.rolbypassrls or r.rolname ~ '^pg_')) order by r.rolname <> current_user, 1) as acts
-      from pg_roles where rolname = current_user]]))
+           case when session_user = current_user then session_user::text end as login
+      from pg_roles where rolname = current_user]]
+  app.acts = ctx.db.admin:row(dialect.of(ctx.db.admin, ACTS), app.role).acts
+  return app
 end
 
 --- Who the application is, and every table with whose rows it holds.
