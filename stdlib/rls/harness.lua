@@ -204,7 +204,7 @@ local function check_ways_around(ctx, seen)
     { "grants and objects", function() return rules.objects.findings(admin, app, base, seen.by_oid, seen.settings.tenant,
       function(w, t) return rules.definers.rule_is_bound(seen, w, t) end, seen.owners) end },
     { "functions", function() return rules.functions.findings(admin, app, base, seen.tables, seen.by_oid,
-      function(t) return rules.definers.shows(seen, t) end) end },
+      function(t) return rules.definers.shows(seen, t) end, seen.model and seen.model.all_functions or {}) end },
   }
   for _, way in ipairs(ways) do
     ctx:check("isolation: " .. way[1], function()

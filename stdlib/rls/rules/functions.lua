@@ -2,6 +2,7 @@
 --
 -- PostgreSQL manual: 38.7 (volatility), CREATE FUNCTION (LEAKPROOF), 5.8, 39 (triggers).
 local arrays = require "rls.arrays"
+local copies = require "rls.rules.copies"
 local dialect = require "rls.dialect"
 local names = require "rls.names"
 
@@ -30,6 +31,7 @@ local LEAKPROOF = [[
 
 local TRIGGERS = [[
   select t.tgrelid::text as rel, t.tgname::text as name, f.prosrc as source,
+         coalesce(t.tgnewtable, 'new')::text as new_table, coalesce(t.tgoldtable, 'old')::text as old_table,
          format('%I.%I(%s)', n.nspname, f.proname, oidvectortypes(f.proargtypes)) as func
     from pg_trigger t join pg_proc f on f.oid = t.tgfoid join pg_namespace n on n.oid = f.pronamespace
     join pg_language l on l.oid = f.prolang
@@ -67,23 +69,13 @@ local function claims(out, conn, app)
   end
 end
 
---- Does the text insert what the trigger was given into this table?
-local function copies_into(source, t)
-  for target in source:lower():gmatch 'insert%s+into%s+([%w_."]+)' do
-    local plain = target:gsub('"', "")
-    if plain == t.name:lower() or plain == t.label:lower() then
-      return source:lower():find "%f[%w]new%f[%W]" ~= nil or source:lower():find "%f[%w]old%f[%W]" ~= nil
-    end
-  end
-  return false
-end
-
-local function copying(out, conn, oids, by_oid, tables, shown)
+local function copying(out, conn, oids, by_oid, tables, shown, all)
   for _, trigger in ipairs(conn:query(TRIGGERS, oids)) do
+    local given = { "new", "old", trigger.new_table, trigger.old_table }
     for _, t in ipairs(tables) do
       local nobodys = t.scope ~= "tenant" and t.scope ~= "child"
       local read = nobodys and (t.acts.select or ((t.kind == "r" or t.kind == "p") and shown(t)))
-      if read and copies_into(trigger.source, t) then
+      if read and copies.into(trigger.source, given, t, all) then
         out[#out + 1] = { class = "trigger_copies", object = t.label,
           detail = ("the trigger %s on %s inserts rows into it"):format(trigger.name, by_oid[trigger.rel].label),
           reproduce = source_sql(trigger.func) }
@@ -99,14 +91,15 @@ end
 ---@param tables rls.Table[]  all tables that were read
 ---@param by_oid table<string, rls.Table>
 ---@param shown fun(t: rls.Table): boolean  does a function show it that the application may call, and that has its owner's rights?
+---@param all table[]  of rls.Model.all_functions: what triggers may call
 ---@return {class: string, object: string, detail: string, reproduce: string, repair: string?}[]
-function functions.findings(conn, app, base, tables, by_oid, shown)
+function functions.findings(conn, app, base, tables, by_oid, shown, all)
   local out, list = {}, {}
   for _, t in ipairs(base) do list[#list + 1] = t.oid end
   local oids = arrays.text(list)
   cached(out, conn, oids, by_oid)
   claims(out, conn, app.role)
-  copying(out, conn, oids, by_oid, tables, shown)
+  copying(out, conn, oids, by_oid, tables, shown, all)
   return out
 end
 
