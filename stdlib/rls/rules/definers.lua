@@ -220,6 +220,24 @@ local function counts(f, r)
   return false
 end
 
+--- The INSERT by which the application fires the trigger, and what became of the other tenant's row; nil where another statement does.
+local function fire_sql(world, at, t, r)
+  local a = r.verdict and r.verdict.assignment
+  local row = a and a.rows and a.rows[t.label] and a.rows[t.label][1]
+  local target = world.by_label[r.label or ""]
+  if at.event ~= "INSERT" or not row or not target or r.shadow then return nil end
+  local v, rest = {}, {}
+  for key, value in pairs(r.verdict) do v[key] = value end
+  for label, rows in pairs(a.rows) do rest[label] = label ~= t.label and rows or nil end
+  v.assignment, v.chosen = { row = a.row, rows = rest, own = a.own, settings = a.settings }, nil
+  local insert = reproduce.insert(t, row):gsub(" ON CONFLICT DO NOTHING;$", "")
+  local shown = ("%s RETURNING *;\nRESET ROLE;\nSELECT * FROM %s"):format(insert:gsub(";$", ""), target.sql)
+  local key = (r.write and target.tenant) or (target.uniques[1] and target.uniques[1].columns[1])
+  local value = key and a.row[key]
+  if value ~= nil then shown = ("%s WHERE %s = %s"):format(shown, names.ident(key), prover.literal(value)) end
+  return (reproduce.text(world, target, v, shown .. ";", r.write))
+end
+
 --- Findings about the functions of triggers that the application fires, which run with their owner's rights.
 ---@param conn table
 ---@param seen table       of rls.harness.look, with `model` and `owners`
@@ -228,6 +246,7 @@ end
 ---@return {object: string, owner: string, reason: string, f: table}[] undecided
 function definers.triggers(conn, seen, base)
   local found, undecided, state = {}, {}, nil
+  local world = reproduce.world(seen, seen.app.role)
   for _, at in ipairs(of_triggers.list(conn, seen)) do
     local f, t = at.f, seen.by_oid[at.rel]
     state = state or state_of(seen, base)
@@ -239,8 +258,8 @@ function definers.triggers(conn, seen, base)
       if r.leak then
         found[f] = true
         found[#found + 1] = { class = r.shadow and "function_search_path" or "function_definer", object = f.signature,
-          detail = ("%s, and %s"):format(about, r.leak), reproduce = ("select pg_get_functiondef(%s::regprocedure);"):format(
-            names.literal(f.signature)) }
+          detail = ("%s, and %s"):format(about, r.leak), reproduce = fire_sql(world, at, t, r)
+            or ("select pg_get_functiondef(%s::regprocedure);"):format(names.literal(f.signature)) }
       elseif r.unknown then
         undecided[f] = true
         undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = ("%s: %s"):format(about, r.unknown), f = f }
