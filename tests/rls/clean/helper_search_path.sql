@@ -10,17 +10,22 @@ create table items (id bigint generated always as identity primary key, tenant_i
 alter table items enable row level security;
 alter table items force row level security;
 create policy tenant on items using (tenant_id::text = current_tenant());
-create policy tenant_too on items as restrictive using (tenant_id::text = parsed_tenant());
+create table notes (like items including all);
+alter table notes enable row level security;
+alter table notes force row level security;
+create policy tenant on notes using (tenant_id::text = parsed_tenant());
 create function mine() returns setof text language sql stable security definer set search_path = pg_catalog, public, pg_temp
   as $$ select i.body from public.items i where i.tenant_id::text = current_setting('app.tenant_id', true) $$;
-grant select, insert, update, delete on items to app_user;
+grant select, insert, update, delete on items, notes to app_user;
 create schema sandbox authorization app_user;
 -- @rows
 insert into items (tenant_id, body) values (:'A', 'A-row'), (:'B', 'B-secret');
+insert into notes (tenant_id, body) values (:'B', 'B-secret');
 -- @control
 select from items i join mine() m on m = i.body;
 -- @attack
 create function sandbox.current_setting(text, boolean) returns text language sql
   as $$ select 'bbbbbbbb-0000-4000-8000-000000000002' $$;
 set search_path = sandbox, pg_catalog, public;
-select from items where body = 'B-secret' union all select from mine() m where m = 'B-secret';
+select from items where body = 'B-secret' union all select from notes where body = 'B-secret'
+  union all select from mine() m where m = 'B-secret';
