@@ -27,13 +27,18 @@ end
 
 local function any() return true end
 
+--- As itself, or in quotes with its own quotes doubled.
+local function occurs_written(text, name, accepts)
+  return occurs(text, name, accepts) or (name:find('"', 1, true) ~= nil and occurs(text, (name:gsub('"', '""')), accepts))
+end
+
 --- Is the name mentioned, by whatever kind of object?
 ---@param text string  in lower case
 ---@param name string  as the catalogue has it
 ---@return boolean
 function mentions.name(text, name)
   name = name:lower()
-  return text:find('u&"', 1, true) ~= nil or occurs(text, name, any) or occurs(text, (name:gsub('"', '""')), any)
+  return text:find('u&"', 1, true) ~= nil or occurs_written(text, name, any)
 end
 
 --- Is the name mentioned as that of a function that is called?
@@ -43,7 +48,7 @@ end
 function mentions.call(text, name)
   name = name:lower()
   local function called(last) return text:find('^"?%s*%(', last + 1) ~= nil end
-  return text:find('u&"', 1, true) ~= nil or occurs(text, name, called) or occurs(text, (name:gsub('"', '""')), called)
+  return text:find('u&"', 1, true) ~= nil or occurs_written(text, name, called)
 end
 
 return mentions

@@ -70,12 +70,24 @@ local function claims(out, conn, app)
 end
 
 local function copying(out, conn, oids, by_oid, tables, shown, all)
-  for _, trigger in ipairs(conn:query(TRIGGERS, oids)) do
+  -- Many triggers run one function.
+  local known = {}
+  local function once(key, ask)
+    if known[key] == nil then known[key] = ask() end
+    return known[key]
+  end
+  local function reads(t)
+    return t.acts.select or ((t.kind == "r" or t.kind == "p") and once(t.oid, function() return shown(t) end))
+  end
+  local function writes(trigger, t)
     local given = { "new", "old", trigger.new_table, trigger.old_table }
+    return once(table.concat({ trigger.func, t.oid, table.unpack(given) }, "\0"),
+      function() return copies.into(trigger.source, given, t, all) end)
+  end
+  for _, trigger in ipairs(conn:query(TRIGGERS, oids)) do
     for _, t in ipairs(tables) do
       local nobodys = t.scope ~= "tenant" and t.scope ~= "child"
-      local read = nobodys and (t.acts.select or ((t.kind == "r" or t.kind == "p") and shown(t)))
-      if read and copies.into(trigger.source, given, t, all) then
+      if nobodys and reads(t) and writes(trigger, t) then
         out[#out + 1] = { class = "trigger_copies", object = t.label,
           detail = ("the trigger %s on %s inserts rows into it"):format(trigger.name, by_oid[trigger.rel].label),
           reproduce = source_sql(trigger.func) }
