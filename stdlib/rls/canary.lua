@@ -470,7 +470,7 @@ end
 --- A statement that inserts one more row for a tenant, of values that differ from its canary's.
 ---@param t rls.Table
 ---@param who rls.Who
----@return string sql
+---@return string sql, table<string, string>? row  its literals; nil for a table with a fixture
 function Maker:another(t, who)
   if self:fixture(t) then return self:fixture_sql(t, who) end
   local made = self.rows[who.key][t.oid]
@@ -480,7 +480,7 @@ function Maker:another(t, who)
     if row[column] and not row[column]:find("::", 1, true) then unique[#unique + 1] = column end
   end
   renew(self, t, unique, row, made.fixed)
-  return statement(t, row)
+  return statement(t, row), row
 end
 
 --- A statement that inserts one more row like a tenant's, of no tenant; nil for a table with a fixture.

@@ -1,4 +1,5 @@
 --- What the database's catalogue says of its tables: which belong to tenants, and what guards them.
+local arrays = require "rls.arrays"
 local axes = require "rls.axes"
 local dialect = require "rls.dialect"
 local errors = require "errors"
@@ -52,6 +53,7 @@ local catalogue = {}
 ---@field scope "tenant"|"child"|"shared"|"unclassified"|"unreachable"
 ---@field registry string?    the key of a table of the tenants themselves: the tenant columns of others refer to it
 ---@field reads rls.Table[]?  of a view: the tenants' tables beneath it
+---@field ways table<string, {reader: string, bound: boolean}>?  of a view: how it reads each of them, by oid
 ---@field reader string?      of a view: whom it reads them as
 ---@field bound boolean?      of a view: row-level security binds whoever it reads them as
 ---@field columns rls.Column[]
@@ -61,6 +63,7 @@ local catalogue = {}
 ---@field policies rls.Policy[]
 ---@field may table<string, boolean>  select, insert, update, delete, truncate: what the application's role may do, its schema's USAGE
 ---  included
+---@field acts table<string, boolean>  select, insert, update, delete, truncate: what a role may do that the application is or may become
 ---@field plain boolean       no children, rules or triggers: a statement does to it what it says, and no more
 ---@field granted boolean     is anything granted to it, or to a role that it may become?
 ---@field opened table<string, boolean>?  does the prover say that the command reaches other tenants' rows in any session?
@@ -110,6 +113,15 @@ local COLUMNS = [[
      and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
    order by a.attrelid, a.attnum]]
 
+local ACTS = [[
+  select c.oid::text as oid, bool_or(has_table_privilege(r, c.oid, 'SELECT') or has_any_column_privilege(r, c.oid, 'SELECT')) as select,
+         bool_or(has_table_privilege(r, c.oid, 'INSERT') or has_any_column_privilege(r, c.oid, 'INSERT')) as insert,
+         bool_or(has_table_privilege(r, c.oid, 'UPDATE') or has_any_column_privilege(r, c.oid, 'UPDATE')) as update,
+         bool_or(has_table_privilege(r, c.oid, 'DELETE')) as delete, bool_or(has_table_privilege(r, c.oid, 'TRUNCATE')) as truncate
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace cross join unnest($1::text[]) r
+   where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+     and has_schema_privilege(r, n.oid, 'USAGE') group by 1]]
+
 local CONSTRAINTS = [[
   select c.conrelid::text as oid, c.conname as name, c.contype::text as type, c.confrelid::text as ref, c.condeferrable as deferrable,
          c.convalidated as validated, case c.contype when 'c' then pg_get_constraintdef(c.oid) end as definition,
@@ -153,7 +165,7 @@ local function set_of(list)
 end
 
 local function new_table(row)
-  return {
+  local t = {
     oid = row.oid, schema = row.schema, name = row.name, label = row.schema .. "." .. row.name,
     sql = names.qualified(row.schema, row.name), kind = row.kind, owner = row.owner, rls = row.rls, forced = row.forced,
     app_owns = row.app_owns, granted = row.granted, plain = row.plain, is_partition = row.is_partition,
@@ -162,6 +174,8 @@ local function new_table(row)
     may = { select = row.may_use and row.may_select, insert = row.may_use and row.may_insert, update = row.may_use and row.may_update,
       delete = row.may_use and row.may_delete, truncate = row.may_use and row.may_truncate },
   }
+  t.acts = t.may
+  return t
 end
 
 --- Runs fn with a search path under which a bare name is pg_catalog's, so that what is printed says where each name comes from. Without
@@ -175,7 +189,7 @@ function catalogue.qualified(conn, fn)
   end, { rollback = true })
 end
 
-local function read_tables(conn, role)
+local function read_tables(conn, role, acts)
   local list, by_oid = {}, {}
   for _, row in ipairs(conn:query(dialect.of(conn, TABLES), role)) do
     local t = new_table(row)
@@ -203,6 +217,9 @@ local function read_tables(conn, role)
   for _, row in ipairs(conn:query(dialect.of(conn, POLICIES), role)) do
     local t = by_oid[row.oid]
     if t then t.policies[#t.policies + 1] = row end
+  end
+  for _, row in ipairs(#(acts or {}) > 1 and conn:query(ACTS, arrays.text(acts)) or {}) do
+    if by_oid[row.oid] then by_oid[row.oid].acts = row end
   end
   return list, by_oid
 end
@@ -265,8 +282,9 @@ local function spread_to_views(list, by_oid, views)
       local read = by_oid[oid]
       if read and (read.scope == "tenant" or read.scope == "child") and not t.scope then t.scope = "child" end
       if read and (read.scope == "tenant" or read.scope == "child") then
-        t.reads = t.reads or {}
+        t.reads, t.ways = t.reads or {}, t.ways or {}
         t.reads[#t.reads + 1] = read
+        t.ways[oid] = way
         t.reader = (not way.bound or not t.reader) and way.reader or t.reader
         t.bound = t.bound ~= false and way.bound and read.kind ~= "m"
       end
@@ -305,10 +323,11 @@ end
 ---@param settings table config.database
 ---@param role string    the application's role
 ---@param shared table?  labels that are shared on this platform
+---@param acts string[]?  the role, and those that it may become; nil: the role alone
 ---@return rls.Table[] tables, table<string, rls.Table> by_oid
-function catalogue.read(conn, settings, role, shared)
+function catalogue.read(conn, settings, role, shared, acts)
   local all, by_oid
-  catalogue.qualified(conn, function() all, by_oid = read_tables(conn, role) end)
+  catalogue.qualified(conn, function() all, by_oid = read_tables(conn, role, acts) end)
   local schemas = settings.schemas and set_of(settings.schemas)
   local sets = { exclude = set_of(settings.exclude), shared = set_of(settings.shared), scoped = set_of(settings.tenant_scoped) }
   for label in pairs(shared or {}) do sets.shared[label] = true end
@@ -327,7 +346,7 @@ function catalogue.read(conn, settings, role, shared)
   spread_to_views(tables, by_oid, reach.views(conn, role))
   mark_registries(tables, by_oid)
   for _, t in ipairs(tables) do
-    t.scope = t.scope or (reachable(t) and "unclassified" or "unreachable")
+    t.scope = t.scope or ((reachable(t) or t.granted) and "unclassified" or "unreachable")
   end
   return tables, by_oid
 end

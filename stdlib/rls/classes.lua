@@ -53,13 +53,19 @@ role is no member of it.]]),
     "Let another role own the schema, and the application's role have USAGE only",
     [[The owner of a schema, and whoever is a member of it, may drop every object in it, whoever owns that, and make others under the
 same names (DROP TABLE).]]),
+  role_owns_function = leak("the application's role may change a function that guards the tables",
+    "Let another role own the function, and the application's role have EXECUTE only",
+    [[The owner of a function, and whoever is a member of it, may replace what it does (CREATE OR REPLACE FUNCTION) or pin a setting to
+it (ALTER FUNCTION … SET app.tenant_id = …). One that a policy calls then says what its owner wants; one that a trigger or a view
+runs does so in every other tenant's session.]]),
   role_writes_all_data = leak("the application's role may write every table", "REVOKE pg_write_all_data FROM the role",
     [[pg_write_all_data grants INSERT, UPDATE and DELETE on every table, those made tomorrow too: each one without row-level
 security is open. (PostgreSQL 14; section 22.5.)]]),
   role_runs_programs = leak("the application's role may read the server's files or run programs",
-    "REVOKE pg_read_server_files, pg_write_server_files, pg_execute_server_program FROM the role",
+    "REVOKE pg_read_server_files, pg_write_server_files, pg_execute_server_program, and functions that read files, FROM the role",
     [[pg_read_server_files, pg_write_server_files and pg_execute_server_program reach the data directory and the operating
-system, where no policy is asked: COPY t FROM PROGRAM 'cat …' (section 22.5).]]),
+system, where no policy is asked: COPY t FROM PROGRAM 'cat …' (section 22.5). So do functions that are the superuser's until
+somebody grants them: pg_read_binary_file, lo_import, dblink_connect_u.]]),
   role_replication = leak("the application's role may replicate the database", "ALTER ROLE … NOREPLICATION",
     [[A role with REPLICATION receives every change of every tenant from the write-ahead log, and may take a base backup;
 row-level security does not apply to replication.]]),

@@ -16,7 +16,7 @@ decide.COMMANDS = { "SELECT", "INSERT", "UPDATE", "DELETE" }
 local ABSENT = { "00000000-0000-0000-0000-000000000000", "0", "-1" }
 
 --- Classes of what is open in any session of the application, whatever it has set.
-local TO_ALL = { rls_missing = true, role_bypasses_rls = true, policy_always_true = true, policy_widens = true }
+decide.TO_ALL = { rls_missing = true, role_bypasses_rls = true, policy_always_true = true, policy_widens = true }
 
 ---@class rls.Decision
 ---@field table rls.Table
@@ -119,6 +119,19 @@ local function may_shadow(v)
   return false
 end
 
+--- Does a proof rest on a function or operator that is looked up along a path on which the session may put its own? The function that looks
+--- it up, and what it looks for.
+---@param v prover.Verdict
+---@return string? func, string? what
+function decide.hijacked(v)
+  for _, text in ipairs(v.status == "unknown" and v.otherwise == "proven" and v.assumes or {}) do
+    local func, what = text:match "^search_path: (%S+) finds (function .*) along the caller's search_path$"
+    if not func then func, what = text:match "^search_path: (%S+) finds (operator .*) along the caller's search_path$" end
+    if func then return func, what end
+  end
+  return nil
+end
+
 --- Decides again what rests on tables that functions name without a schema, as if the attacker had made them.
 local function with_shadows(input, verdicts)
   for command, v in pairs(verdicts) do
@@ -135,7 +148,24 @@ local function with_shadows(input, verdicts)
   end
 end
 
-local function decide_one(state, t, role)
+--- What decide.table needs besides a table and a role.
+---@param conn table
+---@param seen table  of rls.harness.look
+---@param base rls.Table[]
+---@param read rls.Model
+---@param today string  an ISO date
+---@return table
+function decide.state(conn, seen, base, read, today)
+  return { conn = conn, model = read, by_oid = seen.by_oid, base = base, axes = decide.axes(seen.settings), trust = seen.trust,
+    today = today, caches = {} }
+end
+
+--- Decides the four commands of one table for one role.
+---@param state table  of decide.state, with a table in `caches` for the role
+---@param t rls.Table
+---@param role rls.Role
+---@return table<string, prover.Verdict>  by command
+function decide.table(state, t, role)
   local path, owner = model.path(t, state.by_oid)
   local input = { relation = t.label, tables = state.model.tables, functions = state.model.functions, types = state.model.types,
     axes = decide.axes_for(path and owner, state.axes), role = role, trust = state.trust, today = state.today,
@@ -249,20 +279,18 @@ end
 ---@return rls.Decision[] decisions, rls.Model model
 function decide.run(conn, seen, base, today)
   local read = model.read(conn, seen.app, base, seen.by_oid)
-  local state = { conn = conn, model = read, by_oid = seen.by_oid, base = base, axes = decide.axes(seen.settings), trust = seen.trust,
-    today = today, caches = {} }
-  local out = {}
+  local state, out = decide.state(conn, seen, base, read, today), {}
   for _, role in ipairs(read.roles) do
     state.caches[role.name] = {}
     for _, t in ipairs(base) do
-      local verdicts = decide_one(state, t, role)
+      local verdicts = decide.table(state, t, role)
       out[#out + 1] = { table = t, role = role, verdicts = verdicts }
       if not role.via then
         t.decided, t.opened = {}, {}
         for command, v in pairs(verdicts) do
           t.decided[command] = v.status
           local using = (v.phases or {}).using or v
-          t.opened[command] = using.status == "counterexample" and TO_ALL[using.class] == true
+          t.opened[command] = using.status == "counterexample" and decide.TO_ALL[using.class] == true
         end
       end
     end

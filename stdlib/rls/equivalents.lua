@@ -8,6 +8,7 @@ local arrays = require "rls.arrays"
 local compile = require "rls.prover.compile"
 local decide = require "rls.decide"
 local dialect = require "rls.dialect"
+local mentions = require "rls.mentions"
 
 local equivalents = {}
 
@@ -107,8 +108,8 @@ end
 function equivalents.check_is_idle(t, p, around)
   if p.check == "true" then return true end
   if (p.command ~= "UPDATE" and t.may.insert) or not p.using or around.rewrites then return false end
-  local text = " " .. p.using .. " " .. (p.check or "") .. " "
-  local function named(name) return text:find("%f[%w_]" .. name:gsub("%p", "%%%0") .. "%f[^%w_]") ~= nil end
+  local text = (p.using .. " " .. (p.check or "")):lower()
+  local function named(name) return mentions.name(text, name) end
   for _, c in ipairs(t.columns) do
     if (c.may_update or c.generated) and named(c.name) then return false end
   end

@@ -5,9 +5,11 @@
 local axes = require "rls.axes"
 local catalogue = require "rls.catalogue"
 local decide = require "rls.decide"
+local dialect = require "rls.dialect"
 local errors = require "errors"
 local matrix = require "rls.matrix"
 local names = require "rls.names"
+local owners = require "rls.owners"
 local probe = require "rls.probe"
 local releases = require "rls.releases"
 local trials = require "rls.trials"
@@ -19,12 +21,18 @@ local harness = {}
 --- Tables of the reference platform that are the same for every tenant.
 local SHARED = { ["platform.required_audits"] = true }
 
---- Who the application is, as the server sees it.
+local ACTS = [[
+  select array(select r.rolname::text from pg_roles r where r.rolname = $1 or (pg_has_role($1, r.oid, {become})
+                 and not (r.rolsuper or r.rolbypassrls or r.rolname ~ '^pg_')) order by r.rolname <> $1, 1) as acts]]
+
+--- Who the application is, as the server sees it. acts: its role, and those that it may become and that are no finding by themselves.
 local function application(ctx)
-  return ctx.db.app:row [[
+  local app = ctx.db.app:row [[
     select current_user::text as role, rolsuper as super, rolbypassrls as bypass,
            case when session_user = current_user then session_user::text end as login
       from pg_roles where rolname = current_user]]
+  app.acts = ctx.db.admin:row(dialect.of(ctx.db.admin, ACTS), app.role).acts
+  return app
 end
 
 --- Who the application is, and every table with whose rows it holds.
@@ -35,7 +43,8 @@ function harness.look(ctx)
   -- What looks at one axis alone looks at the first.
   local settings = setmetatable({ tenant = list[1], axes = list }, { __index = ctx.config.database })
   local app = application(ctx)
-  local tables, by_oid = catalogue.read(ctx.db.admin, settings, app.role, ctx.platform.kind == "embedded" and SHARED or nil)
+  local tables, by_oid = catalogue.read(ctx.db.admin, settings, app.role, ctx.platform.kind == "embedded" and SHARED or nil,
+    app.acts)
   return { settings = settings, app = app, tables = tables, by_oid = by_oid, trust = ctx.config.trust,
     embedded = ctx.platform.kind == "embedded",
     admin = ctx.db.admin:row "select rolsuper as super, rolsuper or rolbypassrls as bypass from pg_roles where rolname = current_user" }
@@ -159,9 +168,9 @@ local function report_table(ctx, t, result, named, trust)
   for _, l in ipairs(result.leaks) do
     if not seen[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, trust) then
       seen[l.op .. l.detail] = true
-      local owners = not is_base(t) and t.bound == false
-      say(ctx, owners and "view_owner_rights" or class_of_leak(t, l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
-        repair = owners and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })
+      local of_owner = not is_base(t) and t.bound == false
+      say(ctx, of_owner and "view_owner_rights" or class_of_leak(t, l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
+        repair = of_owner and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })
     end
   end
   if #result.errors > 0 then
@@ -176,9 +185,9 @@ end
 local function check_unbindable(ctx, seen)
   for _, t in ipairs(seen.tables) do
     local tenants = t.scope == "tenant" or t.scope == "child"
-    local may = t.may.select or t.may.insert or t.may.update or t.may.delete
+    local may = t.acts.select or t.acts.insert or t.acts.update or t.acts.delete
     local shown = ("select * from %s limit 5;"):format(t.sql)
-    if t.kind == "m" and tenants and t.may.select then
+    if t.kind == "m" and tenants and t.acts.select then
       ctx:fail("materialised_view", { object = t.label, detail = "the application may read it", reproduce = shown })
     elseif t.kind == "f" and t.tenant and may then
       ctx:fail("foreign_table", { object = t.label, detail = "the application has grants on it", reproduce = shown })
@@ -191,10 +200,11 @@ local function check_ways_around(ctx, seen)
   local base = harness.of_tenants(seen)
   local admin, app = ctx.db.admin, seen.app
   local ways = {
-    { "roles", function() return rules.roles.findings(admin, app.role, base) end },
+    { "roles", function() return rules.roles.findings(admin, app.role, base, app.acts) end },
     { "grants and objects", function() return rules.objects.findings(admin, app, base, seen.by_oid, seen.settings.tenant,
-      function(w, t) return rules.definers.rule_is_bound(seen, w, t) end) end },
-    { "functions", function() return rules.functions.findings(admin, app, base, seen.tables, seen.by_oid) end },
+      function(w, t) return rules.definers.rule_is_bound(seen, w, t) end, seen.owners) end },
+    { "functions", function() return rules.functions.findings(admin, app, base, seen.tables, seen.by_oid,
+      function(t) return rules.definers.shows(seen, t) end, seen.model and seen.model.all_functions or {}) end },
   }
   for _, way in ipairs(ways) do
     ctx:check("isolation: " .. way[1], function()
@@ -212,16 +222,23 @@ local function check_ways_around(ctx, seen)
   ctx:check("isolation: relations without policies", function() check_unbindable(ctx, seen) end, { group = "isolation" })
 end
 
---- What functions with their owner's rights do. Returns those that nobody could decide.
+--- What functions with their owner's rights do. Returns those that nobody could decide, and those of triggers.
 local function decide_definers(ctx, seen)
   local undecided = {}
   ctx:check("isolation: functions with their owner's rights", function()
     local found
     if not seen.model then errors.raise { code = "policies_undecided", message = "the catalogue's model was not read" } end
-    found, undecided = rules.definers.findings(ctx.db.admin, seen, (harness.of_tenants(seen)))
+    found, undecided = rules.definers.findings(seen, (harness.of_tenants(seen)))
     for _, f in ipairs(found) do say(ctx, f.class, f) end
   end, { group = "isolation" })
-  return undecided
+  local of_triggers = {}
+  ctx:check("isolation: triggers with their owner's rights", function()
+    if not seen.model then errors.raise { code = "policies_undecided", message = "the catalogue's model was not read" } end
+    local found
+    found, of_triggers = rules.definers.triggers(ctx.db.admin, seen, (harness.of_tenants(seen)))
+    for _, f in ipairs(found) do say(ctx, f.class, f) end
+  end, { group = "isolation" })
+  return undecided, of_triggers
 end
 
 --- How an undecided function was tried, in words.
@@ -256,14 +273,17 @@ local function decided(ctx, seen, base)
     local today = ctx.db.admin:value "select current_date::text"
     local decisions, read = decide.run(ctx.db.admin, seen, base, today)
     seen.decisions, seen.model, seen.today, seen.covers = decisions, read, today, {}
+    seen.owners = owners.new(ctx.db.admin, seen, base)
     findings = {}
     for _, f in ipairs(decide.presets(ctx.db.admin, seen, base, read)) do say(ctx, f.class, f) end
     local _, views = harness.of_tenants(seen)
+    rules.views.mark(seen, views)
     for _, list in ipairs { rules.policies.findings(decisions, seen), rules.views.findings(ctx.db.admin, seen, views) } do
       for _, f in ipairs(list) do
         findings[f.oid] = findings[f.oid] or {}
         table.insert(findings[f.oid], f)
       end
+      if list.undecided then errors.raise { code = "view_unproven", message = list.undecided, fix = "make it security_invoker" } end
     end
   end, { group = "isolation" })
   return findings or {}
@@ -328,7 +348,8 @@ function harness.isolation(ctx, seen)
   local results, statements, left
   check_release(ctx)
   local found = decided(ctx, seen, base)
-  local undecided, functions = decide_definers(ctx, seen), {}
+  local undecided, of_triggers = decide_definers(ctx, seen)
+  local functions = {}
   for i, u in ipairs(undecided) do functions[i] = u.f end
   local ok, raised = pcall(function()
     results, left = probe.run(function() return ctx.db:open("admin") end, base, views, seen.by_oid, { settings = seen.settings,
@@ -371,6 +392,7 @@ function harness.isolation(ctx, seen)
   end
   check_ways_around(ctx, seen)
   check_undecided(ctx, undecided)
+  check_undecided(ctx, of_triggers)
   check_trust(ctx, seen)
 end
 

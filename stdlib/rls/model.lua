@@ -10,6 +10,7 @@ local dialect = require "rls.dialect"
 local model = {}
 
 ---@class rls.Role: prover.Role
+---@field creates string[]     schemas in which it may make objects
 ---@field via boolean          it is one that the application's role may SET ROLE to
 ---@field may table<string, table<string, boolean>>  by oid of a table: select, insert, update, delete
 
@@ -29,7 +30,11 @@ local FUNCTIONS = [[
          pg_get_userbyid(p.proowner)::text as owner, o.rolsuper or o.rolbypassrls as owner_bypasses, p.proconfig as config,
          exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e') as of_extension,
          format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) as signature, p.prokind::text as kind,
-         has_function_privilege($1, p.oid, 'EXECUTE') and has_schema_privilege($1, n.oid, 'USAGE') as callable,
+         exists (select from unnest($1::text[]) r
+                  where (has_function_privilege(r, p.oid, 'EXECUTE') and has_schema_privilege(r, n.oid, 'USAGE'))
+                     or exists (select from pg_aggregate a where has_function_privilege(r, a.aggfnoid, 'EXECUTE') and a.aggfnoid >= 16384
+                       and p.oid in (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)))
+           as callable,
          exists (select from pg_proc s where s.proname = p.proname and s.pronamespace = 'pg_catalog'::regnamespace) as shadowed,
          array(select format_type(t, null) from unnest(p.proargtypes) with ordinality a(t, i) order by i) as arg_types,
          (select array_agg(coalesce(p.proargnames[i], '') order by i)
@@ -60,6 +65,8 @@ local ROLES = [[
          array(select m.rolname::text from pg_roles m where m.oid <> r.oid and pg_has_role(r.oid, m.oid, 'USAGE')) as inherits,
          has_database_privilege(r.oid, current_database(), 'CREATE') or exists (select from pg_namespace n
            where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and has_schema_privilege(r.oid, n.oid, 'CREATE')) as may_create,
+         array(select n.nspname::text from pg_namespace n where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+           and has_schema_privilege(r.oid, n.oid, 'CREATE')) as creates,
          has_database_privilege(r.oid, current_database(), 'TEMP') as may_temp
     from pg_roles r where pg_has_role($1, r.oid, {become}) order by r.rolname <> $1, 1]]
 
@@ -152,7 +159,8 @@ local function roles_of(conn, app, oids)
   local out, by_name, others = {}, {}, {}
   for _, r in ipairs(conn:query(dialect.of(conn, ROLES), app.role)) do
     local role = { name = r.name, login = app.login, superuser = r.superuser, bypassrls = r.bypassrls, member_of = set_of(r.member_of),
-      inherits = set_of(r.inherits), may_create = r.may_create, may_temp = r.may_temp, via = r.name ~= app.role, may = {} }
+      inherits = set_of(r.inherits), may_create = r.may_create, creates = r.creates,
+      may_temp = r.may_temp, via = r.name ~= app.role, may = {} }
     -- One that bypasses every policy is a finding of its own; predefined roles have no rights that a policy names.
     if not role.via or not (r.superuser or r.bypassrls or r.name:find "^pg_") then
       out[#out + 1] = role
@@ -171,7 +179,7 @@ end
 
 --- Reads the model. Tables: all that were read, tenants' or not, since policies look at any.
 ---@param conn table       the admin's
----@param app {role: string, login: string?}
+---@param app {role: string, login: string?, acts: string[]?}
 ---@param base rls.Table[] tenants' base tables
 ---@param by_oid table<string, rls.Table>
 ---@return rls.Model
@@ -181,7 +189,7 @@ function model.read(conn, app, base, by_oid)
   local oids = {}
   for i, t in ipairs(base) do oids[i] = t.oid end
   catalogue.qualified(conn, function()
-    out.functions, out.all_functions = functions_of(conn:query(dialect.of(conn, FUNCTIONS), app.role))
+    out.functions, out.all_functions = functions_of(conn:query(dialect.of(conn, FUNCTIONS), arrays.text(app.acts or { app.role })))
     for _, row in ipairs(conn:query(TYPES)) do
       -- As the grammar gives the name, and as the server prints it, which quotes what needs it.
       out.types[row.name] = { kind = row.kind, base = row.base, labels = row.labels }

@@ -41,6 +41,9 @@ local prover = {}
 --- How the reason ends where a row of another tenant names the tenant in another column, as the row of a member of two tenants does.
 prover.OWN_ID = "is the tenant's own id: whether that makes it the tenant's own is not for the policy to say"
 
+--- How it begins where a row of another tenant refers to one of the tenant's own by its key, which only the other may have done.
+prover.OWN_ROW = "a row of another tenant would be shown that refers to the tenant's own row of"
+
 ---@class prover.Column
 ---@field type string               format_type
 ---@field base string?              pg_type.typname of a domain's base type
@@ -171,8 +174,8 @@ local function finding(p, m, check)
   local class = classify.name(need, p.features, p)
   local chosen = class == "policy_lookup_writable" and need.own_rows and lookup.chosen(p, m, need.rows, check) or nil
   if class == "policy_lookup_writable" and need.own_rows and not chosen then
-    return nil, ("a row of another tenant would be shown that refers to the tenant's own row of %s; a foreign key over the tenant's column "
-      .. "as well would keep them together"):format(need.rows[1].label)
+    return nil, (prover.OWN_ROW .. " %s; a foreign key over the tenant's column as well would keep them together")
+      :format(need.rows[1].label)
   elseif class == "policy_lookup_writable" and not need.own_rows then
     local ok, label = lookup.writable(p, m, need.rows, check)
     if not ok then return nil, ("the rows of %s decide, which the application may not be able to write"):format(label) end
@@ -559,24 +562,30 @@ end
 ---@param input prover.Input  relation, axes: set here
 ---@param f prover.Function
 ---@param name string
----@param whose fun(label: string): table<string, boolean>?, prover.Axis[]?
----@return {label: string, write: boolean, verdict: prover.Verdict}[] verdicts
+---@param whose fun(label: string): table<string, boolean>?, prover.Axis[]?, string?  the last: why it cannot be decided
+---@param fired {event: string, label: string}?  where it is a trigger's: what it is fired by, on which relation
+---@return {label: string, write: boolean, into: string?, touched: boolean?, secret: string?, verdict: prover.Verdict}[]
+---  verdicts
 ---@return string? unread      what in it was not understood
 ---@return string? injection   that it executes what the caller gives it, and how
 ---@return boolean changes     does it write?
-function prover.calls(input, f, name, whose)
+function prover.calls(input, f, name, whose, fired)
   local cx = { input = input, depth = 0, assumes = {}, guarding = {} }
-  local walk = compile.reaches(f, name, cx, whose)
+  local walk = compile.reaches(f, name, cx, whose, fired)
   local out = {}
   for _, reach in ipairs(walk.out) do
     local label = reach.main.label
-    local columns, axes = whose(label)
-    if columns then
+    local columns, axes, why = whose(label)
+    if why then
+      out[#out + 1] = { label = label, write = reach.write == true, into = reach.into, touched = reach.touched, secret = reach.secret,
+        verdict = unknown(why) }
+    elseif columns then
       input.relation, input.axes = label, axes
       local info = input.tables[label]
       local verdict = decide_with_trust(input, info, "SELECT", reach.write and "check" or "using",
         { main = reach.main, node = reach.node, cx = cx })
-      out[#out + 1] = { label = label, write = reach.write == true, verdict = verdict }
+      out[#out + 1] = { label = label, write = reach.write == true, into = reach.into, touched = reach.touched,
+        secret = reach.secret, verdict = verdict }
     end
   end
   return out, walk.unread, walk.injection, walk.changes

@@ -29,6 +29,7 @@ local DECISIONS = {
   function_definer = "Who is to see what the function reads? Make it SECURITY INVOKER, or let it test the tenant setting itself.",
   function_search_path = "ALTER FUNCTION … SET search_path = pg_catalog, pg_temp, and write schema.table in its text.",
   foreign_key_cascade = "Who is to delete what is everybody's? REVOKE the writes from the application, or ON DELETE RESTRICT.",
+  role_owns_function = "Which role is to own the function? ALTER FUNCTION … OWNER TO <a role for migrations>.",
   role_owns_schema = "Which role is to own the schema? ALTER SCHEMA … OWNER TO <a role for migrations>.",
   policy_user_test = "Which role is it that may see more? Let it be one that the application neither is nor may become.",
   context_function_cached = "Let the function read the tenant setting each time, STABLE, and keep nothing.",

@@ -122,6 +122,33 @@ local function upsert(s, v, base)
   end
 end
 
+--- INSERT of a row of B's and UPDATE that gives A's row to B, through a view that shows neither: WITH CHECK OPTION alone refuses them
+--- where the policies do not bind whom the view acts as.
+local function give(s, v, base, bits)
+  local made = s.maker.rows[s.b.key] and s.maker.rows[s.b.key][base.oid]
+  local column = base.tenant and v.by_column[base.tenant]
+  if v.bound ~= false or not column or not made or not made.values then return end
+  local look, forms_of = s:looking(base, s:owned_by(base, s.b)), {}
+  if v.may.insert and bits & INSERT ~= 0 then
+    local _, row = s.maker:another(base, s.b)
+    local columns, literals = {}, {}
+    for _, c in ipairs(v.columns) do
+      if row and row[c.name] then columns[#columns + 1], literals[#literals + 1] = names.ident(c.name), row[c.name] end
+    end
+    forms_of[1] = { "insert", "a row of another tenant can be inserted through the view", ("insert into %s (%s) values (%s)"):format(v.sql,
+      table.concat(columns, ", "), table.concat(literals, ", ")) }
+  end
+  if v.may.update and bits & UPDATE ~= 0 and column.may_update then
+    forms_of[#forms_of + 1] = { "update", "an own row can be moved to another tenant through the view",
+      ("update %s set %s = %s"):format(v.sql, names.ident(base.tenant), values.literal(made.row[base.tenant])) }
+  end
+  local before = #forms_of > 0 and s:ask(v, { q = "select 1", r = true, l = look.l, ls = look.ls })
+  for _, form in ipairs(forms_of) do
+    local out = s:ask(v, { q = form[3], l = look.l, ls = look.ls })
+    if out.ok and before.ok and out.seen > before.seen then s:leak(v, form[1], form[2], form[3]) end
+  end
+end
+
 --- Compares what was reached before and after B's rows came, and tries keys.
 ---@param s rls.State
 ---@param list rls.Table[]
@@ -139,6 +166,7 @@ function view_writes.judge(s, list, updatable, own, both)
         s:leak(v, what == "look" and "select" or what, detail, forms(s, v, bits)[what].q)
       end
     end
+    for _, base in ipairs(is_small(s, v) and v.reads or {}) do give(s, v, base, bits) end
     if v.may.insert and v.may.update and bits & INSERT ~= 0 and is_small(s, v) then
       for _, base in ipairs(v.reads) do upsert(s, v, base) end
     end

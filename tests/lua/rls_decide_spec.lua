@@ -7,6 +7,7 @@ local db = require "engine.db"
 local pg = require "pg"
 local catalogue = require "rls.catalogue"
 local decide = require "rls.decide"
+local owners = require "rls.owners"
 local definers = require "rls.rules.definers"
 local matrix = require "rls.matrix"
 local policies = require "rls.rules.policies"
@@ -55,6 +56,7 @@ describe("what gate 1 decides", function()
     end
     local seen = { settings = settings, app = { role = "dec_app", login = "dec_app" }, by_oid = by_oid, trust = trust }
     seen.decisions, seen.model = decide.run(admin, seen, base, "2026-01-01")
+    seen.owners = owners.new(admin, seen, base)
     return seen, base, list
   end
 
@@ -162,7 +164,7 @@ describe("what gate 1 decides", function()
     local function classes(seen, base, list)
       local by = {}
       for _, f in ipairs(views.findings(admin, seen, list)) do by[f.object] = f.class end
-      for _, f in ipairs((definers.findings(admin, seen, base))) do by[f.object] = f.class .. (f.advisory and ", advisory" or "") end
+      for _, f in ipairs((definers.findings(seen, base))) do by[f.object] = f.class .. (f.advisory and ", advisory" or "") end
       return by
     end
     local seen, base, list = look(trust)
@@ -195,7 +197,7 @@ describe("what gate 1 decides", function()
         as $$ declare r record; begin for r in select * from gt.items loop return next r.body; end loop; end $$;]])
       :format(OWN, (OWN:gsub("'", "''"))))
     local seen, base = look()
-    local list, undecided = definers.findings(admin, seen, base)
+    local list, undecided = definers.findings(seen, base)
     local by, open = {}, {}
     for _, f in ipairs(list) do by[f.object] = f end
     for _, u in ipairs(undecided) do open[u.object] = u.reason end
@@ -228,7 +230,7 @@ describe("what gate 1 decides", function()
       .. fn("moved", "", "with moved as (delete from gt.items where " .. OWN .. " returning *) insert into gt.items select * from moved")
       .. fn("tree", "", "with recursive r as (select id from gt.items union select id from r) select id from r"))
     local seen, base = look()
-    local list, undecided = definers.findings(admin, seen, base)
+    local list, undecided = definers.findings(seen, base)
     local by, open = {}, {}
     for _, f in ipairs(list) do by[f.object:match "%.(.-)%("] = f.class end
     for _, u in ipairs(undecided) do open[u.object:match "%.(.-)%("] = u.reason end
@@ -251,7 +253,7 @@ describe("what gate 1 decides", function()
         as $$ select * from gt.inner_rows() $$;
       alter function gt.outer_rows() owner to dec_support]]
     local seen, base = look()
-    local list = definers.findings(admin, seen, base)
+    local list = definers.findings(seen, base)
     assert.equal("gt.outer_rows()", list[1] and list[1].object)
     assert.equal("function_definer", list[1].class)
   end)

@@ -20,8 +20,8 @@ classify.ORDER = { "policy_always_true", "policy_write_unchecked", "policy_widen
 local PATTERNS = { ["~~"] = true, ["~~*"] = true, starts_with = true, left = true, right = true, substring = true, strpos = true }
 
 --- Functions that make one text or number of several.
-local LOOSE = { lower = true, upper = true, btrim = true, ltrim = true, rtrim = true, replace = true, split_part = true, ["~~*"] = true,
-  ["%"] = true, length = true }
+local LOOSE = { lower = true, upper = true, btrim = true, ltrim = true, rtrim = true, replace = true, translate = true, split_part = true,
+  ["~~*"] = true, ["%"] = true, length = true }
 
 -- What of a node is no node.
 local PLAIN = { row = true, f = true, info = true, columns = true }

@@ -155,14 +155,26 @@ function E.A_Const(c)
   return opaque "a number that is no integer"
 end
 
+--- The first characters of a text, as a cast to a shorter type leaves them.
+function compile.cut(node, length)
+  return { k = "fn", f = functions.find("left", { "text", "int" }), t = "text", args = { node, const("int", length) } }
+end
+
+--- Is it as short already: a literal, a role, a column of the type name?
+local function is_short(node)
+  if node.k == "const" or node.k == "user" then return true end
+  local info = node.k == "col" and node.row and node.row.info
+  return info and info.columns and info.columns[node.name] and info.columns[node.name].base == "name"
+end
+
 function E.TypeCast(c, scope, cx)
   local node = expr(c.arg, scope, cx)
   local sort, bare = type_of(c.typeName, cx)
   local result = compile.cast_in(node, sort, cx)
+  if bare == "name" and not is_short(node) then return compile.cut(result, 63) end -- NAMEDATALEN - 1
   local length = c.typeName.typmods and c.typeName.typmods[1].A_Const
   if length and sort == "text" and bare == "varchar" then
-    local left = functions.find("left", { "text", "int" })
-    return { k = "fn", f = left, t = "text", args = { result, const("int", length.ival and length.ival.ival or 0) } }
+    return compile.cut(result, length.ival and length.ival.ival or 0)
   elseif c.typeName.typmods and not sort:find "^other:" then
     return opaque("a type with a modifier", sort)
   end

@@ -108,6 +108,15 @@ local function split(text, separator)
   return out
 end
 
+--- Each character that stands in `from` becomes the one at its place in `to`, or nothing where that is shorter.
+local function translate(text, from, to)
+  if not ascii(text, from, to) then return UNKNOWN end
+  return (text:gsub(".", function(c)
+    local at = from:find(c, 1, true)
+    return at and to:sub(at, at) or c
+  end))
+end
+
 local function split_part(text, separator, n)
   if n == 0 then return ERROR end
   local parts = split(text, separator)
@@ -157,6 +166,7 @@ define("starts_with ^@", { "text", "text" }, "bool", function(s, prefix) return 
 define("strpos position", { "text", "text" }, "int", on_ascii(strpos))
 define("||", { "text", "text" }, "text", function(a, b) return a .. b end)
 define("replace", { "text", "text", "text" }, "text", replace)
+define("translate", { "text", "text", "text" }, "text", translate)
 define("split_part", { "text", "text", "int" }, "text", split_part)
 define("string_to_array", { "text", "text" }, "array:text", string_to_array)
 define("~~ like", { "text", "text" }, "bool", on_ascii(like))

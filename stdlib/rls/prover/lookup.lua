@@ -74,6 +74,39 @@ local function is_key(info, name)
   return false
 end
 
+local function is_own(p, m, value)
+  for _, axis in ipairs(p.axes) do
+    if m.own[axis.index] ~= nil and value == m.own[axis.index] then return true end
+  end
+  return false
+end
+
+--- Does a foreign key over the tenant's column as well keep what a column refers to with the row's tenant?
+local function is_kept(info, name)
+  local tenants = {}
+  for _, column in pairs(info.axes or {}) do tenants[column] = true end
+  for _, fk in ipairs(info.foreign_keys or {}) do
+    local has, by_tenant = false, false
+    for _, column in ipairs(fk.columns) do has, by_tenant = has or column == name, by_tenant or tenants[column] == true end
+    if has and by_tenant and #fk.columns > 1 then return true end
+  end
+  return false
+end
+
+--- The same of the row that a trigger fires for, which the caller writes: what matters about it is the caller's to choose unless it is
+--- the row's own key, or its tenant.
+local function given(p, m, rows, check)
+  for _, item in ipairs(rows) do
+    local info = p.input.tables[item.label]
+    for _, name in ipairs(item.label == p.cx.fired.label and telling(item, info, m, check) or {}) do
+      local open = (info.may or {}).insert or info.columns[name].may_update
+      local chosen = open and not is_own(p, m, item.row[name]) and not is_key(info, name) and not is_kept(info, name)
+      if chosen then return { row = item.row, column = name } end
+    end
+  end
+  return nil
+end
+
 --- May the application give a row of its own the values by which it refers to another tenant's row?
 ---@param p table
 ---@param m prover.Model
@@ -81,13 +114,12 @@ end
 ---@param check fun(m: prover.Model): boolean  does the model show the leak?
 ---@return {row: table, column: string}?  the row, and the column that is its to choose
 function lookup.chosen(p, m, rows, check)
+  if p.cx.fired then return given(p, m, rows, check) end
   for _, item in ipairs(rows) do
     local info = p.input.tables[item.label]
     if (info.may or {}).update then
       for _, name in ipairs(telling(item, info, m, check)) do
-        local own = false
-        for _, axis in ipairs(p.axes) do own = own or (m.own[axis.index] ~= nil and item.row[name] == m.own[axis.index]) end
-        local open = not own and info.columns[name].may_update and not is_key(info, name)
+        local open = not is_own(p, m, item.row[name]) and info.columns[name].may_update and not is_key(info, name)
         if open and (is_open(info, p.input.role) or (passes(p, m, info, item, "UPDATE", "using")
             and passes(p, m, info, item, "UPDATE", "check"))) then
           return { row = item.row, column = name }

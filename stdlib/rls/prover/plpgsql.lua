@@ -7,7 +7,7 @@ local plpgsql = {}
 ---@class plpgsql.Statement
 ---@field k "return"|"query"|"assign"|"into"|"if"|"raise"|"perform"|"null"|"block"|"sql"|"execute"|"loop"|"exit"|"other"
 ---@field text string?      an expression or a statement of SQL
----@field name string?      assign: the variable
+---@field name string?      assign, loop: the variable
 ---@field names string[]?   into: the variables
 ---@field branches {test: string?, body: plpgsql.Statement[]}[]?
 ---@field body plpgsql.Statement[]?
@@ -109,6 +109,9 @@ local function read_if(self)
   return out
 end
 
+--- The rows that a trigger's function is given.
+local FIRED = { new = true, old = true }
+
 --- A statement of SQL without its INTO, and the variables that stand there.
 local function without_into(self, first, last)
   local depth, into = 0, nil
@@ -122,7 +125,12 @@ local function without_into(self, first, last)
   if self.list[i] and self.list[i].word == "strict" then i = i + 1 end
   while i <= last and self.list[i].word do
     names[#names + 1] = self.list[i].word
-    if self.list[i + 1] and self.list[i + 1].text == "." then fail "INTO a field" end
+    if self.list[i + 1] and self.list[i + 1].text == "." then
+      -- A trigger's own row is no variable that anything else here follows.
+      if not FIRED[self.list[i].word] or not self.list[i + 2] then fail "INTO a field" end
+      names[#names] = ("%s.%s"):format(self.list[i].word, self.list[i + 2].text)
+      i = i + 2
+    end
     if not (self.list[i + 1] and self.list[i + 1].text == "," and i < last) then break end
     i = i + 2
   end
@@ -160,7 +168,8 @@ local function read_loop(self, head)
   local query = text and text:match "^%s*[%w_]+%s+[iI][nN]%s+(.*)$"
   local is_query = query and QUERIES[(query:match "^%(?%s*(%a+)" or ""):lower()]
   local dynamic = query ~= nil and query:lower():find "^execute%f[%W]" ~= nil
-  return { k = "loop", text = is_query and query or nil, dynamic = dynamic, body = body }
+  return { k = "loop", text = is_query and query or nil, name = text and text:match "^%s*([%w_]+)%s+[iI][nN]%f[%W]", dynamic = dynamic,
+    body = body }
 end
 
 function Reader:statement()
@@ -191,6 +200,10 @@ function Reader:statement()
   elseif self:word() == ":=" or (self:word() == "=" and not QUERIES[word]) then
     self.at = self.at + 1
     return { k = "assign", name = word, text = self:upto(SEMICOLON) }
+  elseif FIRED[word] and self:word() == "." and (self:word(2) == ":=" or self:word(2) == "=") then
+    local name = ("%s.%s"):format(word, self:word(1))
+    self.at = self.at + 3
+    return { k = "assign", name = name, text = self:upto(SEMICOLON) }
   end
   self.at = start
   local text, first, last = self:upto(SEMICOLON)

@@ -153,6 +153,8 @@ return function(compile)
       row.unsure = "the policies of " .. row.label .. ", which are not known"
     elseif cx.definer and (cx.bypass == true or not info.rls or (info.owner == cx.current_user and not info.forced)) then
       return -- the definer's rights show all
+    elseif cx.definer and cx.input.shows and cx.input.shows(row.label, cx.current_user) then
+      return -- and so do policies of its own
     elseif cx.definer then
       row.unsure = "whether the owner's rights see all rows of " .. row.label
     elseif info.rls and not compile.bypasses(info, cx.input.role) then

@@ -13,6 +13,9 @@ local ARGUMENT = "\1argument."
 ---@field main prover.Row    a row of a table, as read or as written
 ---@field node prover.Node   what has to be true for it
 ---@field write boolean
+---@field secret string?      the column whose value has to be a hash of what the caller gives
+---@field touched boolean?    by an UPDATE or DELETE
+---@field into string?        the variables of PL/pgSQL that what is read goes to
 
 local function wrapped(relation) return relation and { RangeVar = relation } or nil end
 
@@ -46,10 +49,42 @@ return function(compile)
     return params
   end
 
+  --- Functions whose result says nothing of the text that it was made of, and that nobody finds another text for.
+  local ONE_WAY = { sha224 = true, sha256 = true, sha384 = true, sha512 = true, digest = true, hmac = true, crypt = true }
+
+  local function is_hash(tree)
+    if type(tree) ~= "table" then return false end
+    local names = tree.FuncCall and compile.names(tree.FuncCall.funcname)
+    if names and ONE_WAY[names[#names]] then return true end
+    for _, value in pairs(tree) do
+      if is_hash(value) then return true end
+    end
+    return false
+  end
+
+  --- The column that has to be equal to a hash of what the caller gives, for any row to be one of the query's; nil for none.
+  local function secret_of(where)
+    local all = where and where.BoolExpr and where.BoolExpr.boolop == "AND_EXPR" and where.BoolExpr.args or { where }
+    for _, item in ipairs(all) do
+      local e = item.A_Expr
+      local is_equal = e and e.kind == "AEXPR_OP" and compile.names(e.name)[1] == "=" and #e.name == 1
+      local left, right = is_equal and e.lexpr, is_equal and e.rexpr
+      local column = left and ((is_hash(right) and left.ColumnRef) or (is_hash(left) and right.ColumnRef))
+      local fields = column and compile.names(column.fields)
+      if fields then return fields[#fields] end
+    end
+    return nil
+  end
+
   local Walk = {}
   Walk.__index = Walk
 
   function Walk:give_up(reason) self.unread = self.unread or reason end
+
+  --- The rows that a trigger fired for stand beside those of each statement.
+  function Walk:with_fired(from)
+    for _, row in ipairs(self.fired) do from[#from + 1] = row end
+  end
 
   --- Notes each row of a query, seen from the others.
   function Walk:rows(sub, conds)
@@ -61,11 +96,14 @@ return function(compile)
           if row.kind == "table" then
             local others = { table.unpack(part.from, 1, i - 1) }
             table.move(part.from, i + 1, #part.from, #others + 1, others)
+            self:with_fired(others)
             local inner = { from = others, conds = {}, approx = part.approx, targets = {}, names = {} }
             for _, c in ipairs(conds) do table.insert(inner.conds, c) end
             for _, c in ipairs(part.conds) do table.insert(inner.conds, c) end
             if row.guard then table.insert(inner.conds, row.guard) end
-            table.insert(self.out, { main = row, node = { k = "exists", t = "bool", sub = inner } })
+            for _, c in ipairs(self.fired_conds) do table.insert(inner.conds, c) end
+            table.insert(self.out, { main = row, node = { k = "exists", t = "bool", sub = inner }, into = self.into,
+              touched = self.touches, secret = self.secret })
           end
         end
       end
@@ -76,14 +114,18 @@ return function(compile)
     each_query(tree.targetList, function(inner) self:query(inner, conds) end)
     local sub, problem = compile.select(tree, self.scope, self.cx)
     if not sub then return self:give_up(problem) end
+    self.secret = not tree.larg and secret_of(tree.whereClause) or nil
     self:rows(sub, conds)
+    self.secret = nil
   end
 
   --- The rows that an UPDATE or DELETE touches, as a query.
   function Walk:touched(c, extra, conds)
     local from = { wrapped(c.relation) }
     for _, item in ipairs(extra or {}) do from[#from + 1] = item end
+    self.touches = true
     self:query({ op = "SETOP_NONE", fromClause = from, whereClause = c.whereClause, targetList = c.returningList or {} }, conds)
+    self.touches = nil
   end
 
   --- The row as an INSERT or a SET leaves it: its columns have these values, of rows of `sub` where there is one.
@@ -98,6 +140,11 @@ return function(compile)
       if column then
         all[#all + 1] = compile.equal({ k = "col", t = column.t, row = row, name = name, notnull = column.notnull }, node)
       end
+    end
+    if #self.fired > 0 then
+      sub = sub or { from = {}, conds = all, targets = {}, names = {} }
+      self:with_fired(sub.from)
+      for _, condition in ipairs(self.fired_conds) do all[#all + 1] = condition end
     end
     local node = sub and { k = "exists", t = "bool", sub = sub } or { k = "and", t = "bool", args = all }
     table.insert(self.out, { main = row, node = node, write = true, values = values })
@@ -235,11 +282,15 @@ return function(compile)
     conds = { table.unpack(conds) }
     for _, s in ipairs(list) do
       if s.k == "query" or s.k == "into" or s.k == "sql" or s.k == "perform" then
+        self.into = s.k == "into" and table.concat(s.names, " ") or nil
         self:statement(s.text, conds)
+        self.into = nil
       elseif s.k == "return" then
         if s.text ~= "" then self:statement("SELECT " .. s.text, conds) end
       elseif s.k == "assign" then
+        self.into = s.name
         self:statement("SELECT " .. s.text, conds)
+        self.into = nil
       elseif s.k == "execute" then
         self:execute(s.text)
       elseif s.k == "if" then
@@ -255,7 +306,9 @@ return function(compile)
         end
         if all_end then conds = before end
       elseif s.k == "block" or s.k == "loop" then
+        self.into = s.name
         if s.text then self:statement(s.text, conds) end
+        self.into = nil
         if s.dynamic then self:give_up "FOR … IN EXECUTE" end
         for _, d in ipairs(s.declared or {}) do
           self.scope.params[d.name] = compile.opaque("a variable", sorts.of(d.type, self.cx.input.types))
@@ -268,18 +321,48 @@ return function(compile)
     end
   end
 
+  --- NEW and OLD of a trigger's function: rows that the application's policies let it write or change. Those of a view are the
+  --- caller's to choose.
+  local function fire(walk, fired, cx)
+    cx.fired = fired
+    walk.scope.params.tg_op = compile.const("text", fired.event)
+    local of = { INSERT = { { "new", "check" } }, UPDATE = { { "new", "check" }, { "old", "using" } }, DELETE = { { "old", "using" } } }
+    walk.scope.rows = {}
+    for _, item in ipairs(of[fired.event]) do
+      local alias, phase = item[1], item[2]
+      local row = compile.row(fired.label, alias, cx)
+      local info = row.info
+      if info.kind == "v" then
+        row = { alias = alias, nodes = {} }
+        for name, column in pairs(info.columns) do
+          local argument = ("%s%s.%s"):format(ARGUMENT, alias, name)
+          row.nodes[name] = compile.cast_in({ k = "setting", t = "text", name = argument, missing_ok = true },
+            sorts.of(column.base or column.type, cx.input.types), cx)
+        end
+      else
+        walk.fired[#walk.fired + 1] = row
+        if info.rls and not compile.bypasses(info, cx.input.role) then
+          walk.fired_conds[#walk.fired_conds + 1] = compile.combine(info, fired.event, phase, { rows = { row } }, cx)
+        end
+      end
+      table.insert(walk.scope.rows, row)
+    end
+  end
+
   --- Every row of a table that the function may read or write with its owner's rights.
   ---@param f prover.Function  security_definer
   ---@param name string
   ---@param cx prover.Context
   ---@param tenants fun(label: string): table<string, boolean>?  the columns of a tenants' table that say whose a row is
+  ---@param fired {event: string, label: string}?  of a trigger's function: what it is fired by, on which relation
   ---@return {out: prover.Reach[], unread: string?, injection: string?, changes: boolean}
-  function compile.reaches(f, name, cx, tenants)
+  function compile.reaches(f, name, cx, tenants, fired)
+    local walk = setmetatable({ cx = cx, out = {}, changes = false, fired = {}, fired_conds = {},
+      scope = { params = parameters(f, cx), params_of = name:match "[^.]*$" } }, Walk)
+    if fired then fire(walk, fired, cx) end
     cx.body, cx.definer, cx.current_user = compile.body_context(f, name, cx), true, f.owner or "?"
     cx.bypass = f.owner_bypasses == true and true or "unknown"
     cx.depth = 1
-    local walk = setmetatable({ cx = cx, out = {}, scope = { params = parameters(f, cx), params_of = name:match "[^.]*$" },
-      changes = false }, Walk)
     function walk.find(relname) return compile.find_label(relname, cx) end
     function walk.is_tenant_column(relation, values)
       local label = relation.schemaname and (relation.schemaname .. "." .. relation.relname) or walk.find(relation.relname)

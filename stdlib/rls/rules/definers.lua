@@ -3,23 +3,16 @@
 -- A function's statements are read with libpg_query (rls.prover.statements) and decided like policies, with the arguments at the caller's
 -- choice. What was not understood is undecided, unless neither the function nor what it calls names a tenants' table. PostgreSQL
 -- manual: CREATE FUNCTION, 5.8.
-local arrays = require "rls.arrays"
 local decide = require "rls.decide"
+local of_triggers = require "rls.rules.fired"
+local mentions = require "rls.mentions"
 local model = require "rls.model"
 local names = require "rls.names"
 local prover = require "rls.prover"
 local reproduce = require "rls.reproduce"
+local rights = require "rls.rules.rights"
 
 local definers = {}
-
---- The tables whose rows an owner sees all of, by owner.
-local LOOSE = [[
-  select r.rolname::text as owner, c.oid::text as oid from pg_roles r cross join pg_class c
-   where r.rolname = any($1) and c.oid::text = any($2)
-     and (r.rolsuper or r.rolbypassrls or not c.relrowsecurity
-          or (pg_has_role(r.oid, c.relowner, 'USAGE') and not c.relforcerowsecurity))
-     and (r.rolsuper or pg_has_role(r.oid, c.relowner, 'USAGE') or has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE')
-          or has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))]]
 
 --- Functions that the application may call, with somebody's rights.
 local function callable(read)
@@ -40,11 +33,21 @@ local function may_touch(f, read, tables, seen)
   local text = (f.body or ""):lower()
   if f.language == "plpgsql" and text:find "%f[%w]execute%f[%W]" then return true end
   for _, t in ipairs(tables) do
-    if text:find("%f[%w_]" .. t.name:lower():gsub("%p", "%%%0") .. "%f[^%w_]") then return true end
+    if mentions.name(text, t.name) then return true end
   end
   for _, other in ipairs(read.all_functions) do
-    local name = other.name:match "[^.]*$":lower():gsub("%p", "%%%0")
-    if text:find("%f[%w_]" .. name .. "%s*%(") and may_touch(other, read, tables, seen) then return true end
+    if mentions.call(text, other.name:match "[^.]*$") and may_touch(other, read, tables, seen) then return true end
+  end
+  return false
+end
+
+--- Does a function with its owner's rights that the application may call name a table?
+---@param seen table  of rls.harness.look, with `model` where it was read
+---@param t rls.Table
+---@return boolean
+function definers.shows(seen, t)
+  for _, f in ipairs(seen.model and callable(seen.model) or {}) do
+    if may_touch(f, seen.model, { t }) then return true end
   end
   return false
 end
@@ -57,18 +60,9 @@ local function owners_of(f, read, out, seen)
   if f.security_definer then out[f.owner] = true end
   local text = (f.body or ""):lower()
   for _, other in ipairs(read.all_functions) do
-    local name = other.name:match "[^.]*$":lower():gsub("%p", "%%%0")
-    if text:find("%f[%w_]" .. name .. "%s*%(") then owners_of(other, read, out, seen) end
+    if mentions.call(text, other.name:match "[^.]*$") then owners_of(other, read, out, seen) end
   end
   return out
-end
-
---- Does row-level security leave one of these owners alone on the table?
-local function is_loose(loose, owners, t)
-  for owner in pairs(owners) do
-    if (loose[owner] or {})[t.oid] then return true end
-  end
-  return false
 end
 
 --- The call, with arguments as the counterexample has them.
@@ -90,11 +84,13 @@ local function words(text) return (text:gsub("\1argument%.", "argument ")) end
 
 --- What one function is decided to be: {leak = text, verdict, shadow} or {unknown = reason} or {oracle = reason} or {}, and `trusted`,
 --- what the configuration's trust says of it.
-local function judge(f, state)
+---@param fired {event: string, label: string, counts: fun(r: table): boolean}?  of a trigger's function; counts: does it matter what
+---  the function does there?
+local function judge(f, state, fired)
   local function ask(shadows)
     local input = { tables = state.read.tables, functions = state.read.functions, types = state.read.types, role = state.role,
-      presets = state.read.presets, axes = state.axes, shadows = shadows, trust = state.trust, today = state.today }
-    return prover.calls(input, f, f.name, function(label) return state.whose(f, label) end)
+      presets = state.read.presets, axes = state.axes, shows = state.shows, shadows = shadows, trust = state.trust, today = state.today }
+    return prover.calls(input, f, f.name, function(label) return state.whose(f, label) end, fired)
   end
   local verdicts, unread, injection, changes = ask(nil)
   if injection then return { leak = injection } end
@@ -103,20 +99,32 @@ local function judge(f, state)
     local v = r.verdict
     decide.cover(state.covers, v, f.signature)
     for _, text in ipairs(v.assumes or {}) do assumed = assumed or text:find "^search_path: " ~= nil end
+    local theirs = v.status == "unknown" and (v.reason or ""):find(prover.OWN_ROW, 1, true)
+    if fired and (theirs or not fired.counts(r)) then v = { status = "proven" } end
     if v.status == "counterexample" then
+      local does = (r.write and "it writes") or (r.touched and "it changes") or "it reaches"
       return { verdict = v, label = r.label, write = r.write, changes = changes,
-        leak = ("%s another tenant's row of %s: %s"):format(r.write and "it writes" or "it reaches", r.label, words(v.text)) }
+        leak = ("%s another tenant's row of %s: %s"):format(does, r.label, words(v.text)) }
     elseif v.status == "trusted" then
       out.trusted = out.trusted or ("it reaches another tenant's row of %s only so: %s"):format(r.label, v.trust[1].reason)
+    elseif v.status == "unknown" and r.secret and not r.touched then
+      out.secret = out.secret or r.secret
     elseif v.status == "unknown" and (v.reason or ""):find(prover.OWN_ID, 1, true) then
       out.oracle = out.oracle or ("%s: %s"):format(r.label, words(v.reason))
     elseif v.status == "unknown" then
       out.unknown = out.unknown or ("%s: %s"):format(r.label, words(v.reason))
     end
   end
+  for _, r in ipairs(verdicts) do
+    local func, what = decide.hijacked(r.verdict)
+    if func and not (fired and not fired.counts(r)) then
+      return { shadow = true, changes = changes, leak = ("%s finds the %s along the caller's search path, who may put another there")
+        :format(func, what) }
+    end
+  end
   if assumed then
     for _, r in ipairs(ask(true)) do
-      if r.verdict.status == "counterexample" then
+      if r.verdict.status == "counterexample" and not (fired and not fired.counts(r)) then
         return { leak = ("with tables of the caller's own in place of those that it names without their schema it reaches another "
           .. "tenant's row of %s: %s"):format(r.label, words(r.verdict.text)), verdict = r.verdict, label = r.label, write = r.write,
           shadow = true, changes = changes }
@@ -128,27 +136,14 @@ local function judge(f, state)
   return out
 end
 
---- Which of the tables each owner sees all of.
-local function loose_tables(conn, list, oids)
-  local owners, loose, seen = {}, {}, {}
-  for _, f in ipairs(list) do
-    for owner in pairs(f.owners) do
-      if not seen[owner] then owners[#owners + 1] = owner end
-      seen[owner] = true
-    end
-  end
-  for _, row in ipairs(conn:query(LOOSE, arrays.text(owners), arrays.text(oids))) do
-    loose[row.owner] = loose[row.owner] or {}
-    loose[row.owner][row.oid] = true
-  end
-  return loose
-end
-
 --- What the prover asks of a table: the columns that say whose its rows are, and the axes; nil where the function's owner is bound.
-local function whose(seen, by_label, loose, axes)
+local function whose(seen, by_label, is_open, axes)
   return function(f, label)
     local t = by_label[label]
-    if not t or not is_loose(loose, f.owners or { [f.owner] = true }, t) then return nil end
+    if not t or not is_open(f, t) then return nil end
+    if t.kind == "v" or (t.kind ~= "r" and t.kind ~= "p" and not t.tenant) then
+      return nil, nil, ("it reads %s, which is made of tenants' rows"):format(t.label)
+    end
     local path, owner = model.path(t, seen.by_oid)
     local columns = {}
     for _, name in ipairs(t.tenant and { t.tenant } or (t.parent_key and t.parent_key.columns) or {}) do columns[name] = true end
@@ -172,7 +167,106 @@ local function say(found, undecided, f, r, world)
       reproduce = "\\sf " .. f.signature:match "^(.-)%(" }
   elseif r.unknown then
     undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = r.unknown, f = f, oracle = oracle }
+  elseif r.secret then
+    found[#found + 1] = { class = "policy_unproven", object = f.signature, advisory = true,
+      detail = ("it runs with the rights of %s, whom row-level security does not bind, and answers whoever gives what %s is the hash of")
+        :format(f.owner, r.secret), reproduce = "\\sf " .. f.signature:match "^(.-)%(" }
   end
+end
+
+--- What is asked of every function alike.
+local function state_of(seen, base)
+  local by_label, axes = {}, decide.axes(seen.settings)
+  local all = { table.unpack(base) }
+  for _, t in ipairs(seen.tables or {}) do
+    local made = t.kind == "v" or t.kind == "m" or t.kind == "f"
+    if made and (t.scope == "tenant" or t.scope == "child") then all[#all + 1] = t end
+  end
+  for _, t in ipairs(all) do by_label[t.label] = t end
+  -- A materialised view and a foreign table have no policies; a view shows what whoever it reads as sees, unless it tests the tenant.
+  local function is_open(f, t)
+    if t.kind == "m" or t.kind == "f" then return true end
+    if t.kind ~= "v" then return seen.owners:any_sees(f.owners, t) end
+    if t.bound == false then return not t.filtered end
+    for _, read in ipairs(t.reader == seen.app.role and t.reads or {}) do
+      if seen.owners:any_sees(f.owners, read) then return true end
+    end
+    return false
+  end
+  seen.covers = seen.covers or {}
+  return { trust = seen.trust, today = seen.today, covers = seen.covers, read = seen.model, role = seen.model.roles[1], axes = axes,
+    shows = seen.owners:showing(), whose = whose(seen, by_label, is_open, axes), is_open = is_open, base = all }
+end
+
+--- May what a function does with its owner's rights reach rows that the application's would not?
+local function is_suspect(f, state)
+  f.owners = f.owners or owners_of(f, state.read)
+  local tables = {}
+  for _, t in ipairs(state.base) do
+    if state.is_open(f, t) then tables[#tables + 1] = t end
+  end
+  return #tables > 0 and may_touch(f, state.read, tables)
+end
+
+--- Does what a trigger's function does at one place matter? What it changes does; what it reads does where that goes on from there: into
+--- the new row, or by a variable into anything but a test.
+local function counts(f, r)
+  if r.write or r.touched then return true end
+  if not r.into then return false end
+  for name in r.into:gmatch "%S+" do
+    if name:find "^new%." then return true end
+    if of_triggers.goes_on(f, name) then return true end
+  end
+  return false
+end
+
+--- The INSERT by which the application fires the trigger, and what became of the other tenant's row; nil where another statement does.
+local function fire_sql(world, at, t, r)
+  local a = r.verdict and r.verdict.assignment
+  local row = a and a.rows and a.rows[t.label] and a.rows[t.label][1]
+  local target = world.by_label[r.label or ""]
+  if at.event ~= "INSERT" or not row or not target or r.shadow then return nil end
+  local v, rest = {}, {}
+  for key, value in pairs(r.verdict) do v[key] = value end
+  for label, rows in pairs(a.rows) do rest[label] = label ~= t.label and rows or nil end
+  v.assignment, v.chosen = { row = a.row, rows = rest, own = a.own, settings = a.settings }, nil
+  local insert = reproduce.insert(t, row):gsub(" ON CONFLICT DO NOTHING;$", "")
+  local shown = ("%s RETURNING *;\nRESET ROLE;\nSELECT * FROM %s"):format(insert:gsub(";$", ""), target.sql)
+  local key = (r.write and target.tenant) or (target.uniques[1] and target.uniques[1].columns[1])
+  local value = key and a.row[key]
+  if value ~= nil then shown = ("%s WHERE %s = %s"):format(shown, names.ident(key), prover.literal(value)) end
+  return (reproduce.text(world, target, v, shown .. ";", r.write))
+end
+
+--- Findings about the functions of triggers that the application fires, which run with their owner's rights.
+---@param conn table
+---@param seen table       of rls.harness.look, with `model` and `owners`
+---@param base rls.Table[]
+---@return {class: string, object: string, detail: string, reproduce: string}[] findings
+---@return {object: string, owner: string, reason: string, f: table}[] undecided
+function definers.triggers(conn, seen, base)
+  local found, undecided, state = {}, {}, nil
+  local world = reproduce.world(seen, seen.app.role)
+  for _, at in ipairs(of_triggers.list(conn, seen)) do
+    local f, t = at.f, seen.by_oid[at.rel]
+    state = state or state_of(seen, base)
+    local known = found[f] or undecided[f]
+    if not known and is_suspect(f, state) then
+      local r = judge(f, state, { event = at.event, label = t.label, counts = function(r) return counts(f, r) end })
+      local about = ("the trigger %s runs it with the rights of %s, whom row-level security does not bind, on %s of %s"):format(at.name,
+        f.owner, at.event, t.label)
+      if r.leak then
+        found[f] = true
+        found[#found + 1] = { class = r.shadow and "function_search_path" or "function_definer", object = f.signature,
+          detail = ("%s, and %s"):format(about, r.leak), reproduce = fire_sql(world, at, t, r)
+            or ("select pg_get_functiondef(%s::regprocedure);"):format(names.literal(f.signature)) }
+      elseif r.unknown then
+        undecided[f] = true
+        undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = ("%s: %s"):format(about, r.unknown), f = f }
+      end
+    end
+  end
+  return found, undecided
 end
 
 --- Do the actions of a rewrite rule reach the tenant's own rows only? They act with the rights of their relation's owner, and NEW is the
@@ -188,12 +282,12 @@ function definers.rule_is_bound(seen, w, t)
   local f = { language = "sql", body = action:match "^%((.*)%);?%s*$" or action, parsed = true, security_definer = true, owner = w.owner,
     owner_bypasses = w.unbound, args = {} }
   for i, c in ipairs(t.columns) do f.args[i] = { name = c.name, type = c.type } end
-  local by_label, axes, loose = {}, decide.axes(seen.settings), { [w.owner] = {} }
-  for _, oid in ipairs(w.open) do loose[w.owner][oid] = true end
+  local by_label, axes, open = {}, decide.axes(seen.settings), {}
+  for _, oid in ipairs(w.open) do open[oid] = true end
   for _, other in pairs(seen.by_oid) do by_label[other.label] = other end
   local input = { tables = seen.model.tables, functions = seen.model.functions, types = seen.model.types, role = seen.model.roles[1],
-    presets = seen.model.presets, axes = axes }
-  local of_table = whose(seen, by_label, loose, axes)
+    presets = seen.model.presets, axes = axes, shows = seen.owners:showing() }
+  local of_table = whose(seen, by_label, function(_, other) return open[other.oid] end, axes)
   local verdicts, unread = prover.calls(input, f, "new", function(label) return of_table(f, label) end)
   for _, r in ipairs(verdicts) do
     if r.verdict.status ~= "proven" then return false end
@@ -201,29 +295,64 @@ function definers.rule_is_bound(seen, w, t)
   return #verdicts > 0 and not unread
 end
 
+--- May the owner of a function change roles, or what guards a tenants' table?
+local function may_grant(seen, f, base)
+  if f.owner == seen.app.role then return false end
+  if f.owner_bypasses then return true end
+  local role = seen.owners:role_of(f.owner)
+  for _, t in ipairs(base) do
+    if t.owner == f.owner or role.inherits[t.owner] then return true end
+  end
+  return role.creates_roles
+end
+
+--- A schema of the function's own search path in which the role may make objects; nil for none. Names in a body that the server keeps
+--- parsed are not looked up when it runs.
+local function open_schema(f, role)
+  if f.parsed then return nil end
+  for _, item in ipairs(f.config or {}) do
+    for name in (item:match "^search_path=(.*)$" or ""):gmatch "[^,%s]+" do
+      name = name:match '^"(.*)"$' or name
+      for _, schema in ipairs(role.creates or {}) do
+        if name == schema then return schema end
+      end
+    end
+  end
+  return nil
+end
+
 --- Findings about functions with their owner's rights; what nobody could decide is given apart.
----@param conn table
----@param seen table       of rls.harness.look, with `model`
+---@param seen table       of rls.harness.look, with `model` and `owners`
 ---@param base rls.Table[]
 ---@return {class: string, object: string, detail: string, reproduce: string, advisory: boolean?}[] findings
 ---@return {object: string, owner: string, reason: string, f: table}[] undecided
-function definers.findings(conn, seen, base)
+function definers.findings(seen, base)
   local read, found, undecided = seen.model, {}, {}
   local list = callable(read)
   if #list == 0 then return found, undecided end
-  local by_label, oids, axes = {}, {}, decide.axes(seen.settings)
-  for i, t in ipairs(base) do by_label[t.label], oids[i] = t, t.oid end
-  for _, f in ipairs(list) do f.owners = owners_of(f, read) end
-  local loose, world = loose_tables(conn, list, oids), reproduce.world(seen, seen.app.role)
-  seen.covers = seen.covers or {}
-  local state = { trust = seen.trust, today = seen.today, covers = seen.covers, read = read, role = read.roles[1],
-    axes = axes, whose = whose(seen, by_label, loose, axes) }
+  local state, world = state_of(seen, base), reproduce.world(seen, seen.app.role)
   for _, f in ipairs(list) do
-    local tables = {}
-    for _, t in ipairs(base) do
-      if is_loose(loose, f.owners, t) then tables[#tables + 1] = t end
+    local changed, unsure = rights.changed(f)
+    if changed and may_grant(seen, f, base) then
+      local text = ("it runs with the rights of %s, and %s"):format(f.owner, changed)
+      if unsure then
+        undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = changed, f = f }
+      else
+        found[#found + 1] = { class = "function_definer", object = f.signature, detail = text,
+          reproduce = ("select pg_get_functiondef(%s::regprocedure);"):format(names.literal(f.signature)) }
+      end
+    elseif is_suspect(f, state) then
+      local schema = open_schema(f, state.role)
+      if schema then
+        found[#found + 1] = { class = "function_search_path", object = f.signature,
+          detail = ("it runs with the rights of %s, whom row-level security does not bind, and its search path holds %s, where %s may make "
+            .. "functions and operators that match what it calls better than what is meant"):format(f.owner, schema, state.role.name),
+          reproduce = ("select proconfig, has_schema_privilege(%s, %s, 'CREATE') from pg_proc where oid = %s::regprocedure;"):format(
+            names.literal(state.role.name), names.literal(schema), names.literal(f.signature)) }
+      else
+        say(found, undecided, f, judge(f, state), world)
+      end
     end
-    if #tables > 0 and may_touch(f, read, tables) then say(found, undecided, f, judge(f, state), world) end
   end
   return found, undecided
 end

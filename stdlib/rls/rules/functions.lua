@@ -2,6 +2,7 @@
 --
 -- PostgreSQL manual: 38.7 (volatility), CREATE FUNCTION (LEAKPROOF), 5.8, 39 (triggers).
 local arrays = require "rls.arrays"
+local copies = require "rls.rules.copies"
 local dialect = require "rls.dialect"
 local names = require "rls.names"
 
@@ -30,6 +31,7 @@ local LEAKPROOF = [[
 
 local TRIGGERS = [[
   select t.tgrelid::text as rel, t.tgname::text as name, f.prosrc as source,
+         coalesce(t.tgnewtable, 'new')::text as new_table, coalesce(t.tgoldtable, 'old')::text as old_table,
          format('%I.%I(%s)', n.nspname, f.proname, oidvectortypes(f.proargtypes)) as func
     from pg_trigger t join pg_proc f on f.oid = t.tgfoid join pg_namespace n on n.oid = f.pronamespace
     join pg_language l on l.oid = f.prolang
@@ -67,22 +69,25 @@ local function claims(out, conn, app)
   end
 end
 
---- Does the text insert what the trigger was given into this table?
-local function copies_into(source, t)
-  for target in source:lower():gmatch 'insert%s+into%s+([%w_."]+)' do
-    local plain = target:gsub('"', "")
-    if plain == t.name:lower() or plain == t.label:lower() then
-      return source:lower():find "%f[%w]new%f[%W]" ~= nil or source:lower():find "%f[%w]old%f[%W]" ~= nil
-    end
+local function copying(out, conn, oids, by_oid, tables, shown, all)
+  -- Many triggers run one function.
+  local known = {}
+  local function once(key, ask)
+    if known[key] == nil then known[key] = ask() end
+    return known[key]
   end
-  return false
-end
-
-local function copying(out, conn, oids, by_oid, tables)
+  local function reads(t)
+    return t.acts.select or ((t.kind == "r" or t.kind == "p") and once(t.oid, function() return shown(t) end))
+  end
+  local function writes(trigger, t)
+    local given = { "new", "old", trigger.new_table, trigger.old_table }
+    return once(table.concat({ trigger.func, t.oid, table.unpack(given) }, "\0"),
+      function() return copies.into(trigger.source, given, t, all) end)
+  end
   for _, trigger in ipairs(conn:query(TRIGGERS, oids)) do
     for _, t in ipairs(tables) do
-      local everybodys = t.scope == "unclassified" or t.scope == "shared"
-      if everybodys and t.may.select and copies_into(trigger.source, t) then
+      local nobodys = t.scope ~= "tenant" and t.scope ~= "child"
+      if nobodys and reads(t) and writes(trigger, t) then
         out[#out + 1] = { class = "trigger_copies", object = t.label,
           detail = ("the trigger %s on %s inserts rows into it"):format(trigger.name, by_oid[trigger.rel].label),
           reproduce = source_sql(trigger.func) }
@@ -97,14 +102,16 @@ end
 ---@param base rls.Table[]    tenants' base tables
 ---@param tables rls.Table[]  all tables that were read
 ---@param by_oid table<string, rls.Table>
+---@param shown fun(t: rls.Table): boolean  does a function show it that the application may call, and that has its owner's rights?
+---@param all table[]  of rls.Model.all_functions: what triggers may call
 ---@return {class: string, object: string, detail: string, reproduce: string, repair: string?}[]
-function functions.findings(conn, app, base, tables, by_oid)
+function functions.findings(conn, app, base, tables, by_oid, shown, all)
   local out, list = {}, {}
   for _, t in ipairs(base) do list[#list + 1] = t.oid end
   local oids = arrays.text(list)
   cached(out, conn, oids, by_oid)
   claims(out, conn, app.role)
-  copying(out, conn, oids, by_oid, tables)
+  copying(out, conn, oids, by_oid, tables, shown, all)
   return out
 end
 

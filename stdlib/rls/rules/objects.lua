@@ -10,19 +10,24 @@ local names = require "rls.names"
 local objects = {}
 
 local GRANTS = [[
-  select c.oid::text as oid, has_table_privilege($1, c.oid, 'TRIGGER') as trigger,
-         has_table_privilege($1, c.oid, 'REFERENCES') or has_any_column_privilege($1, c.oid, 'REFERENCES') as refs,
+  select c.oid::text as oid, has.trigger, has.refs,
          pg_has_role($1, c.relowner, {become}) as owns,
          (select json_object_agg(privilege_type, who) from (
             select a.privilege_type, json_agg(distinct case a.grantee when 0 then 'PUBLIC' else quote_ident(pg_get_userbyid(a.grantee)) end)
                    as who
               from aclexplode(c.relacl) a where a.privilege_type in ('TRUNCATE', 'TRIGGER', 'REFERENCES')
                and (a.grantee = 0 or pg_has_role($1, a.grantee, {become})) group by 1) g) as grantees
-    from pg_class c where c.oid::text = any($2)]]
+    from pg_class c cross join lateral (
+         select bool_or(has_table_privilege(r, c.oid, 'TRIGGER')) as trigger,
+                bool_or(has_table_privilege(r, c.oid, 'REFERENCES') or has_any_column_privilege(r, c.oid, 'REFERENCES')) as refs
+           from unnest($3::text[]) r) has
+   where c.oid::text = any($2)]]
 
 local PUBLISHED = [[
-  select r.prrelid::text as oid, string_agg(p.pubname::text, ', ' order by p.pubname) as pubs
-    from pg_publication_rel r join pg_publication p on p.oid = r.prpubid where r.prrelid::text = any($1) group by 1
+  select c.oid::text as oid, string_agg(p.pubname::text, ', ' order by p.pubname) as pubs
+    from pg_publication_tables p join pg_namespace n on n.nspname = p.schemaname
+    join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename join pg_publication of_all on of_all.pubname = p.pubname
+   where c.oid::text = any($1) and not of_all.puballtables group by 1
   union all
   select null, string_agg(pubname::text, ', ' order by pubname) from pg_publication where puballtables having count(*) > 0]]
 
@@ -32,13 +37,13 @@ local SEQUENCES = [[
     join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = s.oid and d.refclassid = 'pg_class'::regclass
      and d.deptype in ('a', 'i')
    where s.relkind = 'S' and d.refobjid::text = any($2)
-     and (has_sequence_privilege($1, s.oid, 'SELECT') or has_sequence_privilege($1, s.oid, 'USAGE'))
+     and (exists (select from unnest($1::text[]) r where has_sequence_privilege(r, s.oid, 'SELECT, USAGE')))
   union
   select f.adrelid::text, n.nspname, s.relname
     from pg_attrdef f join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = f.oid and d.refclassid = 'pg_class'::regclass
     join pg_class s on s.oid = d.refobjid and s.relkind = 'S' join pg_namespace n on n.oid = s.relnamespace
    where f.adrelid::text = any($2)
-     and (has_sequence_privilege($1, s.oid, 'SELECT') or has_sequence_privilege($1, s.oid, 'USAGE'))
+     and (exists (select from unnest($1::text[]) r where has_sequence_privilege(r, s.oid, 'SELECT, USAGE')))
    order by 2, 3]]
 
 --- Unique keys whose values people choose: columns that are made (identity, default, generated) tell nothing to whoever asks.
@@ -55,15 +60,14 @@ local RULES = [[
   select c.oid::text as oid, w.rulename::text as name, o.rolname::text as owner, o.rolsuper or o.rolbypassrls as unbound,
          pg_get_ruledef(w.oid) as definition,
          array(select distinct d.refobjid::text from pg_depend d where d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
-                 and d.refclassid = 'pg_class'::regclass and d.refobjid <> c.oid and d.refobjid::text = any($2)
-                 and (o.rolsuper or o.rolbypassrls or exists (select from pg_class t where t.oid = d.refobjid
-                        and (not t.relrowsecurity or (pg_has_role(o.oid, t.relowner, 'USAGE') and not t.relforcerowsecurity))))) as open
+                 and d.refclassid = 'pg_class'::regclass and d.refobjid <> c.oid and d.refobjid::text = any($2)) as touched
     from pg_rewrite w join pg_class c on c.oid = w.ev_class join pg_namespace n on n.oid = c.relnamespace
     join pg_roles o on o.oid = c.relowner
    where w.rulename <> '_RETURN' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-     and case w.ev_type when '3' then has_table_privilege($1, c.oid, 'INSERT') or has_any_column_privilege($1, c.oid, 'INSERT')
-           when '2' then has_table_privilege($1, c.oid, 'UPDATE') or has_any_column_privilege($1, c.oid, 'UPDATE')
-           when '4' then has_table_privilege($1, c.oid, 'DELETE') else has_table_privilege($1, c.oid, 'SELECT') end
+     and exists (select from unnest($1::text[]) r
+           where case w.ev_type when '3' then has_table_privilege(r, c.oid, 'INSERT') or has_any_column_privilege(r, c.oid, 'INSERT')
+             when '2' then has_table_privilege(r, c.oid, 'UPDATE') or has_any_column_privilege(r, c.oid, 'UPDATE')
+             when '4' then has_table_privilege(r, c.oid, 'DELETE') else has_table_privilege(r, c.oid, 'SELECT') end)
    order by 1, 2]]
 
 --- What rules on tenants' tables write into, of what is not a tenants' table and the application may read.
@@ -73,7 +77,8 @@ local COPIES = [[
     join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid and d.refclassid = 'pg_class'::regclass
     join pg_class t on t.oid = d.refobjid and t.relkind in ('r', 'p') and t.oid <> c.oid
    where w.rulename <> '_RETURN' and c.oid::text = any($2) and not t.oid::text = any($2)
-     and (has_table_privilege($1, t.oid, 'SELECT') or has_any_column_privilege($1, t.oid, 'SELECT'))
+     and exists (select from unnest($1::text[]) r
+           where has_table_privilege(r, t.oid, 'SELECT') or has_any_column_privilege(r, t.oid, 'SELECT'))
    group by 1, 2, 3, 4 order by 1, 2]]
 
 --- Foreign keys of tenants' tables whose actions change rows of them.
@@ -92,7 +97,8 @@ local LARGE_OBJECTS = [[
 local STATISTICS = [[
   select c.relname as name from pg_class c
    where c.oid in ('pg_catalog.pg_statistic'::regclass, 'pg_catalog.pg_statistic_ext_data'::regclass)
-     and (has_table_privilege($1, c.oid, 'SELECT') or has_any_column_privilege($1, c.oid, 'SELECT')) order by 1]]
+     and exists (select from unnest($1::text[]) r
+           where has_table_privilege(r, c.oid, 'SELECT') or has_any_column_privilege(r, c.oid, 'SELECT')) order by 1]]
 
 local function add(out, class, t, detail, reproduce, repair)
   out[#out + 1] = { class = class, object = t.label, detail = detail, reproduce = reproduce, repair = repair }
@@ -108,8 +114,8 @@ local function revoke(t, g, privilege)
   return who and ("REVOKE %s ON %s FROM %s;"):format(privilege, t.sql, table.concat(who, ", ")) or nil
 end
 
-local function grants(out, conn, app, by_oid, oids)
-  for _, g in ipairs(conn:query(dialect.of(conn, GRANTS), app, oids)) do
+local function grants(out, conn, app, by_oid, oids, acts)
+  for _, g in ipairs(conn:query(dialect.of(conn, GRANTS), app, oids, acts)) do
     local t = by_oid[g.oid]
     if g.owns then
       add(out, "role_owns_table", t, ("as its owner %s may turn row-level security off"):format(app),
@@ -124,7 +130,7 @@ local function grants(out, conn, app, by_oid, oids)
         add(out, "grant_references", t, app .. " has the REFERENCES privilege", privilege_sql(app, t, "REFERENCES"),
           revoke(t, g, "REFERENCES"))
       end
-      if t.may.truncate then
+      if t.acts.truncate then
         add(out, "grant_truncate", t, "the application may TRUNCATE it, which no policy binds", privilege_sql(app, t, "TRUNCATE"),
           revoke(t, g, "TRUNCATE"))
       end
@@ -192,11 +198,15 @@ local function rule_sql(t, name)
 end
 
 --- A rule that mentions the tenant setting may bind what it does by its own text, which nothing here proves or refutes.
-local function rules(out, conn, app, all, oids, setting, is_bound)
+local function rules(out, conn, app, all, oids, setting, is_bound, owners)
   local list
   catalogue.qualified(conn, function() list = conn:query(RULES, app, oids) end)
   for _, w in ipairs(list) do
     local t = all[w.oid]
+    w.open = {}
+    for _, oid in ipairs(w.touched) do
+      if not owners or owners:sees(w.owner, all[oid]) then w.open[#w.open + 1] = oid end
+    end
     if t and #w.open > 0 and is_bound(w, t) then
       t = nil
     end
@@ -255,7 +265,7 @@ local function with_large_objects(base)
   return out
 end
 
-local function server_wide(out, conn, app, base)
+local function server_wide(out, conn, app, base, acts)
   local lo = conn:row(LARGE_OBJECTS, app)
   local holders = (lo.compat or lo.reachable > 0) and with_large_objects(base) or {}
   if #holders == 0 and (lo.compat or lo.reachable > 0) then holders[1] = app end
@@ -265,7 +275,7 @@ local function server_wide(out, conn, app, base)
         or ("%s may read %d large object(s), whoever's they are"):format(app, lo.reachable),
       reproduce = "select oid, lomowner::regrole, lomacl from pg_largeobject_metadata limit 20; show lo_compat_privileges;" }
   end
-  for _, s in ipairs(conn:query(STATISTICS, app)) do
+  for _, s in ipairs(conn:query(STATISTICS, acts)) do
     out[#out + 1] = { class = "statistics_exposed", object = "pg_catalog." .. s.name, detail = app .. " may SELECT it",
       reproduce = ("select has_table_privilege(%s, 'pg_catalog.%s', 'SELECT');"):format(names.literal(app), s.name) }
   end
@@ -273,29 +283,31 @@ end
 
 --- Findings about grants on and objects around the tenants' tables.
 ---@param conn table        the admin's
----@param app {role: string, super: boolean}
+---@param app {role: string, super: boolean, acts: string[]?}
 ---@param base rls.Table[]  tenants' base tables
 ---@param by_oid table<string, rls.Table>
 ---@param tenant table     config.database.tenant: setting, and table, the registry of the tenants themselves
 ---@param is_bound fun(rule: table, t: rls.Table): boolean  do the actions of a rule on t reach the tenant's own rows only?
+---@param owners rls.Owners?  nil where the policies could not be decided: whoever owns a rule may see all
 ---@return {class: string, object: string, detail: string, reproduce: string, repair: string?, unproven: string?}[]
 ---  unproven: no finding, but what nobody could decide
-function objects.findings(conn, app, base, by_oid, tenant, is_bound)
+function objects.findings(conn, app, base, by_oid, tenant, is_bound, owners)
   local registry = tenant.table and names.label(tenant.table)
   local out, list = {}, {}
   for _, t in ipairs(base) do list[#list + 1] = t.oid end
   local oids = arrays.text(list)
   if not app.super then
     -- A superuser has every one of these by being one, which is a finding already.
-    grants(out, conn, app.role, by_oid, oids)
-    rules(out, conn, app.role, by_oid, oids, tenant.setting, is_bound)
-    for _, s in ipairs(conn:query(SEQUENCES, app.role, oids)) do
+    local acts = arrays.text(app.acts or { app.role })
+    grants(out, conn, app.role, by_oid, oids, acts)
+    rules(out, conn, acts, by_oid, oids, tenant.setting, is_bound, owners)
+    for _, s in ipairs(conn:query(SEQUENCES, acts, oids)) do
       local t = by_oid[s.oid]
       add(out, "sequence_shared", t, ("the application may read %s.%s"):format(s.schema, s.name),
         ("select last_value from %s;"):format(names.qualified(s.schema, s.name)))
     end
-    server_wide(out, conn, app.role, base)
-    copies(out, conn, app.role, by_oid, oids)
+    server_wide(out, conn, app.role, base, acts)
+    copies(out, conn, acts, by_oid, oids)
     cascades(out, conn, by_oid, oids)
   end
   published(out, conn, base, by_oid, oids)

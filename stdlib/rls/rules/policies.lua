@@ -105,13 +105,21 @@ local function detail(f)
     f.role.via and (" after SET ROLE %s"):format(f.role.name) or "", f.text)
 end
 
+--- SQL that shows the function, and where the role may put its own under the names in it.
+local function hijack_sql(func, role)
+  return ("select prosrc, proconfig from pg_proc where pronamespace::regnamespace || '.' || proname = %s;\n"
+    .. "select nspname from pg_namespace where has_schema_privilege(%s, oid, 'CREATE') and nspname !~ '^pg_'\n"
+    .. "  union all select current_database() where has_database_privilege(%s, current_database(), 'CREATE');"):format(names.literal(func),
+    names.literal(role), names.literal(role))
+end
+
 --- Counterexamples as findings, the undecided and the trusted as advisories. What is decided without a policy (no row-level security, an
 --- owner who is not forced, BYPASSRLS) is for other rules to say.
 ---@param decisions rls.Decision[]
 ---@param seen table  of rls.harness.look, with `model`
 ---@return {class: string, object: string, oid: string, detail: string, reproduce: string, commands: string[], advisory: boolean?}[]
 function policies.findings(decisions, seen)
-  local out, notes, worlds = { by_key = {} }, {}, {}
+  local out, notes, worlds, hijacks = { by_key = {} }, {}, {}, {}
   for _, d in ipairs(decisions) do
     local reasons, order = {}, {}
     for _, command in ipairs(decide.COMMANDS) do
@@ -124,6 +132,11 @@ function policies.findings(decisions, seen)
           for key, value in pairs(other) do more[key] = value end
           add(out, worlds[d.role], d, command, more)
         end
+      elseif decide.hijacked(v) then
+        local func, what = decide.hijacked(v)
+        hijacks[func] = hijacks[func] or { class = "function_search_path", object = func, oid = d.table.oid, commands = decide.COMMANDS,
+          detail = ("a policy of %s calls it; it has no search path of its own and finds the %s along the caller's, and %s may make its "
+            .. "own in a schema that it puts first"):format(d.table.label, what, d.role.name), reproduce = hijack_sql(func, d.role.name) }
       elseif v.status == "unknown" or v.status == "trusted" then
         local text = v.reason or (v.trust and v.trust[1] and v.trust[1].reason) or v.text or "?"
         local key = v.status .. "\0" .. text
@@ -146,6 +159,7 @@ function policies.findings(decisions, seen)
     f.advisory = f.class == "policy_null_tenant" and #f.commands == 1 and f.commands[1] == "SELECT" or nil
   end
   for _, n in ipairs(notes) do out[#out + 1] = n end
+  for _, f in pairs(hijacks) do out[#out + 1] = f end
   out.by_key = nil
   return out
 end

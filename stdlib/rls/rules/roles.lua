@@ -31,6 +31,37 @@ local SCHEMAS = [[
    where c.oid::text = any($2) and pg_has_role($1, n.nspowner, {become})
      and not pg_has_role($1, c.relowner, {become}) order by 1]]
 
+--- Functions that policies, triggers, views, defaults, checks or indexes of tenants' tables call, of which the application's role is the
+--- owner or may become it.
+local GUARDS = [[
+  with used(oid, what) as (
+    select d.refobjid, 'a policy of ' || p.polrelid::regclass::text from pg_policy p join pg_depend d
+        on d.classid = 'pg_policy'::regclass and d.objid = p.oid and d.refclassid = 'pg_proc'::regclass where p.polrelid::text = any($2)
+    union all
+    select t.tgfoid, 'a trigger of ' || t.tgrelid::regclass::text from pg_trigger t where not t.tgisinternal and t.tgrelid::text = any($2)
+    union all
+    select d.refobjid, 'the view ' || w.ev_class::regclass::text from pg_rewrite w join pg_depend d
+        on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid and d.refclassid = 'pg_proc'::regclass where exists (
+          select from pg_depend r where r.classid = 'pg_rewrite'::regclass and r.objid = w.oid and r.refclassid = 'pg_class'::regclass
+             and r.refobjid::text = any($2))
+    union all
+    select d.refobjid, 'a default or check of ' || x.rel::regclass::text from (
+        select 'pg_attrdef'::regclass as class, oid, adrelid as rel from pg_attrdef
+        union all select 'pg_constraint'::regclass, oid, conrelid from pg_constraint) x join pg_depend d
+        on d.classid = x.class and d.objid = x.oid and d.refclassid = 'pg_proc'::regclass where x.rel::text = any($2))
+  select format('%I.%I(%s)', n.nspname, f.proname, oidvectortypes(f.proargtypes)) as name, min(u.what) as what,
+         pg_get_userbyid(f.proowner)::text as owner
+    from used u join pg_proc f on f.oid = u.oid join pg_namespace n on n.oid = f.pronamespace
+   where pg_has_role($1, f.proowner, {become}) and n.nspname !~ '^pg_' group by 1, 3 order by 1]]
+
+--- Functions that only superusers may call until somebody grants them, by which files, other sessions' rights or programs are reached.
+local FILES = [[
+  select format('%I.%I(%s)', n.nspname, f.proname, oidvectortypes(f.proargtypes)) as name, r as role
+    from pg_proc f join pg_namespace n on n.oid = f.pronamespace cross join unnest($1::text[]) r
+   where f.proname = any(array['pg_read_file', 'pg_read_binary_file', 'lo_import', 'lo_export', 'pg_file_write', 'pg_file_read',
+           'dblink_connect_u'])
+     and has_function_privilege(r, f.oid, 'EXECUTE') order by 1, 2]]
+
 local function attributes_sql(role)
   return ("select rolsuper, rolbypassrls, rolreplication, rolcreaterole from pg_roles where rolname = %s;"):format(names.literal(role))
 end
@@ -72,12 +103,33 @@ local function schemas(out, conn, app, base)
   end
 end
 
+local function guards(out, conn, app, base)
+  local oids = {}
+  for i, t in ipairs(base) do oids[i] = t.oid end
+  for _, f in ipairs(conn:query(dialect.of(conn, GUARDS), app, arrays.text(oids))) do
+    out[#out + 1] = { class = "role_owns_function", object = f.name,
+      detail = ("%s owns it%s, and %s calls it"):format(f.owner, f.owner ~= app and (", which %s may become,"):format(app) or "", f.what),
+      reproduce = ("select proowner::regrole, pg_has_role(%s, proowner, 'MEMBER') from pg_proc where oid = %s::regprocedure;"):format(
+        names.literal(app), names.literal(f.name)) }
+  end
+end
+
+local function files(out, conn, app, acts)
+  for _, f in ipairs(conn:query(FILES, arrays.text(acts))) do
+    out[#out + 1] = { class = "role_runs_programs", object = app,
+      detail = ("%s may call %s"):format(f.role == app and "it" or "after SET ROLE it, as " .. f.role .. ",", f.name),
+      reproduce = ("select has_function_privilege(%s, %s, 'EXECUTE');"):format(names.literal(f.role), names.literal(f.name)),
+      repair = ("REVOKE EXECUTE ON FUNCTION %s FROM %s;"):format(f.name, names.ident(f.role)) }
+  end
+end
+
 --- Everything that goes around the policies by who the application's role is.
 ---@param conn table   the admin's
 ---@param app string   the application's role
 ---@param base rls.Table[]  tenants' base tables
+---@param acts string[]  the role, and those that it may become
 ---@return {class: string, object: string, detail: string, reproduce: string, repair: string?}[]
-function roles.findings(conn, app, base)
+function roles.findings(conn, app, base, acts)
   local out = {}
   local own = conn:row(ATTRIBUTES, app)
   judge(out, app, own, own.version)
@@ -93,7 +145,11 @@ function roles.findings(conn, app, base)
         advisory = is_guarded(base) or nil }
     end
   end
-  if not own.super then schemas(out, conn, app, base) end
+  if not own.super then
+    schemas(out, conn, app, base)
+    guards(out, conn, app, base)
+    files(out, conn, app, acts)
+  end
   return out
 end
 

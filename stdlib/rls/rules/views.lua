@@ -48,7 +48,8 @@ local function beneath(v, seen)
   end
   return function(label)
     local t = by_label[label]
-    if not t or (t.rls and t.forced and not v.bypasses) then return nil end
+    local way = t and v.ways[t.oid]
+    if not t or (way and way.bound and t.kind ~= "m") then return nil end
     local path, owner = model.path(t, seen.by_oid)
     return { [t.tenant or ""] = true }, decide.axes_for(path and owner, decide.axes(seen.settings))
   end
@@ -59,7 +60,7 @@ local function judge(v, row, seen)
   local f = { language = "sql", body = row.body, parsed = true, security_definer = true, owner = v.reader, owner_bypasses = v.bypasses,
     args = {} }
   local input = { tables = seen.model.tables, functions = seen.model.functions, types = seen.model.types, role = seen.model.roles[1],
-    presets = seen.model.presets, axes = {}, trust = seen.trust, today = seen.today }
+    presets = seen.model.presets, axes = {}, shows = seen.owners:showing(), trust = seen.trust, today = seen.today }
   local verdicts, unread = prover.calls(input, f, v.label, beneath(v, seen))
   local bound, trusted = #verdicts > 0 and not unread, nil
   for _, r in ipairs(verdicts) do
@@ -108,17 +109,21 @@ local function say(out, seen, v, row, hides)
       detail = ("it reads as %s, whom row-level security does not bind, and shows another tenant's row of %s"):format(v.reader, trusted),
       reproduce = ("SELECT pg_get_viewdef(%s::regclass);"):format(names.literal(v.sql)) }
   end
-  if leak and v.may.select then
+  if leak and v.acts.select then
     local detail = "it reads as %s, whom row-level security does not bind, and another tenant's row of %s passes: %s"
     add("view_owner_rights", { "SELECT" }, detail:format(v.reader, leak.label, leak.verdict.text), reproduce.text(world,
       world.by_label[leak.label], leak.verdict, ("SELECT * FROM %s LIMIT 5;"):format(v.sql)), "security_invoker")
-  elseif bound and v.may.select and not row.barrier then
+  elseif bound and v.acts.select and not row.barrier then
     add("view_not_barrier", { "SELECT" }, ("it reads as %s and tests the tenant itself, and is no security_barrier"):format(v.reader),
       ("-- without security_barrier the planner may call a cheap function of the reader's before the view's own test\n"
         .. "SELECT reloptions FROM pg_class WHERE oid = %s::regclass;"):format(names.literal(v.sql)), "security_barrier")
   end
+  if not leak and not bound and v.acts.select and not v.may.select then
+    out.undecided = out.undecided or ("%s, which the application may read by SET ROLE alone, reads as %s, whom row-level security does not "
+      .. "bind, and its text was not decided"):format(v.label, v.reader)
+  end
   local t, key = open_key(v, seen)
-  if t and row.insertable and v.may.insert and v.may.update and not (hides and bound) then
+  if t and row.insertable and v.acts.insert and v.acts.update and not (hides and bound) then
     local before, statement = table.unpack(upsert_sql(v, t, key))
     local text = reproduce.text(world, nil, nil, statement):gsub("BEGIN;\n", function()
       return ("BEGIN;\n%s\nGRANT SELECT ON in_the_way TO %s;\n"):format(before, names.ident(world.app))
@@ -128,9 +133,23 @@ local function say(out, seen, v, row, hides)
   end
 end
 
+--- Marks views that read as somebody whom policies of his own let see more than the application: they do not bind the view's reader.
+---@param seen table          of rls.harness.look, with `model` and `owners`
+---@param list rls.Table[]    views over tenants' rows
+function views.mark(seen, list)
+  for _, v in ipairs(list) do
+    for _, t in ipairs(v.reads or {}) do
+      local way = v.ways[t.oid]
+      if way.bound and seen.owners:sees(way.reader, t) then
+        way.bound, v.bound, v.reader = false, false, way.reader
+      end
+    end
+  end
+end
+
 --- Findings about views; `filtered` is set on those whose own text binds the tenant.
 ---@param conn table
----@param seen table          of rls.harness.look, with `model`
+---@param seen table          of rls.harness.look, with `model` and `owners`
 ---@param list rls.Table[]    views over tenants' rows
 ---@return {class: string, object: string, oid: string, detail: string, reproduce: string, commands: string[]}[]
 function views.findings(conn, seen, list)
