@@ -64,6 +64,10 @@ function webhooks.add(ctx, job, client_of)
   end
   function ctx.webhooks.send(self, message)
     arguments.with_colon(self, "ctx.webhooks:send")
+    if job.mode == "recover" then
+      errors.raise { code = "recover_changes", message = "ctx.webhooks:send: a recovery changes nothing by itself",
+        fix = "say whom to call: ctx:apply(title, { note = … })" }
+    end
     if job.dry_run then
       errors.raise { code = "dry_run", message = "ctx.webhooks:send: a dry run calls nobody", fix = "call inside ctx:step" }
     end
