@@ -82,7 +82,7 @@ local function new_context(job, send, handler)
     verbose = job.verbose or false,
   }
   setmetatable(ctx, { __index = refuse_undeclared(job) })
-  local state = { current = {}, only = job.only, send = send, handler = handler, job = job }
+  local state = { current = {}, only = job.only, told = {}, send = send, handler = handler, job = job }
   return ctx, setmetatable(state, Checks)
 end
 
@@ -91,7 +91,10 @@ local function selected(state, name, group)
   if not state.only then return true end
   for _, wanted in ipairs(state.only) do
     if wanted == name or wanted == group then
-      state.send { t = "selected", name = wanted }
+      if not state.told[wanted] then
+        state.told[wanted] = true
+        state.send { t = "selected", name = wanted }
+      end
       return true
     end
   end

@@ -96,6 +96,9 @@ describe("gate 1 on many tables", function()
     -- Without a tenant, with an empty one; a SELECT, an UPDATE and a DELETE without WHERE, a row moved, one inserted and one for B.
     assert.is_true(r.gate.facts.probes <= 8 * MANY + 9, r.gate.facts.probes .. " statements")
     assert.is_true(blocks > 0 and blocks <= 2 * 8, blocks .. " blocks")
+    -- A check begins and ends; what --only selects is told once.
+    local events = r.gate.limits.events.current
+    assert.is_true(events <= 2 * #r.gate.checks + 20, events .. " events")
     -- The planner takes several times as long for a UNION ALL of many tables as for each of them.
     assert.is_nil(said:find " union all select %d+ as i, count")
   end)
