@@ -4,6 +4,7 @@ local dialect = require "rls.dialect"
 local errors = require "errors"
 local names = require "rls.names"
 local reach = require "rls.reach"
+local task = require "task"
 
 local catalogue = {}
 
@@ -167,29 +168,60 @@ end
 --- Runs fn with a search path under which a bare name is pg_catalog's, so that what is printed says where each name comes from. Without
 --- jit: the estimates of a catalogue that nobody has analysed make the server compile what it runs once, for a few rows.
 ---@param conn table
----@param fn fun()
-function catalogue.qualified(conn, fn)
+---@param fn fun(...)
+---@param ... any  what fn is given
+function catalogue.qualified(conn, fn, ...)
+  local given = table.pack(...)
   conn:transaction(function()
     conn:script "set local search_path = pg_catalog; set local jit = off"
-    fn()
+    fn(table.unpack(given, 1, given.n))
   end, { rollback = true })
 end
 
-local function read_tables(conn, role)
+--- What is read, by name, with the application's role as $1 where it is asked for.
+local QUERIES = { tables = TABLES, columns = COLUMNS, constraints = CONSTRAINTS, policies = POLICIES }
+
+local function read_some(conn, role, rows, ...)
+  for _, name in ipairs { ... } do
+    local sql = dialect.of(conn, QUERIES[name])
+    if sql:find("$1", 1, true) then rows[name] = conn:query(sql, role) else rows[name] = conn:query(sql) end
+  end
+end
+
+--- Reads all of it, half on each connection where there are two.
+---@return table<string, table[]> rows
+local function read_rows(conn, role, spare)
+  local rows = {}
+  local function first() catalogue.qualified(conn, read_some, conn, role, rows, "tables", "constraints") end
+  local function second()
+    local other = spare or conn
+    catalogue.qualified(other, read_some, other, role, rows, "columns", "policies")
+  end
+  if spare then
+    task.map({ first, second }, 2, function(fn) fn() end)
+  else
+    first()
+    second()
+  end
+  return rows
+end
+
+local function read_tables(conn, role, spare)
   local list, by_oid = {}, {}
-  for _, row in ipairs(conn:query(dialect.of(conn, TABLES), role)) do
+  local rows = read_rows(conn, role, spare)
+  for _, row in ipairs(rows.tables) do
     local t = new_table(row)
     list[#list + 1] = t
     by_oid[t.oid] = t
   end
-  for _, row in ipairs(conn:query(COLUMNS, role)) do
+  for _, row in ipairs(rows.columns) do
     local t = by_oid[row.oid]
     if t then
       t.columns[#t.columns + 1] = row
       t.by_column[row.name] = row
     end
   end
-  for _, row in ipairs(conn:query(CONSTRAINTS)) do
+  for _, row in ipairs(rows.constraints) do
     local t = by_oid[row.oid]
     if t and row.type == "f" then
       t.foreign_keys[#t.foreign_keys + 1] = { name = row.name, columns = row.columns, ref = row.ref, ref_columns = row.ref_columns,
@@ -200,7 +232,7 @@ local function read_tables(conn, role)
       t.uniques[#t.uniques + 1] = { name = row.name, columns = row.columns, deferrable = row.deferrable }
     end
   end
-  for _, row in ipairs(conn:query(dialect.of(conn, POLICIES), role)) do
+  for _, row in ipairs(rows.policies) do
     local t = by_oid[row.oid]
     if t then t.policies[#t.policies + 1] = row end
   end
@@ -305,10 +337,10 @@ end
 ---@param settings table config.database
 ---@param role string    the application's role
 ---@param shared table?  labels that are shared on this platform
+---@param spare table?   one more connection of the admin's
 ---@return rls.Table[] tables, table<string, rls.Table> by_oid
-function catalogue.read(conn, settings, role, shared)
-  local all, by_oid
-  catalogue.qualified(conn, function() all, by_oid = read_tables(conn, role) end)
+function catalogue.read(conn, settings, role, shared, spare)
+  local all, by_oid = read_tables(conn, role, spare)
   local schemas = settings.schemas and set_of(settings.schemas)
   local sets = { exclude = set_of(settings.exclude), shared = set_of(settings.shared), scoped = set_of(settings.tenant_scoped) }
   for label in pairs(shared or {}) do sets.shared[label] = true end

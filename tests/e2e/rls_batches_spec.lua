@@ -103,6 +103,24 @@ describe("gate 1 on many tables", function()
     assert.is_nil(said:find " union all select %d+ as i, count")
   end)
 
+  it("reads the catalogue on two connections, and what goes around the policies while it probes", function()
+    local conn = db.connect(server:options())
+    conn:exec "alter role postgres set log_statement = 'all'"
+    local from = #log()
+    local r = run "meanwhile"
+    conn:exec "alter role postgres reset log_statement"
+    conn:close()
+    assert_t7(r)
+    local said = log():sub(from)
+    local tables, columns = said:match "%[(%d+)%] LOG:  execute[^\n]*\n?%s*select c.oid::text as oid, n.nspname as schema",
+      said:match "%[(%d+)%] LOG:  execute[^\n]*\n?%s*with recursive step%("
+    assert.is_truthy(tables and columns)
+    assert.not_equal(tables, columns)
+    local roles, blocks = said:find("r.rolreplication as replication", 1, true), 0
+    for at in said:gmatch "()do language plpgsql" do blocks = at end
+    assert.is_true(roles < blocks, "the roles were read when all was probed")
+  end)
+
   it("probes two batches side by side", function()
     assert_t7(run "apart")
     assert.is_nil(log():find("could not obtain lock", 1, true))

@@ -80,7 +80,8 @@ describe("a counterexample that is tried", function()
     end
     conn:exec "alter role postgres set log_statement = 'all'"
     local from = #server:log()
-    trials.run(function() return db.connect(server:options()) end, { ["1"] = list }, { ["1"] = t }, { superuser = true, max_rows = 100 })
+    local options = { superuser = true, max_rows = 100 }
+    trials.run(function() return db.connect(server:options()) end, { ["1"] = list }, { ["1"] = t }, options)
     conn:exec "alter role postgres reset log_statement"
     for i, f in ipairs(list) do said[i] = f.trial end
     local _, begun = server:log():sub(from):gsub("BEGIN", "")
@@ -94,7 +95,8 @@ describe("a counterexample that is tried", function()
   end)
 
   it("is tried whatever becomes of others", function()
-    local said = try_all({ "SELECT * FROM items;", "SELECT * FROM items;", "DELETE FROM items;", "DELETE FROM missing;" }, { nil, "refused" })
+    local said = try_all({ "SELECT * FROM items;", "SELECT * FROM items;", "DELETE FROM items;", "DELETE FROM missing;" },
+      { nil, "refused" })
     assert.equal("tried: the row was read", said[1])
     assert.truthy(said[2]:find "^not tried: .*check constraint", said[2])
     assert.equal("tried: the row was deleted", said[3])
