@@ -509,15 +509,15 @@ local function phase_verdict(input, info, command, phase)
   local cache = input.cache
   local key = cache and cache_key(input, info, command, phase)
   if not key then return decide_with_trust(input, info, command, phase) end
+  local shared = alone(info)
+  if shared and cache[key] then return cache[key] end
   local own = input.relation .. "\0" .. key
   if cache[own] then return cache[own] end
-  if cache[key] and alone(info) then return cache[key] end
   local reads = { false }
   input.reads = reads
   local verdict = decide_with_trust(input, info, command, phase)
   input.reads = nil
-  cache[own] = verdict
-  if not reads[1] and alone(info) then cache[key] = verdict end
+  cache[shared and not reads[1] and key or own] = verdict
   return verdict
 end
 
