@@ -134,6 +134,10 @@ local CONSTRAINTS = [[
      and not exists (select from pg_constraint c where c.conindid = i.indexrelid and c.contype in ('p', 'u'))
    order by 1, 3, 2]]
 
+--- What of a row of COLUMNS is of the column itself.
+local OF_COLUMN = { "name", "type", "base", "category", "notnull", "has_default", "generated", "identity", "may_update", "deterministic",
+  "length" }
+
 local POLICIES = [[
   select p.polrelid::text as oid, p.polname as name, p.polpermissive as permissive,
          case p.polcmd when 'r' then 'SELECT' when 'a' then 'INSERT' when 'w' then 'UPDATE' when 'd' then 'DELETE'
@@ -206,6 +210,16 @@ local function read_rows(conn, role, spare)
   return rows
 end
 
+--- A column like one that is there already is the same: most tables of a schema have the same few.
+local function same_column(known, row)
+  if row.labels then return row end
+  local parts = {}
+  for i, field in ipairs(OF_COLUMN) do parts[i] = tostring(row[field]) end
+  local key = table.concat(parts, "\0")
+  known[key] = known[key] or row
+  return known[key]
+end
+
 local function read_tables(conn, role, spare)
   local list, by_oid = {}, {}
   local rows = read_rows(conn, role, spare)
@@ -214,11 +228,14 @@ local function read_tables(conn, role, spare)
     list[#list + 1] = t
     by_oid[t.oid] = t
   end
-  for _, row in ipairs(rows.columns) do
+  local known = {}
+  for i, row in ipairs(rows.columns) do
     local t = by_oid[row.oid]
+    rows.columns[i] = false
     if t then
-      t.columns[#t.columns + 1] = row
-      t.by_column[row.name] = row
+      local c = same_column(known, row)
+      t.columns[#t.columns + 1] = c
+      t.by_column[c.name] = c
     end
   end
   for _, row in ipairs(rows.constraints) do
