@@ -125,7 +125,7 @@ local CONSTRAINTS = [[
     from pg_constraint c join pg_attribute a on a.atttypid = c.contypid join pg_class r on r.oid = a.attrelid
    where c.contypid <> 0 and c.contype = 'c' and r.relkind in ('r', 'p') and not a.attisdropped
   union all
-  select i.indrelid::text, x.relname, 'u', '0', false, true, pg_get_indexdef(i.indexrelid),
+  select i.indrelid::text, x.relname, 'u', '0', false, true, null,
          array(select a.attname::text from unnest(i.indkey::int2[]) with ordinality k(num, pos) join pg_attribute a
                  on a.attrelid = i.indrelid and a.attnum = k.num where k.pos <= i.indnkeyatts order by k.pos), '{}'
     from pg_index i join pg_class x on x.oid = i.indexrelid join pg_namespace n on n.oid = x.relnamespace

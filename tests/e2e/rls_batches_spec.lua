@@ -107,11 +107,17 @@ describe("gate 1 on many tables", function()
     local conn = db.connect(server:options())
     conn:exec "alter role postgres set log_statement = 'all'"
     local from = #log()
-    local r = run "meanwhile"
+    -- Of 202 indexes there is something to say of one.
+    local r = run("meanwhile", "create table shelf (tenant_id uuid, name text unique); grant select, insert on shelf to shop")
     conn:exec "alter role postgres reset log_statement"
     conn:close()
-    assert_t7(r)
     local said = log():sub(from)
+    assert.is_nil(said:find("i.indexprs is not null as expression,%s+pg_get_indexdef"))
+    local shown
+    for _, c in ipairs(r.gate.checks) do
+      if c.class == "unique_oracle" then shown = c.reproduce end
+    end
+    assert.equal("CREATE UNIQUE INDEX shelf_name_key ON public.shelf USING btree (name);", shown)
     local tables, columns = said:match "%[(%d+)%] LOG:  execute[^\n]*\n?%s*select c.oid::text as oid, n.nspname as schema",
       said:match "%[(%d+)%] LOG:  execute[^\n]*\n?%s*with recursive step%("
     assert.is_truthy(tables and columns)
