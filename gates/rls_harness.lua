@@ -7,15 +7,13 @@
 --        gate-engine recover gates/rls_harness.lua --tenant acme [--artifacts DIR] [--apply]
 local gate = require "gate"
 local classes = require "rls.classes"
-local code_paths = require "rls.code_paths"
-local code_paths_recorded = require "rls.code_paths_recorded"
 local errors = require "errors"
-local harness = require "rls.harness"
-local modes = require "rls.modes"
-local mutate = require "rls.mutate"
-local recovery = require "rls.recovery"
+
+-- The head is read at each start: what only a run needs is loaded by the run that needs it.
 
 local function check_code_paths(ctx, seen)
+  local code_paths, code_paths_recorded = require "rls.code_paths", require "rls.code_paths_recorded"
+  local harness = require "rls.harness"
   local judged = code_paths_recorded.check(ctx, seen)
   if ctx.platform.kind ~= "embedded" then
     if judged then return end
@@ -37,9 +35,6 @@ local function check_code_paths(ctx, seen)
   ctx:fact("code_paths", count)
 end
 
-local failures = classes.failures()
-failures.mutant_survived = mutate.FAILURE
-
 return gate.define {
   api = 1,
   id = "rls_harness",
@@ -57,11 +52,13 @@ return gate.define {
     artifacts = { type = "path", access = "write", help = "recover: directory that the migration is written to, under the next number" },
   },
 
-  failures = failures,
+  failures = classes.failures(),
 
   run = function(ctx)
+    local harness, modes = require "rls.harness", require "rls.modes"
+    local mutate = ctx.options.mutate and require "rls.mutate"
     local seen
-    if ctx.options.mutate then mutate.refuse_live(ctx) end
+    if mutate then mutate.refuse_live(ctx) end
     local lock = modes.lock(ctx)
     local mode, missing = modes.settle(ctx)
     local function catalogue_once()
@@ -77,7 +74,7 @@ return gate.define {
     end
     ctx:fact("probe_mode", mode)
     if missing then ctx:check("isolation: probe", function() errors.raise(missing) end, { group = "isolation" }) end
-    if ctx.options.mutate then
+    if mutate then
       ctx:check("mutation", function() mutate.check(ctx, catalogue_once) end, { group = "mutation" })
     end
     -- No application runs its statements on a scratch copy.
@@ -87,5 +84,5 @@ return gate.define {
     if lock then lock:close() end
   end,
 
-  recover = function(ctx, findings) recovery.run(ctx, findings) end,
+  recover = function(ctx, findings) require("rls.recovery").run(ctx, findings) end,
 }

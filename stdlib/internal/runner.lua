@@ -111,7 +111,7 @@ local function new_context(job, send, handler)
     tenant = job.tenant, options = job.options, config = job.config, platform = job.platform, mode = job.mode,
     verbose = job.verbose or false,
   }
-  local state = setmetatable({ current = {}, only = job.only, send = send, handler = handler, job = job }, Checks)
+  local state = setmetatable({ current = {}, only = job.only, told = {}, send = send, handler = handler, job = job }, Checks)
   setmetatable(ctx, { __index = refuse_undeclared(job, state) })
   return ctx, state
 end
@@ -121,7 +121,10 @@ local function selected(state, name, group)
   if not state.only then return true end
   for _, wanted in ipairs(state.only) do
     if wanted == name or wanted == group then
-      state.send { t = "selected", name = wanted }
+      if not state.told[wanted] then
+        state.told[wanted] = true
+        state.send { t = "selected", name = wanted }
+      end
       return true
     end
   end

@@ -5,6 +5,7 @@ local dialect = require "rls.dialect"
 local errors = require "errors"
 local names = require "rls.names"
 local reach = require "rls.reach"
+local task = require "task"
 
 local catalogue = {}
 
@@ -136,7 +137,7 @@ local CONSTRAINTS = [[
     from pg_constraint c join pg_attribute a on a.atttypid = c.contypid join pg_class r on r.oid = a.attrelid
    where c.contypid <> 0 and c.contype = 'c' and r.relkind in ('r', 'p') and not a.attisdropped
   union all
-  select i.indrelid::text, x.relname, 'u', '0', false, true, pg_get_indexdef(i.indexrelid),
+  select i.indrelid::text, x.relname, 'u', '0', false, true, null,
          array(select a.attname::text from unnest(i.indkey::int2[]) with ordinality k(num, pos) join pg_attribute a
                  on a.attrelid = i.indrelid and a.attnum = k.num where k.pos <= i.indnkeyatts order by k.pos), '{}'
     from pg_index i join pg_class x on x.oid = i.indexrelid join pg_namespace n on n.oid = x.relnamespace
@@ -144,6 +145,10 @@ local CONSTRAINTS = [[
      and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
      and not exists (select from pg_constraint c where c.conindid = i.indexrelid and c.contype in ('p', 'u'))
    order by 1, 3, 2]]
+
+--- What of a row of COLUMNS is of the column itself.
+local OF_COLUMN = { "name", "type", "base", "category", "notnull", "has_default", "generated", "identity", "may_update", "deterministic",
+  "length" }
 
 local POLICIES = [[
   select p.polrelid::text as oid, p.polname as name, p.polpermissive as permissive,
@@ -181,29 +186,73 @@ end
 --- Runs fn with a search path under which a bare name is pg_catalog's, so that what is printed says where each name comes from. Without
 --- jit: the estimates of a catalogue that nobody has analysed make the server compile what it runs once, for a few rows.
 ---@param conn table
----@param fn fun()
-function catalogue.qualified(conn, fn)
+---@param fn fun(...)
+---@param ... any  what fn is given
+function catalogue.qualified(conn, fn, ...)
+  local given = table.pack(...)
   conn:transaction(function()
     conn:script "set local search_path = pg_catalog; set local jit = off"
-    fn()
+    fn(table.unpack(given, 1, given.n))
   end, { rollback = true })
 end
 
-local function read_tables(conn, role, acts)
+--- What is read, by name, with the application's role as $1 where it is asked for.
+local QUERIES = { tables = TABLES, columns = COLUMNS, constraints = CONSTRAINTS, policies = POLICIES }
+
+local function read_some(conn, role, rows, ...)
+  for _, name in ipairs { ... } do
+    local sql = dialect.of(conn, QUERIES[name])
+    if sql:find("$1", 1, true) then rows[name] = conn:query(sql, role) else rows[name] = conn:query(sql) end
+  end
+end
+
+--- Reads all of it, half on each connection where there are two.
+---@return table<string, table[]> rows
+local function read_rows(conn, role, spare)
+  local rows = {}
+  local function first() catalogue.qualified(conn, read_some, conn, role, rows, "tables", "constraints") end
+  local function second()
+    local other = spare or conn
+    catalogue.qualified(other, read_some, other, role, rows, "columns", "policies")
+  end
+  if spare then
+    task.map({ first, second }, 2, function(fn) fn() end)
+  else
+    first()
+    second()
+  end
+  return rows
+end
+
+--- A column like one that is there already is the same: most tables of a schema have the same few.
+local function same_column(known, row)
+  if row.labels then return row end
+  local parts = {}
+  for i, field in ipairs(OF_COLUMN) do parts[i] = tostring(row[field]) end
+  local key = table.concat(parts, "\0")
+  known[key] = known[key] or row
+  return known[key]
+end
+
+local function read_tables(conn, role, acts, spare)
   local list, by_oid = {}, {}
-  for _, row in ipairs(conn:query(dialect.of(conn, TABLES), role)) do
+  local rows = read_rows(conn, role, spare)
+  for _, row in ipairs(rows.tables) do
     local t = new_table(row)
     list[#list + 1] = t
     by_oid[t.oid] = t
   end
-  for _, row in ipairs(conn:query(COLUMNS, role)) do
+  local known = {}
+  for i, row in ipairs(rows.columns) do
     local t = by_oid[row.oid]
+    rows.columns[i] = false
     if t then
-      t.columns[#t.columns + 1] = row
-      t.by_column[row.name] = row
+      local c = same_column(known, row)
+      t.columns[#t.columns + 1] = c
+      t.by_column[c.name] = c
     end
   end
-  for _, row in ipairs(conn:query(CONSTRAINTS)) do
+  for _, row in ipairs(rows.constraints) do
     local t = by_oid[row.oid]
     if t and row.type == "f" then
       t.foreign_keys[#t.foreign_keys + 1] = { name = row.name, columns = row.columns, ref = row.ref, ref_columns = row.ref_columns,
@@ -214,12 +263,16 @@ local function read_tables(conn, role, acts)
       t.uniques[#t.uniques + 1] = { name = row.name, columns = row.columns, deferrable = row.deferrable }
     end
   end
-  for _, row in ipairs(conn:query(dialect.of(conn, POLICIES), role)) do
+  for _, row in ipairs(rows.policies) do
     local t = by_oid[row.oid]
     if t then t.policies[#t.policies + 1] = row end
   end
-  for _, row in ipairs(#(acts or {}) > 1 and conn:query(ACTS, arrays.text(acts)) or {}) do
-    if by_oid[row.oid] then by_oid[row.oid].acts = row end
+  if acts and #acts > 1 then
+    catalogue.qualified(conn, function()
+      for _, row in ipairs(conn:query(ACTS, arrays.text(acts))) do
+        if by_oid[row.oid] then by_oid[row.oid].acts = row end
+      end
+    end)
   end
   return list, by_oid
 end
@@ -324,10 +377,10 @@ end
 ---@param role string    the application's role
 ---@param shared table?  labels that are shared on this platform
 ---@param acts string[]?  the role, and those that it may become; nil: the role alone
+---@param spare table?   one more connection of the admin's
 ---@return rls.Table[] tables, table<string, rls.Table> by_oid
-function catalogue.read(conn, settings, role, shared, acts)
-  local all, by_oid
-  catalogue.qualified(conn, function() all, by_oid = read_tables(conn, role, acts) end)
+function catalogue.read(conn, settings, role, shared, acts, spare)
+  local all, by_oid = read_tables(conn, role, acts, spare)
   local schemas = settings.schemas and set_of(settings.schemas)
   local sets = { exclude = set_of(settings.exclude), shared = set_of(settings.shared), scoped = set_of(settings.tenant_scoped) }
   for label in pairs(shared or {}) do sets.shared[label] = true end

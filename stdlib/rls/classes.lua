@@ -243,7 +243,18 @@ statements hold the tenants' ids.]] },
     explain = [[The role that set the context is a superuser or bypasses policies: the context looks like protection and is none.]] },
 }
 
-local GROUPS = { COVERAGE, ROLES, POLICIES, OBJECTS, CODE_PATHS }
+--- The gate itself, tried on schemas that were broken on purpose.
+local MUTATION = {
+  mutant_survived = { text = "A mutant of the schema survived", severity = "advisory",
+    fix = "Look at what isolates the object besides the one that was broken; where nothing does, the gate has a blind spot there: "
+      .. "report it",
+    explain = [[With --mutate gate 1 breaks the schema in each way that matters, one at a time (policies dropped or widened, FORCE and
+row-level security taken away, grants, views, functions, attributes of roles), and looks again. A mutant that no check notices
+either changes nothing, since something else isolates the object too, or shows what a pass of this gate does not cover. The finding's
+reproduce text is the mutant.]] },
+}
+
+local GROUPS = { COVERAGE, ROLES, POLICIES, OBJECTS, CODE_PATHS, MUTATION }
 
 --- All classes, as a gate's head declares them.
 ---@return table<string, gate.Failure>

@@ -12,6 +12,7 @@ local names = require "rls.names"
 local owners = require "rls.owners"
 local probe = require "rls.probe"
 local releases = require "rls.releases"
+local task = require "task"
 local trials = require "rls.trials"
 local rules = { roles = require "rls.rules.roles", objects = require "rls.rules.objects", functions = require "rls.rules.functions",
   policies = require "rls.rules.policies", definers = require "rls.rules.definers", views = require "rls.rules.views" }
@@ -31,21 +32,40 @@ local function application(ctx)
     select current_user::text as role, rolsuper as super, rolbypassrls as bypass,
            case when session_user = current_user then session_user::text end as login
       from pg_roles where rolname = current_user]]
-  app.acts = ctx.db.admin:row(dialect.of(ctx.db.admin, ACTS), app.role).acts
   return app
+end
+
+--- Connects as everybody who is needed, side by side, and asks who the application is. The admin's second connection is the probe's
+--- first; where there may be only one, the catalogue is read by that alone.
+---@return table app, table? spare
+local function meet(ctx)
+  if rawget(ctx, "one_connection") then return application(ctx), nil end
+  local spare
+  -- What stands for the application's connection may be the admin's.
+  local connects = rawget(ctx.db, "app") == nil
+  local said = task.map({
+    function() return connects and application(ctx) end,
+    function() return ctx.db.admin end,
+    function() spare = ctx.db:open "admin" end,
+  }, 3, function(fn) return { pcall(fn) } end)
+  for i = 1, 2 do
+    if not said[i][1] then error(said[i][2], 0) end
+  end
+  return connects and said[1][2] or application(ctx), spare
 end
 
 --- Who the application is, and every table with whose rows it holds.
 ---@param ctx table
----@return {settings: table, app: table, tables: rls.Table[], by_oid: table, admin: table}
+---@return {settings: table, app: table, tables: rls.Table[], by_oid: table, admin: table, spare: table?}
 function harness.look(ctx)
   local list = axes.list(ctx.config.database)
   -- What looks at one axis alone looks at the first.
   local settings = setmetatable({ tenant = list[1], axes = list }, { __index = ctx.config.database })
-  local app = application(ctx)
+  local app, spare = meet(ctx)
+  app.acts = ctx.db.admin:row(dialect.of(ctx.db.admin, ACTS), app.role).acts
   local tables, by_oid = catalogue.read(ctx.db.admin, settings, app.role, ctx.platform.kind == "embedded" and SHARED or nil,
-    app.acts)
-  return { settings = settings, app = app, tables = tables, by_oid = by_oid, trust = ctx.config.trust,
+    app.acts, spare)
+  return { settings = settings, app = app, tables = tables, by_oid = by_oid, trust = ctx.config.trust, spare = spare,
     embedded = ctx.platform.kind == "embedded",
     admin = ctx.db.admin:row "select rolsuper as super, rolsuper or rolbypassrls as bypass from pg_roles where rolname = current_user" }
 end
@@ -195,8 +215,9 @@ local function check_unbindable(ctx, seen)
   end
 end
 
---- What goes around the policies: roles, grants, objects and functions, as the catalogue tells.
-local function check_ways_around(ctx, seen)
+--- What goes around the policies, as the catalogue tells it: roles, grants, objects and functions. What is raised is kept for its check.
+---@return {name: string, ok: boolean, found: any}[]
+local function read_ways_around(ctx, seen)
   local base = harness.of_tenants(seen)
   local admin, app = ctx.db.admin, seen.app
   local ways = {
@@ -206,10 +227,20 @@ local function check_ways_around(ctx, seen)
     { "functions", function() return rules.functions.findings(admin, app, base, seen.tables, seen.by_oid,
       function(t) return rules.definers.shows(seen, t) end, seen.model and seen.model.all_functions or {}) end },
   }
+  for i, way in ipairs(ways) do
+    local ok, found = pcall(way[2])
+    ways[i] = { name = way[1], ok = ok, found = found }
+  end
+  return ways
+end
+
+--- What goes around the policies: what was read of it, and relations to which none can be attached.
+local function check_ways_around(ctx, seen, ways)
   for _, way in ipairs(ways) do
-    ctx:check("isolation: " .. way[1], function()
+    ctx:check("isolation: " .. way.name, function()
+      if not way.ok then error(way.found, 0) end
       local undecided
-      for _, f in ipairs(way[2]()) do
+      for _, f in ipairs(way.found) do
         undecided = undecided or f.unproven
         if not f.unproven then say(ctx, f.class, f) end
       end
@@ -342,30 +373,53 @@ local function try_counterexamples(ctx, seen, found)
   end, { group = "isolation" })
 end
 
+--- Probes, and reads meanwhile what goes around the policies: the admin's own connection has nothing else to do.
+---@return boolean ok, table results_or_raised, string[]? sequences, table[] ways
+local function probe_and_read(ctx, seen, undecided)
+  local base, views = harness.of_tenants(seen)
+  local functions, ok, results, left, ways = {}, nil, nil, nil, nil
+  for i, u in ipairs(undecided) do functions[i] = u.f end
+  local function open()
+    local conn = seen.spare or ctx.db:open "admin"
+    seen.spare = nil
+    return conn
+  end
+  local alone = rawget(ctx, "one_connection")
+  local function read() ways = read_ways_around(ctx, seen) end
+  local function try()
+    ok, results, left = pcall(probe.run, open, base, views, seen.by_oid, { settings = seen.settings,
+      role = seen.app.role, superuser = seen.admin.super, bypass = seen.admin.bypass,
+      max_rows = (seen.settings.probe or {}).max_rows or 10000, batch = (seen.settings.probe or {}).batch or 500,
+      decisions = seen.decisions, functions = functions, alone = alone })
+  end
+  -- The one connection's transaction is not a task's.
+  if alone then
+    read()
+    try()
+  else
+    task.map({ read, try }, 2, function(fn) fn() end)
+  end
+  if seen.spare then seen.spare:close() end
+  seen.spare = nil
+  return ok, results, left, ways
+end
+
 --- Can tenant A see or change what is B's? One check a table and a way around.
 function harness.isolation(ctx, seen)
   local base, views = harness.of_tenants(seen)
-  local results, statements, left
   check_release(ctx)
   local found = decided(ctx, seen, base)
   local undecided, of_triggers = decide_definers(ctx, seen)
-  local functions = {}
-  for i, u in ipairs(undecided) do functions[i] = u.f end
-  local ok, raised = pcall(function()
-    results, left = probe.run(function() return ctx.db:open("admin") end, base, views, seen.by_oid, { settings = seen.settings,
-      role = seen.app.role, superuser = seen.admin.super, bypass = seen.admin.bypass,
-      max_rows = (seen.settings.probe or {}).max_rows or 10000, batch = (seen.settings.probe or {}).batch or 500,
-      decisions = seen.decisions, functions = functions, alone = rawget(ctx, "one_connection") })
-  end)
+  local ok, results, left, ways = probe_and_read(ctx, seen, undecided)
   if not ok or #base == 0 then
     ctx:check("isolation", function()
-      if not ok then error(raised, 0) end
+      if not ok then error(results, 0) end
       errors.raise { code = "nothing_probed", message = "there is no tenant's table to probe" }
     end, { group = "isolation" })
     return
   end
   try_counterexamples(ctx, seen, found)
-  statements = 0
+  local statements = 0
   for _, list in ipairs { base, views } do
     for _, t in ipairs(list) do
       ctx:check("isolation of " .. t.label, function()
@@ -390,7 +444,7 @@ function harness.isolation(ctx, seen)
   if #left > 0 and not rawget(ctx, "collects") then
     ctx:log("rolled back; these sequences stay advanced: %s", table.concat(left, ", "))
   end
-  check_ways_around(ctx, seen)
+  check_ways_around(ctx, seen, ways)
   check_undecided(ctx, undecided)
   check_undecided(ctx, of_triggers)
   check_trust(ctx, seen)

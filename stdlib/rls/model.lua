@@ -106,11 +106,13 @@ local function functions_of(rows)
   return by_name, all
 end
 
-local function columns_of(t)
+---@param made table<rls.Column, table>  what was made of a column: tables share theirs
+local function columns_of(t, made)
   local out = {}
   for _, c in ipairs(t.columns) do
-    out[c.name] = { type = c.type, base = c.category == "E" and c.type or c.base, notnull = c.notnull, deterministic = c.deterministic,
-      may_update = c.may_update and not c.generated }
+    made[c] = made[c] or { type = c.type, base = c.category == "E" and c.type or c.base, notnull = c.notnull,
+      deterministic = c.deterministic, may_update = c.may_update and not c.generated }
+    out[c.name] = made[c]
   end
   return out
 end
@@ -141,7 +143,7 @@ local function keeps_tenant(t)
   return #columns > 0
 end
 
-local function table_of(t, by_oid)
+local function table_of(t, by_oid, made)
   local keys, references = {}, {}
   for _, u in ipairs(t.uniques) do
     if not u.deferrable then keys[#keys + 1] = u.columns end
@@ -150,8 +152,8 @@ local function table_of(t, by_oid)
     local parent = by_oid[fk.ref]
     if parent and fk.validated then references[#references + 1] = { columns = fk.columns, table = parent.label, ref = fk.ref_columns } end
   end
-  return { name = t.name, columns = columns_of(t), rls = t.rls, forced = t.forced, owner = t.owner, kind = t.kind, policies = t.policies,
-    keys = keys, foreign_keys = references, path = model.path(t, by_oid), may = t.may,
+  return { name = t.name, columns = columns_of(t, made), rls = t.rls, forced = t.forced, owner = t.owner, kind = t.kind,
+    policies = t.policies, keys = keys, foreign_keys = references, path = model.path(t, by_oid), may = t.may,
     keeps_tenant = keeps_tenant(t), axes = t.axes }
 end
 
@@ -184,8 +186,8 @@ end
 ---@param by_oid table<string, rls.Table>
 ---@return rls.Model
 function model.read(conn, app, base, by_oid)
-  local out = { tables = {}, presets = {}, types = {} }
-  for _, t in pairs(by_oid) do out.tables[t.label] = table_of(t, by_oid) end
+  local out, made = { tables = {}, presets = {}, types = {} }, {}
+  for _, t in pairs(by_oid) do out.tables[t.label] = table_of(t, by_oid, made) end
   local oids = {}
   for i, t in ipairs(base) do oids[i] = t.oid end
   catalogue.qualified(conn, function()

@@ -173,11 +173,4 @@ function mutate.check(ctx, look)
   ctx:summary(("No cross-tenant leaks detected; mutation score %d/%d"):format(count.found, total))
 end
 
-mutate.FAILURE = { text = "A mutant of the schema survived", severity = "advisory",
-  fix = "Look at what isolates the object besides the one that was broken; where nothing does, the gate has a blind spot there: report it",
-  explain = [[With --mutate gate 1 breaks the schema in each way that matters, one at a time (policies dropped or widened, FORCE and
-row-level security taken away, grants, views, functions, attributes of roles), and looks again. A mutant that no check notices
-either changes nothing, since something else isolates the object too, or shows what a pass of this gate does not cover. The finding's
-reproduce text is the mutant.]] }
-
 return mutate

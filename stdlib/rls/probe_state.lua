@@ -52,7 +52,10 @@ State.__index = State
 
 ---@param fields table
 ---@return rls.State
-function state.new(fields) return setmetatable(fields, State) end
+function state.new(fields)
+  fields.conditions = {}
+  return setmetatable(fields, State)
+end
 
 --- Asks for attempts on a table that do not depend on each other, together.
 ---@param t rls.Table
@@ -64,7 +67,7 @@ function State:ask_all(t, requests)
   return attempts.ask_all(requests)
 end
 
-local function key_of(request) return request.q .. "\0" .. (request.l or "") end
+local function key_of(request) return request.l and request.q .. "\0" .. request.l or request.q end
 
 --- Asks for one attempt on a table; what was foreseen is there already.
 ---@param t rls.Table
@@ -127,6 +130,15 @@ function State:is_small(t) return self.sizes[t.oid] <= self.max_rows end
 --- Types whose literals are compared as what they are, so that an index may find the row.
 local PLAIN = { uuid = true, int2 = true, int4 = true, int8 = true }
 
+local NAMES = { int2 = "smallint", int4 = "integer", int8 = "bigint" }
+
+local function owned_by_column(t, c, who)
+  if PLAIN[c.base] and c.type == NAMES[c.base] or c.type == "uuid" then
+    return ("%s = %s::%s"):format(names.ident(t.tenant), names.literal(who.key), c.type)
+  end
+  return ("%s::text = %s"):format(names.ident(t.tenant), names.literal(who.key))
+end
+
 --- The rows of a tenant, in SQL. A child without the column is found by its canary's keys.
 ---@param t rls.Table
 ---@param who rls.Who
@@ -134,10 +146,12 @@ local PLAIN = { uuid = true, int2 = true, int4 = true, int8 = true }
 function State:owned_by(t, who)
   if t.tenant then
     local c = t.by_column[t.tenant]
-    if PLAIN[c.base] and c.type == ({ int2 = "smallint", int4 = "integer", int8 = "bigint" })[c.base] or c.type == "uuid" then
-      return ("%s = %s::%s"):format(names.ident(t.tenant), names.literal(who.key), c.type)
-    end
-    return ("%s::text = %s"):format(names.ident(t.tenant), names.literal(who.key))
+    -- Many tables call the column alike, and each of them is asked for often.
+    local kind = t.tenant .. "\0" .. c.type
+    local known = self.conditions[who.key] or {}
+    self.conditions[who.key] = known
+    known[kind] = known[kind] or owned_by_column(t, c, who)
+    return known[kind]
   end
   local row = self.maker.rows[who.key][t.oid].row
   for _, key in ipairs(t.uniques) do

@@ -512,15 +512,15 @@ local function phase_verdict(input, info, command, phase)
   local cache = input.cache
   local key = cache and cache_key(input, info, command, phase)
   if not key then return decide_with_trust(input, info, command, phase) end
+  local shared = alone(info)
+  if shared and cache[key] then return cache[key] end
   local own = input.relation .. "\0" .. key
   if cache[own] then return cache[own] end
-  if cache[key] and alone(info) then return cache[key] end
   local reads = { false }
   input.reads = reads
   local verdict = decide_with_trust(input, info, command, phase)
   input.reads = nil
-  cache[own] = verdict
-  if not reads[1] and alone(info) then cache[key] = verdict end
+  cache[shared and not reads[1] and key or own] = verdict
   return verdict
 end
 
@@ -537,6 +537,19 @@ local function without_policies(input, info, command)
   return nil
 end
 
+--- A command's verdict is its worst phase's, with both. What many tables share is made once.
+local function of_phases(input, verdict, phases)
+  local first, second = phases.using or phases.check, phases.using and phases.check or false
+  local kept = (input.cache or {})[first] or {}
+  if kept[second] then return kept[second] end
+  local out = {}
+  for key, value in pairs(verdict) do out[key] = value end
+  out.phases = phases
+  kept[second] = out
+  if input.cache then input.cache[first] = kept end
+  return out
+end
+
 --- Decides one command. UPDATE has two phases: which rows it may change, and what it may make of them; the worse one counts.
 ---@param input prover.Input
 ---@param command "SELECT"|"INSERT"|"UPDATE"|"DELETE"
@@ -546,15 +559,13 @@ function prover.command(input, command)
   local info = problems.check(input)
   local verdict = without_policies(input, info, command)
   if verdict then return verdict end
+  -- Shared between tables (input.cache): a caller changes nothing in it.
   local phases = {}
   for _, phase in ipairs(command == "UPDATE" and info.keeps_tenant and { "using" } or combine.PHASES[command]) do
     phases[phase] = phase_verdict(input, info, command, phase)
     if not verdict or RANKS[phases[phase].status] > RANKS[verdict.status] then verdict = phases[phase] end
   end
-  local out = {}
-  for key, value in pairs(verdict) do out[key] = value end
-  out.phases = phases
-  return out
+  return of_phases(input, verdict, phases)
 end
 
 --- May a caller of a function with its owner's rights reach another tenant's row by it? One verdict for each row of a tenants' table that

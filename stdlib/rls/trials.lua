@@ -13,6 +13,9 @@ local trials = {}
 --- Most that are tried, in the order of the findings.
 local MOST = 100
 
+--- How many are tried in one transaction.
+local TOGETHER = 25
+
 local LIMITS = "set local lock_timeout = '5s'; set local statement_timeout = '10s'; set local jit = off"
 
 --- The row itself, by the values that it was made with; nil where none of them can be compared as it is written.
@@ -47,12 +50,7 @@ local function statements_of(t, f, max_rows)
 end
 
 --- What came of one: true, and how where it was not all the way; false and why it was not reached, nil and why it could not be tried.
-local function run(conn, list)
-  local out
-  conn:transaction(function()
-    conn:script(LIMITS)
-    out = conn:pipeline(list, { atomic = true })
-  end, { rollback = true })
+local function judge(list, out)
   for i, o in ipairs(out) do
     if not o.ok then
       if attempts.is_fatal(o.error) then error(o.error, 0) end
@@ -71,6 +69,36 @@ local function run(conn, list)
   return false, "the statement reaches no row"
 end
 
+--- Runs statements in a transaction that is rolled back.
+local function undone(conn, list)
+  local out
+  conn:transaction(function()
+    conn:script(LIMITS)
+    out = conn:pipeline(list, { atomic = true })
+  end, { rollback = true })
+  return out
+end
+
+--- Runs the trials of a group in one transaction, each undone before the next begins. Returns what each one's statements did; nil where
+--- one was refused, since what follows a refusal is not run.
+local function together(conn, group)
+  local all, out = {}, {}
+  for _, one in ipairs(group) do
+    all[#all + 1] = { "savepoint gate_trial" }
+    table.move(one.list, 1, #one.list, #all + 1, all)
+    all[#all + 1] = { "rollback to savepoint gate_trial" }
+  end
+  local did, at = undone(conn, all), 1
+  for _, o in ipairs(did) do
+    if not o.ok then return nil end
+  end
+  for i, one in ipairs(group) do
+    out[i] = table.move(did, at + 1, at + #one.list, 1, {})
+    at = at + #one.list + 2
+  end
+  return out
+end
+
 local DONE = { SELECT = "read", INSERT = "inserted", UPDATE = "changed", DELETE = "deleted" }
 
 --- The findings to try: leaks of base tables, in one order.
@@ -87,35 +115,54 @@ local function of_tables(found, by_oid)
   return out
 end
 
+--- Says of a finding what came of its trial.
+local function note(f, ok, why)
+  f.reproduced = ok
+  f.trial = (ok and "tried: " or ok == false and "not reproduced: " or "not tried: ") .. (why or "the row was " .. DONE[f.commands[1]])
+end
+
+--- Tries a group.
+local function try(conn, group)
+  local out = #group > 1 and together(conn, group) or {}
+  for i, one in ipairs(group) do note(one.f, judge(one.list, out[i] or undone(conn, one.list))) end
+end
+
 --- Tries the findings. Each gets `trial`: what to say of it, and `reproduced`, false where the server contradicts it.
 ---@param open fun(): table  a fresh connection of the admin
 ---@param found table<string, table[]>  findings of rls.rules.policies by table
 ---@param by_oid table<string, rls.Table>
 ---@param options {superuser: boolean, max_rows: integer}
 function trials.run(open, found, by_oid, options)
-  local conn
+  local conn, group = nil, {}
+  local function flush()
+    if #group == 0 then return end
+    conn = conn or open()
+    try(conn, group)
+    group = {}
+  end
   for i, one in ipairs(of_tables(found, by_oid)) do
-    local f, ok, list, why = one.f
+    local list, why
     if not options.superuser then
       why = "database.admin is no superuser"
     elseif i > MOST then
       why = ("%d others were"):format(MOST)
     else
-      list, why = statements_of(one.t, f, options.max_rows)
+      list, why = statements_of(one.t, one.f, options.max_rows)
     end
-    if list then
+    if list and (why == "fresh" or #group == TOGETHER) then flush() end
+    if not list then
+      note(one.f, nil, why)
+    else
       -- A setting that was set once reads '' for the rest of its session.
       if conn and why == "fresh" then
         conn:close()
         conn = nil
       end
-      conn = conn or open()
-      ok, why = run(conn, list)
+      group[#group + 1] = { f = one.f, list = list }
+      if why == "fresh" then flush() end
     end
-    f.reproduced = ok
-    f.trial = (ok and "tried: " or ok == false and "not reproduced: " or "not tried: ")
-      .. (why or "the row was " .. DONE[f.commands[1]])
   end
+  flush()
   if conn then conn:close() end
 end
 

@@ -91,10 +91,40 @@ describe("gate 1 on many tables", function()
     conn:exec "alter role postgres reset log_statement"
     conn:close()
     assert_t7(r)
-    local _, blocks = log():sub(from):gsub("do language plpgsql %$gate", "")
+    local said = log():sub(from)
+    local _, blocks = said:gsub("do language plpgsql %$gate", "")
     -- Without a tenant, with an empty one; a SELECT, an UPDATE and a DELETE without WHERE, a row moved, one inserted and one for B.
     assert.is_true(r.gate.facts.probes <= 8 * MANY + 9, r.gate.facts.probes .. " statements")
     assert.is_true(blocks > 0 and blocks <= 2 * 8, blocks .. " blocks")
+    -- A check begins and ends; what --only selects is told once.
+    local events = r.gate.limits.events.current
+    assert.is_true(events <= 2 * #r.gate.checks + 20, events .. " events")
+    -- The planner takes several times as long for a UNION ALL of many tables as for each of them.
+    assert.is_nil(said:find " union all select %d+ as i, count")
+  end)
+
+  it("reads the catalogue on two connections, and what goes around the policies while it probes", function()
+    local conn = db.connect(server:options())
+    conn:exec "alter role postgres set log_statement = 'all'"
+    local from = #log()
+    -- Of 202 indexes there is something to say of one.
+    local r = run("meanwhile", "create table shelf (tenant_id uuid, name text unique); grant select, insert on shelf to shop")
+    conn:exec "alter role postgres reset log_statement"
+    conn:close()
+    local said = log():sub(from)
+    assert.is_nil(said:find("i.indexprs is not null as expression,%s+pg_get_indexdef"))
+    local shown
+    for _, c in ipairs(r.gate.checks) do
+      if c.class == "unique_oracle" then shown = c.reproduce end
+    end
+    assert.equal("CREATE UNIQUE INDEX shelf_name_key ON public.shelf USING btree (name);", shown)
+    local tables, columns = said:match "%[(%d+)%] LOG:  execute[^\n]*\n?%s*select c.oid::text as oid, n.nspname as schema",
+      said:match "%[(%d+)%] LOG:  execute[^\n]*\n?%s*with recursive step%("
+    assert.is_truthy(tables and columns)
+    assert.not_equal(tables, columns)
+    local roles, blocks = said:find("r.rolreplication as replication", 1, true), 0
+    for at in said:gmatch "()do language plpgsql" do blocks = at end
+    assert.is_true(roles < blocks, "the roles were read when all was probed")
   end)
 
   it("probes two batches side by side", function()

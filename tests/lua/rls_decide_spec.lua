@@ -80,6 +80,29 @@ describe("what gate 1 decides", function()
     return reached
   end
 
+  it("keeps once what tables that are alike have in common", function()
+    local policy = ("using (%s)"):format(OWN)
+    tbl("alike1", policy)
+    tbl("alike2", policy)
+    tbl("alike3", policy)
+    admin:script "alter table gt.alike3 alter body drop not null"
+    local seen, base = look()
+    local t, verdicts = {}, {}
+    for _, one in ipairs(base) do t[one.name] = one end
+    for _, d in ipairs(seen.decisions) do
+      if not d.role.via then verdicts[d.table.name] = d.verdicts end
+    end
+    assert.equal(t.alike1.by_column.body, t.alike2.by_column.body)
+    assert.not_equal(t.alike1.by_column.body, t.alike3.by_column.body)
+    assert.equal(t.alike1.by_column.tenant_id, t.alike3.by_column.tenant_id)
+    for _, command in ipairs(decide.COMMANDS) do
+      assert.equal("proven", verdicts.alike1[command].status)
+      assert.is_true(rawequal(verdicts.alike1[command], verdicts.alike2[command]), command)
+      assert.is_false(rawequal(verdicts.alike1[command], verdicts.alike3[command]), command)
+    end
+    admin:script "drop table gt.alike1, gt.alike2, gt.alike3"
+  end)
+
   it("is proven, refuted or denied for each role, table and command", function()
     tbl("closed", "using (" .. OWN .. ")")
     tbl("open", "for select using (" .. OWN .. ")", "for delete using (true)")

@@ -71,6 +71,38 @@ describe("a counterexample that is tried", function()
     assert.same({ nil, "not tried: the table has more than 100 rows (database.probe.max_rows)" }, { f.reproduced, f.trial })
   end)
 
+  --- Tries findings, each by its statement, and returns what was said of them, and what the server's log says of the transactions.
+  local function try_all(statements, bodies)
+    local list, said = {}, {}
+    for i, statement in ipairs(statements) do
+      list[i] = { class = "policy_leak", commands = { statement:match "^%u+" }, row = { id = 7, tenant_id = 2 },
+        steps = { "BEGIN;", INSERT:format(bodies[i] or "x"), AS_A[1], statement, "ROLLBACK;" } }
+    end
+    conn:exec "alter role postgres set log_statement = 'all'"
+    local from = #server:log()
+    local options = { superuser = true, max_rows = 100 }
+    trials.run(function() return db.connect(server:options()) end, { ["1"] = list }, { ["1"] = t }, options)
+    conn:exec "alter role postgres reset log_statement"
+    for i, f in ipairs(list) do said[i] = f.trial end
+    local _, begun = server:log():sub(from):gsub("BEGIN", "")
+    return said, begun
+  end
+
+  it("shares its transaction with others", function()
+    local said, begun = try_all({ "SELECT * FROM items;", "DELETE FROM items;", "UPDATE items SET body = 'y';" }, {})
+    assert.same({ "tried: the row was read", "tried: the row was deleted", "tried: the row was changed" }, said)
+    assert.equal(1, begun)
+  end)
+
+  it("is tried whatever becomes of others", function()
+    local said = try_all({ "SELECT * FROM items;", "SELECT * FROM items;", "DELETE FROM items;", "DELETE FROM missing;" },
+      { nil, "refused" })
+    assert.equal("tried: the row was read", said[1])
+    assert.truthy(said[2]:find "^not tried: .*check constraint", said[2])
+    assert.equal("tried: the row was deleted", said[3])
+    assert.truthy(said[4]:find "^not tried: .*missing", said[4])
+  end)
+
   it("is not contradicted because its row could not be made", function()
     conn:exec "insert into items values (7, 5, 'there')"
     finally(function() conn:exec "truncate items" end)

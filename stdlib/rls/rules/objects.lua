@@ -51,10 +51,13 @@ local UNIQUES = [[
   select i.indrelid::text as oid, x.relname as name,
          array(select a.attname::text from unnest(i.indkey::int2[]) with ordinality k(num, pos) join pg_attribute a
                  on a.attrelid = i.indrelid and a.attnum = k.num where k.pos <= i.indnkeyatts order by k.pos) as columns,
-         i.indexprs is not null as expression,
-         pg_get_indexdef(i.indexrelid) as definition
+         i.indexprs is not null as expression, i.indexrelid::text as index
     from pg_index i join pg_class x on x.oid = i.indexrelid
    where (i.indisunique or i.indisexclusion) and i.indrelid::text = any($1) order by 1, 2]]
+
+--- An index is printed where something is to be said of it: the server takes longer for that than for all else that is read of one.
+local DEFINITIONS = [[
+  select i.indexrelid::text as index, pg_get_indexdef(i.indexrelid) as definition from pg_index i where i.indexrelid::text = any($1)]]
 
 local RULES = [[
   select c.oid::text as oid, w.rulename::text as name, o.rolname::text as owner, o.rolsuper or o.rolbypassrls as unbound,
@@ -154,8 +157,21 @@ local function is_made(t, column)
   return c and (c.generated or c.identity ~= "" or (c.has_default and (c.base == "uuid" or c.base:find "^int"))) or false
 end
 
+--- Says of each of the unique keys what it tells.
+local function say_unique(out, conn, list)
+  if #list == 0 then return end
+  local indexes, definitions = {}, {}
+  for i, u in ipairs(list) do indexes[i] = u.index end
+  for _, row in ipairs(conn:query(DEFINITIONS, arrays.text(indexes))) do definitions[row.index] = row.definition end
+  for _, u in ipairs(list) do
+    local shown = (definitions[u.index] or "-- it is gone") .. ";"
+    add(out, "unique_oracle", u.table, ("%s (%s)"):format(u.name, table.concat(u.columns, ", ")), shown)
+  end
+end
+
 --- The keys that a foreign key of tenants' tables leads through: A's row may refer to B's unless the tenant is part of the key.
 local function oracles(out, conn, base, by_oid, oids, registry)
+  local tell = {}
   for _, u in ipairs(conn:query(UNIQUES, oids)) do
     local t = by_oid[u.oid]
     local spans = not u.expression and t.tenant ~= nil
@@ -175,9 +191,11 @@ local function oracles(out, conn, base, by_oid, oids, registry)
     end
     -- The registry of the tenants names each of them once: that is what it is for.
     if spans and not made and t.label ~= registry then
-      add(out, "unique_oracle", t, ("%s (%s)"):format(u.name, table.concat(u.columns, ", ")), u.definition .. ";")
+      u.table = t
+      tell[#tell + 1] = u
     end
   end
+  say_unique(out, conn, tell)
   for _, t in ipairs(base) do
     for _, fk in ipairs(t.foreign_keys) do
       local parent, own = by_oid[fk.ref], false
