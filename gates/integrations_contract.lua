@@ -31,7 +31,7 @@ return gate.define {
   number = 4,
   purpose = "Verify external services: auth, artifact store, OSRM, database pool",
   pass = "All integrations verified",
-  needs = { db = { "admin", "app", "operator" }, stores = { "artifacts", "matrix" }, endpoints = true, auth = { "api_key" } },
+  needs = { db = { "admin", "app", "operator" }, stores = { "artifacts", "matrix" }, endpoints = true, auth = { "api_key", "entra" } },
   options = {
     clients = { type = "integer", default = 8, min = 2, max = 64, help = "parallel clients of the pool check" },
   },

@@ -26,6 +26,7 @@ static const struct {
     {"store", "stdlib/meta/store.lua", "artifacts and files: ctx.store, ctx.files"},
     {"exec", "stdlib/meta/exec.lua", "declared commands: ctx.exec"},
     {"hash", "stdlib/meta/hash.lua", "digests, canonical JSON, signatures"},
+    {"jose", "stdlib/meta/jose.lua", "signed tokens and their keys"},
     {"json", "stdlib/meta/json.lua", "strict JSON"},
     {"sql", "stdlib/meta/sql.lua", "PostgreSQL's grammar: trees, fingerprints"},
     {"task", "stdlib/meta/task.lua", "waiting side by side"},

@@ -279,6 +279,10 @@ static const schema_spec entra[] = {
     {.key = "client_secret", TEXT, .required = true, .secret = SCHEMA_SECRET, .doc = "its secret; ENTRA_CLIENT_SECRET"},
     {.key = "audience", TEXT, .required = true, .doc = "for whom tokens are asked; ENTRA_AUDIENCE"},
     {.key = "authority", HTTP_URL, .def = "\"https://login.microsoftonline.com\"", .doc = "who issues tokens"},
+    {.key = "other_audience", TEXT, .doc = "for whom tokens are asked that the platform has to refuse"},
+    {.key = "roles", .type = SCHEMA_LIST, .children = text_item, .doc = "application roles that its tokens must have"},
+    {.key = "ca_file", TEXT, .doc = "certificates which are trusted for the authority, instead of the system's"},
+    {.key = "proxy", HTTP_URL, .doc = "proxy on the way to the authority"},
     END};
 static const schema_spec api_key[] = {{.key = "value",
                                        TEXT,

@@ -18,11 +18,11 @@
 static const struct {
     const char *object, *file;
 } OBJECTS[] = {
-    {"ctx", "stdlib/meta/ctx.lua"},       {"http", "stdlib/meta/ctx.lua"},     {"exec", "stdlib/meta/ctx.lua"},
-    {"solver", "stdlib/meta/ctx.lua"},    {"audits", "stdlib/meta/ctx.lua"},   {"connection", "stdlib/meta/db.lua"},
-    {"handle", "stdlib/meta/store.lua"},  {"report", "stdlib/meta/audit.lua"}, {"hash", "stdlib/meta/hash.lua"},
-    {"json", "stdlib/meta/json.lua"},     {"task", "stdlib/meta/task.lua"},    {"errors", "stdlib/errors.lua"},
-    {"roster", "stdlib/audit/roster.lua"}};
+    {"ctx", "stdlib/meta/ctx.lua"},      {"http", "stdlib/meta/ctx.lua"},      {"exec", "stdlib/meta/ctx.lua"},
+    {"solver", "stdlib/meta/ctx.lua"},   {"audits", "stdlib/meta/ctx.lua"},    {"connection", "stdlib/meta/db.lua"},
+    {"handle", "stdlib/meta/store.lua"}, {"report", "stdlib/meta/audit.lua"},  {"hash", "stdlib/meta/hash.lua"},
+    {"jose", "stdlib/meta/jose.lua"},    {"json", "stdlib/meta/json.lua"},     {"task", "stdlib/meta/task.lua"},
+    {"errors", "stdlib/errors.lua"},     {"roster", "stdlib/audit/roster.lua"}};
 
 /* The names in `function OBJECT.name(` and `function OBJECT:name(`. New reference. */
 static json_t *functions_in(const char *file, const char *object) {
@@ -136,7 +136,7 @@ static void say_missing(lint *l, int line, const char *name, const char *stdlib,
 
 /* require "NAME" at token i (of NAME). */
 static void check_require(lint *l, size_t i, const char *stdlib, const char *own) {
-    static const char *const PURE[] = {"engine.hash", "engine.json", "engine.task"};
+    static const char *const PURE[] = {"engine.hash", "engine.jose", "engine.json", "engine.task"};
     const lualex_token *t = &l->lx.list[i];
     char name[LINT_NAME_MAX];
     lint_text(t, name);

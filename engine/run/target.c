@@ -57,6 +57,9 @@ static json_t *all_hosts(const json_t *settings) {
         add_host(hosts, str(json_object_iter_value(it), "proxy"));
     }
     add_host(hosts, str(json_object_get(settings, "mail"), "url"));
+    const json_t *entra = json_object_get(json_object_get(settings, "auth"), "entra");
+    add_host(hosts, str(entra, "authority"));
+    add_host(hosts, str(entra, "proxy"));
     static const char *const ROLES[] = {"admin", "app", "operator", NULL};
     for (size_t i = 0; ROLES[i] != NULL; i++) {
         const json_t *spec = json_object_get(json_object_get(settings, "database"), ROLES[i]);
@@ -242,45 +245,6 @@ int target_add_audit(target *t, const char *path, err *e) {
 
 /* --- jobs --- */
 
-/* An endpoint as the http module takes it: the credential of its auth entry becomes a header that no script sees. */
-static json_t *job_endpoint(const json_t *settings, const char *name) {
-    json_t *spec = json_object_get(json_object_get(settings, "endpoints"), name);
-    if (spec == NULL) {
-        char key[160];
-        snprintf(key, sizeof key, "endpoints.%s", name);
-        return json_pack("{s:s}", "missing", key);
-    }
-    json_t *out = json_copy(spec);
-    const char *auth = str(spec, "auth");
-    json_object_del(out, "auth");
-    json_object_del(out, "probe");
-    if (auth != NULL && strcmp(auth, "api_key") == 0) {
-        const json_t *key = json_object_get(json_object_get(settings, "auth"), "api_key");
-        json_object_set_new(
-            out, "auth",
-            json_pack("{s:O, s:O}", "header", json_object_get(key, "header"), "value", json_object_get(key, "value")));
-    }
-    return out;
-}
-
-static json_t *job_endpoints(const run_request *r, const json_t *needs) {
-    json_t *out = json_object();
-    json_t *wanted = json_object_get(needs, "endpoints");
-    if (json_is_true(wanted)) {
-        json_t *all = json_object_get(doc(r), "endpoints");
-        for (void *it = json_object_iter(all); it != NULL; it = json_object_iter_next(all, it)) {
-            json_object_set_new(out, json_object_iter_key(it), job_endpoint(doc(r), json_object_iter_key(it)));
-        }
-        return out;
-    }
-    size_t i;
-    json_t *name;
-    json_array_foreach(wanted, i, name) {
-        json_object_set_new(out, json_string_value(name), job_endpoint(doc(r), json_string_value(name)));
-    }
-    return out;
-}
-
 /* The file of locked travel times, to be read and compared with its pin. */
 static json_t *matrix_store(const json_t *settings) {
     const char *path = str(json_object_get(json_object_get(settings, "packs"), "routing"), "matrix");
@@ -422,15 +386,18 @@ static json_t *job_audits(const target *t, const json_t *needs) {
     return out;
 }
 
+/* The credentials a script may present itself. What the engine presents for it is not among them. */
 static json_t *job_auth(const run_request *r, const json_t *needs) {
     json_t *out = json_object();
     size_t i;
     json_t *name;
     json_array_foreach(json_object_get(needs, "auth"), i, name) {
         json_t *entry = json_object_get(json_object_get(doc(r), "auth"), json_string_value(name));
-        const json_t *value = json_object_get(entry, "value");
-        if (entry != NULL) {
-            json_object_set(out, json_string_value(name), value != NULL ? (json_t *)value : entry);
+        json_t *value = json_object_get(entry, "value");
+        json_t *own = value != NULL ? json_incref(value) : json_copy(entry);
+        if (own != NULL) {
+            json_object_del(own, "client_secret");
+            json_object_set_new(out, json_string_value(name), own);
         }
     }
     return out;
@@ -531,8 +498,8 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     json_t *job =
         json_pack("{s:s, s:O, s:O, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "mode", mode, "tenant", t->tenant, "options",
                   options, "config", public_config(r), "db", target_databases(t, r, needs), "endpoints",
-                  job_endpoints(r, needs), "stores", job_stores(t, r, needs), "files", job_files(head, options), "auth",
-                  job_auth(r, needs), "platform", json_pack("{s:s}", "kind", kind(t)));
+                  target_endpoints(r, needs), "stores", job_stores(t, r, needs), "files", job_files(head, options),
+                  "auth", job_auth(r, needs), "platform", json_pack("{s:s}", "kind", kind(t)));
     if (job == NULL) {
         return NULL;
     }

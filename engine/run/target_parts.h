@@ -13,5 +13,9 @@ const char *target_scratch_app(const run_request *r);
 /* Puts database.tenant right for a scratch copy, which has no tenant of its own, and for the flags that say how tenants
  * are told apart there. Does nothing elsewhere. `database` is the caller's own. */
 void target_scratch_tenant(const run_request *r, json_t *database);
+/* The endpoints that `needs` declares, as the http module takes them, each with its credential; and where it declares
+ * auth = { "entra" }, who issues tokens, by the name TARGET_ISSUER, with the client's id and secret. New reference. */
+#define TARGET_ISSUER "auth.entra" /* no endpoint of the configuration can have this name */
+json_t *target_endpoints(const run_request *r, const json_t *needs);
 
 #endif

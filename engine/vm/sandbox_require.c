@@ -16,7 +16,8 @@
 #define LOADING "gate.loading" /* metatable of what stands in the table of modules while one is loaded */
 
 /* C modules that are pure: no capability comes with them. All others reach a script only through ctx. */
-static const char *const PURE[] = {"engine.hash", "engine.json", "engine.sql", "engine.statement", "engine.task", NULL};
+static const char *const PURE[] = {"engine.hash",      "engine.jose", "engine.json", "engine.sql",
+                                   "engine.statement", "engine.task", NULL};
 
 /* [a-z0-9_]+ parts joined by dots: a name cannot say "..", "/" or an absolute path. */
 static bool name_ok(const char *name, size_t n) {

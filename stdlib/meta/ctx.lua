@@ -24,7 +24,7 @@
 ---@field solver gate.Context.solver needs.solver
 ---@field audits gate.Context.audits needs.audits
 ---@field evidence gate.Context.evidence  needs.evidence, of operations: may the tenant go live?
----@field auth {api_key: string?}    needs.auth: credentials it may present
+---@field auth {api_key: string?, entra: table?}  needs.auth: credentials it may present; of Entra ID all but the secret
 local ctx = {}
 
 ---@class gate.Context.db

@@ -13,7 +13,7 @@ local CASES = {
   { "prefix", 1, "❌ FAIL - Auth flow failed: a wrong key is accepted", "the key with its last character changed was answered" },
   { "case", 1, "❌ FAIL - Auth flow failed: a wrong key is accepted", "the key in upper case was answered" },
   { "pattern", 1, "❌ FAIL - Auth flow failed: a wrong key is accepted", "a pattern was answered" },
-  { "nobody", 1, "❌ FAIL - Auth flow failed: token invalid", "the platform refuses the key, HTTP status 401" },
+  { "nobody", 1, "❌ FAIL - Auth flow failed: token invalid", "the platform refuses the configured key, HTTP status 401" },
   { "stall", 1, "❌ FAIL - Auth flow failed: timeout" },
   { "broken", 3, "⚠️ ERROR - the platform neither accepted nor refused the configured key: HTTP status 500" },
   { "limited", 3, "⚠️ ERROR - the platform neither accepted nor refused who shows no key: HTTP status 429", "let the address" },

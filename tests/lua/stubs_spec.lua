@@ -36,7 +36,7 @@ end
 local function methods_of(object) return functions_in(debug.getmetatable(object).__index) end
 
 describe("the annotations of stdlib/meta", function()
-  for _, module in ipairs { "hash", "json", "task", "db", "http", "mail", "store", "exec" } do
+  for _, module in ipairs { "hash", "jose", "json", "task", "db", "http", "mail", "store", "exec" } do
     it("name each function of engine." .. module .. ", and no other", function()
       assert.are.same(names_of(annotated(module)[module]), functions_in(require("engine." .. module)))
     end)

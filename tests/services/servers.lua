@@ -152,6 +152,27 @@ function servers.mail(dir)
   }
 end
 
+--- An issuer of tokens and a platform that verifies them (entra_server.mjs), from npm as fetch.sh put it into `dir`.
+---@param dir string
+---@param secret string  the client's
+---@return {issuer: integer, platform: integer} ports
+function servers.entra(dir, secret)
+  local kit = require "testkit"
+  must(("cp tests/services/entra_server.mjs %s/"):format(quote(dir)))
+  local r, w = kit.pipe()
+  local pid = kit.spawn({ "/usr/bin/env", "ISSUER_SECRET=" .. secret, "node", "--no-warnings", dir .. "/entra_server.mjs" }, w)
+  kit.close(w)
+  local line = assert(kit.read_line(r), "the issuer did not start")
+  kit.close(r)
+  stops[#stops + 1] = function()
+    kit.kill(pid)
+    kit.wait(pid)
+  end
+  local ports = {}
+  for name, port in line:gmatch '"(%w+)": (%d+)' do ports[name] = math.tointeger(tonumber(port)) end
+  return ports
+end
+
 --- Stops all servers, the last one first.
 function servers.stop_all()
   for i = #stops, 1, -1 do

@@ -1,0 +1,75 @@
+--- Asks a platform's API with a credential, and reads the answer: accepted, refused, or neither.
+local errors = require "errors"
+
+local probe = {}
+
+--- Raises: what would have to be known to try is not in the configuration.
+---@param key string
+---@param fix string
+function probe.missing(key, fix)
+  errors.raise { code = "config_missing_key", fix = fix,
+    message = ("authentication was not tried: the configuration has no %s"):format(key) }
+end
+
+local SAYS = { http_timeout = "timeout", http_connect = "connection refused", http_tls = "TLS failed", http_resolve = "name not resolved",
+  resolve_failed = "name not resolved", http_protocol = "the answer is not HTTP", http_too_large = "the answer is too large" }
+
+--- Sends a request once. A redirect is an answer: what it points to is a login.
+---@param ctx gate.Context
+---@param options http.request
+---@param where string      what is out of reach where nothing answers
+---@param reproduce string  how to ask by hand
+---@return http.response?   nil: out of reach, and a finding says so
+function probe.request(ctx, options, where, reproduce)
+  options.redirects, options.timeout = 0, 10
+  local ok, reply = pcall(ctx.http.request, ctx.http, options)
+  if ok then return reply end
+  if not (errors.is(reply) and SAYS[reply.code]) then error(reply, 0) end
+  ctx:fail("auth_unreachable", { object = where, args = { SAYS[reply.code] }, detail = reply.message, reproduce = reproduce })
+  return nil
+end
+
+---@param status integer
+function probe.is_refusal(status) return status == 401 or status == 403 or status >= 300 and status < 400 end
+
+--- Raises: an answer that is neither.
+---@param status integer
+---@param who string
+function probe.undecided(status, who)
+  errors.raise { code = "auth_undecided", message = ("the platform neither accepted nor refused %s: HTTP status %d"):format(who, status),
+    fix = status == 429 and "it limits how often it is asked: let the address of this machine ask more often"
+      or "expected 2xx, or 401, 403 or a redirect to a login: see endpoints.platform.probe, and the platform's log" }
+end
+
+--- Judges the answer to a credential that must open nothing.
+---@param ctx gate.Context
+---@param status integer
+---@param who string
+---@param reproduce string
+function probe.must_be_refusal(ctx, status, who, reproduce)
+  if status >= 200 and status < 300 then
+    ctx:fail("auth_accepts_wrong", { object = "endpoints.platform", detail = ("%s was answered, HTTP status %d"):format(who, status),
+      reproduce = reproduce })
+  elseif not probe.is_refusal(status) then
+    probe.undecided(status, who)
+  end
+end
+
+--- Judges the answer to the right credential. false: it was refused, and a finding says so.
+---@param ctx gate.Context
+---@param status integer
+---@param what string  the credential: "the key"
+---@param object string
+---@param reproduce string
+---@return boolean
+function probe.must_be_accepted(ctx, status, what, object, reproduce)
+  if probe.is_refusal(status) then
+    ctx:fail("auth_failed", { object = object, detail = ("the platform refuses %s, HTTP status %d"):format(what, status),
+      reproduce = reproduce })
+    return false
+  end
+  if status < 200 or status >= 300 then probe.undecided(status, what) end
+  return true
+end
+
+return probe
