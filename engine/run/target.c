@@ -323,8 +323,8 @@ static void add_logins(const run_request *r, json_t *out) {
 
 /* What every gate may know of the configuration: nothing secret is in it. */
 static json_t *public_config(const run_request *r) {
-    static const char *const WHOLE[] = {"platform", "packs", "validation_tenant", "adapter", "adapter_text",
-                                        "trust",    "tickets", NULL};
+    static const char *const WHOLE[] = {"platform",     "packs", "validation_tenant", "adapter",
+                                        "adapter_text", "trust", "tickets",           NULL};
     static const char *const DATABASE[] = {"tenant", "schemas",  "exclude", "tenant_scoped",
                                            "shared", "fixtures", "probe",   NULL};
     json_t *out = json_object();

@@ -275,6 +275,9 @@ static void types_in_line(lua_State *L, lua_Debug *ar, const char *line, char *o
  * about where an error came from. */
 static bool passes_errors_on(const char *source) {
     static const char *const FILES[] = {"/internal/runner.lua",
+                                        "/internal/record.lua",
+                                        "/internal/capabilities.lua",
+                                        "/internal/webhooks.lua",
                                         "/internal/arguments.lua",
                                         "/internal/apply.lua",
                                         "/internal/steps.lua",

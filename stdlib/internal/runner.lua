@@ -6,9 +6,10 @@
 ---         db = { role = spec }, endpoints, stores, files, commands, audits, auth, failures }
 local apply = require "internal.apply"
 local arguments = require "internal.arguments"
+local capabilities = require "internal.capabilities"
 local errors = require "internal.raise"
+local record = require "internal.record"
 local steps = require "internal.steps"
-local webhooks = require "internal.webhooks"
 
 local runner = {}
 
@@ -17,31 +18,11 @@ local function sender(channel)
   return function(event) channel:send(event) end
 end
 
-local function text_of(value)
-  if value == nil then return nil end
-  return type(value) == "string" and value or tostring(value)
-end
-
---- What was raised, as the supervisor takes it. The message handler has read it raw already; memory errors come past it.
-local function error_of(raised)
-  if errors.is(raised) then
-    return { code = raised.code, message = raised.message, detail = raised.detail, fix = raised.fix, where = rawget(raised, "where"),
-      line = rawget(raised, "line"), types = rawget(raised, "types") }
-  end
-  return { code = "script_error", message = type(raised) == "string" and raised or "a " .. type(raised) .. " was raised" }
-end
-
 local with_colon = arguments.with_colon
+local error_of, is_known, recorded, text_of = record.error_of, record.is_known, record.recorded, record.text_of
+local MISUSE, SKIP = record.MISUSE, record.SKIP
 
 local SEVERITIES = { leak = true, advisory = true, note = true }
-local SKIP = {} -- raised by ctx:skip; never leaves the check
-local RECORDED = setmetatable({}, { __mode = "k" }) -- errors that the supervisor has been told already
-
---- What ends a check in an orderly way, or is on record before it is raised.
-local function is_known(raised)
-  return rawequal(raised, SKIP) or rawequal(raised, steps.END) or type(raised) == "table" and RECORDED[raised] ~= nil
-end
-
 local Checks = {}
 Checks.__index = Checks
 
@@ -61,44 +42,17 @@ local function keys_of(t)
   return keys
 end
 
---- Mistakes of the script itself. Everything else that a capability raises is of the outside, and a gate may catch it to say so.
-local MISUSE = { bad_argument = true, not_declared = true, script_usage = true, http_endpoint = true, exec_not_declared = true,
-  resolve_not_declared = true, recover_changes = true }
-
---- Makes what a method of ctx raises the check's error (outside of a check the gate's) before the script can catch it: what was said
---- wrongly was not said, and what a finding would have been must not become a pass.
----@param codes table<string, boolean>?  of these alone
-local function recorded(state, method, codes)
-  local function is_other(e)
-    return is_known(e) or codes and not (errors.is(e) and codes[rawget(e, "code")])
-  end
-  local function handler(e)
-    if is_other(e) then return e end
-    return state.handler(e)
-  end
-  return function(...)
-    local results = table.pack(xpcall(method, handler, ...))
-    if results[1] then return table.unpack(results, 2, results.n) end
-    local raised = results[2]
-    if not is_other(raised) then
-      local check = state.current[coroutine.running()] or state.current.main
-      state.ended = true
-      state.send(check and { t = "check_error", check = check, error = error_of(raised) } or { t = "crash", error = error_of(raised) })
-      if type(raised) == "table" then RECORDED[raised] = true end
-    end
-    error(raised, 0)
-  end
-end
-
 --- How needs declares what gives a field of ctx.
 local DECLARED_BY = { db = 'db = { "admin" }', http = 'endpoints = { "NAME" }', exec = 'commands = { "NAME" }', solver = "solver = true",
-  audits = "audits = true", evidence = "evidence = true" }
+  audits = "audits = true", evidence = "evidence = true", mail = "mail = true", webhooks = "webhooks = true" }
+--- Declared, it may still be that the configuration has none.
+local MAY_BE_ABSENT = { http = "endpoints", mail = "mail", webhooks = "webhooks" }
 
 --- What has no capability is not there; reading it says how to declare it. A field of no meaning is nil.
 local function refuse_undeclared(job, state)
   return recorded(state, function(_, name)
     local how = job.needs and DECLARED_BY[name]
-    if how and not (name == "http" and job.needs.endpoints == true) then
+    if how and job.needs[MAY_BE_ABSENT[name]] ~= true then
       errors.raise { code = "not_declared", message = ("ctx.%s is not declared by this script"):format(name),
         fix = ("add it to needs: %s"):format(how) }
     end
@@ -257,287 +211,6 @@ local function add_check_methods(ctx, state)
   for _, name in ipairs(METHODS) do ctx[name] = recorded(state, ctx[name]) end
 end
 
---- A table whose fields are made when they are first read; reading one that was not declared says how to declare it.
----@param optional table<string, boolean>?  names that are declared and may be without a value
-local function lazy(state, what, where, make, declared, optional)
-  return setmetatable({}, {
-    __index = recorded(state, function(t, name)
-      if type(name) == "string" and declared[name] ~= nil then
-        local value = make(name, declared[name])
-        rawset(t, name, value)
-        return value
-      end
-      if optional and optional[name] then
-        errors.raise { code = "option_not_given", message = ("%s.%s: the option was not given"):format(what, name),
-          fix = ("look at ctx.options.%s first, or give it a default"):format(name) }
-      end
-      errors.raise { code = "not_declared", message = ("%s.%s is not declared by this script"):format(what, tostring(name)),
-        fix = ("add it to %s"):format(where:format(tostring(name))) }
-    end, MISUSE),
-    __metatable = false,
-  })
-end
-
-local function refuse_missing(spec, what)
-  if spec.missing then
-    errors.raise { code = "config_missing_key",
-      message = ("%s needs %s, which the configuration does not define"):format(what, spec.missing),
-      fix = ("add %s to gate-engine.conf.lua"):format(spec.missing) }
-  end
-end
-
---- The host of a URL (RFC 3986, 3.2: the authority is what stands between "//" and the next "/", "?" or "#", its user and password
---- end with the last "@"), where it is one name that has to be looked up: not an address, a socket's directory or a list of hosts.
-local function name_in(url)
-  local authority = url and url:match("^%a[%w+.-]*://([^/?#]*)")
-  local host = authority and authority:match("([^@]*)$"):match("^([%w._-]+):?%d*$")
-  return host and not host:find("^[%d%.]+$") and host or nil
-end
-
---- Resolved by the broker, since a contained worker cannot look names up; addresses and sockets need no look-up.
-local function host_address(channel, spec)
-  local host = spec.host or name_in(spec.url)
-  if not host or host:find("^[%d%.]+$") or host:sub(1, 1) == "/" then return nil end
-  return channel:resolve(host)[1]
-end
-
---- What a script may say of a connection it opens. Where it goes and as whom is the configuration's alone: the credentials that come
---- with it must not follow a script's wish to another host or user.
-local OPEN_OPTIONS = { readonly = "boolean", application_name = "string", connect_timeout = "number", statement_timeout_ms = "number" }
-
-local function check_open_options(extra)
-  for k, v in pairs(extra) do
-    if OPEN_OPTIONS[k] == nil or type(v) ~= OPEN_OPTIONS[k] then
-      errors.raise { code = "not_declared", message = ("ctx.db:open: the option %s is not one a script may give"):format(text_of(k)),
-        fix = "readonly, application_name, connect_timeout or statement_timeout_ms; the rest is the configuration's" }
-    end
-  end
-end
-
---- What a recovery may not do by itself it proposes: without --apply nothing is changed, with it what is on record as a step.
-local function refuse_in_recovery(job, what, fix)
-  if job.mode == "recover" then
-    errors.raise { code = "recover_changes", message = what .. ": a recovery changes nothing by itself", fix = fix }
-  end
-end
-
---- What a gate does through the roles of those who run the platform is rolled back: it looks and tries. What stays, a recovery proposes
---- (ctx:apply) and an operation does; the application's own role leaves what the application would, but in a recovery. A read-only connection is rolled back
---- besides, since a server before PostgreSQL 16 makes large objects in read-only transactions.
---- Gives ctx.db. Returns a function that opens a role's connection whose changes stay.
-local function add_databases(ctx, job, state, channel, tracer)
-  if not next(job.db) then return nil end
-  local db = require "engine.db"
-  local function open(role, spec, extra, stays)
-    refuse_missing(spec, "ctx.db." .. role)
-    local options = { application_name = "gate-engine" }
-    for k, v in pairs(spec) do options[k] = v end
-    -- Of an operation's connections only the operator's can change anything, and in a dry run none.
-    local readonly = job.dry_run or job.mode == "operation" and role ~= "operator"
-    if type(extra) == "table" then
-      local own = {} -- read once and raw: what is checked is what is used
-      for k, v in next, extra do own[k] = v end
-      check_open_options(own)
-      for k, v in next, own do options[k] = v end
-    end
-    if readonly then options.readonly = true end
-    if not stays and (job.mode == "recover" or role ~= "app" and (readonly or job.mode == "run")) then options.rollback = true end
-    if not options.hostaddr then options.hostaddr = host_address(channel, spec) end
-    if not tracer then return db.connect(options) end
-    return tracer:connection(role, tracer:call("db." .. role .. " connects", function() return "done" end, nil, db.connect, options))
-  end
-  ctx.db = lazy(state, "ctx.db", "needs: db = { %q }", open, job.db)
-  --- One more connection of a declared role: ctx.db:open("app"). The caller closes it.
-  rawset(ctx.db, "open", recorded(state, function(self, role, extra)
-    with_colon(self, "ctx.db:open")
-    arguments.text("ctx.db:open", "a role of needs.db", role, 'write ctx.db:open("admin")')
-    local spec = job.db[role]
-    if not spec then
-      errors.raise { code = "not_declared", message = "ctx.db:open: the role " .. role .. " is not declared by this script",
-        fix = "add it to needs.db" }
-    end
-    if extra ~= nil and type(extra) ~= "table" then
-      arguments.refuse("ctx.db:open: expected a table of options after the role, got " .. arguments.shown(extra),
-        "write { readonly = true }")
-    end
-    return open(role, spec, extra)
-  end, MISUSE))
-  local writers = {}
-  return function(role)
-    local spec = job.db[role]
-    if not spec then return ctx.db[role] end -- which says what to declare
-    writers[role] = writers[role] or open(role, spec, nil, true)
-    return writers[role]
-  end
-end
-
---- A client of one endpoint, its host (or its proxy's, which resolves the host itself) pinned to what the broker resolved.
-local function http_client(http, channel, name, spec)
-  refuse_missing(spec, "ctx.http")
-  local via = http.target(spec.proxy or spec.url)
-  local endpoint = {}
-  for k, v in pairs(spec) do endpoint[k] = v end
-  if not via.address then
-    endpoint[spec.proxy and "proxy_resolve" or "resolve"] = channel:resolve(via.host, via.port)
-  end
-  return http.client { endpoints = { [name] = endpoint } }
-end
-
-local function add_http(ctx, job, channel, tracer)
-  if not next(job.endpoints) then return end
-  local http = require "engine.http"
-  local clients = {}
-  ctx.http = {}
-  function ctx.http.request(self, options)
-    with_colon(self == ctx.http and self, "ctx.http:request")
-    local name = type(options) == "table" and options.endpoint or nil
-    local spec = type(name) == "string" and job.endpoints[name]
-    if not spec then
-      errors.raise { code = "http_endpoint", message = ("ctx.http:request: there is no endpoint %s"):format(text_of(tostring(name))),
-        fix = "name it in the head's needs.endpoints and in the configuration's endpoints" }
-    end
-    local method = rawget(options, "method") or "GET"
-    if job.dry_run and method ~= "GET" and method ~= "HEAD" then
-      errors.raise { code = "dry_run", message = "ctx.http:request: a dry run sends nothing but GET and HEAD",
-        fix = "do what changes something inside ctx:step" }
-    end
-    if method ~= "GET" and method ~= "HEAD" then
-      refuse_in_recovery(job, ("ctx.http:request: %s"):format(text_of(tostring(method))), "say what to send: ctx:apply(title, { note = … })")
-    end
-    clients[name] = clients[name] or http_client(http, channel, name, spec)
-    if tracer then return tracer:request(clients[name], options) end
-    return clients[name]:request(options)
-  end
-end
-
---- Mail goes to the configuration's server alone, with its credentials; the script says what and to whom.
-local function add_mail(ctx, job, channel)
-  if not job.mail then return end
-  refuse_missing(job.mail, "ctx.mail")
-  local mail = require "engine.mail"
-  ctx.mail = { from = job.mail.from, to = job.mail.to, fetch = job.mail.fetch, seal = function(_, ...) return mail.seal(...) end }
-  function ctx.mail.send(self, message)
-    with_colon(self, "ctx.mail:send")
-    if job.dry_run then
-      errors.raise { code = "dry_run", message = "ctx.mail:send: a dry run sends no mail", fix = "send it inside ctx:step" }
-    end
-    refuse_in_recovery(job, "ctx.mail:send", "say what to send: ctx:apply(title, { note = … })")
-    local given = type(message) == "table" and message or {}
-    local at = mail.target(job.mail.url)
-    return mail.send { url = job.mail.url, user = job.mail.user, password = job.mail.password, ca_file = job.mail.ca_file,
-      timeout = job.mail.timeout_s, resolve = not at.address and channel:resolve(at.host, at.port) or nil, from = job.mail.from,
-      to = rawget(given, "to"), message = rawget(given, "message") }
-  end
-end
-
-local function add_stores(ctx, job, state, tracer)
-  local function open(name, spec)
-    refuse_missing(spec, "ctx.store")
-    local store = require("engine.store").open(spec)
-    return tracer and tracer:store(name, store) or store
-  end
-  ctx.store = lazy(state, "ctx.store", "needs: stores = { %q }", open, job.stores)
-  local optional = {}
-  for _, name in ipairs(job.path_options or {}) do optional[name] = true end
-  ctx.files = lazy(state, "ctx.files", "options: %s = { type = \"path\" }", open, job.files, optional)
-  --- Writes a product into the directory that an option of type "path" names; nothing happens where the option was not given.
-  function ctx:artifact(option, name, bytes)
-    with_colon(self, "ctx:artifact")
-    if job.files[option] then
-      return self.files[option]:put(name, bytes)
-    end
-    return nil
-  end
-end
-
-local function add_exec(ctx, job, channel)
-  local function start(what, name, options)
-    if job.dry_run then -- the broker has none either
-      errors.raise { code = "dry_run", message = what .. ": a dry run starts no command", fix = "start it inside ctx:step" }
-    end
-    return channel:run(name, options)
-  end
-  if #job.commands > 0 then
-    ctx.exec = { run = function(self, name, options)
-      with_colon(self, "ctx.exec:run")
-      refuse_in_recovery(job, "ctx.exec:run", "propose it: ctx:apply(title, { run = \"NAME\" })")
-      return start("ctx.exec:run", name, options)
-    end }
-  end
-  if not job.solver then return end
-  local json, hash = require "engine.json", require "engine.hash"
-  ctx.solver = {}
-  --- Gives the request to the pack's solver, as canonical JSON, and reads its answer.
-  function ctx.solver.solve(self, pack, request, options)
-    with_colon(self, "ctx.solver:solve")
-    arguments.text("ctx.solver:solve", "the name of a pack", pack, 'write ctx.solver:solve("roster", request)')
-    if type(request) ~= "table" then
-      arguments.refuse("ctx.solver:solve: expected a table as the request, got " .. arguments.shown(request),
-        'write ctx.solver:solve("roster", { … })')
-    end
-    if type(job.solver) == "table" then refuse_missing(job.solver, "ctx.solver") end
-    local reply = start("ctx.solver:solve", "solver:" .. pack, { stdin = hash.canonical(request), perturb = options and options.perturb,
-      timeout = options and options.timeout })
-    local ok, output = pcall(json.decode, reply.stdout)
-    if ok and type(output) == "table" and type(output.error) == "table" then
-      errors.raise { code = "solver_" .. tostring(output.error.code), message = tostring(output.error.message),
-        detail = text_of(output.error.detail), fix = text_of(output.error.fix) }
-    end
-    if reply.exit ~= 0 then
-      errors.raise { code = "solver_failed", detail = reply.stderr:sub(1, 1000),
-        message = math.type(reply.signal) == "integer" and ("the solver ended by signal %d"):format(reply.signal)
-          or ("the solver ended with exit %s"):format(tostring(reply.exit)),
-        fix = "run the solver by hand on the same input" }
-    end
-    if not ok or type(output) ~= "table" then
-      errors.raise { code = "solver_output", message = "the solver's output is not JSON", detail = text_of(ok and type(output) or output),
-        fix = "the solver writes one JSON object to standard output and nothing else" }
-    end
-    return { output = output, raw = reply.stdout, stderr = reply.stderr, exit = reply.exit, duration_ms = reply.duration_ms,
-      perturb = reply.perturb }
-  end
-end
-
---- The credentials that needs.auth names; nil where the configuration has none of the name.
-local function credentials(state, job)
-  local declared = {}
-  for _, name in ipairs(job.needs and job.needs.auth or {}) do declared[name] = true end
-  return setmetatable(job.auth or {}, { __metatable = false, __index = recorded(state, function(_, name)
-    if job.needs and not declared[name] then
-      errors.raise { code = "not_declared", message = ("ctx.auth.%s is not declared by this script"):format(tostring(name)),
-        fix = ("add it to needs: auth = { %q }"):format(tostring(name)) }
-    end
-    return nil
-  end, MISUSE) })
-end
-
-local function add_audits(ctx, job, channel)
-  if not job.audits then return end
-  local json = require "engine.json"
-  ctx.audits = {}
-  function ctx.audits.list() return job.audits end
-  --- Runs a tenant audit on a plan in a process of its own. What it cannot do is an ERROR verdict, never a raise.
-  function ctx.audits.run(self, id, plan)
-    with_colon(self, "ctx.audits:run")
-    if math.type(id) ~= "integer" or type(plan) ~= "table" then
-      arguments.refuse(("ctx.audits:run: expected an audit's id and a plan, got %s and %s"):format(
-        arguments.shown(id), arguments.shown(plan)),
-        "the ids are those of ctx.audits:list()")
-    end
-    local ok, reply = pcall(channel.request, channel, { op = "audit", audit = id }, json.encode(plan))
-    if ok then
-      if reply.error == json.null then reply.error = nil end
-      for _, violation in ipairs(type(reply.violations) == "table" and reply.violations or {}) do
-        for key, value in next, violation do
-          if value == json.null then violation[key] = nil end
-        end
-      end
-      return reply
-    end
-    return { status = "ERROR", violations = {}, error = error_of(reply) }
-  end
-end
-
 local function add_apply(ctx, job, send, channel, writer)
   --- A step of recovery: {sql=, params=, role="operator"}, {run="command"} or {note=}. Proposed only, unless --apply was given.
   function ctx:apply(title, step)
@@ -555,21 +228,9 @@ local function build(job, channel, handler)
     channel = tracer:channel(channel)
   end
   add_check_methods(ctx, state)
-  local writer = add_databases(ctx, job, state, channel, tracer)
-  add_http(ctx, job, channel, tracer)
-  add_mail(ctx, job, channel)
-  webhooks.add(ctx, job, function(name) return http_client(require "engine.http", channel, name, job.endpoints[name]) end)
-  add_stores(ctx, job, state, tracer)
-  add_exec(ctx, job, channel)
-  add_audits(ctx, job, channel)
-  add_apply(ctx, job, send, channel, writer or function(role) return ctx.db[role] end)
-  for field, method in pairs { http = "request", mail = "send", webhooks = "send", exec = "run", solver = "solve", audits = "run" } do
-    local capability = rawget(ctx, field)
-    if capability then capability[method] = recorded(state, capability[method], MISUSE) end
-  end
+  add_apply(ctx, job, send, channel, capabilities.add(ctx, job, state, channel, tracer))
   ctx.apply, ctx.artifact = recorded(state, ctx.apply, MISUSE), recorded(state, ctx.artifact, MISUSE)
   if job.mode == "operation" then steps.add(ctx, state, channel, run_check) end
-  ctx.auth = credentials(state, job)
   ctx.evidence = job.evidence
   return ctx, send, state
 end
@@ -614,7 +275,7 @@ function runner.main(job, chunk, handler)
     local script
     local loaded = protected(send, handler, function()
       local key = job.missing and job.missing[1]
-      if key then refuse_missing({ missing = key }, "needs.commands") end
+      if key then capabilities.refuse_missing({ missing = key }, "needs.commands") end
       script = chunk()
     end)
     if loaded and type(script) == "table" then
