@@ -119,6 +119,33 @@ local function other_token(issuer)
     message = "tokens for another audience were not tried: those for auth.entra.other_audience are for the platform too" }
 end
 
+--- Genuine tokens that only the configuration can bring: each is refused for the reason it was brought for, or it would prove nothing.
+local SUPPLIED = {
+  { key = "expired_token", who = "a token that has run out", wrong = { exp = true }, want = "a genuine token for the platform, run out "
+    .. "more than 5 minutes ago" },
+  { key = "foreign_token", who = "a token of another tenant", wrong = { tid = true, iss = true }, want = "a genuine token for the "
+    .. "platform, of another tenant" },
+}
+
+--- Adds the supplied tokens to the cases. Roles are nobody's reason here.
+local function add_supplied(issuer, cases)
+  for _, one in ipairs(SUPPLIED) do
+    local token = issuer.spec[one.key]
+    if token then
+      local meant, other = false, nil
+      for _, f in ipairs(issuer:judge(token, issuer.spec.audience, os.time())) do
+        if one.wrong[f.claim] then meant = true elseif f.claim ~= "roles" then other = f.claim end
+      end
+      if not meant or other then
+        errors.raise { code = "auth_not_probed", fix = "expected " .. one.want,
+          message = ("auth.entra.%s was not tried: %s"):format(one.key, other and "its " .. other .. " is not right either"
+            or "nothing is wrong with it") }
+      end
+      cases[#cases + 1] = { one.who, token }
+    end
+  end
+end
+
 --- The issuer itself must not give tokens to who does not know the secret.
 local function check_secret(ctx, issuer)
   local id = issuer.spec.client_id:gsub("[^%w%-._]", function(c) return ("%%%02X"):format(c:byte()) end)
@@ -142,6 +169,7 @@ local function try(ctx, path)
   local cases = forgeries(token, json.encode(issuer:key(header.kid)))
   local other = other_token(issuer)
   if other then cases[#cases + 1] = { "a token of the same issuer for another audience", other } end
+  add_supplied(issuer, cases)
   for _, case in ipairs(cases) do
     must_refuse(case[1], "Bearer " .. case[2])
     refused = refused + 1

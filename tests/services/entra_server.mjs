@@ -33,6 +33,12 @@ const KINDS = {
   roles: () => ({ roles: ['Other'] }),
 };
 
+// Clients whose tokens are of another time or tenant.
+const CLIENTS = {
+  expired: () => ({ nbf: now() - 7600, exp: now() - 4000, roles: [] }),
+  foreign: () => ({ tid: '00000000-0000-0000-0000-000000000001', iss: 'https://sts.windows.net/00000000-0000-0000-0000-000000000001/' }),
+};
+
 const rsa = { ...(await pair('RS256')), use: 'sig', kid: 'rsa-1' };
 const ec = { ...(await pair('ES256')), use: 'sig', kid: 'ec-1' };
 async function pair(alg) {
@@ -45,9 +51,9 @@ const stranger = { ...publicOf({ ...(await pair('RS256')), use: 'sig' }), kid: '
 function provider(kind, origin) {
   return new Provider(`${origin}/${kind}/${TID}/v2.0`, {
     jwks: { keys: kind === 'es256' ? [ec, rsa] : [rsa] },
-    clients: [{
-      client_id: 'gate client', client_secret: SECRET, grant_types: ['client_credentials'], redirect_uris: [], response_types: [],
-    }],
+    clients: ['gate client', ...Object.keys(CLIENTS)].map((client_id) => ({
+      client_id, client_secret: SECRET, grant_types: ['client_credentials'], redirect_uris: [], response_types: [],
+    })),
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
@@ -60,8 +66,8 @@ function provider(kind, origin) {
     },
     formats: {
       customizers: {
-        jwt: (_ctx, _token, jwt) => {
-          const own = jwt.payload.aud === AUDIENCE ? KINDS[kind]() : {};
+        jwt: (_ctx, token, jwt) => {
+          const own = CLIENTS[token.clientId]?.() ?? (jwt.payload.aud === AUDIENCE ? KINDS[kind]() : {});
           Object.assign(jwt.payload, { tid: TID, ver: '2.0', nbf: now(), roles: ['Gate.Run'], sub: 'gate client' }, own);
         },
       },
@@ -129,7 +135,7 @@ async function proper(token, options = {}) {
     algorithms: ['RS256', 'ES256'], audience: options.anyAudience ? undefined : KNOWN_AUDIENCES, clockTolerance: 300,
     currentDate: options.at,
   });
-  return payload.tid === TID;
+  return options.anyTenant || payload.tid === TID;
 }
 
 function mac(token, keys) {
@@ -153,6 +159,7 @@ const FAULTS = {
   signature: bearer((t) => KNOWN_ALGS.includes(alg(t)) && claimsHold(decoded(t, 1))),
   audience: bearer((t) => proper(t, { anyAudience: true })),
   embedded_key: bearer((t) => proper(t, { key: (header) => header.jwk })),
+  tenant: bearer((t) => proper(t, { anyTenant: true })),
   expiry: bearer((t) => proper(t, { at: new Date(Math.min(Date.now(), decoded(t, 1).exp * 1000 - 1)) })),
 };
 const KNOWN_ALGS = ['RS256', 'ES256'];

@@ -102,6 +102,39 @@ describe("gate 4's auth check by Entra ID", function()
     assert.is_truthy(r.stdout:find("❌ FAIL - Auth flow failed: connection refused", 1, true), r.stdout)
   end)
 
+  --- A token as one of the issuer's other clients is given it.
+  local function token_of(client)
+    local http <close> = require("engine.http").client { endpoints = { issuer = { url = "http://127.0.0.1:" .. ports.issuer,
+      auth = { basic = client .. ":" .. SECRET:gsub("[^%w._-]", function(c) return ("%%%02X"):format(c:byte()) end) } } } }
+    return http:request({ endpoint = "issuer", method = "POST", path = "/good/" .. TID .. "/v2.0/token",
+      headers = { ["Content-Type"] = "application/x-www-form-urlencoded" },
+      body = "grant_type=client_credentials&scope=api%3A%2F%2F99999999-8888-7777-6666-555555555555%2F.default" }).json().access_token
+  end
+
+  needs_npm("tries the expired token and the other tenant's that the configuration brings", function()
+    local expired, foreign = token_of "expired", token_of "foreign"
+    local function with(fault, one, other)
+      return run("good", fault, (', expired_token = %q, foreign_token = %q'):format(one, other))
+    end
+    local r = with("api", expired, foreign)
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    assert.equal(17, r.gate.facts.auth_refusals_tried)
+    for fault, words in pairs { expiry = "a token that has run out was answered", tenant = "a token of another tenant was answered" } do
+      r = with(fault, expired, foreign)
+      assert.equal(1, r.code, r.stdout .. r.stderr)
+      assert.is_truthy(r.stdout:find(words, 1, true), r.stdout)
+    end
+    local broken = expired:sub(1, -9) .. (expired:sub(-8, -8) == "A" and "B" or "A") .. expired:sub(-7)
+    for _, case in ipairs { { foreign, foreign, "auth.entra.expired_token was not tried: its " },
+      { token_of "gate%20client", foreign, "auth.entra.expired_token was not tried: nothing is wrong with it" },
+      { expired, expired, "auth.entra.foreign_token was not tried: its exp is not right either" },
+      { broken, foreign, "auth.entra.expired_token was not tried: its signature is not right either" } } do
+      r = with("api", case[1], case[2])
+      assert.equal(3, r.code, r.stdout .. r.stderr)
+      assert.is_truthy(r.stdout:find(case[3], 1, true), r.stdout)
+    end
+  end)
+
   needs_npm("does not take tokens for the platform for those of another audience", function()
     local r = run("good", "api", ', other_audience = "api://99999999-8888-7777-6666-555555555555"')
     assert.equal(3, r.code, r.stdout .. r.stderr)

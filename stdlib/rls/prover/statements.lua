@@ -347,6 +347,15 @@ return function(compile)
       end
       table.insert(walk.scope.rows, row)
     end
+    -- The other one is NULL in all its columns.
+    local other = fired.event == "INSERT" and "old" or (fired.event == "DELETE" and "new") or nil
+    if other then
+      local row = { alias = other, nodes = {} }
+      for name, column in pairs(compile.row(fired.label, other, cx).columns or {}) do
+        row.nodes[name] = compile.const(column.t, sorts.NULL)
+      end
+      table.insert(walk.scope.rows, row)
+    end
   end
 
   --- Every row of a table that the function may read or write with its owner's rights.

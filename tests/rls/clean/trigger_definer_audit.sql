@@ -24,6 +24,7 @@ begin
     return old;
   end if;
   insert into public.audit (tenant_id, what, doc) values (new.tenant_id, tg_op || tg_table_name, to_jsonb(new));
+  insert into public.audit (tenant_id, what) values (coalesce(new.tenant_id, old.tenant_id), 'again');
   return new;
 end $$;
 create trigger audit after insert or update or delete on notes for each row execute function audit();
