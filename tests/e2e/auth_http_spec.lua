@@ -60,6 +60,24 @@ describe("gate 4's auth check", function()
     end)
   end
 
+  it("gives a script all of auth.entra but the client's secret", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/gate-engine.conf.lua", [[return { platform = "external",
+      database = { admin = { url = "postgresql://a@127.0.0.1:1/x" }, app = { url = "postgresql://b@127.0.0.1:1/x" } },
+      auth = { entra = { tenant = "t", client_id = "the client", client_secret = env "TEST_KEY", audience = "api://x" } } }]])
+    support.write(dir .. "/g.lua", [[return require("gate").define { api = 1, id = "g", name = "G", purpose = "p", pass = "ok",
+      needs = { auth = { "entra" } }, failures = { seen = { text = "seen" } },
+      run = function(ctx)
+        ctx:check("secret", function()
+          ctx:fact("client", ctx.auth.entra.client_id)
+          if ctx.auth.entra.client_secret ~= nil then ctx:fail("seen", { detail = "the script has the secret" }) end
+        end)
+      end }]])
+    local r = support.run { cwd = dir, env = { TEST_KEY = KEY }, argv = { "run", "g.lua", "--tenant", "acme", "--report", "json=r.json" } }
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    assert.equal("the client", json.decode(support.must_read(dir .. "/r.json")).gates[1].facts.client)
+  end)
+
   it("names a platform that is not there", function()
     local r = run('platform = { url = "http://127.0.0.1:1", auth = "api_key", probe = "/me" }')
     assert.equal(1, r.code, r.stdout .. r.stderr)
