@@ -155,6 +155,59 @@ static int read_modules(lint_usage *u, const json_t *raw, const json_t *head, js
     return rc;
 }
 
+static bool was_read(const lint_usage *u, const char *label) {
+    bool read = false;
+    for (size_t i = 0; label != NULL && i < u->nothers; i++) {
+        read = read || (u->others[i]->file != NULL && strcmp(u->others[i]->file, label) == 0);
+    }
+    return read;
+}
+
+/* Adds the module of the library that `name` stands for, if it is one and was not read yet. */
+static int read_late(lint_usage *u, const paths *tree, const char *name, const json_t *head, json_t *findings) {
+    char file[512];
+    int n = snprintf(file, sizeof file, "%s/stdlib/%s", tree->share, name);
+    if (n < 0 || (size_t)n + sizeof ".lua" > sizeof file || u->nothers == LINT_FILES_MAX) {
+        return 0;
+    }
+    for (char *p = file + strlen(tree->share) + 1; *p != '\0'; p++) {
+        *p = *p == '.' ? '/' : *p;
+    }
+    strcat(file, ".lua");
+    char *label = script_label(file);
+    bool known = label == NULL || was_read(u, label);
+    free(label);
+    buf text = BUF_INIT;
+    err ignored;
+    int rc = 0;
+    if (!known && fs_read(file, SOURCE_MAX, &text, &ignored) == 0) {
+        json_t *module = json_pack("{s:s}", "path", file);
+        rc = add_file(u->others, &u->nothers, buf_str(&text), module, head, findings);
+        json_decref(module);
+    }
+    buf_free(&text);
+    return rc;
+}
+
+/* What is required inside of functions, by the script and by what it requires, is not loaded with the head. */
+static int read_late_modules(lint_usage *u, const json_t *head, json_t *findings) {
+    err ignored;
+    const paths *tree = script_tree(&ignored);
+    int rc = 0;
+    for (size_t k = 0; tree != NULL && k < u->nfiles + u->nothers && rc == 0; k++) {
+        const lint *l = k < u->nfiles ? u->files[k] : u->others[k - u->nfiles];
+        for (size_t i = 0; i + 2 < l->lx.n && rc == 0; i++) {
+            const lualex_token *t = &l->lx.list[i];
+            const lualex_token *name = t[1].kind == '(' ? &t[2] : &t[1];
+            char text[LINT_NAME_MAX];
+            if (lualex_is(t, "require") && name->kind == T_STRING) {
+                rc = read_late(u, tree, lint_text(name, text), head, findings);
+            }
+        }
+    }
+    return rc;
+}
+
 /* The script first, then its modules, each by its lines. */
 static int by_line(const void *a, const void *b) {
     const char *f = json_string_value(json_object_get(*(json_t *const *)a, "file"));
@@ -251,7 +304,7 @@ int lint_script(const json_t *raw, const json_t *head, json_t *findings, err *e)
     u.nfiles = u.l != NULL ? 1 : 0;
     failed = u.l == NULL || u.methods == NULL || u.contexts == NULL;
     if (!failed) {
-        failed = gate && read_modules(&u, raw, head, findings) != 0;
+        failed = gate && (read_modules(&u, raw, head, findings) != 0 || read_late_modules(&u, head, findings) != 0);
         look(&u, raw, gate);
     }
     for (size_t i = 0; i < u.nfiles; i++) {
