@@ -172,9 +172,9 @@ i = e.index('"sig":"') + 7; p.write_text(e[:i] + ("A" if e[i] != "A" else "B") +
   it("refuses by changed scripts, another stdlib, or a library that was slipped in", function()
     local dir, tree, build = copy(), support.tmpdir(), support.build
     local program = tree .. "/build/gate-engine"
-    support.shell(([[mkdir %s/build && cp %s %s/gate-audit %s/roster-solver %s/routing-solver %s/build/ \
+    support.shell(([[mkdir %s/build && cp %s %s/gate-audit %s/roster-solver %s/routing-solver %s/perturb.so %s/build/ \
       && cp -r %s/modules %s/build/modules \
-      && cp -r stdlib gates scripts %s/]]):format(tree, quote(support.engine), build, build, build, tree, build, tree, tree))
+      && cp -r stdlib gates scripts %s/]]):format(tree, quote(support.engine), build, build, build, build, tree, build, tree, tree))
     local forged = [[{ seq = 1, hash = "x", statement = ("a"):rep(64) }]]
     support.shell(("sed -i 's/evidence.demand(ctx)/%s/' %s/scripts/go_live.lua"):format(forged, tree))
     -- Changed scripts of one's own with the operator's credentials are outside; but they leave no activation in the ledger.

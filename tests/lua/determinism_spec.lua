@@ -181,6 +181,26 @@ describe("the cause of a mismatch", function()
     assert.equal(15, causes.tries(20, 99, 60))
     assert.equal(60, causes.tries(1, 99, 60))
     assert.equal(3, causes.tries(1, 99, 3))
+    assert.equal(4, causes.agreements(3, 15))
+    assert.equal(77, causes.agreements(14, 15))
+    assert.equal(15, causes.agreements(15, 15))
+  end)
+
+  it("is the race that a preloaded library alone puts an end to", function()
+    local next_number = counter()
+    local found = find(function(p) return p and (p.clock or p.threads or p.pid) and "steady" or next_number() end)
+    assert.equal("concurrency", found.name)
+    assert.is_truthy(found.evidence:find("a library that holds nothing still is preloaded", 1, true))
+  end)
+
+  it("is not what a race by luck agreed under", function()
+    -- Fourteen of fifteen runs agree, whatever is held but the threads.
+    local n = 0
+    local found = find(function(p)
+      n = n + 1
+      return p and p.threads and "serial" or n % 15 == 1 and "seldom" or "often"
+    end)
+    assert.equal("concurrency", found.name)
   end)
 end)
 
