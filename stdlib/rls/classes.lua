@@ -180,6 +180,10 @@ with that session's tenant set, and sees the rows it writes.]]),
     [[A SECURITY DEFINER function runs with its owner's rights. Where row-level security does not bind the owner, what the
 function selects and changes is limited by its own text alone; without SET search_path the caller may also put other
 tables under its names.]]),
+  function_by_secret = { text = "%s answers whoever gives a secret", severity = "note",
+    fix = "See that the secret is long and random, and that guessing it is limited",
+    explain = [[It runs with the rights of an owner whom no policy binds, and shows the rows of a tenant only to who gives what a column
+holds the hash of, as a login has to. That is no leak as long as the secret cannot be guessed.]] },
   function_search_path = leak("a function looks up names where the caller may put its own",
     "Write schema.table in the function, or ALTER FUNCTION … SET search_path = pg_catalog, pg_temp",
     [[A function without SET search_path finds its tables along the caller's path, and pg_temp comes first unless the path names it

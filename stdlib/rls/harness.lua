@@ -148,7 +148,7 @@ end
 
 --- Makes a finding. What repairs it is for the recovery's own context, which collects.
 local function say(ctx, class, f)
-  local tell = f.advisory and ctx.advise or ctx.fail
+  local tell = f.advisory and not f.note and ctx.advise or ctx.fail -- a note is one by its class
   tell(ctx, class, { object = f.object, detail = f.detail, fix = f.fix, reproduce = f.reproduce,
     repair = rawget(ctx, "collects") and f.repair or nil })
 end

@@ -61,7 +61,8 @@ local WEEKS = support.root .. "/examples/plans/sunday_weeks"
 local function tree_for_audits()
   local dir = support.tmpdir()
   support.shell(([[mkdir -p %s/bin %s/share %s/lib/gate-engine && cp %s %s/bin/ && cp %s/tests/fault/gate-audit %s/lib/gate-engine/ &&
-    cp %s/roster-solver %s/routing-solver %s/gate-recorder %s/perturb.so %s/lib/gate-engine/ && ln -s %s/modules %s/lib/gate-engine/modules &&
+    cp %s/roster-solver %s/routing-solver %s/gate-recorder %s/perturb.so %s/lib/gate-engine/ &&
+    ln -s %s/modules %s/lib/gate-engine/modules &&
     ln -s %s %s/share/gate-engine]]):gsub("%%s", {}):format(dir, dir, dir, support.engine, dir, support.build, dir, support.build,
     support.build, support.build, support.build, dir, support.build, dir, support.root, dir))
   return dir .. "/bin/gate-engine", dir .. "/lib/gate-engine/gate-audit"

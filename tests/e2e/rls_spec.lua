@@ -400,6 +400,13 @@ describe("gate 1 on a kept platform", function()
       assert.truthy(check.detail:find("the row's raw_text", 1, true), check.detail)
     end)
 
+    it("a login that answers whoever gives a secret is a note, and --strict passes on the platform as it is", function()
+      local result, report = run("--strict")
+      assert.equal(0, result.code, result.stdout .. result.stderr)
+      local found = findings(report, "function_by_secret")
+      assert.same({ 1, "platform.authenticate(text)", "note" }, { #found, found[1].object, found[1].severity })
+    end)
+
     it("a policy that is probed and not proven is an advisory, which --strict does not let pass", function()
       psql "create policy later on public.tours_raw using (extract(year from now()) > 2100)"
       local result, report = run()

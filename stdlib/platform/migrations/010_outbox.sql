@@ -7,14 +7,15 @@ create table core.mail_outbox (
   id         bigint generated always as identity primary key,
   tenant_id  uuid not null references core.tenants (id),
   event_id   bigint not null unique references core.tenant_events (id),
-  message_id text not null unique,
+  message_id text not null,
   recipients text[] not null check (cardinality(recipients) > 0),
   message    text not null, -- RFC 5322, whole; no key in clear is ever in it
   state      text not null default 'pending' check (state in ('pending', 'sending', 'sent', 'unknown')),
   attempts   integer not null default 0,
   outcome    text,
   created_at timestamptz not null default now(),
-  changed_at timestamptz not null default now()
+  changed_at timestamptz not null default now(),
+  unique (tenant_id, message_id) -- of one tenant: a key across tenants would tell of another one's
 );
 comment on table core.mail_outbox is 'mail to tenants; pending → sending → sent | unknown, and back to pending where the server has not taken it';
 create index mail_outbox_tenant on core.mail_outbox (tenant_id);

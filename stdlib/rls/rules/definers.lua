@@ -168,7 +168,7 @@ local function say(found, undecided, f, r, world)
   elseif r.unknown then
     undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = r.unknown, f = f, oracle = oracle }
   elseif r.secret then
-    found[#found + 1] = { class = "policy_unproven", object = f.signature, advisory = true,
+    found[#found + 1] = { class = "function_by_secret", object = f.signature, advisory = true, note = true,
       detail = ("it runs with the rights of %s, whom row-level security does not bind, and answers whoever gives what %s is the hash of")
         :format(f.owner, r.secret), reproduce = "\\sf " .. f.signature:match "^(.-)%(" }
   end
