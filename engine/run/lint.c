@@ -165,15 +165,15 @@ static bool was_read(const lint_usage *u, const char *label) {
 
 /* Adds the module of the library that `name` stands for, if it is one and was not read yet. */
 static int read_late(lint_usage *u, const paths *tree, const char *name, const json_t *head, json_t *findings) {
-    char file[512];
-    int n = snprintf(file, sizeof file, "%s/stdlib/%s", tree->share, name);
-    if (n < 0 || (size_t)n + sizeof ".lua" > sizeof file || u->nothers == LINT_FILES_MAX) {
-        return 0;
-    }
-    for (char *p = file + strlen(tree->share) + 1; *p != '\0'; p++) {
+    char inside[LINT_NAME_MAX], file[512];
+    snprintf(inside, sizeof inside, "%s", name);
+    for (char *p = inside; *p != '\0'; p++) {
         *p = *p == '.' ? '/' : *p;
     }
-    strcat(file, ".lua");
+    int n = snprintf(file, sizeof file, "%s/stdlib/%s.lua", tree->share, inside);
+    if (n < 0 || (size_t)n >= sizeof file || u->nothers == LINT_FILES_MAX) {
+        return 0;
+    }
     char *label = script_label(file);
     bool known = label == NULL || was_read(u, label);
     free(label);

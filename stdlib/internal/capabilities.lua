@@ -53,10 +53,11 @@ local function refuse_in_recovery(job, what, fix)
   end
 end
 
+--- Gives ctx.db. Returns a function that opens a role's connection whose changes stay.
+---
 --- What a gate does through the roles of those who run the platform is rolled back: it looks and tries. What stays, a recovery proposes
 --- (ctx:apply) and an operation does; the application's own role leaves what the application would, but in a recovery. A read-only
 --- connection is rolled back besides, since a server before PostgreSQL 16 makes large objects in read-only transactions.
---- Gives ctx.db. Returns a function that opens a role's connection whose changes stay.
 local function add_databases(ctx, job, state, channel, tracer)
   if not next(job.db) then return nil end
   local db = require "engine.db"
