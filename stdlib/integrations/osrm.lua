@@ -17,11 +17,7 @@ local ASYMMETRY, ASYMMETRY_S, DETOUR, DETOUR_S, AGREE, AGREE_S = 3, 600, 1.01, 1
 -- The median way of the live service may differ from the matrix's by so much: what is beyond is another map or another profile.
 local MATRIX_SHARE = 0.5
 
-local SAYS = {
-  http_timeout = "timeout", http_connect = "connection refused", http_tls = "TLS failed",
-  http_resolve = "name not resolved", resolve_failed = "name not resolved", http_redirect = "redirected elsewhere",
-  http_too_large = "the answer is too large", http_protocol = "the answer is not HTTP",
-}
+local SAYS = require("integrations.probe").SAYS
 
 local function implausible(text, format, ...)
   errors.raise { code = "osrm_implausible", message = text, detail = format:format(...) }

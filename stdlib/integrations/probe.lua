@@ -11,8 +11,13 @@ function probe.missing(key, fix)
     message = ("authentication was not tried: the configuration has no %s"):format(key) }
 end
 
-local SAYS = { http_timeout = "timeout", http_connect = "connection refused", http_tls = "TLS failed", http_resolve = "name not resolved",
-  resolve_failed = "name not resolved", http_protocol = "the answer is not HTTP", http_too_large = "the answer is too large" }
+--- A service that is out of reach, by the class of the error, in the words of the document.
+probe.SAYS = {
+  http_timeout = "timeout", http_connect = "connection refused", http_tls = "TLS failed",
+  http_resolve = "name not resolved", resolve_failed = "name not resolved", http_redirect = "redirected elsewhere",
+  http_too_large = "the answer is too large", http_protocol = "the answer is not HTTP",
+}
+local SAYS = probe.SAYS
 
 --- Sends a request once. A redirect is an answer: what it points to is a login.
 ---@param ctx gate.Context
