@@ -36,7 +36,7 @@ end
 local function busted(spec)
   local env = ("env %sLUA_PATH=%s LUA_CPATH=%s"):format(
     preload ~= "" and "LD_PRELOAD=" .. quote(preload) .. " " or "",
-    quote("stdlib/?.lua;stdlib/?/init.lua;tests/?.lua;;"), quote(build .. "/modules/?.so;;"))
+    quote("stdlib/?.lua;stdlib/?/init.lua;tests/?.lua;tests/lua/support/?.lua;;"), quote(build .. "/modules/?.so;;"))
   return env .. " lua5.4 /usr/bin/busted --output=TAP " .. quote(spec)
 end
 

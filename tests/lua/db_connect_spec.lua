@@ -1,18 +1,9 @@
 -- Connecting, losing and closing, against real servers.
-local SUPPORT = debug.getinfo(1, "S").source:match("^@(.*/)") .. "support/"
-package.path = SUPPORT .. "?.lua;" .. package.path
-
 local db = require "engine.db"
 local pg = require "pg"
+local failure = require("raised").failure
 
 local PASSWORD = "s3cret/p@ss word"
-
-local function failure(fn, ...)
-  local ok, e = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_table(e, tostring(e))
-  return e
-end
 
 --- Every text of an error, so that a secret cannot hide in a field nobody looks at.
 local function all_text(e)

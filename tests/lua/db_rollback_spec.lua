@@ -1,16 +1,7 @@
 -- A connection that rolls back: whatever is done on it, nothing stays.
-local SUPPORT = debug.getinfo(1, "S").source:match("^@(.*/)") .. "support/"
-package.path = SUPPORT .. "?.lua;" .. package.path
-
 local db = require "engine.db"
 local pg = require "pg"
-
-local function failure(fn, ...)
-  local ok, e = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_table(e, tostring(e))
-  return e
-end
+local failure = require("raised").failure
 
 describe("a connection that rolls back", function()
   local server, conn, own

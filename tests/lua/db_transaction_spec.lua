@@ -1,17 +1,8 @@
 -- connection:transaction: what is committed, what is not, and which error is told.
-local SUPPORT = debug.getinfo(1, "S").source:match("^@(.*/)") .. "support/"
-package.path = SUPPORT .. "?.lua;" .. package.path
-
 local db = require "engine.db"
 local task = require "engine.task"
 local pg = require "pg"
-
-local function failure(fn, ...)
-  local ok, e = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_table(e, tostring(e))
-  return e
-end
+local failure = require("raised").failure
 
 describe("connection:transaction", function()
   local server, conn

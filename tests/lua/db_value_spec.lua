@@ -1,7 +1,4 @@
 -- Conversions between PostgreSQL and Lua, each decided once, each tried both ways against a real server.
-local SUPPORT = debug.getinfo(1, "S").source:match("^@(.*/)") .. "support/"
-package.path = SUPPORT .. "?.lua;" .. package.path
-
 local db = require "engine.db"
 local json = require "engine.json"
 local pg = require "pg"

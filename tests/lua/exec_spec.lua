@@ -2,6 +2,7 @@
 local exec = require "engine.exec"
 local kit = require "testkit"
 local task = require "engine.task"
+local failure = require("raised").failure
 
 local SUPPORT = debug.getinfo(1, "S").source:match("^@(.*/)") .. "support/"
 
@@ -16,13 +17,6 @@ local function attach(scenario, options)
   local channel = exec.attach(mine, options)
   kit.close(mine)
   return channel, pid
-end
-
-local function failure(fn, ...)
-  local ok, e = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_table(e, tostring(e))
-  return e
 end
 
 describe("engine.exec", function()

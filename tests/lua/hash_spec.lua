@@ -2,22 +2,12 @@
 -- test_canon.c.
 local hash = require "engine.hash"
 local json = require "engine.json"
+local raised = require "raised"
+
+local failure, assert_refused = raised.failure, raised.refused
 
 local ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 local EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-local function failure(fn, ...)
-  local ok, e = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_table(e, tostring(e))
-  return e
-end
-
-local function assert_refused(code, message, fn, ...)
-  local e = failure(fn, ...)
-  assert.are.equal(code, e.code)
-  assert.are.equal(message, e.message)
-end
 
 describe("engine.hash", function()
   describe("sha256", function()

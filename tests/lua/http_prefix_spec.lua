@@ -1,15 +1,7 @@
 -- An endpoint's URL with a path: no request and no redirect leaves what is beneath it, however a server reads the path.
-local here = debug.getinfo(1, "S").source:match("^@(.*/)")
-package.path = here .. "support/?.lua;" .. package.path
 local http = require "engine.http"
 local servers = require "http_server"
-
-local function failure(fn, ...)
-  local ok, e = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_table(e, tostring(e))
-  return e
-end
+local failure = require("raised").failure
 
 describe("an endpoint's prefix", function()
   local server, client

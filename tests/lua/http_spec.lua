@@ -1,19 +1,11 @@
 -- Requests to real servers on the loopback: what is sent, what is followed, what is refused, what overlaps.
-local here = debug.getinfo(1, "S").source:match("^@(.*/)")
-package.path = here .. "support/?.lua;" .. package.path
 local http = require "engine.http"
 local kit = require "testkit"
 local servers = require "http_server"
 local task = require "engine.task"
+local failure = require("raised").failure
 
 local SECRET = "s3cr3t-t0ken-of-the-platform"
-
-local function failure(fn, ...)
-  local ok, e = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_table(e, tostring(e))
-  return e
-end
 
 describe("engine.http", function()
   local server, ports, client

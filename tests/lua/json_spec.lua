@@ -1,19 +1,8 @@
 -- Strict JSON for scripts: each conversion both ways, and each refusal with its message.
 local json = require "engine.json"
+local raised = require "raised"
 
-local function failure(fn, ...)
-  local ok, e = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_table(e, tostring(e))
-  return e
-end
-
---- fn(...) raises this code with exactly this message.
-local function assert_refused(code, message, fn, ...)
-  local e = failure(fn, ...)
-  assert.are.equal(code, e.code)
-  assert.are.equal(message, e.message)
-end
+local failure, assert_refused = raised.failure, raised.refused
 
 --- The text reads as the value (types included), and the value is written as the text.
 local function assert_both_ways(text, value)

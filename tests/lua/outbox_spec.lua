@@ -1,6 +1,5 @@
 -- The outbox's states on a real server, with what a mail server's answer cannot make: an attempt that ends by an error which says nothing
 -- of the message, and a database that is lost while the mail is under way.
-package.path = "tests/lua/support/?.lua;" .. package.path
 local pg = require "pg"
 local db = require "engine.db"
 local errors = require "errors"

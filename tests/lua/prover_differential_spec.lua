@@ -1,8 +1,5 @@
 -- The prover against a real server, on random policies: what it calls proven leaks under no assignment of a small universe, and what it
 -- calls a counterexample leaks when it is carried out.
-local SUPPORT = debug.getinfo(1, "S").source:match("^@(.*/)") .. "support/"
-package.path = SUPPORT .. "?.lua;" .. package.path
-
 local db = require "engine.db"
 local json = require "json"
 local pg = require "pg"

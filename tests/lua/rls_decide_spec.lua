@@ -1,8 +1,5 @@
 -- What gate 1 decides from the catalogue of a real server: the matrix of roles, tables and commands, functions and views with an owner's
 -- rights, trust, and texts to reproduce that show what they say.
-local SUPPORT = debug.getinfo(1, "S").source:match("^@(.*/)") .. "support/"
-package.path = SUPPORT .. "?.lua;" .. package.path
-
 local db = require "engine.db"
 local pg = require "pg"
 local catalogue = require "rls.catalogue"

@@ -1,5 +1,4 @@
 -- What counts as a mention of a name in a text of SQL.
-package.path = "stdlib/?.lua;" .. package.path
 local mentions = require "rls.mentions"
 
 describe("a mention of a name", function()

@@ -1,5 +1,4 @@
 -- Counterexamples of the prover, tried on a real server: what they reach is said, what they do not reach is no leak, and no pass either.
-package.path = "tests/lua/support/?.lua;" .. package.path
 local db = require "engine.db"
 local pg = require "pg"
 local trials = require "rls.trials"

@@ -1,17 +1,11 @@
 -- packs.routing.matrix: StaticMatrix files, each mistake in them, and what is not in them.
 local matrix = require "packs.routing.matrix"
 local hash = require "engine.hash"
+local failure = require("raised").failure
 
 local HEADER = "from_lat,from_lng,to_lat,to_lng,duration_seconds,distance_meters\n"
 local ROWS = "48.2082,16.3738,48.2200,16.4000,312,2410\n48.22,16.4,48.2082,16.3738,330.5,2455.25\n"
 local GOOD = "# version: vienna-2024.1\n" .. HEADER .. ROWS
-
-local function failure(fn, ...)
-  local ok, e = pcall(fn, ...)
-  assert.is_false(ok, "nothing was raised")
-  assert.is_table(e, tostring(e))
-  return e
-end
 
 describe("a StaticMatrix", function()
   local STEPHANSDOM, PRATER = { lat = 48.2082, lng = 16.3738 }, { lat = "48.2200", lng = "16.40" }

@@ -1,5 +1,5 @@
 -- How a file of SQL becomes statements, against PostgreSQL's own grammar.
-package.path = "stdlib/?.lua;tests/rls/support/?.lua;" .. package.path
+package.path = "tests/rls/support/?.lua;" .. package.path
 local sql = require "engine.sql"
 local split = require "internal.scratch_split"
 

@@ -1,12 +1,6 @@
 -- PostgreSQL's grammar for scripts: trees, errors with their place, and bounds that hostile text cannot pass.
 local sql = require "engine.sql"
-
-local function failure(fn, ...)
-  local ok, e = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_table(e, tostring(e))
-  return e
-end
+local failure = require("raised").failure
 
 --- The one expression of `select EXPR`.
 local function expression(text)

@@ -1,6 +1,7 @@
 -- Stores on a real file system: round trips, and attempts to get out of the root or to leave rubbish behind.
 local store = require "engine.store"
 local kit = require "testkit"
+local failure = require("raised").failure
 
 local root, outside
 
@@ -27,13 +28,6 @@ local function tree(path)
   local s = p:read "a"
   p:close()
   return s
-end
-
-local function failure(fn, ...)
-  local ok, e = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_table(e, tostring(e))
-  return e
 end
 
 local function keys(list)

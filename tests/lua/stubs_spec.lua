@@ -1,5 +1,4 @@
 -- stdlib/meta/ is what editors complete from, what `doc` shows and what `check` knows: it says all that the engine gives, no more.
-package.path = "tests/lua/support/?.lua;" .. package.path
 local pg = require "pg"
 
 --- What a stub file annotates: functions as "object:method" or "object.function".

@@ -1,18 +1,9 @@
 -- engine.task: coroutines that wait together. That waits overlap is proved with locks which only another task releases, never by
 -- the clock.
-local SUPPORT = debug.getinfo(1, "S").source:match("^@(.*/)") .. "support/"
-package.path = SUPPORT .. "?.lua;" .. package.path
-
 local db = require "engine.db"
 local task = require "engine.task"
 local pg = require "pg"
-
-local function failure(fn, ...)
-  local ok, e = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_table(e, tostring(e))
-  return e
-end
+local failure = require("raised").failure
 
 local function raised(fn, ...)
   local ok, e = pcall(fn, ...)
