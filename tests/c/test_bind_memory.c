@@ -1,46 +1,17 @@
 /* The hash, JSON and SQL modules when memory runs out: every allocation of Lua's and of jansson's fails once. An error
  * must come out, nothing may be lost (the leak check of the sanitized build sees to that), and the state must still
  * work. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "lua_support.h"
 
 #include <jansson.h>
-#include <lauxlib.h>
-#include <lualib.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include "base/paths.h"
 
 #define TEST(title, fn)                                                                                                \
     { title, fn, NULL, NULL, NULL }
 
-/* Allocations until they fail; below 0 = they do not. jansson's fail once, Lua's until the call is over: Lua collects
- * and tries again. */
-static long lua_left = -1;
+/* Allocations of jansson's until one fails; below 0 = none does. */
 static long json_left = -1;
-static bool reached;
-
-static void *lua_alloc(void *ud, void *p, size_t old, size_t n) {
-    (void)ud;
-    if (n == 0) {
-        free(p);
-        return NULL;
-    }
-    /* Lua relies on shrinking never to fail. */
-    if ((p == NULL || n > old) && lua_left >= 0 && lua_left-- == 0) {
-        lua_left = 0;
-        reached = true;
-        return NULL;
-    }
-    return realloc(p, n);
-}
 
 static void *json_alloc(size_t n) {
     if (json_left >= 0 && json_left-- == 0) {
@@ -48,21 +19,6 @@ static void *json_alloc(size_t n) {
         return NULL;
     }
     return malloc(n);
-}
-
-static lua_State *open_state(void) {
-    lua_State *L = lua_newstate(lua_alloc, NULL);
-    assert_non_null(L);
-    luaL_openlibs(L);
-    paths p;
-    err e;
-    assert_int_equal(paths_find(&p, &e), 0);
-    lua_getglobal(L, "package");
-    lua_pushfstring(L, "%s/?.so", p.modules);
-    lua_setfield(L, -2, "cpath");
-    lua_pop(L, 1);
-    paths_free(&p);
-    return L;
 }
 
 /* Runs the chunk with the first allocation failing, then the second, until none is reached any more; returns how often

@@ -1,21 +1,12 @@
 /* The http, store and exec modules when Lua's memory runs out: every allocation fails once, amid live connections. An
  * error must come out, nothing may be lost (the leak check of the sanitized build sees to that), no descriptor may stay
  * open, and the state must still work. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "lua_support.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
-#include <lauxlib.h>
-#include <lualib.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -24,43 +15,9 @@
 
 #include "base/frame.h"
 #include "base/fs.h"
-#include "base/paths.h"
 
 #define TEST(title, fn)                                                                                                \
     { title, fn, NULL, NULL, NULL }
-
-/* Allocations until they fail, and then fail until the call is over (Lua collects and tries again); below 0 = never. */
-static long lua_left = -1;
-static bool reached;
-
-static void *lua_alloc(void *ud, void *p, size_t old, size_t n) {
-    (void)ud;
-    if (n == 0) {
-        free(p);
-        return NULL;
-    }
-    if ((p == NULL || n > old) && lua_left >= 0 && lua_left-- == 0) {
-        lua_left = 0;
-        reached = true;
-        return NULL;
-    }
-    return realloc(p, n);
-}
-
-static lua_State *open_state(void) {
-    lua_State *L = lua_newstate(lua_alloc, NULL);
-    assert_non_null(L);
-    luaL_openlibs(L);
-    paths p;
-    err e;
-    assert_int_equal(paths_find(&p, &e), 0);
-    lua_getglobal(L, "package");
-    lua_pushfstring(L, "%s/?.so", p.modules);
-    lua_setfield(L, -2, "cpath");
-    lua_pop(L, 1);
-    paths_free(&p);
-    return L;
-}
 
 static int open_descriptors(void) {
     int n = 0;

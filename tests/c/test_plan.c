@@ -159,11 +159,29 @@ static void put(json_t *plan, const char *path, json_t *v) {
     }
 }
 
+/* A plan that is right, and wrong once `path` holds `value` (NULL: nothing). */
+typedef struct refusal {
+    const char *plan, *path, *value, *message;
+} refusal;
+
+static void assert_refused(const char *code, const refusal *cases, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        err e;
+        plan_facts facts;
+        json_t *plan = value(cases[i].plan);
+        assert_int_equal(plan_check(plan, &facts, &e), 0);
+        put(plan, cases[i].path, cases[i].value != NULL ? value(cases[i].value) : NULL);
+        err_clear(&e);
+        assert_int_equal(plan_check(plan, &facts, &e), -1);
+        assert_string_equal(e.message, cases[i].message);
+        assert_string_equal(e.code, code);
+        json_decref(plan);
+    }
+}
+
 static void each_field_is_there_of_its_type_and_in_its_range(void **state) {
     (void)state;
-    static const struct {
-        const char *plan, *path, *value, *message;
-    } CASES[] = {
+    static const refusal CASES[] = {
         {WEEK, "assignments.0", "{}", "assignments[1].driver_id: expected a string, found nothing"},
         {WEEK, "assignments.0.block.tours", "0",
          "assignments[1].block.tours: expected an integer of at least 1, found 0"},
@@ -193,25 +211,12 @@ static void each_field_is_there_of_its_type_and_in_its_range(void **state) {
         {DAY, "routes.0.visits.0.leave_min", "2881",
          "routes[1].visits[1].leave_min: expected minutes from 0 to 2880, found 2881"},
     };
-    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-        err e;
-        plan_facts facts;
-        json_t *plan = value(CASES[i].plan);
-        assert_int_equal(plan_check(plan, &facts, &e), 0);
-        put(plan, CASES[i].path, CASES[i].value != NULL ? value(CASES[i].value) : NULL);
-        err_clear(&e);
-        assert_int_equal(plan_check(plan, &facts, &e), -1);
-        assert_string_equal(e.message, CASES[i].message);
-        assert_string_equal(e.code, "plan_shape");
-        json_decref(plan);
-    }
+    assert_refused("plan_shape", CASES, sizeof CASES / sizeof *CASES);
 }
 
 static void what_a_plan_says_twice_is_the_same_both_times(void **state) {
     (void)state;
-    static const struct {
-        const char *plan, *path, *value, *message;
-    } CASES[] = {
+    static const refusal CASES[] = {
         {WEEK, "week.iso", "'2026-W11'",
          "week.days[1].date: expected \"2026-03-09\" as day 1 of 2026-W11, found \"2026-03-02\""},
         {WEEK, "week.days.1.day", "3", "week.days[2].day: expected day 2, found 3"},
@@ -264,18 +269,7 @@ static void what_a_plan_says_twice_is_the_same_both_times(void **state) {
         {DAY, "routes.0.end_min", "429",
          "routes[1].end_min: expected at least 430, when its last visit ends, found 429"},
     };
-    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-        err e;
-        plan_facts facts;
-        json_t *plan = value(CASES[i].plan);
-        assert_int_equal(plan_check(plan, &facts, &e), 0);
-        put(plan, CASES[i].path, value(CASES[i].value));
-        err_clear(&e);
-        assert_int_equal(plan_check(plan, &facts, &e), -1);
-        assert_string_equal(e.message, CASES[i].message);
-        assert_string_equal(e.code, "plan_contradiction");
-        json_decref(plan);
-    }
+    assert_refused("plan_contradiction", CASES, sizeof CASES / sizeof *CASES);
 }
 
 /* Python's date.fromisocalendar(year, week, 1) and date + timedelta. */
