@@ -1,4 +1,6 @@
 --- Invitations as iCalendar (RFC 5545), to be sent by mail (iTIP REQUEST, RFC 5546; iMIP, RFC 6047).
+local chars = require "chars"
+
 local icalendar = {}
 
 local OCTETS = 75 -- RFC 5545, 3.1: a line's most, without its end
@@ -9,17 +11,7 @@ local function text(value)
 end
 
 --- A content line, folded between characters.
-local function fold(line)
-  local out, part = {}, ""
-  for char in line:gmatch "[%z\1-\x7F\xC2-\xF4][\x80-\xBF]*" do
-    if #part + #char > OCTETS then
-      out[#out + 1], part = part, " "
-    end
-    part = part .. char
-  end
-  out[#out + 1] = part
-  return table.concat(out, "\r\n")
-end
+local function fold(line) return table.concat(chars.pieces(line, OCTETS, " "), "\r\n") end
 
 ---@class icalendar.event
 ---@field uid string          its own for ever: who gets it twice sees one

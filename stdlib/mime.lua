@@ -1,5 +1,6 @@
 --- Mail messages as text (RFC 5322, RFC 2045 to 2047): made, never read. All that is not plain ASCII is encoded, so that no value can
 --- end a line and begin a header of its own.
+local chars = require "chars"
 local hash = require "hash"
 
 local mime = {}
@@ -17,14 +18,7 @@ end
 ---@return string
 function mime.word(text)
   if text:find "^[%w %.,:()/'+_-]*$" and #text <= 60 then return text end
-  local out, part = {}, ""
-  for char in text:gmatch "[%z\1-\x7F\xC2-\xF4][\x80-\xBF]*" do
-    if #part + #char > WORD then
-      out[#out + 1], part = part, ""
-    end
-    part = part .. char
-  end
-  out[#out + 1] = part
+  local out = chars.pieces(text, WORD, "")
   for i, piece in ipairs(out) do out[i] = "=?UTF-8?B?" .. hash.base64(piece) .. "?=" end
   return table.concat(out, "\r\n ")
 end

@@ -115,27 +115,8 @@ local function assert_clean(text)
   end
 end
 
-local function processes_of(dir)
-  local out = {}
-  local pipe = assert(io.popen(("grep -lsa -F %s /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null"):format(quote(dir))))
-  for line in pipe:lines() do
-    local pid = line:match "/proc/(%d+)/"
-    local command = support.read("/proc/" .. pid .. "/cmdline")
-    if command and command ~= "" and not command:find("grep", 1, true) and not command:find("^sh%z") then
-      out[#out + 1] = pid .. " " .. command:gsub("%z", " ")
-    end
-  end
-  pipe:close()
-  return out
-end
-
 local function assert_nothing_left(state)
-  local left
-  local deadline = os.time() + 6
-  repeat
-    left = processes_of(state)
-  until #left == 0 or os.time() >= deadline
-  assert.same({}, left)
+  support.assert_gone(state)
   assert.is_nil(support.read "/tmp/gate-engine-escape")
 end
 

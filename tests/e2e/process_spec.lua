@@ -5,31 +5,6 @@ local json = require "engine.json"
 
 local quote = support.quote
 
---- Processes whose command line or environment names the directory: the embedded server, workers, solvers.
-local function processes_of(dir)
-  local out = {}
-  local pipe = assert(io.popen(("grep -lsa -F %s /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null"):format(quote(dir))))
-  for line in pipe:lines() do
-    local pid = line:match "/proc/(%d+)/"
-    local command = support.read("/proc/" .. pid .. "/cmdline")
-    if command and command ~= "" and not command:find("grep", 1, true) and not command:find("^sh%z") then
-      out[#out + 1] = pid .. " " .. command:gsub("%z", " ")
-    end
-  end
-  pipe:close()
-  return out
-end
-
---- Waits until none is left, for at most five seconds of polling.
-local function assert_gone(dir)
-  local left
-  local deadline = os.time() + 6
-  repeat
-    left = processes_of(dir)
-  until #left == 0 or os.time() >= deadline
-  assert.same({}, left)
-end
-
 local function run_dirs(state)
   local out = {}
   local pipe = assert(io.popen(("ls -d %s/pg/run-* 2>/dev/null"):format(quote(state))))
@@ -77,7 +52,7 @@ describe("a signal", function()
     for _, signal in ipairs { "INT", "TERM", "KILL" } do
       it(("%s after %s s leaves no process, and the next run passes"):format(signal, moment), function()
         local result, report = validate(signal, moment)
-        assert_gone(state)
+        support.assert_gone(state)
         if signal ~= "KILL" and report then
           local decoded = json.decode(report)
           -- before the scripts are read there is no gate to name, only what ended the run
@@ -111,7 +86,7 @@ describe("a signal", function()
     assert.equal("PASS", report.gates[1].checks[1].status)
     assert.equal(130, report.exit_code)
     assert.truthy(result.stdout:find("interrupted", 1, true), result.stdout)
-    assert_gone(state)
+    support.assert_gone(state)
   end)
 end)
 
@@ -172,7 +147,7 @@ describe("preparing", function()
     assert.equal(3, result.code, result.stdout .. result.stderr)
     assert.truthy(result.stdout:find("the embedded platform did not come up within 0.3 s", 1, true), result.stdout)
     assert.equal("prepare_timeout", json.decode((support.must_read(dir .. "/r.json"))).error.code)
-    assert_gone(state)
+    support.assert_gone(state)
   end)
 end)
 

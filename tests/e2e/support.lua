@@ -180,4 +180,29 @@ function support.moved_week(text, iso)
   return (text:gsub(was:gsub("%-", "%%-"), iso, 1))
 end
 
+--- The processes whose command line or environment names the directory: the embedded server, workers, solvers.
+function support.processes_of(dir)
+  local out = {}
+  local pipe = assert(io.popen(("grep -lsa -F %s /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null"):format(quote(dir))))
+  for line in pipe:lines() do
+    local pid = line:match "/proc/(%d+)/"
+    local command = support.read("/proc/" .. pid .. "/cmdline")
+    if command and command ~= "" and not command:find("grep", 1, true) and not command:find("^sh%z") then
+      out[#out + 1] = pid .. " " .. command:gsub("%z", " ")
+    end
+  end
+  pipe:close()
+  return out
+end
+
+--- Waits until none is left, for at most five seconds of polling; raises where one is.
+function support.assert_gone(dir)
+  local left
+  local deadline = os.time() + 6
+  repeat
+    left = support.processes_of(dir)
+  until #left == 0 or os.time() >= deadline
+  if #left > 0 then error("processes are left: " .. table.concat(left, "; "), 2) end
+end
+
 return support
