@@ -224,6 +224,7 @@ int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
     bool any = tenant != NULL && strcmp(tenant, "any") == 0;
     bool lasts = operation && s->r->dry_run && embedded && pg_is_kept(s->target.server);
     json_object_set_new(t.job, "any_tenant", json_boolean(any));
+    json_object_set_new(t.job, "no_tenants", json_boolean(scratch)); /* a schema has no rows */
     json_object_set_new(t.job, "kept_dry_run", json_boolean(lasts));
     json_object_set_new(t.job, "create_tenant", json_boolean(embedded && !any && !lasts));
     double most_s = s->r->timeout_s > 0 ? s->r->timeout_s : PREPARE_S;

@@ -85,9 +85,7 @@ void target_scratch_tenant(const run_request *r, json_t *database) {
         return;
     }
     if (json_is_object(given)) {
-        json_t *own = json_copy((json_t *)given);
-        json_object_del(own, "table");
-        json_object_set_new(database, "tenant", own);
+        json_object_set_new(database, "tenant", json_copy((json_t *)given));
     }
     json_t *own = json_object_get(database, "tenant");
     static const char *const KEYS[] = {"column", "setting"};

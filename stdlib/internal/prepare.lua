@@ -42,7 +42,7 @@ return function(ctx, job)
   local reader = job.db.admin and ctx.db.admin or ctx.db.operator -- of an operation that has no other
   local tenant = job.config.database.tenant
   local result = { tenant = { code = job.tenant.code } }
-  if tenant.table then
+  if tenant.table and not job.no_tenants then
     local row = find_tenant(reader, tenant, job.tenant.code)
     if not row and job.create_tenant then
       result.others = reader:value("select coalesce(string_agg(code, ', '), '')"

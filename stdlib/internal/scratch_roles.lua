@@ -167,11 +167,38 @@ function MAKERS.DropRoleStmt(tree, out)
   end
 end
 
---- What a role statement becomes: SQL for now, SQL for the end, notes. nil: it is no role statement.
+local ON_DATABASE = { connect = true, create = true, temporary = true, temp = true }
+
+--- Rights on the database, which has another name here.
+function MAKERS.GrantStmt(tree, out)
+  local rights = {}
+  for _, p in ipairs(tree.privileges or {}) do
+    local name = p.AccessPriv.priv_name:lower()
+    if ON_DATABASE[name] then rights[#rights + 1] = name end
+  end
+  local what = tree.privileges and table.concat(rights, ", ") or "all"
+  for _, g in ipairs(what ~= "" and tree.grantees or {}) do
+    local role = g.RoleSpec
+    local whom = role.roletype == "ROLESPEC_PUBLIC" and "public" or role.rolename and ident(role.rolename)
+    if whom then
+      table.insert(out.late, tree.is_grant and ("grant %s on database scratch to %s%s"):format(what, whom,
+        tree.grant_option and " with grant option" or "") or ("revoke %s on database scratch from %s"):format(what, whom))
+    end
+  end
+end
+
+function MAKERS.AlterOwnerStmt(tree, out)
+  local name = tree.newowner and tree.newowner.rolename
+  if name then table.insert(out.late, "alter database scratch owner to " .. ident(name)) end
+end
+
+local function of_database(tree) return (tree.objtype or tree.objectType) == "OBJECT_DATABASE" end
+
+--- What a statement on roles or on the database becomes: SQL for now, SQL for the end, notes. nil: it is neither.
 ---@return {now: string[], late: string[], notes: string[]}?
 function roles.statements(kind, tree)
   local make = MAKERS[kind]
-  if not make then return nil end
+  if not make or (kind == "GrantStmt" or kind == "AlterOwnerStmt") and not of_database(tree) then return nil end
   local out = { now = {}, late = {}, notes = {} }
   make(tree, out)
   return out

@@ -7,6 +7,7 @@ local json = require "json"
 local model = require "rls.model"
 local names = require "rls.names"
 local prover = require "rls.prover"
+local sorts = require "rls.prover.sorts"
 
 local decide = {}
 
@@ -246,6 +247,25 @@ function decide.trust(decisions, trust, today, covers)
   return found, entries
 end
 
+--- What a preset says: nil where it names nobody. Where there is no row to ask (a scratch copy, a database before its first tenant)
+--- whatever a tenant's column could hold may be a tenant, but for the ids that mean none by custom.
+local function named_by(conn, base, value)
+  local mine, any, could_be = {}, {}, false
+  for _, t in ipairs(base) do
+    if t.tenant then
+      mine[#mine + 1] = ("exists (select from %s where %s::text = $1)"):format(t.sql, names.ident(t.tenant))
+      any[#any + 1] = ("exists (select from %s)"):format(t.sql)
+      local sort = sorts.of(t.by_column[t.tenant].base)
+      could_be = could_be or not sorts.known(sort) or sorts.parse(sort, value) ~= nil
+    end
+  end
+  if #mine == 0 then return nil end
+  if conn:value("select " .. table.concat(mine, " or "), value) then return "to a tenant" end
+  for _, id in ipairs(ABSENT) do could_be = could_be and value ~= id end
+  if not could_be or conn:value("select " .. table.concat(any, " or ")) then return nil end
+  return "to what may be a tenant: no row says that it is none"
+end
+
 --- A setting that names a tenant before the application does: ALTER ROLE … SET, ALTER DATABASE … SET.
 ---@param conn table
 ---@param seen table
@@ -256,16 +276,13 @@ function decide.presets(conn, seen, base, read)
   local out = {}
   for _, axis in ipairs(decide.axes(seen.settings)) do
     local value = read.presets[axis.setting:lower()]
-    local parts = {}
-    for _, t in ipairs(value and value ~= "" and base or {}) do
-      if t.tenant then parts[#parts + 1] = ("exists (select from %s where %s::text = $1)"):format(t.sql, names.ident(t.tenant)) end
-    end
-    if #parts > 0 and conn:value("select " .. table.concat(parts, " or "), value) then
+    local whose = value and value ~= "" and named_by(conn, base, value)
+    if whose then
       out[#out + 1] = { class = "policy_default_tenant", object = seen.app.role,
-        detail = ("every session of %s starts with %s set to a tenant"):format(seen.app.role, axis.setting),
+        detail = ("every session of %s starts with %s set %s"):format(seen.app.role, axis.setting, whose),
         reproduce = ("select setrole::regrole, setconfig from pg_db_role_setting where setconfig::text like %s;")
           :format(names.literal("%" .. axis.setting .. "=%")),
-        repair = ("ALTER ROLE %s RESET %s;"):format(names.ident(seen.app.login or seen.app.role), axis.setting) }
+        repair = ("%s RESET %s;"):format(read.set_by[axis.setting:lower()], axis.setting) }
     end
   end
   return out

@@ -20,6 +20,7 @@ local model = {}
 ---@field types table<string, {kind: string, base: string?, labels: string[]?}>
 ---@field roles rls.Role[]     the application's first
 ---@field presets table<string, string>
+---@field set_by table<string, string>  the statement by which a preset came, without its SET
 
 --- The functions of the user's schemas that SQL can be read of, and all that a policy calls.
 local FUNCTIONS = [[
@@ -80,10 +81,13 @@ local GRANTS = [[
 
 --- What a new session of the role starts with: the database's settings, the role's, and those of both (section 20.1.3: the last wins).
 local PRESETS = [[
-  select lower(split_part(c, '=', 1)) as name, substr(c, strpos(c, '=') + 1) as value
+  select lower(split_part(c, '=', 1)) as name, substr(c, strpos(c, '=') + 1) as value, case
+           when s.setrole = 0 then format('ALTER DATABASE %I', current_database())
+           when s.setdatabase = 0 then format('ALTER ROLE %I', $1::name)
+           else format('ALTER ROLE %I IN DATABASE %I', $1::name, current_database()) end as set_by
     from pg_db_role_setting s cross join unnest(s.setconfig) c
    where s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
-     and s.setrole in (0, (select oid from pg_roles where rolname = $1)) and strpos(split_part(c, '=', 1), '.') > 0
+     and s.setrole in (0, (select oid from pg_roles where rolname = $1::name)) and strpos(split_part(c, '=', 1), '.') > 0
    order by (s.setrole <> 0)::int, (s.setdatabase <> 0)::int]]
 
 local function set_of(list)
@@ -186,7 +190,7 @@ end
 ---@param by_oid table<string, rls.Table>
 ---@return rls.Model
 function model.read(conn, app, base, by_oid)
-  local out, made = { tables = {}, presets = {}, types = {} }, {}
+  local out, made = { tables = {}, presets = {}, set_by = {}, types = {} }, {}
   for _, t in pairs(by_oid) do out.tables[t.label] = table_of(t, by_oid, made) end
   local oids = {}
   for i, t in ipairs(base) do oids[i] = t.oid end
@@ -198,7 +202,9 @@ function model.read(conn, app, base, by_oid)
       out.types[row.printed] = out.types[row.name]
     end
     out.roles = roles_of(conn, app, oids)
-    for _, row in ipairs(conn:query(PRESETS, app.login or app.role)) do out.presets[row.name] = row.value end
+    for _, row in ipairs(conn:query(PRESETS, app.login or app.role)) do
+      out.presets[row.name], out.set_by[row.name] = row.value, row.set_by
+    end
   end)
   return out
 end

@@ -186,9 +186,26 @@ CREATE FUNCTION deed() RETURNS bool LANGUAGE plpgsql AS $f$ DECLARE done bool[] 
     local dir = support.tmpdir()
     support.write(dir .. "/gate-engine.conf.lua", [[return { platform = "external", database = { app = { role = "shop" },
       tenant = { column = "org_id", setting = "app.tenant", table = "public.orgs" } } }]])
-    local r = support.run { argv = { "run", "gates/rls_harness.lua", "--schema", schema(TABLE) }, cwd = dir,
-      env = { DATABASE_URL = "postgresql://nowhere.invalid/x", PGHOST = "nowhere.invalid" } }
-    assert.equal(0, r.code, r.stdout .. r.stderr)
+    local function run(text)
+      return support.run { argv = { "run", "gates/rls_harness.lua", "--schema", schema(text) }, cwd = dir,
+        env = { DATABASE_URL = "postgresql://nowhere.invalid/x", PGHOST = "nowhere.invalid" } }
+    end
+    local orgs = "create table orgs (id int primary key, plan text not null default 'free');\n"
+    says(run(TABLE .. orgs), 0, "PASS - No cross-tenant leaks detected")
+    says(run(TABLE), 3, 'database.tenant.table: there is no table "public.orgs"')
+    -- Whose a tenant's own row is says its key, there as on a database.
+    says(run(TABLE .. orgs .. "grant select, update on orgs to shop;"), 1, "RLS policy missing on table public.orgs",
+      "public.orgs: update reaches 1 row(s) of another tenant")
+  end)
+
+  it("takes what is said of the database for itself, whatever its name is there", function()
+    local r = gate { "--schema", schema("grant connect, temp on database saas_db to shop;\nrevoke all on database saas_db from public;\n"
+      .. "alter database saas_db owner to shop_owner;\nalter database saas_db set app.tenant = '7';\n" .. TABLE) }
+    says(r, 1, "every session of shop starts with app.tenant set to what may be a tenant: no row says that it is none")
+    for _, nobody in ipairs { "0", "none" } do
+      says(gate { "--schema", schema(("alter database x set app.tenant = '%s';\n"):format(nobody) .. TABLE) }, 0, "PASS")
+    end
+    says(gate { "--schema", schema("revoke connect on database saas_db from public;\n" .. TABLE) }, 3, "User does not have CONNECT privilege")
   end)
 
   local WRONG = {

@@ -138,6 +138,13 @@ function sorts.parse(sort, text)
   return nil
 end
 
+--- Does parse know the sort's input?
+---@param sort string
+---@return boolean
+function sorts.known(sort)
+  return sort ~= "null" and not sort:find "other:"
+end
+
 --- The value as PostgreSQL writes it as text; nil for a sort without known output.
 ---@param sort string
 ---@param value any
