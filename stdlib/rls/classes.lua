@@ -185,10 +185,12 @@ tables under its names.]]),
     explain = [[It runs with the rights of an owner whom no policy binds, and shows the rows of a tenant only to who gives what a column
 holds the hash of, as a login has to. That is no leak as long as the secret cannot be guessed.]] },
   function_search_path = leak("a function looks up names where the caller may put its own",
-    "Write schema.table in the function, or ALTER FUNCTION … SET search_path = pg_catalog, pg_temp",
-    [[A function without SET search_path finds its tables along the caller's path, and pg_temp comes first unless the path names it
-last: a temporary table of the attacker's takes the place of the one that was meant, with the attacker's rows in it
-(CREATE FUNCTION, "Writing SECURITY DEFINER Functions Safely").]]),
+    "Write schema.table and pg_catalog.uuid in the function, or ALTER FUNCTION … SET search_path = pg_catalog, pg_temp",
+    [[A function without SET search_path finds its tables and types along the caller's path, and pg_temp comes first unless the path
+names it last: a temporary table of the attacker's takes the place of the one that was meant, with the attacker's rows in it, and a
+temporary type that of uuid, with a cast that always gives another tenant (CREATE FUNCTION, "Writing SECURITY DEFINER Functions
+Safely"). A function in SQL that is to stay inlined takes no SET: write pg_catalog.uuid there, or give it a body that is kept parsed
+(BEGIN ATOMIC, from PostgreSQL 14). REVOKE TEMPORARY ON DATABASE … FROM PUBLIC takes the temporary ones away from everybody.]]),
   foreign_key_cascade = leak("a foreign key of a shared table changes tenants' rows",
     "Let the key say ON DELETE RESTRICT, or revoke the writes on the shared table",
     [[ON DELETE CASCADE and SET NULL act with the rights of the referencing table's owner, and no policy is asked: whoever may

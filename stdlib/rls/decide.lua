@@ -120,17 +120,48 @@ local function may_shadow(v)
   return false
 end
 
---- Does a proof rest on a function or operator that is looked up along a path on which the session may put its own? The function that looks
---- it up, and what it looks for.
+--- Does what was decided rest on a function, operator or type for which the session may put its own? The function that looks it up, and
+--- what it looks for. Types are looked for among the temporary ones first (manual, 20.11.1, search_path), functions and operators never.
 ---@param v prover.Verdict
 ---@return string? func, string? what
-function decide.hijacked(v)
-  for _, text in ipairs(v.status == "unknown" and v.otherwise == "proven" and v.assumes or {}) do
+---@return boolean? temporary  a temporary one is enough
+local function open_names(v)
+  for _, text in ipairs(v.status == "unknown" and v.assumes or {}) do
     local func, what = text:match "^search_path: (%S+) finds (function .*) along the caller's search_path$"
     if not func then func, what = text:match "^search_path: (%S+) finds (operator .*) along the caller's search_path$" end
-    if func then return func, what end
+    if func then return func, what, false end
+    func, what = text:match "^search_path: in (%S+) a temporary (type) can take the place of "
+    if func then return func, what .. text:match " place of(.*)$", true end
   end
   return nil
+end
+
+--- Does a proof rest on such a name? What open_names says.
+---@param v prover.Verdict
+---@return string? func, string? what
+---@return boolean? temporary
+function decide.hijacked(v)
+  if v.otherwise ~= "proven" then return nil end
+  return open_names(v)
+end
+
+--- Decides again what rests on such names, as if each function with one answered what the attacker likes. Where that reaches no other
+--- tenant's row, the policy holds whatever the function says.
+local function with_hijacks(input, verdicts, cache)
+  for command, v in pairs(verdicts) do
+    local func, what, temporary = open_names(v)
+    if func then
+      local usual = input.cache
+      input.hijacks, input.cache = true, cache
+      local again = prover.command(input, command)
+      input.hijacks, input.cache = nil, usual
+      if again.status == "proven" or again.status == "trusted" then
+        verdicts[command] = again
+      elseif again.status == "counterexample" or v.otherwise == "proven" then
+        v.hijacked = { func = func, what = what, temporary = temporary }
+      end
+    end
+  end
 end
 
 --- Decides again what rests on tables that functions name without a schema, as if the attacker had made them.
@@ -158,7 +189,10 @@ end
 ---@return table
 function decide.state(conn, seen, base, read, today)
   return { conn = conn, model = read, by_oid = seen.by_oid, base = base, axes = decide.axes(seen.settings), trust = seen.trust,
-    today = today, caches = {} }
+    today = today, caches = {}, hijacks = setmetatable({}, { __index = function(t, role)
+      t[role] = {}
+      return t[role]
+    end }) }
 end
 
 --- Decides the four commands of one table for one role.
@@ -183,6 +217,7 @@ function decide.table(state, t, role)
       verdicts = prover.decide(input)
     end
   end
+  with_hijacks(input, verdicts, state.hijacks[role.name])
   with_shadows(input, verdicts)
   info.may, info.keeps_tenant = own, keeps
   return verdicts

@@ -96,6 +96,7 @@ prover.OWN_ROW = "a row of another tenant would be shown that refers to the tena
 ---@field trust {setting: string?, role: string?, reason: string, expires: string?}[]?
 ---@field today string?             an ISO date; trust that expired before it counts for nothing
 ---@field trust_search_path boolean? names in functions' texts are taken for what they seem
+---@field hijacks boolean?          functions with names that the session may give another meaning answer what the attacker likes
 ---@field shadows boolean?          tables that a function's text names without a schema are the caller's, wherever they can be
 ---@field budget integer?           most steps (100000)
 ---@field cache table?              kept by the caller between calls with the same tables, functions, axes, role and trust

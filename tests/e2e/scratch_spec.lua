@@ -193,7 +193,7 @@ CREATE FUNCTION deed() RETURNS bool LANGUAGE plpgsql AS $f$ DECLARE done bool[] 
     local orgs = "create table orgs (id int primary key, plan text not null default 'free');\n"
     says(run(TABLE .. orgs), 0, "PASS - No cross-tenant leaks detected")
     says(run(TABLE), 3, 'database.tenant.table: there is no table "public.orgs"')
-    -- Whose a tenant's own row is says its key, there as on a database.
+    -- Whose a tenant's own row is says its key.
     says(run(TABLE .. orgs .. "grant select, update on orgs to shop;"), 1, "RLS policy missing on table public.orgs",
       "public.orgs: update reaches 1 row(s) of another tenant")
   end)

@@ -48,15 +48,21 @@ function compile.names(list)
   return out
 end
 
+--- Notes that a function's text rests on a name which the session may give another meaning. Where such functions are taken to answer what
+--- the attacker likes (input.hijacks), the one that is read is marked, for its caller to put that answer in its place.
+local function rests_on(cx, text)
+  if cx.input.hijacks and cx.body.replaced then cx.body.replaced = text else cx.assumes[text] = true end
+end
+
 --- A bare or pg_catalog name; nil for a name of another schema. A bare one in a function's text is noted.
 function compile.system_name(names, cx, what)
   local body = cx.body
   if #names == 2 and names[1] == "pg_catalog" then return names[2] end
   if #names ~= 1 then return nil end
   if body and not body.pinned and what then
-    cx.assumes[("search_path: %s finds %s %s along the caller's search_path"):format(body.name, what, names[1])] = true
+    rests_on(cx, ("search_path: %s finds %s %s along the caller's search_path"):format(body.name, what, names[1]))
   elseif body and not body.temp_last and what == "type" then
-    cx.assumes[("search_path: in %s a temporary type can take the place of %s"):format(body.name, names[1])] = true
+    rests_on(cx, ("search_path: in %s a temporary type can take the place of %s"):format(body.name, names[1]))
   end
   return names[1]
 end

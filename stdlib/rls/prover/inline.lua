@@ -9,6 +9,7 @@ local functions = require "rls.prover.functions"
 local sorts = require "rls.prover.sorts"
 
 local DEPTH_MAX = 8
+local HIJACKED = "\1hijacked." -- no setting is called so
 
 ---@class prover.Function
 ---@field language string          "sql", "plpgsql", …
@@ -175,10 +176,13 @@ return function(compile)
     return { params = params, params_of = name:match "[^.]*$" }
   end
 
-  --- Compiles the body in its own context: definer's rights, its search path. Without a tree it is a program in PL/pgSQL.
-  local function read_body(f, name, args, cx, tree)
+  --- Compiles the body in its own context: definer's rights, its search path. Without a tree it is a program in PL/pgSQL. The third result
+  --- is what it rests on that the session may give another meaning, where the caller of this puts another node in its place then.
+  local function read_body(f, name, args, cx, tree, may_replace)
     local saved = { cx.body, cx.current_user, cx.bypass, cx.depth, cx.definer }
-    cx.body = compile.body_context(f, name, cx)
+    local body = compile.body_context(f, name, cx)
+    body.replaced = may_replace and true or nil
+    cx.body = body
     cx.depth = cx.depth + 1
     if f.security_definer then
       cx.definer, cx.current_user = true, f.owner or "?"
@@ -187,7 +191,7 @@ return function(compile)
     local read = tree and compile.select or function(_, params) return compile.program(f, params, cx) end
     local sub, problem = read(tree, parameters(f, name, args, cx), cx)
     cx.body, cx.current_user, cx.bypass, cx.depth, cx.definer = saved[1], saved[2], saved[3], saved[4], saved[5]
-    return sub, problem
+    return sub, problem, body.replaced ~= true and body.replaced or nil
   end
 
   --- Why the call cannot be read as the function's text, or nil with the text's tree.
@@ -272,6 +276,11 @@ return function(compile)
     return out
   end
 
+  --- What a function answers that the session gives another meaning: as a setting that it may set to anything.
+  local function whatever(name, f, cx)
+    return compile.cast({ k = "setting", t = "text", name = HIJACKED .. name, missing_ok = true }, sorts.of(f.returns, cx.input.types))
+  end
+
   --- A call in an expression.
   function compile.call(c, scope, cx)
     local names = compile.names(c.funcname)
@@ -288,7 +297,8 @@ return function(compile)
     if not args then return not_read(f, name, cx, "named or variadic arguments") end
     local why, tree = obstacle(f, args, cx)
     if why or f.returns_set then return not_read(f, name, cx, why or "a set") end
-    local sub, problem = read_body(f, name, args, cx, tree)
+    local sub, problem, open = read_body(f, name, args, cx, tree, f.returns ~= nil)
+    if open then return whatever(name, f, cx) end
     if not sub then return not_read(f, name, cx, problem) end
     local node = tree and compile.scalar(sub) or sub
     if node.k == "scalar" then node.first = true end

@@ -221,6 +221,11 @@ function Reader:statements()
   return out
 end
 
+--- A type's name as the grammar gives it: without quotes it is in lower case.
+local function type_of(text)
+  return text:find('"', 1, true) and text or text:lower()
+end
+
 local function read_declared(self)
   local out = {}
   while self:word() ~= "begin" do
@@ -230,7 +235,7 @@ local function read_declared(self)
     local text = self:upto(SEMICOLON)
     local type_name, default = text:match "^(.-)%s*:=%s*(.*)$"
     if not type_name then type_name, default = text:match "^(.-)%s+[dD][eE][fF][aA][uU][lL][tT]%s+(.*)$" end
-    out[#out + 1] = { name = name, type = type_name or text, default = default }
+    out[#out + 1] = { name = name, type = type_of(type_name or text), default = default }
   end
   return out
 end

@@ -116,10 +116,11 @@ local function judge(f, state, fired)
     end
   end
   for _, r in ipairs(verdicts) do
-    local func, what = decide.hijacked(r.verdict)
+    local func, what, temporary = decide.hijacked(r.verdict)
     if func and not (fired and not fired.counts(r)) then
-      return { shadow = true, changes = changes, leak = ("%s finds the %s along the caller's search path, who may put another there")
-        :format(func, what) }
+      local how = temporary and "%s finds a temporary type of the caller's in place of the %s"
+        or "%s finds the %s along the caller's search path, who may put another there"
+      return { shadow = true, changes = changes, leak = how:format(func, what) }
     end
   end
   if assumed then

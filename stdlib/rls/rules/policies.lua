@@ -106,11 +106,24 @@ local function detail(f)
 end
 
 --- SQL that shows the function, and where the role may put its own under the names in it.
-local function hijack_sql(func, role)
-  return ("select prosrc, proconfig from pg_proc where pronamespace::regnamespace || '.' || proname = %s;\n"
-    .. "select nspname from pg_namespace where has_schema_privilege(%s, oid, 'CREATE') and nspname !~ '^pg_'\n"
-    .. "  union all select current_database() where has_database_privilege(%s, current_database(), 'CREATE');"):format(names.literal(func),
+local function hijack_sql(func, role, temporary)
+  local body = ("select prosrc, proconfig from pg_proc where pronamespace::regnamespace || '.' || proname = %s;\n"):format(
+    names.literal(func))
+  if temporary then
+    return body .. ("select has_database_privilege(%s, current_database(), 'TEMP') as makes_temporary_types;"):format(names.literal(role))
+  end
+  return body .. ("select nspname from pg_namespace where has_schema_privilege(%s, oid, 'CREATE') and nspname !~ '^pg_'\n"
+    .. "  union all select current_database() where has_database_privilege(%s, current_database(), 'CREATE');"):format(
     names.literal(role), names.literal(role))
+end
+
+--- A function of the policies whose names the role may give another meaning.
+local function hijack(d, func, what, temporary)
+  local how = temporary and ("and where it says %s a temporary type of that name is found first: %s may make one, with casts of its own")
+    or "and finds the %s along the caller's, and %s may make its own in a schema that it puts first"
+  return { class = "function_search_path", object = func, oid = d.table.oid, commands = decide.COMMANDS,
+    detail = ("a policy of %s calls it; it has no search path of its own " .. how):format(d.table.label, what, d.role.name),
+    reproduce = hijack_sql(func, d.role.name, temporary) }
 end
 
 --- Counterexamples as findings, the undecided and the trusted as advisories. What is decided without a policy (no row-level security, an
@@ -132,11 +145,9 @@ function policies.findings(decisions, seen)
           for key, value in pairs(other) do more[key] = value end
           add(out, worlds[d.role], d, command, more)
         end
-      elseif decide.hijacked(v) then
-        local func, what = decide.hijacked(v)
-        hijacks[func] = hijacks[func] or { class = "function_search_path", object = func, oid = d.table.oid, commands = decide.COMMANDS,
-          detail = ("a policy of %s calls it; it has no search path of its own and finds the %s along the caller's, and %s may make its "
-            .. "own in a schema that it puts first"):format(d.table.label, what, d.role.name), reproduce = hijack_sql(func, d.role.name) }
+      elseif v.hijacked then
+        local h = v.hijacked
+        hijacks[h.func] = hijacks[h.func] or hijack(d, h.func, h.what, h.temporary)
       elseif v.status == "unknown" or v.status == "trusted" then
         local text = v.reason or (v.trust and v.trust[1] and v.trust[1].reason) or v.text or "?"
         local key = v.status .. "\0" .. text

@@ -6,7 +6,7 @@
 create schema app;
 grant usage on schema app to app_user;
 create function app.current_orgs() returns uuid[] language sql stable
-  as $$ select coalesce(string_to_array(nullif(current_setting('app.org_ids', true), ''), ',')::uuid[], '{}') $$;
+  as $$ select coalesce(string_to_array(nullif(current_setting('app.org_ids', true), ''), ',')::pg_catalog.uuid[], '{}') $$;
 create function app.has_org_access(p_org uuid) returns boolean language sql stable as $$ select p_org = any (app.current_orgs()) $$;
 create table sites (id uuid primary key default gen_random_uuid(), org_id uuid not null, name text not null);
 create table meters (id uuid primary key default gen_random_uuid(), org_id uuid not null, site_id uuid not null references sites,

@@ -4,7 +4,7 @@
 -- Exploit: On a pooled connection tenant A runs the statement that was prepared for tenant B.
 -- @schema
 create function current_tenant() returns uuid language sql immutable
-  as $$ select nullif(current_setting('app.tenant_id', true), '')::uuid $$;
+  as $$ select nullif(current_setting('app.tenant_id', true), '')::pg_catalog.uuid $$;
 create table orders (id bigint generated always as identity primary key, tenant_id uuid not null, body text not null);
 alter table orders enable row level security;
 alter table orders force row level security;
@@ -14,7 +14,7 @@ grant select, insert, update, delete on orders to app_user;
 insert into orders (tenant_id, body) values (:'A', 'A-row'), (:'B', 'B-secret');
 -- @fix
 create or replace function current_tenant() returns uuid language sql stable
-  as $$ select nullif(current_setting('app.tenant_id', true), '')::uuid $$;
+  as $$ select nullif(current_setting('app.tenant_id', true), '')::pg_catalog.uuid $$;
 -- @control
 select from orders where tenant_id = :'A';
 -- @pooled

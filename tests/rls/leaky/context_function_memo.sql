@@ -8,7 +8,7 @@ begin
   if coalesce(current_setting('memo.tenant', true), '') = '' then
     perform set_config('memo.tenant', current_setting('app.tenant_id', true), false);
   end if;
-  return nullif(current_setting('memo.tenant', true), '')::uuid;
+  return nullif(current_setting('memo.tenant', true), '')::pg_catalog.uuid;
 end $$;
 create table orders (id bigint generated always as identity primary key, tenant_id uuid not null, body text not null);
 alter table orders enable row level security;
@@ -19,7 +19,7 @@ grant select, insert, update, delete on orders to app_user;
 insert into orders (tenant_id, body) values (:'A', 'A-row'), (:'B', 'B-secret');
 -- @fix
 create or replace function current_tenant() returns uuid language sql stable
-  as $$ select nullif(current_setting('app.tenant_id', true), '')::uuid $$;
+  as $$ select nullif(current_setting('app.tenant_id', true), '')::pg_catalog.uuid $$;
 -- @control
 select from orders where tenant_id = :'A';
 -- @pooled

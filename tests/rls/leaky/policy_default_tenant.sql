@@ -8,9 +8,9 @@ create schema app;
 grant usage on schema app to app_user;
 create function app.current_tenant_id() returns uuid language plpgsql stable as $$
 begin
-  return current_setting('app.tenant_id')::uuid;
+  return current_setting('app.tenant_id')::pg_catalog.uuid;
 exception when others then
-  return 'bbbbbbbb-0000-4000-8000-000000000002'::uuid;
+  return 'bbbbbbbb-0000-4000-8000-000000000002'::pg_catalog.uuid;
 end $$;
 create table runs (id bigint generated always as identity primary key, tenant_id uuid not null, log text not null);
 alter table runs enable row level security;
@@ -21,7 +21,7 @@ grant select, insert, update, delete on runs to app_user;
 insert into runs (tenant_id, log) values (:'A', 'A-row'), (:'B', 'B-secret');
 -- @fix
 create or replace function app.current_tenant_id() returns uuid language sql stable
-  as $$ select nullif(current_setting('app.tenant_id', true), '')::uuid $$;
+  as $$ select nullif(current_setting('app.tenant_id', true), '')::pg_catalog.uuid $$;
 -- @control
 select from runs where tenant_id = :'A';
 -- @exploit

@@ -10,7 +10,7 @@ begin
   return current_setting('app.role', true) = 'support';
 end $$;
 create function has_org_access(org uuid) returns boolean language sql stable
-  as $$ select is_support() or org = nullif(current_setting('app.org_id', true), '')::uuid $$;
+  as $$ select is_support() or org = nullif(current_setting('app.org_id', true), '')::pg_catalog.uuid $$;
 create table cases (id bigint generated always as identity primary key, org_id uuid not null, body text not null);
 alter table cases enable row level security;
 alter table cases force row level security;
@@ -20,7 +20,7 @@ grant select, insert, update, delete on cases to app_user;
 insert into cases (org_id, body) values (:'A', 'A-row'), (:'B', 'B-secret');
 -- @fix
 create or replace function has_org_access(org uuid) returns boolean language sql stable
-  as $$ select org = nullif(current_setting('app.org_id', true), '')::uuid $$;
+  as $$ select org = nullif(current_setting('app.org_id', true), '')::pg_catalog.uuid $$;
 -- @control
 select from cases where org_id = :'A';
 -- @exploit

@@ -11,7 +11,7 @@ create schema auth;
 grant usage on schema auth to app_user;
 create function auth.org_id() returns uuid language sql stable as $$
   select coalesce(nullif(current_setting('request.jwt.claim.org_id', true), ''),
-    nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'org_id')::uuid $$;
+    nullif(current_setting('request.jwt.claims', true), '')::pg_catalog.jsonb ->> 'org_id')::pg_catalog.uuid $$;
 create table deals (id bigint generated always as identity primary key, org_id uuid not null, body text not null);
 alter table deals enable row level security;
 alter table deals force row level security;
@@ -21,7 +21,7 @@ grant select, insert, update, delete on deals to app_user;
 insert into deals (org_id, body) values (:'A', 'A-row'), (:'B', 'B-secret');
 -- @fix
 create or replace function auth.org_id() returns uuid language sql stable as $$
-  select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'org_id')::uuid $$;
+  select (nullif(current_setting('request.jwt.claims', true), '')::pg_catalog.jsonb ->> 'org_id')::pg_catalog.uuid $$;
 -- @control
 select from deals where org_id = :'A';
 -- @exploit
