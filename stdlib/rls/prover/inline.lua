@@ -156,10 +156,13 @@ return function(compile)
   --- Where the names in a function's text are looked up.
   function compile.body_context(f, name, cx)
     local path, other = path_of(f)
+    -- A function without one has the path of the function that calls it.
+    path = path or cx.body and cx.body.path
     local role = cx.input.role
     local trusted = f.parsed or cx.input.trust_search_path
     return {
       name = name,
+      path = path,
       pinned = trusted or path ~= nil or role.may_create == false,
       temp_last = trusted or role.may_temp == false or (path ~= nil and path[#path] == "pg_temp"),
     }, other

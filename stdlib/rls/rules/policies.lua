@@ -117,13 +117,23 @@ local function hijack_sql(func, role, temporary)
     names.literal(role), names.literal(role))
 end
 
+--- Pins the search path of a function whose text names nothing but what pg_catalog has, as far as was read.
+local function pin(seen, func, v)
+  for _, text in ipairs(v.assumes) do
+    if text:find(func, 1, true) and text:find " table " then return nil end
+  end
+  local named = seen.model.functions[func]
+  return named and #named == 1 and ("ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp;"):format(named[1].signature) or nil
+end
+
 --- A function of the policies whose names the role may give another meaning.
-local function hijack(d, func, what, temporary)
+local function hijack(seen, d, v)
+  local func, what, temporary = v.hijacked.func, v.hijacked.what, v.hijacked.temporary
   local how = temporary and ("and where it says %s a temporary type of that name is found first: %s may make one, with casts of its own")
     or "and finds the %s along the caller's, and %s may make its own in a schema that it puts first"
   return { class = "function_search_path", object = func, oid = d.table.oid, commands = decide.COMMANDS,
     detail = ("a policy of %s calls it; it has no search path of its own " .. how):format(d.table.label, what, d.role.name),
-    reproduce = hijack_sql(func, d.role.name, temporary) }
+    reproduce = hijack_sql(func, d.role.name, temporary), repair = pin(seen, func, v) }
 end
 
 --- Counterexamples as findings, the undecided and the trusted as advisories. What is decided without a policy (no row-level security, an
@@ -146,8 +156,8 @@ function policies.findings(decisions, seen)
           add(out, worlds[d.role], d, command, more)
         end
       elseif v.hijacked then
-        local h = v.hijacked
-        hijacks[h.func] = hijacks[h.func] or hijack(d, h.func, h.what, h.temporary)
+        local func = v.hijacked.func
+        hijacks[func] = hijacks[func] or hijack(seen, d, v)
       elseif v.status == "unknown" or v.status == "trusted" then
         local text = v.reason or (v.trust and v.trust[1] and v.trust[1].reason) or v.text or "?"
         local key = v.status .. "\0" .. text

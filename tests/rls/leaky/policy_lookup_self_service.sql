@@ -12,7 +12,7 @@
 create schema auth;
 grant usage on schema auth to app_user;
 create function auth.uid() returns uuid language sql stable
-  as $$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $$;
+  as $$ select (nullif(current_setting('request.jwt.claims', true), '')::pg_catalog.jsonb ->> 'sub')::pg_catalog.uuid $$;
 create table organization_members (organization_id uuid not null, user_id uuid not null, role text not null default 'member',
   primary key (organization_id, user_id));
 create table documents (id bigint generated always as identity primary key, organization_id uuid not null, body text not null);

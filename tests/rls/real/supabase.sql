@@ -108,7 +108,7 @@ insert into public.comments (post_id, body) select id, title from public.posts;
 insert into public.files (account_id, path) values (:'A', 'A-row'), (:'B', 'B-secret');
 -- @fix
 create or replace function auth.uid() returns uuid language sql stable
-  as $$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $$;
+  as $$ select (nullif(current_setting('request.jwt.claims', true), '')::pg_catalog.jsonb ->> 'sub')::pg_catalog.uuid $$;
 alter view public.account_overview set (security_invoker = true);
 drop policy "read for authenticated" on public.files;
 create policy "members read" on public.files for select to sb_authenticated using (app.has_role_on_account(account_id));

@@ -15,8 +15,7 @@
 --   policy_escape_setting public.devices | public.alerts | public.sites | rmm.current_scope();
 --   policy_lookup_writable|policy_write_unchecked public.catalog_items | public.organizations;
 --   rls_missing public.device_metrics;
---   materialised_view public.org_health;
---   function_search_path rmm.ids
+--   materialised_view public.org_health
 -- Right: public.audit_logs_2024
 -- Tenant: { { column = "org_id", setting = "rmm.org_ids", table = "public.organizations", key = "id", context = { ["rmm.scope"] =
 --   "organization" } },
@@ -127,13 +126,6 @@ select name from catalog_items where name = 'B-secret';
 select cpu from device_metrics where cpu = 0.75;
 -- @exploit
 select hostnames from org_health where hostnames like '%B-secret%';
--- @exploit
-create type pg_temp.uuid as enum (:'B');
-create function pg_temp.always(text) returns pg_temp.uuid language sql as $$ select enum_first(null::pg_temp.uuid) $$;
-create function pg_temp.back(pg_temp.uuid) returns pg_catalog.uuid language sql as $$ select $1::text::pg_catalog.uuid $$;
-create cast (text as pg_temp.uuid) with function pg_temp.always(text);
-create cast (pg_temp.uuid as pg_catalog.uuid) with function pg_temp.back(pg_temp.uuid) as implicit;
-select from devices where org_id = :'B';
 -- @attack
 update catalog_items set name = 'taken' where org_id is null and partner_id is null;
 insert into catalog_items (name) values ('planted');
