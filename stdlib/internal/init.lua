@@ -3,6 +3,7 @@
 local dialect = require "rls.dialect"
 local errors = require "internal.raise"
 local json = require "engine.json"
+local axes = require "internal.init_axes"
 local write = require "internal.init_text"
 
 local USER_SCHEMAS = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
@@ -10,19 +11,11 @@ local USER_SCHEMAS = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
 local TABLES = [[
   select c.oid::text as oid, n.nspname as schema, c.relname as name, c.relrowsecurity as rls, pg_get_userbyid(c.relowner) as owner,
          array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-                order by a.attnum) as columns
+                order by a.attnum) as columns,
+         array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attnotnull
+                 and not a.atthasdef and a.attidentity = '' order by a.attnum) as needed
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') and not c.relispartition and ]]
   .. USER_SCHEMAS .. " order by 2, 3"
-
-local POLICIES = [[
-  select p.polrelid::text as oid, coalesce(pg_get_expr(p.polqual, p.polrelid), '') || ' '
-           || coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '') as text,
-         array(select rolname::text from pg_roles where oid = any(p.polroles)) as roles
-    from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace where ]] .. USER_SCHEMAS
-
-local FUNCTIONS = [[
-  select p.proname as name, p.prosrc as text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-   where p.prosrc like '%current_setting%' and ]] .. USER_SCHEMAS
 
 local FOREIGN_KEYS = [[
   select c.conrelid::text as oid, c.confrelid::text as ref, (select a.attname from pg_attribute a
@@ -52,9 +45,6 @@ local HARD = [[
       union all select format('trigger %s', tgname) from pg_trigger where tgrelid = c.oid and not tgisinternal and tgtype & 7 = 7) w
    where ]] .. USER_SCHEMAS .. " group by c.oid"
 
-local USUAL = { "tenant_id", "org_id", "organization_id", "organisation_id", "account_id", "company_id", "workspace_id", "customer_id",
-  "team_id", "tenant", "client_id" }
-
 --- The key with the highest count; of equal ones the first by name.
 local function most(counts)
   local best
@@ -65,55 +55,6 @@ local function most(counts)
 end
 
 local function bump(counts, key) counts[key] = (counts[key] or 0) + 1 end
-
---- The settings a text reads, and how: by a key of a JSON value, or whole.
-local function settings_in(text, found)
-  for name, rest in text:gmatch "current_setting%s*%(%s*'([%w_]+%.[%w_.]+)'([^;]*)" do
-    bump(found.names, name)
-    local key = rest:sub(1, 120):match "^.-%->>?%s*'([%w_]+)'"
-    if key then found.keys[name] = found.keys[name] or key end
-  end
-end
-
---- Policies that say whose a row is: those that read a setting, themselves or by a function of the schema.
-local function read_policies(conn)
-  local by_function, policies, in_policies = {}, {}, { names = {}, keys = {} }
-  for _, f in ipairs(conn:query(FUNCTIONS)) do by_function[f.name] = f.text end
-  for _, p in ipairs(conn:query(POLICIES)) do
-    local text = p.text
-    for name, body in pairs(by_function) do
-      if p.text:find(name .. "(", 1, true) then text = text .. " " .. body end
-    end
-    if text:find("current_setting", 1, true) then
-      settings_in(text, in_policies)
-      policies[#policies + 1] = p
-    end
-  end
-  return policies, in_policies
-end
-
---- Is the word in the text, not as a part of another?
-local function has_word(text, word)
-  return (" " .. text .. " "):find("[^%w_]" .. word:gsub("%p", "%%%0") .. "[^%w_]") ~= nil
-end
-
-local function tenant_column(tables, by_oid, policies)
-  local counts = {}
-  for _, p in ipairs(policies) do
-    for _, column in ipairs(by_oid[p.oid] and by_oid[p.oid].columns or {}) do
-      if column ~= "id" and has_word(p.text, column) then bump(counts, column) end
-    end
-  end
-  if next(counts) then return most(counts), true end
-  for _, t in ipairs(tables) do
-    for _, column in ipairs(t.columns) do
-      for _, usual in ipairs(USUAL) do
-        if column == usual then bump(counts, column) end
-      end
-    end
-  end
-  return most(counts), false
-end
 
 local function has(list, value)
   for _, v in ipairs(list) do
@@ -142,30 +83,37 @@ local function application(conn, scoped, policies)
   return best and best.name, candidates
 end
 
---- Tables that are nobody's: neither the column nor a foreign key to a table of tenants.
-local function sort_out(conn, tables, by_oid, column)
-  local scoped = {}
-  for _, t in ipairs(tables) do t.scoped = has(t.columns, column) end
-  local keys, registry = conn:query(FOREIGN_KEYS), {}
+--- The table of the tenants of an axis: most foreign keys on its column lead there.
+local function registry_of(keys, by_oid, column)
+  local counts = {}
   for _, k in ipairs(keys) do
-    if k.n == 1 and k.column == column and by_oid[k.ref] then bump(registry, k.ref) end
+    if k.n == 1 and k.column == column and by_oid[k.ref] then bump(counts, k.ref) end
   end
-  local root = most(registry)
+  return most(counts)
+end
+
+--- Tables that are nobody's: neither a tenant column nor a foreign key to a table of tenants. Each axis gets its registry.
+local function sort_out(conn, tables, by_oid, list)
+  local keys, roots, scoped, others = conn:query(FOREIGN_KEYS), {}, {}, {}
+  for _, axis in ipairs(list) do
+    local root = registry_of(keys, by_oid, axis.column)
+    if root then roots[root], axis.registry = true, by_oid[root] end
+    for _, t in ipairs(tables) do t.scoped = t.scoped or has(t.columns, axis.column) end
+  end
   local changed = true
   while changed do
     changed = false
     for _, k in ipairs(keys) do
       local t, parent = by_oid[k.oid], by_oid[k.ref]
-      if t and parent and not t.scoped and parent.scoped and k.ref ~= root and t ~= parent then
+      if t and parent and not t.scoped and parent.scoped and not roots[k.ref] and t ~= parent then
         t.scoped, changed = true, true
       end
     end
   end
-  local others = {}
   for _, t in ipairs(tables) do
-    if t.oid == root or t.scoped then scoped[#scoped + 1] = t else others[#others + 1] = t end
+    if roots[t.oid] or t.scoped then scoped[#scoped + 1] = t else others[#others + 1] = t end
   end
-  return scoped, others, by_oid[root]
+  return scoped, others
 end
 
 local function split_shared(conn, others, app)
@@ -187,16 +135,17 @@ return function(ctx, job)
   local conn = ctx.db.admin
   local tables, by_oid = conn:query(TABLES), {}
   for _, t in ipairs(tables) do by_oid[t.oid] = t end
-  local policies, settings = read_policies(conn)
-  local column, sure = tenant_column(tables, by_oid, policies)
-  if not column then
+  local policies, named = axes.policies(conn), {}
+  for _, p in ipairs(policies) do named[#named + 1] = by_oid[p.oid] end
+  local list, sure = axes.find(conn, tables, by_oid, policies, (application(conn, named, policies)),
+    conn:value "select current_date::text")
+  if not list[1] then
     errors.raise { code = "init_no_tenant",
       message = "nothing in the catalogue says whose a row is: no policy reads a setting, no table has a usual tenant column",
       detail = #tables == 0 and "the role sees no table at all" or ("tables seen: %d"):format(#tables),
       fix = "check the database and the role of --url, or start from examples/configs/external.conf.lua" }
   end
-  local setting = most(settings.names)
-  local scoped, others, registry = sort_out(conn, tables, by_oid, column)
+  local scoped, others = sort_out(conn, tables, by_oid, list)
   local app, candidates = application(conn, scoped, policies)
   local shared, undecided = split_shared(conn, others, app)
   local hard, stubs = {}, {}
@@ -204,8 +153,8 @@ return function(ctx, job)
   for _, t in ipairs(scoped) do
     if hard[t.oid] then stubs[#stubs + 1] = { t = t, why = hard[t.oid] } end
   end
-  local found = { column = column, sure = sure, setting = setting, key = setting and settings.keys[setting], app = app,
-    candidates = candidates, scoped = scoped, shared = shared, undecided = undecided, registry = registry, stubs = stubs,
+  local found = { axes = list, sure = sure, app = app, candidates = candidates, scoped = scoped, shared = shared, undecided = undecided,
+    stubs = stubs,
     url = job.input.url,
     me = conn:row "select rolname::text as name, rolsuper as super, rolbypassrls as bypass from pg_roles where rolname = current_user",
     server = conn:value "select current_setting('server_version')", database = conn:value "select current_database()" }

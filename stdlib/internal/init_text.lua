@@ -37,6 +37,46 @@ local function role_sql(found, out)
   out[#out + 1] = "-- The catalogue alone needs no grant: with nothing but CONNECT the static part runs. See: gate-engine doc rights"
 end
 
+--- One axis, or a list of them.
+local function tenant(axes, add)
+  local several = #axes > 1
+  local deep = several and "        " or "      "
+  add("    tenant = {")
+  for _, axis in ipairs(axes) do
+    if several then add("      {") end
+    add(("%scolumn = %s,"):format(deep, lua(axis.column)))
+    if axis.setting then
+      add(("%ssetting = %s,"):format(deep, lua(axis.setting)))
+    else
+      add(deep .. "-- No policy reads a setting: name the one with which the application says for whom it works.")
+      add(deep .. 'setting = "app.tenant_id",')
+    end
+    if axis.key then add(("%svalue = %s, -- the key by which policies read it"):format(deep, lua(('{"%s": "{id}"}'):format(axis.key)))) end
+    if axis.registry then
+      add(("%s-- With the table of tenants --tenant must name one of them: table = %s, key = \"id\", code = …"):format(deep,
+        lua(label(axis.registry))))
+    end
+    if several then add("      },") end
+  end
+  add("    },")
+end
+
+--- An INSERT with the columns that it cannot do without.
+local function stub(t, axes)
+  local columns, values, mine = {}, {}, {}
+  for _, axis in ipairs(axes) do mine[axis.column] = true end
+  for _, name in ipairs(t.columns) do
+    local needed = mine[name]
+    for _, other in ipairs(t.needed) do needed = needed or other == name end
+    if needed then
+      columns[#columns + 1] = ident(name)
+      values[#values + 1] = mine[name] and "{tenant}" or "…"
+    end
+  end
+  return ("insert into %s.%s (%s) values (%s)"):format(ident(t.schema), ident(t.name), table.concat(columns, ", "),
+    table.concat(values, ", "))
+end
+
 ---@param found table
 ---@return string
 function text.config(found)
@@ -56,22 +96,7 @@ function text.config(found)
     add('    -- app = { role = "…" },')
   end
   add(found.sure and "    -- As the policies say." or "    -- No policy says it: the column by its usual name. Look at it.")
-  add("    tenant = {")
-  add(("      column = %s,"):format(lua(found.column)))
-  if found.setting then
-    add(("      setting = %s,"):format(lua(found.setting)))
-  else
-    add("      -- No policy reads a setting: name the one with which the application says for whom it works.")
-    add('      setting = "app.tenant_id",')
-  end
-  if found.key then
-    add(("      value = %s, -- the key by which policies read it"):format(lua(('{"%s": "{id}"}'):format(found.key))))
-  end
-  if found.registry then
-    add(("      -- With the table of tenants --tenant must name one of them: table = %s, key = \"id\", code = …")
-      :format(lua(label(found.registry))))
-  end
-  add("    },")
+  tenant(found.axes, add)
   add("    -- The same for every tenant: the application reads them, and writes none. Look at each.")
   add("    shared = {")
   list(found.shared, "      ", out)
@@ -86,10 +111,7 @@ function text.config(found)
     add("    -- fixtures = {")
     for _, s in ipairs(found.stubs) do
       add(("    --   -- %s"):format(s.why:gsub("%c", " ")))
-      local columns = {}
-      for i, c in ipairs(s.t.columns) do columns[i] = ident(c) end
-      add(("    --   [%s] = %s,"):format(lua(label(s.t)), lua(("insert into %s.%s (%s) values (…, {tenant}, …)")
-        :format(ident(s.t.schema), ident(s.t.name), table.concat(columns, ", ")))))
+      add(("    --   [%s] = %s,"):format(lua(label(s.t)), lua(stub(s.t, found.axes))))
     end
     add("    -- },")
   end
@@ -103,10 +125,14 @@ end
 ---@param found table
 ---@return string[]
 function text.notes(found)
-  local out = { ("tenant column: %s%s"):format(found.column, found.sure and "" or " (a guess: no policy says it)"),
-    ("tenant setting: %s"):format(found.setting or "none found: app.tenant_id was written, look at it"),
+  local out = {}
+  for _, axis in ipairs(found.axes) do
+    out[#out + 1] = ("tenant column: %s%s"):format(axis.column, found.sure and "" or " (a guess: no policy says it)")
+    out[#out + 1] = ("tenant setting: %s"):format(axis.setting or "none found: app.tenant_id was written, look at it")
+  end
+  for _, line in ipairs {
     ("application role: %s"):format(found.app or "none found"),
-    ("tenants' tables: %d, shared: %d, undecided: %d"):format(#found.scoped, #found.shared, #found.undecided) }
+    ("tenants' tables: %d, shared: %d, undecided: %d"):format(#found.scoped, #found.shared, #found.undecided) } do out[#out + 1] = line end
   if #found.stubs > 0 then out[#out + 1] = ("fixture stubs: %d"):format(#found.stubs) end
   if not (found.me.super or found.me.bypass) then
     out[#out + 1] = ("%s is no superuser and has no BYPASSRLS: gate-engine doc rights says what it cannot see"):format(found.me.name)

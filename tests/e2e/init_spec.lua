@@ -72,6 +72,56 @@ describe("a database of one's own", function()
     assert.equal(0, ran.code, ran.all)
   end)
 
+  -- What policies compare, where more than one column and one setting stand in them.
+  local SCHEMAS = {
+    { "two axes, one of them a list", [[
+        create schema m; grant usage on schema m to shop;
+        create function m.ids() returns uuid[] language sql stable
+          as $f$ select string_to_array(nullif(current_setting('app.org_ids', true), ''), ',')::pg_catalog.uuid[] $f$;
+        create function m.has_org(org uuid) returns boolean language sql stable as $f$ select org = any (m.ids()) $f$;
+        create table a (id int primary key, org_id uuid not null);
+        create table b (id int primary key, org_id uuid not null, partner_id uuid);
+        create table c (id int primary key, partner_id uuid not null);
+        do $d$ declare t text; begin foreach t in array array['a', 'b', 'c'] loop
+          execute format('alter table %1$s enable row level security; alter table %1$s force row level security;
+            grant select on %1$s to shop', t); end loop; end $d$;
+        create policy p on a using (m.has_org(org_id));
+        create policy p on b using (m.has_org(org_id) or partner_id = nullif(current_setting('app.partner_id', true), '')::uuid);
+        create policy p on c using (partner_id = nullif(current_setting('app.partner_id', true), '')::uuid)]],
+      { 'column = "org_id",\n        setting = "app.org_ids",', 'column = "partner_id",\n        setting = "app.partner_id",' } },
+    { "a claim in JSON beside its older setting", [[
+        create schema auth; grant usage on schema auth to shop;
+        create function auth.uid() returns uuid language sql stable as $f$
+          select coalesce(nullif(current_setting('request.jwt.claim.sub', true), ''),
+            (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'))::uuid $f$;
+        create table docs (id int primary key, user_id uuid not null);
+        alter table docs enable row level security; alter table docs force row level security; grant select on docs to shop;
+        create policy p on docs using (user_id = auth.uid())]],
+      { 'setting = "request.jwt.claims",', 'value = "{\\"sub\\": \\"{id}\\"}",' } },
+    { "names that hold one another, printed in quotes", [[
+        create table "Leads" ("Id" int primary key, "Tenant Id" uuid not null, note text not null default '', place point not null);
+        alter table "Leads" enable row level security; alter table "Leads" force row level security; grant select on "Leads" to shop;
+        create policy p on "Leads" using ("Tenant Id" = nullif(current_setting('app.tenant', true), '')::uuid);
+        do $d$ begin execute format('alter database %I set quote_all_identifiers = on', current_database()); end $d$]],
+      { 'column = "Tenant Id",', 'setting = "app.tenant",',
+        '(\\"Id\\", \\"Tenant Id\\", \\"place\\") values (…, {tenant}, …)' } },
+  }
+  for i, case in ipairs(SCHEMAS) do
+    it("is read with " .. case[1], function()
+      local name = "read_" .. i
+      local conn = db.connect(server:options())
+      conn:exec("create database " .. name)
+      local own = db.connect(server:options { dbname = name })
+      own:script(case[2])
+      own:close()
+      local r, _, text = init((url "postgres":gsub("shop_db", name)))
+      conn:exec(("drop database %s with (force)"):format(name))
+      conn:close()
+      assert.equal(0, r.code, r.all)
+      for _, part in ipairs(case[3]) do assert.truthy(text:find(part, 1, true), part .. " in\n" .. text) end
+    end)
+  end
+
   it("keeps its password: the file names a variable", function()
     local r, dir, text = init(url("postgres", "s3cret-word"))
     assert.equal(0, r.code, r.all)
