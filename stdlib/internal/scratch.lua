@@ -5,6 +5,7 @@
 --- own text where its kind runs no code of the schema. The server itself is contained by the kernel (pg.h).
 local errors = require "internal.raise"
 local json = require "engine.json"
+local order = require "internal.scratch_order"
 local roles = require "internal.scratch_roles"
 local split = require "internal.scratch_split"
 local sql = require "engine.sql"
@@ -43,25 +44,16 @@ end
 
 --- Reads and parses everything. What libpg_query does not know (a newer server's syntax) has no kind and is the owner's.
 local function read_all(ctx, job)
-  local store, out, notes, count = ctx.files.schema, {}, {}, 0
-  local keys = {}
-  for _, info in ipairs(store:list()) do
-    if info.key:lower():find "%.sql$" or not job.scratch.dir then keys[#keys + 1] = info.key end
-  end
+  local store, out = ctx.files.schema, {}
+  local keys, notes = order(store, job.scratch.dir)
   for _, key in ipairs(keys) do
-    local base = key:match "[^/]*$"
-    if base:find "%.down%.sql$" or base:find "^U%d[^/]*__" or base == "down.sql" then
-      notes[#notes + 1] = ("%s is a way back, and was left out"):format(key)
-    else
-      count = count + 1
-      for _, s in ipairs(split(key, (store:get(key)))) do out[#out + 1] = s end
-    end
+    for _, s in ipairs(split(key, (store:get(key)))) do out[#out + 1] = s end
   end
   if #out == 0 then
     errors.raise { code = "scratch_empty", message = "there is no statement in the schema: nothing can be evaluated",
       fix = "name the file that pg_dump --schema-only wrote, or a directory with *.sql files" }
   end
-  return out, notes, count
+  return out, notes, #keys
 end
 
 local function parse(text)
@@ -105,11 +97,13 @@ local function block_without_roles(text, tree)
   return text, found
 end
 
---- Collects a statement's roles; those of the engine are not the schema's to name.
+--- Collects a statement's roles; those of the engine are not the schema's to name. The second result is the engine's own role, where the
+--- statement is about that alone.
 local function collect(s, kind, tree, named)
   local others, own = roles.collect(kind, tree, named)
-  if own then fail(s, "the role " .. own .. " is the scratch copy's own", { fix = "give the role another name" }) end
-  return others
+  local kept = own and roles.own(kind, tree, own)
+  if own and not kept then fail(s, "the role " .. own .. " is the scratch copy's own", { fix = "give the role another name" }) end
+  return others, kept == "dropped" and own or nil
 end
 
 --- First pass: kinds, roles; what is refused is refused before anything runs.
@@ -120,9 +114,9 @@ local function survey(statements)
     s.kind = kind
     if kind then
       if REFUSED[kind] then fail(s, "refused on a scratch copy: " .. kind:gsub("Stmt$", ""), { fix = REFUSED[kind] }) end
-      s.others = collect(s, kind, tree, named)
-      s.role = roles.statements(kind, tree)
-      if kind == "CreateRoleStmt" then made[tree.role] = true end
+      s.others, s.dropped = collect(s, kind, tree, named)
+      s.role = not s.dropped and roles.statements(kind, tree) or nil
+      if kind == "CreateRoleStmt" and not s.dropped then made[tree.role] = true end
       if kind == "AlterTableStmt" then
         s.owner_only = true
         for _, c in ipairs(tree.cmds or {}) do s.owner_only = s.owner_only and c.AlterTableCmd.subtype == "AT_ChangeOwner" end
@@ -131,9 +125,9 @@ local function survey(statements)
         s.blocks = {}
         s.sql, found = block_without_roles(s.sql, tree)
         for _, f in ipairs(found) do
-          collect(s, f.kind, f.tree, named)
-          if f.kind == "CreateRoleStmt" then made[f.tree.role] = true end
-          s.blocks[#s.blocks + 1] = roles.statements(f.kind, f.tree)
+          local _, dropped = collect(s, f.kind, f.tree, named)
+          if f.kind == "CreateRoleStmt" and not dropped then made[f.tree.role] = true end
+          if not dropped then s.blocks[#s.blocks + 1] = roles.statements(f.kind, f.tree) end
         end
       elseif kind == "TransactionStmt" then
         s.transaction = tree.kind
@@ -257,6 +251,7 @@ end
 function Loader:statement(s)
   local kind = s.kind
   if SILENT[kind] then return nil end
+  if s.dropped then return self:note(("%s:%d: left out: the role %s is the scratch copy's own"):format(s.file, s.line, s.dropped)) end
   if LEFT_OUT[kind] then
     self.left_out[#self.left_out + 1] = ("%s:%d: %s"):format(s.file, s.line, LEFT_OUT[kind])
     return nil
