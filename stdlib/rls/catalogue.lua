@@ -184,14 +184,15 @@ local function new_table(row)
 end
 
 --- Runs fn with a search path under which a bare name is pg_catalog's, so that what is printed says where each name comes from. Without
---- jit: the estimates of a catalogue that nobody has analysed make the server compile what it runs once, for a few rows.
+--- jit: the estimates of a catalogue that nobody has analysed make the server compile what it runs once, for a few rows. Names in
+--- quotes where they need none would be other texts.
 ---@param conn table
 ---@param fn fun(...)
 ---@param ... any  what fn is given
 function catalogue.qualified(conn, fn, ...)
   local given = table.pack(...)
   conn:transaction(function()
-    conn:script "set local search_path = pg_catalog; set local jit = off"
+    conn:script "set local search_path = pg_catalog; set local jit = off; set local quote_all_identifiers = off"
     fn(table.unpack(given, 1, given.n))
   end, { rollback = true })
 end

@@ -27,7 +27,8 @@ local PATIENCE = "set local lock_timeout = '5s'; "
 -- What meets another batch is asked again.
 local IMPATIENCE = "set local lock_timeout = '1s'; "
 
-local BEGIN = "set local jit = off; set local statement_timeout = '60s'; set constraints all deferred; "
+-- Any session may switch row_security on: where a default says off, queries that policies limit would only fail.
+local BEGIN = "set local jit = off; set local row_security = on; set local statement_timeout = '60s'; set constraints all deferred; "
   -- PostgreSQL 14: a server whose client was killed notices it in the middle of a statement.
   .. "select set_config('client_connection_check_interval', '1s', true) "
   .. "where current_setting('client_connection_check_interval', true) is not null"
