@@ -35,7 +35,8 @@ local BY_SUPERUSER = { AlterOwnerStmt = true, GrantStmt = true, CreatePublicatio
 local MOVES_PATH = { VariableSetStmt = true, SelectStmt = true, DoStmt = true, CallStmt = true, AlterRoleSetStmt = true }
 
 --- Extensions which are safe in a superuser's hands and that PostgreSQL does not call trusted.
-local EXTENSIONS = { pg_stat_statements = true, postgis = true, pg_freespacemap = true, pgstattuple = true, pgrowlocks = true }
+local EXTENSIONS = { autoinc = true, bloom = true, earthdistance = true, insert_username = true, intagg = true, moddatetime = true,
+  pg_freespacemap = true, pg_stat_statements = true, pgrowlocks = true, pgstattuple = true, postgis = true, refint = true, sslinfo = true }
 
 local function fail(s, message, more)
   errors.raise { code = "scratch_statement", message = ("%s:%d: %s"):format(s.file, s.line, message), detail = more and more.detail or nil,
