@@ -129,6 +129,43 @@ describe("gate 1's canaries", function()
       true), result.stdout)
   end)
 
+  --- A policy that no proof decides: a temporary type may take the place of the one which the function names.
+  local function by_function(...)
+    local protected = protect(...):gsub("tenant_id::text = current_setting%('app.tenant', true%)", "tenant_id = tenant()")
+    return "create function tenant() returns uuid language sql stable as "
+      .. "$$ select nullif(current_setting('app.tenant', true), '')::uuid $$;" .. protected
+  end
+
+  it("that cannot be made for one table take no other table's verdict away", function()
+    local result = run([[create table odd (id serial primary key, tenant_id uuid not null, serial_no text not null);
+      create table plain (id serial primary key, tenant_id uuid not null, body text not null);
+      create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no such serial number'; end $$;
+      create trigger refuse before insert on odd for each row execute function refuse();]] .. by_function("odd", "plain")
+      .. "grant usage on all sequences in schema public to shop;")
+    assert.equal(3, result.code, result.stdout)
+    assert.truthy(result.stdout:find("no canary row could be inserted into public.odd", 1, true), result.stdout)
+    assert.falsy(result.stdout:find("public.plain could not be probed", 1, true), result.stdout)
+  end)
+
+  local AUDITED = [[create table notes (id serial primary key, tenant_id uuid not null, body text not null);
+      create table plain (id serial primary key, tenant_id uuid not null, body text not null);
+      create table log (id serial primary key, tenant_id uuid not null, what text not null);
+      create function note() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$ begin
+        insert into log (tenant_id, what) values (new.tenant_id, 'note'); return new; end $$;
+      create trigger note after insert on notes for each row execute function note();
+      alter table notes owner to keeper; alter table plain owner to keeper; alter table log owner to keeper;
+      alter function note() owner to keeper; grant usage on all sequences in schema public to shop, keeper;]]
+    .. by_function("notes", "plain") .. protect "log"
+
+  it("are made without triggers for what shows without a tenant, where a trigger wants one set", function()
+    passes(AUDITED)
+    local result = run(AUDITED .. "drop policy tenant on notes; "
+      .. "create policy tenant on notes using (tenant() is null or tenant_id = tenant());")
+    assert.equal(1, result.code, result.stdout)
+    assert.truthy(result.stdout:find("public.notes: rows are visible with the tenant setting absent", 1, true)
+      or result.stdout:find("public.notes: SELECT", 1, true), result.stdout)
+  end)
+
   it("come from a fixture, after the rows that its foreign keys lead to", function()
     local fixtures = [[fixtures = { ["public.users"] = "insert into users values ({tenant}, {tenant})",
       ["public.seats"] = "insert into seats values ({tenant}, {tenant})" }]]
