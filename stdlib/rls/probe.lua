@@ -14,6 +14,7 @@ local modes = require "rls.modes"
 local probe_context = require "rls.probe_context"
 local probe_rows = require "rls.probe_rows"
 local probe_state = require "rls.probe_state"
+local said = require "rls.said"
 local session = require "rls.session"
 local solve = require "rls.solve"
 local views = require "rls.views"
@@ -45,7 +46,9 @@ local function blame(s, t, raised)
     s.aside[#s.aside + 1], s.refusals[t.oid], s.results[t.oid] = t, raised.detail or raised.message, nil
     return
   end
-  s:broken(t, raised.message .. (raised.detail and (": " .. raised.detail) or "") .. (raised.fix and ("; " .. raised.fix) or ""))
+  -- A detail of the server's holds keys and whole rows.
+  local detail = not raised.sqlstate and raised.detail
+  s:broken(t, said.of(s.conn, raised) .. (detail and (": " .. detail) or "") .. (raised.fix and ("; " .. raised.fix) or ""))
 end
 
 --- Runs fn(t) for each table. Returns those where nothing was raised.
@@ -279,6 +282,7 @@ end
 --- What a transaction needs: invented tenants with canaries, one without, and who is who on the connection.
 local function new_state(conn, common, by_oid, options, results, with_context)
   local who = session.new(conn, common.axis, options)
+  said.know(conn, common.functions)
   local alike = {}
   for i, key in ipairs(common.keys.alike) do alike[i] = { key = key } end
   return probe_state.new { conn = conn, axis = common.axis, session = who, results = results, settings = options.settings,

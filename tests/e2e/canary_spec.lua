@@ -166,6 +166,26 @@ describe("gate 1's canaries", function()
       or result.stdout:find("public.notes: SELECT", 1, true), result.stdout)
   end)
 
+  it("are told of without any row, whatever a function raises or a value's form is", function()
+    local result = run([[create table people (id serial primary key, tenant_id uuid not null, name text not null);
+      insert into people (tenant_id, name) values ('00000000-0000-4000-8000-000000000001', 'Secret-Person');
+      create table seats (id serial primary key, tenant_id uuid not null, name text not null);
+      create function tell() returns trigger language plpgsql as $$ begin
+        raise exception 'seats are held by %', (select name from people limit 1) using detail = 'Secret-Detail'; end $$;
+      create trigger tell before insert on seats for each row execute function tell();
+      create table beds (id serial primary key, tenant_id uuid not null, no int not null);
+      create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no bed has this number'; end $$;
+      create trigger refuse before insert on beds for each row execute function refuse();
+      create view numbers with (security_barrier) as select tenant_id, name::int as n from people;]] .. protect("people", "seats", "beds")
+      .. "grant select on numbers to shop; grant usage on all sequences in schema public to shop;", nil, nil, "--verbose")
+    assert.equal(1, result.code, result.stdout)
+    assert.falsy((result.stdout .. result.stderr):find "Secret")
+    for _, text in ipairs { "SQLSTATE P0001, raised by tell() (its words may hold rows", "no bed has this number",
+      "invalid input syntax for type integer: …" } do
+      assert.truthy(result.stdout:find(text, 1, true), text .. " in " .. result.stdout)
+    end
+  end)
+
   it("come from a fixture, after the rows that its foreign keys lead to", function()
     local fixtures = [[fixtures = { ["public.users"] = "insert into users values ({tenant}, {tenant})",
       ["public.seats"] = "insert into seats values ({tenant}, {tenant})" }]]
