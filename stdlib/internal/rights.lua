@@ -2,6 +2,7 @@
 --- for each kind of probe. Reads the catalogue, and opens two connections to see whether a pooler is in between.
 local json = require "engine.json"
 local errors = require "internal.raise"
+local pooler = require "rls.pooler"
 local releases = require "rls.releases"
 
 local function ident(name) return '"' .. name:gsub('"', '""') .. '"' end
@@ -40,32 +41,11 @@ local function tls(report, name, conn, pooled)
   end
 end
 
---- A pooler answers with a key of its own in place of the server's process id. Where another client gets the same server process while
---- this one's session goes on, it pools transactions.
-local function pooler(name, conn, open)
-  local own = conn:value "select pg_backend_pid()"
-  if conn:backend_pid() == own then return nil end
-  local second = open(name)
-  local mode = "session"
-  local ok, raised = pcall(function()
-    second:transaction(function()
-      if second:value "select pg_backend_pid()" == own then mode = "transaction" end
-    end, { rollback = true })
-  end)
-  if not ok then
-    local message = errors.is(raised) and raised.message or tostring(raised)
-    mode = message:find("statement pooling", 1, true) and "statement" or "an unknown"
-  end
-  second:close()
-  return mode
-end
-
 local function about_pooler(report, name, mode, assumes)
   report:say("%s: a pooler is in between, in %s mode", name, mode)
   if mode == "session" then return end
   if name == "admin" or assumes then
-    report:problem(("%s goes through a pooler in %s mode: the session's role and settings are another client's next"):format(name, mode),
-      "give database." .. name .. " the server's own address, or a pool in session mode")
+    report:problem(pooler.refusal(name, mode))
   else
     report:say("%s: a tenant that is set for the session reaches the pool's next client: set_config(…, true) in each transaction", name)
   end
@@ -159,7 +139,7 @@ return function(ctx, job)
       else
         number = number or version(report, conn)
         who[name] = conn:value "select current_user::text"
-        local mode = pooler(name, conn, function(role) return ctx.db:open(role) end)
+        local mode = pooler.mode(conn, function() return ctx.db:open(name) end)
         tls(report, name, conn, mode ~= nil)
         if mode then about_pooler(report, name, mode, spec.role) end
       end

@@ -53,4 +53,16 @@ describe("check --connect", function()
     shows(check(bouncer.url("postgres", "admin-password-1"), postgres.url("app_user", "app-password-1")), 2,
       "missing: admin goes through a pooler in transaction mode")
   end)
+
+  it("is not needed for a run to refuse it, before it takes a lock that nobody gives back", function()
+    local bouncer = servers.pgbouncer(postgres, { postgres = "admin-password-1" })
+    local config = support.write(support.tmpdir() .. "/gate-engine.conf.lua", [[return { platform = "external", database = {
+      admin = { url = env "ADMIN" }, app = { url = env "APP" }, tenant = { column = "tenant_id", setting = "app.t" } } }]])
+    local r = support.run { argv = { "run", "gates/rls_harness.lua", "--tenant", "acme", "--only", "coverage,isolation",
+        "--config", config },
+      env = { ADMIN = bouncer.url("postgres", "admin-password-1"), APP = postgres.url("app_user", "app-password-1") } }
+    assert.equal(3, r.code, r.stdout)
+    assert.is_truthy(r.stdout:find("database.admin goes through a pooler in transaction mode", 1, true), r.stdout)
+    assert.equal("0", postgres.sql "select count(*) from pg_locks where locktype = 'advisory'")
+  end)
 end)
