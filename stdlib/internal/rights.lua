@@ -29,13 +29,15 @@ local function version(report, conn)
 end
 
 local function tls(report, name, conn, pooled)
-  local row = conn:row [[select s.ssl, s.version, s.cipher, a.client_addr is null as socket from pg_stat_activity a
+  local row = conn:row [[select s.ssl, s.version, s.cipher, inet_client_addr() is null as socket from pg_stat_activity a
     left join pg_stat_ssl s on s.pid = a.pid where a.pid = pg_backend_pid()]]
   local to = pooled and "between the pooler and the server" or "to the server"
   if row and row.ssl then
     report:say("%s: TLS %s: %s, %s", name, to, row.version, row.cipher)
   elseif row and row.socket then
     report:say("%s: %s: a unix socket", name, to)
+  elseif not row or row.ssl == nil then
+    report:say("%s: %s: TLS or none, as its login has: after SET ROLE the server does not tell", name, to)
   else
     report:say("%s: %s: no TLS; sslmode=verify-full in the URL asks for it", name, to)
   end
@@ -114,6 +116,10 @@ local function modes(report, conn, app, tenant, number)
   end
   report:say("read (as %s): yes", app)
   local blockers = full_blockers(tables, me)
+  if conn:value "select pg_is_in_recovery()" then
+    table.insert(blockers, 1, { "the server is a standby, where no canary can be written",
+      "give database.admin the primary's address, or ask for no more with --probe read" })
+  end
   report:say("full (canaries): %s", #blockers == 0 and "yes" or "no")
   for _, b in ipairs(blockers) do report:problem(b[1], b[2]) end
   if not me.super then
@@ -135,7 +141,13 @@ return function(ctx, job)
       local ok, conn = pcall(function() return ctx.db[name] end)
       if not ok then
         local raised = errors.is(conn) and conn or { message = tostring(conn) }
-        report:problem(("%s: %s"):format(name, raised.message), raised.fix or ("check database.%s"):format(name))
+        if spec.role and raised.code == "db_permission" and job.input.gate1 then
+          who[name] = spec.role -- which grant is missing, the probe's rights say
+        else
+          report:problem(("%s: %s%s"):format(name, raised.message, raised.detail and ": " .. raised.detail or ""),
+            spec.role and raised.code == "db_permission" and ("grant %s to the role that logs in"):format(ident(spec.role))
+              or raised.fix or ("check database.%s"):format(name))
+        end
       else
         number = number or version(report, conn)
         who[name] = conn:value "select current_user::text"

@@ -36,6 +36,12 @@ function modes.settle(ctx)
         or nil
     end
   end
+  if mode == "full" and ctx.platform.kind == "external" and ctx.db.admin:value "select pg_is_in_recovery()" then
+    mode = "read"
+    missing = { code = "admin_right_missing",
+      message = "the server is a standby, where no canary can be written: nothing but reading was tried",
+      fix = "give database.admin the primary's address, or ask for no more with --probe read" }
+  end
   settings.probe = settings.probe or {}
   settings.probe.mode = mode
   return mode, missing
