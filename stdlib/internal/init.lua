@@ -3,6 +3,7 @@
 local dialect = require "rls.dialect"
 local errors = require "internal.raise"
 local json = require "engine.json"
+local policies = require "internal.init_policies"
 local write = require "internal.init_text"
 
 local USER_SCHEMAS = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
@@ -10,19 +11,11 @@ local USER_SCHEMAS = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
 local TABLES = [[
   select c.oid::text as oid, n.nspname as schema, c.relname as name, c.relrowsecurity as rls, pg_get_userbyid(c.relowner) as owner,
          array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-                order by a.attnum) as columns
+                order by a.attnum) as columns,
+         array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+                and a.attnotnull and not a.atthasdef and a.attidentity = '' order by a.attnum) as needed
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') and not c.relispartition and ]]
   .. USER_SCHEMAS .. " order by 2, 3"
-
-local POLICIES = [[
-  select p.polrelid::text as oid, coalesce(pg_get_expr(p.polqual, p.polrelid), '') || ' '
-           || coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '') as text,
-         array(select rolname::text from pg_roles where oid = any(p.polroles)) as roles
-    from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace where ]] .. USER_SCHEMAS
-
-local FUNCTIONS = [[
-  select p.proname as name, p.prosrc as text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-   where p.prosrc like '%current_setting%' and ]] .. USER_SCHEMAS
 
 local FOREIGN_KEYS = [[
   select c.conrelid::text as oid, c.confrelid::text as ref, (select a.attname from pg_attribute a
@@ -66,53 +59,44 @@ end
 
 local function bump(counts, key) counts[key] = (counts[key] or 0) + 1 end
 
---- The settings a text reads, and how: by a key of a JSON value, or whole.
-local function settings_in(text, found)
-  for name, rest in text:gmatch "current_setting%s*%(%s*'([%w_]+%.[%w_.]+)'([^;]*)" do
-    bump(found.names, name)
-    local key = rest:sub(1, 120):match "^.-%->>?%s*'([%w_]+)'"
-    if key then found.keys[name] = found.keys[name] or key end
-  end
-end
-
---- Policies that say whose a row is: those that read a setting, themselves or by a function of the schema.
-local function read_policies(conn)
-  local by_function, policies, in_policies = {}, {}, { names = {}, keys = {} }
-  for _, f in ipairs(conn:query(FUNCTIONS)) do by_function[f.name] = f.text end
-  for _, p in ipairs(conn:query(POLICIES)) do
-    local text = p.text
-    for name, body in pairs(by_function) do
-      if p.text:find(name .. "(", 1, true) then text = text .. " " .. body end
+--- The column that says whose a row is, and the setting it is compared with. Of two settings that are read side by side the document of
+--- claims is the one in use: PostgREST stopped setting the single ones.
+---@return string? column, string? setting, string[] beside  further settings which are read in its place
+local function tenant(tables, compared)
+  local column, beside = most(compared.columns), {}
+  if column then
+    local counts = compared.settings[column]
+    local setting = most(counts)
+    for name, n in pairs(counts) do
+      if n == counts[setting] and compared.keys[name] and not compared.keys[setting] then setting = name end
     end
-    if text:find("current_setting", 1, true) then
-      settings_in(text, in_policies)
-      policies[#policies + 1] = p
+    for name in pairs(counts) do
+      if name ~= setting then beside[#beside + 1] = name end
     end
+    table.sort(beside)
+    return column, setting, beside
   end
-  return policies, in_policies
-end
-
---- Is the word in the text, not as a part of another?
-local function has_word(text, word)
-  return (" " .. text .. " "):find("[^%w_]" .. word:gsub("%p", "%%%0") .. "[^%w_]") ~= nil
-end
-
-local function tenant_column(tables, by_oid, policies)
   local counts = {}
-  for _, p in ipairs(policies) do
-    for _, column in ipairs(by_oid[p.oid] and by_oid[p.oid].columns or {}) do
-      if column ~= "id" and has_word(p.text, column) then bump(counts, column) end
-    end
-  end
-  if next(counts) then return most(counts), true end
   for _, t in ipairs(tables) do
-    for _, column in ipairs(t.columns) do
+    for _, c in ipairs(t.columns) do
       for _, usual in ipairs(USUAL) do
-        if column == usual then bump(counts, column) end
+        if c == usual then bump(counts, c) end
       end
     end
   end
-  return most(counts), false
+  return most(counts), nil, beside
+end
+
+--- Further columns that policies compare with settings of their own: {column, setting}, by name.
+local function other_axes(compared, column, setting)
+  local own = column and compared.settings[column] or {}
+  local out = {}
+  for c, counts in pairs(compared.settings) do
+    local s = most(counts)
+    if s ~= setting and not own[s] then out[#out + 1] = { column = c, setting = s } end
+  end
+  table.sort(out, function(x, y) return x.column < y.column end)
+  return out
 end
 
 local function has(list, value)
@@ -123,9 +107,9 @@ local function has(list, value)
 end
 
 --- The application: named by policies first, then who logs in, then who may do most.
-local function application(conn, scoped, policies)
+local function application(conn, scoped, list)
   local named, oids = {}, {}
-  for _, p in ipairs(policies) do
+  for _, p in ipairs(list) do
     for _, r in ipairs(p.roles or {}) do bump(named, r) end
   end
   for i, t in ipairs(scoped) do oids[i] = t.oid end
@@ -187,24 +171,24 @@ return function(ctx, job)
   local conn = ctx.db.admin
   local tables, by_oid = conn:query(TABLES), {}
   for _, t in ipairs(tables) do by_oid[t.oid] = t end
-  local policies, settings = read_policies(conn)
-  local column, sure = tenant_column(tables, by_oid, policies)
+  local readers, compared = policies.read(conn, by_oid)
+  local column, setting, beside = tenant(tables, compared)
   if not column then
     errors.raise { code = "init_no_tenant",
       message = "nothing in the catalogue says whose a row is: no policy reads a setting, no table has a usual tenant column",
       detail = #tables == 0 and "the role sees no table at all" or ("tables seen: %d"):format(#tables),
       fix = "check the database and the role of --url, or start from examples/configs/external.conf.lua" }
   end
-  local setting = most(settings.names)
   local scoped, others, registry = sort_out(conn, tables, by_oid, column)
-  local app, candidates = application(conn, scoped, policies)
+  local app, candidates = application(conn, scoped, readers)
   local shared, undecided = split_shared(conn, others, app)
   local hard, stubs = {}, {}
   for _, h in ipairs(conn:query(HARD)) do hard[h.oid] = h.why end
   for _, t in ipairs(scoped) do
     if hard[t.oid] then stubs[#stubs + 1] = { t = t, why = hard[t.oid] } end
   end
-  local found = { column = column, sure = sure, setting = setting, key = setting and settings.keys[setting], app = app,
+  local found = { column = column, sure = setting ~= nil, setting = setting, key = setting and compared.keys[setting], beside = beside,
+    axes = other_axes(compared, column, setting), app = app,
     candidates = candidates, scoped = scoped, shared = shared, undecided = undecided, registry = registry, stubs = stubs,
     url = job.input.url,
     me = conn:row "select rolname::text as name, rolsuper as super, rolbypassrls as bypass from pg_roles where rolname = current_user",

@@ -37,6 +37,20 @@ local function role_sql(found, out)
   out[#out + 1] = "-- The catalogue alone needs no grant: with nothing but CONNECT the static part runs. See: gate-engine doc rights"
 end
 
+--- An INSERT with the columns that a row must have.
+local function stub(t, tenant)
+  local columns, places, named = {}, {}, {}
+  for _, c in ipairs(t.needed) do named[c] = true end
+  for _, c in ipairs(t.columns) do
+    if named[c] or c == tenant then
+      columns[#columns + 1] = ident(c)
+      places[#places + 1] = c == tenant and "{tenant}" or "…"
+    end
+  end
+  return ("insert into %s.%s (%s) values (%s)"):format(ident(t.schema), ident(t.name), table.concat(columns, ", "),
+    table.concat(places, ", "))
+end
+
 ---@param found table
 ---@return string
 function text.config(found)
@@ -67,6 +81,15 @@ function text.config(found)
   if found.key then
     add(("      value = %s, -- the key by which policies read it"):format(lua(('{"%s": "{id}"}'):format(found.key))))
   end
+  for _, name in ipairs(found.beside) do
+    add(("      -- Policies read %s in its place, too: a leak, unless only the platform sets it. Then it is named in trust:"):format(name))
+    add(("      --   trust = { { setting = %s, reason = …, approver = …, expires = … } } beside database"):format(lua(name)))
+  end
+  for _, axis in ipairs(found.axes) do
+    add(("      -- Policies compare %s with %s, too. Where that also says whose a row is, tenant is a list of such tables:")
+      :format(lua(axis.column), axis.setting))
+    add("      --   tenant = { { column = …, setting = … }, { column = …, setting = … } }")
+  end
   if found.registry then
     add(("      -- With the table of tenants --tenant must name one of them: table = %s, key = \"id\", code = …")
       :format(lua(label(found.registry))))
@@ -86,10 +109,7 @@ function text.config(found)
     add("    -- fixtures = {")
     for _, s in ipairs(found.stubs) do
       add(("    --   -- %s"):format(s.why:gsub("%c", " ")))
-      local columns = {}
-      for i, c in ipairs(s.t.columns) do columns[i] = ident(c) end
-      add(("    --   [%s] = %s,"):format(lua(label(s.t)), lua(("insert into %s.%s (%s) values (…, {tenant}, …)")
-        :format(ident(s.t.schema), ident(s.t.name), table.concat(columns, ", ")))))
+      add(("    --   [%s] = %s,"):format(lua(label(s.t)), lua(stub(s.t, found.column))))
     end
     add("    -- },")
   end

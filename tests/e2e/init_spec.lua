@@ -72,6 +72,50 @@ describe("a database of one's own", function()
     assert.equal(0, ran.code, ran.all)
   end)
 
+  --- What init writes of a database with this schema.
+  local function of_schema(name, schema)
+    local conn = db.connect(server:options())
+    conn:exec("create database " .. name)
+    conn:close()
+    conn = db.connect(server:options { dbname = name })
+    conn:script(schema)
+    conn:close()
+    local r, _, text = init(((url "postgres"):gsub("shop_db", name)))
+    assert.equal(0, r.code, r.all)
+    return text
+  end
+
+  local function writes(text, ...)
+    for _, part in ipairs { ... } do assert.truthy(text:find(part, 1, true), part .. " in\n" .. text) end
+  end
+
+  it("takes the column that stands beside the setting, whatever others are called", function()
+    writes(of_schema("quoted", [[do $d$ declare t text; begin foreach t in array array['a', 'b'] loop
+        execute format('create table %1$s ("Id" int primary key, "Tenant Id" uuid not null); alter table %1$s enable row level security;
+          create policy p on %1$s using ("Tenant Id"::text = current_setting(''app.t'', true))', t); end loop; end $d$;
+      alter database quoted set quote_all_identifiers = on; grant select on a, b to shop;]]), 'column = "Tenant Id"', 'setting = "app.t"')
+  end)
+
+  it("pairs each column with its own setting, through functions that call functions, and names the second axis", function()
+    writes(of_schema("axes", [[create table sales (id int primary key, org_id bigint not null, partner_id bigint not null);
+      create table notes (id int primary key, org_id bigint not null);
+      create function orgs() returns text[] language sql stable as $f$ select string_to_array(current_setting('app.orgs', true), ',') $f$;
+      create function has_org(o bigint) returns boolean language sql stable as $f$ select o::text = any (orgs()) $f$;
+      alter table sales enable row level security; alter table notes enable row level security;
+      create policy p on sales using (has_org(org_id) and partner_id::text = current_setting('app.partner', true));
+      create policy p on notes using (has_org(org_id)); grant select on sales, notes to shop;]]), 'column = "org_id"',
+      'setting = "app.orgs"', 'Policies compare "partner_id" with app.partner, too')
+  end)
+
+  it("takes the document of claims where a single claim is read in its place", function()
+    writes(of_schema("claims", [[create function uid() returns uuid language sql stable as $f$
+        select coalesce(nullif(current_setting('request.jwt.claim.sub', true), ''),
+          (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'))::uuid $f$;
+      create table todos (id int primary key, user_id uuid not null); alter table todos enable row level security;
+      create policy p on todos using ((select uid()) = user_id); grant select on todos to shop;]]), 'setting = "request.jwt.claims"',
+      [[value = "{\"sub\": \"{id}\"}"]], 'trust = { { setting = "request.jwt.claim.sub"')
+  end)
+
   it("keeps its password: the file names a variable", function()
     local r, dir, text = init(url("postgres", "s3cret-word"))
     assert.equal(0, r.code, r.all)
