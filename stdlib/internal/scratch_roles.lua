@@ -25,7 +25,7 @@ function roles.strong(name)
     ("grant pg_read_all_data, pg_write_all_data to %s"):format(ident(name)) }
 end
 
-local function is_own(name) return name == "gate_engine" or name == "gate_owner" end
+local function is_own(name) return name == "gate_engine_scratch" or name == "gate_owner" end
 
 --- Calls fn with every role a tree names; others: is there a CURRENT_USER or SESSION_USER?
 local function each_role(node, fn)
