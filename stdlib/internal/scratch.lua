@@ -5,6 +5,7 @@
 --- own text where its kind runs no code of the schema. The server itself is contained by the kernel (pg.h).
 local errors = require "internal.raise"
 local json = require "engine.json"
+local order = require "internal.scratch_order"
 local roles = require "internal.scratch_roles"
 local split = require "internal.scratch_split"
 local sql = require "engine.sql"
@@ -43,25 +44,21 @@ end
 
 --- Reads and parses everything. What libpg_query does not know (a newer server's syntax) has no kind and is the owner's.
 local function read_all(ctx, job)
-  local store, out, notes, count = ctx.files.schema, {}, {}, 0
-  local keys = {}
-  for _, info in ipairs(store:list()) do
-    if info.key:lower():find "%.sql$" or not job.scratch.dir then keys[#keys + 1] = info.key end
+  local store, out, notes, keys = ctx.files.schema, {}, {}, {}
+  for _, info in ipairs(store:list()) do keys[#keys + 1] = info.key end
+  if job.scratch.dir then
+    local left_out
+    keys, left_out = order(keys, function(key) return (store:get(key)) end)
+    for _, key in ipairs(left_out) do notes[#notes + 1] = ("%s is a way back, or in no plan, and was left out"):format(key) end
   end
   for _, key in ipairs(keys) do
-    local base = key:match "[^/]*$"
-    if base:find "%.down%.sql$" or base:find "^U%d[^/]*__" or base == "down.sql" then
-      notes[#notes + 1] = ("%s is a way back, and was left out"):format(key)
-    else
-      count = count + 1
-      for _, s in ipairs(split(key, (store:get(key)))) do out[#out + 1] = s end
-    end
+    for _, s in ipairs(split(key, (store:get(key)))) do out[#out + 1] = s end
   end
   if #out == 0 then
     errors.raise { code = "scratch_empty", message = "there is no statement in the schema: nothing can be evaluated",
       fix = "name the file that pg_dump --schema-only wrote, or a directory with *.sql files" }
   end
-  return out, notes, count
+  return out, notes, #keys
 end
 
 local function parse(text)

@@ -89,6 +89,38 @@ DO $$ BEGIN CREATE ROLE shop LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; E
     says(migration, 0, 'ALTER TABLE "public"."notes" ENABLE ROW LEVEL SECURITY;')
   end)
 
+  --- The names of files as their order has it.
+  local function ordered(files)
+    local dir = support.tmpdir()
+    for name, text in pairs(files) do support.write(dir .. "/" .. name, text) end
+    local r = gate { "--migrations", dir }
+    return r, r.stdout .. r.stderr
+  end
+
+  it("takes Flyway's by version, and the repeatable ones last", function()
+    local r = ordered { ["V1__init.sql"] = "CREATE ROLE shop; " .. TABLE, ["V2__more.sql"] = "alter table items add column more int;",
+      ["V10__last.sql"] = "alter table items drop column more;", ["V2.1__less.sql"] = "alter table items rename column more to x;",
+      ["V9__back.sql"] = "alter table items rename column x to more;", ["U2__more.sql"] = "drop table items;",
+      ["R__views.sql"] = "create view v with (security_invoker) as select * from items; grant select on v to shop;" }
+    says(r, 0, "PASS - No cross-tenant leaks detected", "U2__more.sql is a way back")
+  end)
+
+  it("takes numbers as numbers", function()
+    local r = ordered { ["1_init.up.sql"] = "CREATE ROLE shop; " .. TABLE, ["2_a.up.sql"] = "alter table items add column more int;",
+      ["10_b.up.sql"] = "alter table items drop column more;" }
+    says(r, 0, "PASS - No cross-tenant leaks detected")
+  end)
+
+  it("takes sqitch's changes by its plan, and neither reverts nor verifies", function()
+    local r = ordered { ["sqitch.plan"] = "%syntax-version=1.0.0\n%project=x\n\nzinit 2026-01-01T00:00:00Z A <a@b> # x\n"
+        .. "@v1 2026-01-01T00:00:00Z A <a@b> # x\namore [zinit] 2026-01-02T00:00:00Z A <a@b> # x\n"
+        .. "zinit [zinit@v1] 2026-01-03T00:00:00Z A <a@b> # x\n",
+      ["deploy/zinit@v1.sql"] = "CREATE ROLE shop; " .. TABLE, ["deploy/amore.sql"] = "alter table items add column more int;",
+      ["deploy/zinit.sql"] = "alter table items drop column more;", ["revert/zinit.sql"] = "drop table items;",
+      ["verify/amore.sql"] = "select 1 / 0;" }
+    says(r, 0, "PASS - No cross-tenant leaks detected", "revert/zinit.sql is a way back, or in no plan")
+  end)
+
   it("compares with another schema: only what is new fails", function()
     local before, after = schema(TABLE), schema(TABLE .. NOTES)
     says(gate { "--schema", after, "--against", before }, 1, "RLS policy missing on table public.notes")
