@@ -35,7 +35,8 @@
 #define PG_SUPERUSER "postgres"
 #define PG_PORT 5432
 #define PG_SCRATCH_DATABASE "scratch"
-#define PG_SCRATCH_SUPERUSER "gate_engine" /* no role of a user's schema: "postgres" often is one */
+/* No role of a user's schema: "postgres" often is one, and gate_engine is the one that `init` writes. */
+#define PG_SCRATCH_SUPERUSER "gate_engine_scratch"
 
 typedef struct pg_options {
     const char *migrations_dir;               /* *.sql, applied in the order of their names */

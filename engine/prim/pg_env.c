@@ -292,7 +292,7 @@ static int make_key(pg_env *env, err *e) {
     h = fnv1a(h, build, sizeof build);
     h = fnv1a(h, "layout 3", 8);
     if (env->o->scratch)
-        h = fnv1a(h, "scratch", 7);
+        h = fnv1a(h, PG_SCRATCH_SUPERUSER, sizeof PG_SCRATCH_SUPERUSER);
     else if (hash_migrations(env->o->migrations_dir, &h, e) != 0)
         return -1;
     snprintf(env->key, sizeof env->key, "%016llx", (unsigned long long)h);

@@ -2,6 +2,7 @@
 --- for each kind of probe. Reads the catalogue, and opens two connections to see whether a pooler is in between.
 local json = require "engine.json"
 local errors = require "internal.raise"
+local pooler = require "rls.pooler"
 local releases = require "rls.releases"
 
 local function ident(name) return '"' .. name:gsub('"', '""') .. '"' end
@@ -28,44 +29,25 @@ local function version(report, conn)
 end
 
 local function tls(report, name, conn, pooled)
-  local row = conn:row [[select s.ssl, s.version, s.cipher, a.client_addr is null as socket from pg_stat_activity a
+  local row = conn:row [[select s.ssl, s.version, s.cipher, inet_client_addr() is null as socket from pg_stat_activity a
     left join pg_stat_ssl s on s.pid = a.pid where a.pid = pg_backend_pid()]]
   local to = pooled and "between the pooler and the server" or "to the server"
   if row and row.ssl then
     report:say("%s: TLS %s: %s, %s", name, to, row.version, row.cipher)
   elseif row and row.socket then
     report:say("%s: %s: a unix socket", name, to)
+  elseif not row or row.ssl == nil then
+    report:say("%s: %s: TLS or none, as its login has: after SET ROLE the server does not tell", name, to)
   else
     report:say("%s: %s: no TLS; sslmode=verify-full in the URL asks for it", name, to)
   end
-end
-
---- A pooler answers with a key of its own in place of the server's process id. Where another client gets the same server process while
---- this one's session goes on, it pools transactions.
-local function pooler(name, conn, open)
-  local own = conn:value "select pg_backend_pid()"
-  if conn:backend_pid() == own then return nil end
-  local second = open(name)
-  local mode = "session"
-  local ok, raised = pcall(function()
-    second:transaction(function()
-      if second:value "select pg_backend_pid()" == own then mode = "transaction" end
-    end, { rollback = true })
-  end)
-  if not ok then
-    local message = errors.is(raised) and raised.message or tostring(raised)
-    mode = message:find("statement pooling", 1, true) and "statement" or "an unknown"
-  end
-  second:close()
-  return mode
 end
 
 local function about_pooler(report, name, mode, assumes)
   report:say("%s: a pooler is in between, in %s mode", name, mode)
   if mode == "session" then return end
   if name == "admin" or assumes then
-    report:problem(("%s goes through a pooler in %s mode: the session's role and settings are another client's next"):format(name, mode),
-      "give database." .. name .. " the server's own address, or a pool in session mode")
+    report:problem(pooler.refusal(name, mode))
   else
     report:say("%s: a tenant that is set for the session reaches the pool's next client: set_config(…, true) in each transaction", name)
   end
@@ -134,6 +116,10 @@ local function modes(report, conn, app, tenant, number)
   end
   report:say("read (as %s): yes", app)
   local blockers = full_blockers(tables, me)
+  if conn:value "select pg_is_in_recovery()" then
+    table.insert(blockers, 1, { "the server is a standby, where no canary can be written",
+      "give database.admin the primary's address, or ask for no more with --probe read" })
+  end
   report:say("full (canaries): %s", #blockers == 0 and "yes" or "no")
   for _, b in ipairs(blockers) do report:problem(b[1], b[2]) end
   if not me.super then
@@ -155,11 +141,17 @@ return function(ctx, job)
       local ok, conn = pcall(function() return ctx.db[name] end)
       if not ok then
         local raised = errors.is(conn) and conn or { message = tostring(conn) }
-        report:problem(("%s: %s"):format(name, raised.message), raised.fix or ("check database.%s"):format(name))
+        if spec.role and raised.code == "db_permission" and job.input.gate1 then
+          who[name] = spec.role -- which grant is missing, the probe's rights say
+        else
+          report:problem(("%s: %s%s"):format(name, raised.message, raised.detail and ": " .. raised.detail or ""),
+            spec.role and raised.code == "db_permission" and ("grant %s to the role that logs in"):format(ident(spec.role))
+              or raised.fix or ("check database.%s"):format(name))
+        end
       else
         number = number or version(report, conn)
         who[name] = conn:value "select current_user::text"
-        local mode = pooler(name, conn, function(role) return ctx.db:open(role) end)
+        local mode = pooler.mode(conn, function() return ctx.db:open(name) end)
         tls(report, name, conn, mode ~= nil)
         if mode then about_pooler(report, name, mode, spec.role) end
       end

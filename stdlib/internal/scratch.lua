@@ -98,13 +98,11 @@ local function block_without_roles(text, tree)
   return text, found
 end
 
---- Collects a statement's roles; those of the engine are not the schema's to name. The second result is the engine's own role, where the
---- statement is about that alone.
+--- Collects a statement's roles; those of the engine are not the schema's to name.
 local function collect(s, kind, tree, named)
   local others, own = roles.collect(kind, tree, named)
-  local kept = own and roles.own(kind, tree, own)
-  if own and not kept then fail(s, "the role " .. own .. " is the scratch copy's own", { fix = "give the role another name" }) end
-  return others, kept == "dropped" and own or nil
+  if own then fail(s, "the role " .. own .. " is the scratch copy's own", { fix = "give the role another name" }) end
+  return others
 end
 
 --- First pass: kinds, roles; what is refused is refused before anything runs.
@@ -115,9 +113,9 @@ local function survey(statements)
     s.kind = kind
     if kind then
       if REFUSED[kind] then fail(s, "refused on a scratch copy: " .. kind:gsub("Stmt$", ""), { fix = REFUSED[kind] }) end
-      s.others, s.dropped = collect(s, kind, tree, named)
-      s.role = not s.dropped and roles.statements(kind, tree) or nil
-      if kind == "CreateRoleStmt" and not s.dropped then made[tree.role] = true end
+      s.others = collect(s, kind, tree, named)
+      s.role = roles.statements(kind, tree)
+      if kind == "CreateRoleStmt" then made[tree.role] = true end
       if kind == "AlterTableStmt" then
         s.owner_only = true
         for _, c in ipairs(tree.cmds or {}) do s.owner_only = s.owner_only and c.AlterTableCmd.subtype == "AT_ChangeOwner" end
@@ -126,9 +124,9 @@ local function survey(statements)
         s.blocks = {}
         s.sql, found = block_without_roles(s.sql, tree)
         for _, f in ipairs(found) do
-          local _, dropped = collect(s, f.kind, f.tree, named)
-          if f.kind == "CreateRoleStmt" and not dropped then made[f.tree.role] = true end
-          if not dropped then s.blocks[#s.blocks + 1] = roles.statements(f.kind, f.tree) end
+          collect(s, f.kind, f.tree, named)
+          if f.kind == "CreateRoleStmt" then made[f.tree.role] = true end
+          s.blocks[#s.blocks + 1] = roles.statements(f.kind, f.tree)
         end
       elseif kind == "TransactionStmt" then
         s.transaction = tree.kind
@@ -252,7 +250,6 @@ end
 function Loader:statement(s)
   local kind = s.kind
   if SILENT[kind] then return nil end
-  if s.dropped then return self:note(("%s:%d: left out: the role %s is the scratch copy's own"):format(s.file, s.line, s.dropped)) end
   if LEFT_OUT[kind] then
     self.left_out[#self.left_out + 1] = ("%s:%d: %s"):format(s.file, s.line, LEFT_OUT[kind])
     return nil

@@ -25,7 +25,7 @@ function roles.strong(name)
     ("grant pg_read_all_data, pg_write_all_data to %s"):format(ident(name)) }
 end
 
-local function is_own(name) return name == "gate_engine" or name == "gate_owner" end
+local function is_own(name) return name == "gate_engine_scratch" or name == "gate_owner" end
 
 --- Calls fn with every role a tree names; others: is there a CURRENT_USER or SESSION_USER?
 local function each_role(node, fn)
@@ -59,32 +59,6 @@ function roles.collect(kind, tree, named)
     for _, r in ipairs(tree.granted_roles or {}) do add(r.AccessPriv.priv_name) end
   end
   return others, own
-end
-
---- Kinds that may name the role gate_engine, as init proposes one: what it is granted, and policies for it, are for nobody else.
-local FOR_ITSELF = { GrantStmt = true, AlterDefaultPrivilegesStmt = true, CreatePolicyStmt = true, AlterPolicyStmt = true }
-
---- What becomes of a statement that names the engine's own role: "kept" where it gives that role something, "dropped" where it makes or
---- changes it or its memberships; nil where somebody else would have that role's rights by it.
----@param kind string
----@param tree table
----@return "kept"|"dropped"|nil
-function roles.own(kind, tree, own)
-  if own ~= "gate_engine" then return nil end
-  if FOR_ITSELF[kind] then return "kept" end
-  if kind == "CreateRoleStmt" or kind == "AlterRoleStmt" then
-    if (tree.role.rolename or tree.role) ~= own then return nil end
-    for _, o in ipairs(tree.options or {}) do
-      if o.DefElem.defname:find "members$" then return nil end
-    end
-    return "dropped"
-  elseif kind == "GrantRoleStmt" then
-    for _, g in ipairs(tree.granted_roles) do
-      if g.AccessPriv.priv_name == own then return nil end
-    end
-    return #tree.grantee_roles == 1 and "dropped" or nil
-  end
-  return kind == "AlterRoleSetStmt" and "dropped" or nil
 end
 
 --- The value of an option: present and not false.

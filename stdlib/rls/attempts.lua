@@ -9,6 +9,7 @@ local errors = require "errors"
 local hash = require "hash"
 local json = require "json"
 local names = require "rls.names"
+local said = require "rls.said"
 
 local attempts = {}
 
@@ -37,8 +38,8 @@ local BLOCK = [[do language plpgsql %s
 declare
   jobs constant pg_catalog.jsonb := %s;
   plain_one text;
-  job pg_catalog.jsonb; pair pg_catalog.jsonb; n bigint; seen bigint; state text; said text; con text; outs text[] := '{}'; i int := 0;
-  k int := -1;
+  job pg_catalog.jsonb; pair pg_catalog.jsonb; n bigint; seen bigint; state text; said text; con text; ctx text;
+  outs text[] := '{}'; i int := 0; k int := -1;
 begin
   foreach plain_one in array array[%s]::pg_catalog.text[] loop
     i := i + 1;
@@ -67,8 +68,10 @@ begin
       when sqlstate 'GE001' then
         if plain_one is null then outs[i] := '[' || n || coalesce(',' || seen, '') || ']'; else outs[i] := n; end if;
       when others then
-        get stacked diagnostics state = returned_sqlstate, said = message_text, con = constraint_name;
-        outs[i] := pg_catalog.jsonb_build_object('state', state, 'said', said, 'con', con)::text;
+        get stacked diagnostics state = returned_sqlstate, said = message_text, con = constraint_name,
+          ctx = pg_exception_context;
+        outs[i] := pg_catalog.jsonb_build_object('state', state, 'said', said, 'con', con,
+          'ctx', pg_catalog.split_part(ctx, pg_catalog.chr(10), 1))::text;
         %s
     end;
   end loop;
@@ -111,10 +114,11 @@ function attempts.runner(conn, back)
 end
 
 --- An outcome as a block writes it: a number of rows, alone or with what the query afterwards said, or an error.
-local function outcome(row)
+local function outcome(conn, row)
   if type(row) == "number" then return { ok = true, affected = row } end
   if row[1] then return { ok = true, affected = row[1], seen = row[2] } end
-  return { ok = false, err = { sqlstate = row.state, message = row.said, constraint = row.con ~= "" and row.con or nil } }
+  local message = said.of(conn, { sqlstate = row.state, message = row.said, context = row.ctx })
+  return { ok = false, err = { sqlstate = row.state, message = message, constraint = row.con ~= "" and row.con or nil } }
 end
 
 --- Runs one attempt by savepoints.
@@ -126,7 +130,8 @@ function Runner:single(a)
     if a.r then conn:exec(self.back) end
     local ok, affected = conn:try(a.q)
     if not ok then
-      out = { ok = false, err = { sqlstate = affected.sqlstate or "?????", message = affected.message, constraint = affected.constraint } }
+      out = { ok = false, err = { sqlstate = affected.sqlstate or "?????", message = said.of(conn, affected),
+        constraint = affected.constraint } }
       return
     end
     out = { ok = true, affected = affected }
@@ -170,7 +175,7 @@ function Runner:block(list)
   end
   local results = {}
   for i, row in ipairs(json.decode(out[2].rows[1].said)) do
-    results[i] = outcome(row)
+    results[i] = outcome(self.conn, row)
     attempts.note(self.conn, results[i].err)
   end
   if #results ~= #list then return nil end
@@ -308,8 +313,8 @@ function attempts.read(conn, list)
   local tag = new_tag()
   local out = attempts.send(conn, { { READ:format(tag, table.concat(elements, ","), tag) }, { SAID } })
   if not (out[1].ok and out[2].ok) then return nil end
-  local said = json.decode(out[2].rows[1].said)
-  return #said == #list and said or nil
+  local rows = json.decode(out[2].rows[1].said)
+  return #rows == #list and rows or nil
 end
 
 --- Is a raised value the connection's end, which no table can be blamed for?

@@ -6,6 +6,7 @@ local attempts = require "rls.attempts"
 local errors = require "errors"
 local json = require "json"
 local names = require "rls.names"
+local said = require "rls.said"
 local solve = require "rls.solve"
 local values = require "rls.values"
 
@@ -252,7 +253,7 @@ function Maker:missing_right(t, refusal)
   local admin = self.conn:value "select current_user::text"
   local bound = refusal.message:find("row-level security", 1, true)
   errors.raise { code = "admin_right_missing", message = ("no canary row could be inserted into %s"):format(t.label), bound = bound ~= nil,
-    detail = ("%s: the role %s of database.admin %s"):format(refusal.message, admin,
+    detail = ("%s: the role %s of database.admin %s"):format(said.of(self.conn, refusal), admin,
       bound and "is bound by row-level security, whose policies refuse the row" or "lacks the right"),
     fix = bound and ("let database.admin be a superuser or a role with BYPASSRLS (ALTER ROLE %s BYPASSRLS)"):format(names.ident(admin))
       or ("GRANT SELECT, INSERT ON %s TO %s, or let database.admin be the tables' owner or a superuser"):format(t.sql, names.ident(admin)) }
@@ -322,7 +323,8 @@ function Maker:insert(t, who)
   local apart = refusal and refusal.sqlstate == "23514" and not refusal.constraint and t.is_partition
   return errors.raise { code = apart and "canary_elsewhere" or "canary_refused",
     message = ("no canary row could be inserted into %s"):format(t.label),
-    detail = refusal and refusal.message or "the insert returned no row: a rule or trigger took it away", fix = fixture_text(t) }
+    detail = refusal and said.of(self.conn, refusal) or "the insert returned no row: a rule or trigger took it away",
+    fix = fixture_text(t) }
 end
 
 --- The canary of a tenant in a table, made once.

@@ -69,6 +69,7 @@ local catalogue = {}
 ---@field granted boolean     is anything granted to it, or to a role that it may become?
 ---@field opened table<string, boolean>?  does the prover say that the command reaches other tenants' rows in any session?
 ---@field decided table<string, string>?  what the prover decided for the application's role, by command: "proven", …
+---@field reasons table<string, string>?  why it could not decide, by command
 
 local TABLES = [[
   select c.oid::text as oid, n.nspname as schema, c.relname as name, c.relkind::text as kind, c.relrowsecurity as rls,

@@ -4,6 +4,7 @@
 local catalogue = require "rls.catalogue"
 local errors = require "errors"
 local names = require "rls.names"
+local pooler = require "rls.pooler"
 
 local modes = {}
 
@@ -35,6 +36,12 @@ function modes.settle(ctx)
         or nil
     end
   end
+  if mode == "full" and ctx.platform.kind == "external" and ctx.db.admin:value "select pg_is_in_recovery()" then
+    mode = "read"
+    missing = { code = "admin_right_missing",
+      message = "the server is a standby, where no canary can be written: nothing but reading was tried",
+      fix = "give database.admin the primary's address, or ask for no more with --probe read" }
+  end
   settings.probe = settings.probe or {}
   settings.probe.mode = mode
   return mode, missing
@@ -42,10 +49,16 @@ end
 
 --- Two runs on one database would see each other's locks, and each other's canaries where they are committed.
 ---@param ctx table
----@return table? conn  holds the lock until it is closed
+---@return table? conn  holds the lock until it is closed; behind a pooler that lends its sessions it would hold it for ever
 function modes.lock(ctx)
   if ctx.platform.kind ~= "external" then return nil end
   local conn = ctx.db:open "admin"
+  local pooled = pooler.mode(conn, function() return ctx.db:open "admin" end)
+  if pooled and pooled ~= "session" then
+    conn:close()
+    local text, fix = pooler.refusal("admin", pooled)
+    errors.raise { code = "admin_pooled", message = "database." .. text, fix = fix }
+  end
   conn:exec "set lock_timeout = '60s'"
   local ok, raised = pcall(conn.value, conn, "select pg_advisory_lock(hashtext('gate-engine'), hashtext('rls_harness'))")
   if ok then return conn end

@@ -14,6 +14,7 @@ local modes = require "rls.modes"
 local probe_context = require "rls.probe_context"
 local probe_rows = require "rls.probe_rows"
 local probe_state = require "rls.probe_state"
+local said = require "rls.said"
 local session = require "rls.session"
 local solve = require "rls.solve"
 local views = require "rls.views"
@@ -40,9 +41,15 @@ local function blame(s, t, raised)
     s.apart[#s.apart + 1] = t
     return
   end
-  s:broken(t, raised.message .. (raised.detail and (": " .. raised.detail) or "") .. (raised.fix and ("; " .. raised.fix) or ""))
-  s.refused = s.refused or raised.code == "canary_refused" or raised.code == "canary_diverted"
+  local refused = raised.code == "canary_refused" or raised.code == "canary_diverted"
     or (raised.code == "admin_right_missing" and raised.bound and not s.admin_bound)
+  if refused and not s.bound then
+    s.aside[#s.aside + 1], s.refusals[t.oid], s.results[t.oid] = t, raised.detail or raised.message, nil
+    return
+  end
+  -- A detail of the server's holds keys and whole rows.
+  local detail = not raised.sqlstate and raised.detail
+  s:broken(t, said.of(s.conn, raised) .. (detail and (": " .. detail) or "") .. (raised.fix and ("; " .. raised.fix) or ""))
 end
 
 --- Runs fn(t) for each table. Returns those where nothing was raised.
@@ -141,15 +148,37 @@ local function plant(s, tables)
     s:owned_by(t, s.a)
     s:owned_by(t, s.b)
   end)
-  if not (s.refused and not s.bound) then
-    local unproven = {}
-    for _, t in ipairs(planted) do
-      if t.tenant and not catalogue.proven(t, s.settings, "SELECT") then unproven[#unproven + 1] = t end
-    end
-    s.maker:rows_of(unproven, s.alike)
-    for _, t in ipairs(planted) do plant_more(s, t) end
+  local unproven = {}
+  for _, t in ipairs(planted) do
+    if t.tenant and not catalogue.proven(t, s.settings, "SELECT") then unproven[#unproven + 1] = t end
   end
+  s.maker:rows_of(unproven, s.alike)
+  for _, t in ipairs(planted) do plant_more(s, t) end
   return each(s, planted, count(s, planted))
+end
+
+--- Canaries of tables whose triggers refuse them while no tenant is set: a superuser makes them without triggers, for the one question
+--- that can be asked only before a tenant was ever set in the session. Returns the tables where that was possible.
+local function plant_untriggered(s)
+  local planted = {}
+  if #s.aside == 0 or not s.session.superuser then return planted end
+  s.conn:script "set local session_replication_role = replica"
+  s.maker.refused = {}
+  for _, t in ipairs(s.aside) do
+    local ok, raised = pcall(function()
+      s.maker:row(t, s.a)
+      s.maker:row(t, s.b)
+      s:owned_by(t, s.a)
+      s:owned_by(t, s.b)
+    end)
+    if ok then planted[#planted + 1] = t elseif attempts.is_fatal(raised) then error(raised, 0) end
+  end
+  s.conn:script "set local session_replication_role = origin"
+  local counted, out = count(s, planted), {}
+  for _, t in ipairs(planted) do
+    if pcall(counted, t) then out[#out + 1] = t end
+  end
+  return out
 end
 
 --- What COPY writes of tables, each as its number of lines; nil where it is refused.
@@ -208,10 +237,15 @@ end
 local function run(s, tables)
   s.conn:script((s.locked and "" or LOCK) .. (s.alone and PATIENCE or IMPATIENCE) .. BEGIN)
   local probed = plant(s, tables)
-  if #probed == 0 or (s.refused and not s.bound) then return end
+  local untriggered = plant_untriggered(s)
+  if #probed == 0 and #untriggered == 0 then return end
   s.session:as_application()
   local function failed(t, raised) blame(s, t, raised) end
   s.runner:each(probed, function(t) probe_context.absent(s, t) end, failed)
+  s.runner:each(untriggered, function(t)
+    probe_context.absent(s, t)
+    s.looked[t.oid] = true
+  end, failed)
   s.session:set(s.session:of(s.a.key))
   s.runner:each(probed, function(t) probe_context.malformed(s, t) end, failed)
   s.runner:each(probed, function(t) probe_rows.run(s, t) end, failed)
@@ -249,6 +283,7 @@ end
 --- What a transaction needs: invented tenants with canaries, one without, and who is who on the connection.
 local function new_state(conn, common, by_oid, options, results, with_context)
   local who = session.new(conn, common.axis, options)
+  said.know(conn, common.functions)
   local alike = {}
   for i, key in ipairs(common.keys.alike) do alike[i] = { key = key } end
   return probe_state.new { conn = conn, axis = common.axis, session = who, results = results, settings = options.settings,
@@ -257,7 +292,8 @@ local function new_state(conn, common, by_oid, options, results, with_context)
     a = { key = common.keys.a }, b = { key = common.keys.b }, c = common.keys.c and { key = common.keys.c } or nil, alike = alike,
     apart = common.apart and {}, locked = common.locked, functions = common.functions, defaults = common.defaults,
     tenant_settings = common.tenant_settings, version = common.version,
-    owned = {}, owned_b = {}, sizes = {}, inserts = {}, nobodys = {}, everybodys = {}, unset = {}, escapes = {}, foreseen = {} }
+    owned = {}, owned_b = {}, sizes = {}, inserts = {}, nobodys = {}, everybodys = {}, unset = {}, escapes = {}, foreseen = {},
+    aside = {}, refusals = {}, looked = {} }
 end
 
 --- Adds what a batch found to what was found before.
@@ -276,26 +312,28 @@ local function keep(results, mine)
   end
 end
 
---- One batch: in a transaction without the tenant's setting, and where canaries are refused without it, in a second one with it.
---- Returns the state it ended with. alone: no other batch is under way; else attempts.MET is raised where it met one, and nothing is
---- kept.
+--- One batch: in a transaction without the tenant's setting, and the tables whose canaries are refused without it in a second one with
+--- it. Returns the state it ended with. alone: no other batch is under way; else attempts.MET is raised where it met one, and nothing
+--- is kept.
 local function probe_batch(open, common, tables, by_oid, options, results, alone)
   local opened, conn = pcall(open)
   -- A second connection may be one too many.
   if not opened then error(alone and conn or attempts.MET, 0) end
   if not alone then attempts.give_way(conn) end
+  local mine, apart, s = {}, {}, nil
   for _, with_context in ipairs { not options.bypass, true } do
-    local mine = {}
-    local s = new_state(conn, common, by_oid, options, mine, with_context)
+    local before = s
+    s = new_state(conn, common, by_oid, options, mine, with_context)
     s.alone = alone
-    conn:transaction(function() run(s, tables) end, { rollback = true })
-    if with_context or not s.refused then
-      keep(results, mine)
-      if common.apart then table.move(s.apart, 1, #s.apart, #common.apart + 1, common.apart) end
-      conn:close()
-      return s
-    end
+    if before then s.looked, s.unset, s.refusals = before.looked, before.unset, before.refusals end
+    conn:transaction(function() run(s, before and before.aside or tables) end, { rollback = true })
+    table.move(s.apart or {}, 1, #(s.apart or {}), #apart + 1, apart)
+    if #s.aside == 0 then break end
   end
+  keep(results, mine)
+  if common.apart then table.move(apart, 1, #apart, #common.apart + 1, common.apart) end
+  conn:close()
+  return s
 end
 
 --- Partitions by the tenant column which take no row of the tenants that were invented: each is probed with tenants of its own.

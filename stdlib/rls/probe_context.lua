@@ -60,6 +60,21 @@ local function look(s, t, what, pairs_, first)
   return found.ok and found.affected == 0 and out.affected or nil
 end
 
+--- Why nobody knows what shows without a tenant, and the ways out.
+local function untried(s, t)
+  local why = s.refusals[t.oid] or "row-level security binds the role of database.admin"
+  local ways = { s.admin_bound and "let database.admin be a superuser or a role with BYPASSRLS"
+    or "let database.admin be a superuser, who makes canaries without triggers" }
+  local reason = t.reasons and t.reasons.SELECT
+  if reason and reason:find "^search_path" then
+    ways[2] = "fix what the function finds its names in (ALTER FUNCTION … SET search_path = pg_catalog, pg_temp), which lets a proof do"
+  else
+    ways[2] = "let the policies compare the tenant column with the tenant setting and nothing else"
+  end
+  return ("select without a tenant setting could not be tried, since the canaries need one set (%s), and no proof stands in%s; %s, or %s")
+    :format(why, reason and ": " .. reason or "", ways[1], ways[2])
+end
+
 --- Nothing is set: this must come before the first set_config of the session, after which the setting reads '' even when it was rolled
 --- back. Where the canaries needed the setting, the form of the policies must answer instead.
 ---@param s rls.State
@@ -67,10 +82,8 @@ end
 function probe_context.absent(s, t)
   if catalogue.nobody_may(t, "select") then return end
   if s.bound then
-    if not catalogue.proven(t, s.settings, "SELECT") then
-      s:broken(t, "select without a tenant setting could not be tried: the canaries need it set, and the policies are not of a form "
-        .. "that proves it; let database.admin be a superuser or a role with BYPASSRLS")
-    end
+    local refuted = t.decided and t.decided.SELECT == "counterexample"
+    if not (s.looked[t.oid] or refuted or catalogue.proven(t, s.settings, "SELECT")) then s:broken(t, untried(s, t)) end
     return
   end
   s.unset[t.oid] = look(s, t, "absent", nil)

@@ -7,6 +7,7 @@
 local attempts = require "rls.attempts"
 local names = require "rls.names"
 local prover = require "rls.prover"
+local said = require "rls.said"
 
 local trials = {}
 
@@ -50,16 +51,16 @@ local function statements_of(t, f, max_rows)
 end
 
 --- What came of one: true, and how where it was not all the way; false and why it was not reached, nil and why it could not be tried.
-local function judge(list, out)
+local function judge(conn, list, out)
   for i, o in ipairs(out) do
     if not o.ok then
       if attempts.is_fatal(o.error) then error(o.error, 0) end
-      if i == #list and o.error.sqlstate == "42501" then return false, "the server refuses the statement: " .. o.error.message end
+      if i == #list and o.error.sqlstate == "42501" then return false, "the server refuses the statement: " .. said.of(conn, o.error) end
       -- Constraints are asked after policies.
       if i == #list and (o.error.sqlstate or ""):sub(1, 2) == "23" then
         return true, "the policies let the row through, a constraint alone stops it"
       end
-      return nil, o.error.message
+      return nil, said.of(conn, o.error)
     elseif i < #list and o.affected == 0 and list[i][1]:find "^INSERT" then
       return nil, "a row with the key of its row is there already"
     end
@@ -124,7 +125,7 @@ end
 --- Tries a group.
 local function try(conn, group)
   local out = #group > 1 and together(conn, group) or {}
-  for i, one in ipairs(group) do note(one.f, judge(one.list, out[i] or undone(conn, one.list))) end
+  for i, one in ipairs(group) do note(one.f, judge(conn, one.list, out[i] or undone(conn, one.list))) end
 end
 
 --- Tries the findings. Each gets `trial`: what to say of it, and `reproduced`, false where the server contradicts it.

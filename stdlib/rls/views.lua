@@ -8,6 +8,7 @@ local catalogue = require "rls.catalogue"
 local errors = require "errors"
 local names = require "rls.names"
 local probe_state = require "rls.probe_state"
+local said = require "rls.said"
 local view_writes = require "rls.view_writes"
 
 local views = {}
@@ -75,7 +76,7 @@ local function judge(state, v, r, before, own, again, both)
       elseif s.err.sqlstate == UNPOPULATED and is_proven(state, v) then
         r.proven[#r.proven + 1] = "select"
       else
-        r.errors[#r.errors + 1] = "select: " .. s.err.message
+        r.errors[#r.errors + 1] = "select: " .. said.of(state.conn, s.err)
       end
       return
     end

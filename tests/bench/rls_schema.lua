@@ -95,13 +95,13 @@ function schema.team()
 create role app_user login; create schema app; grant usage on schema public, app to app_user;
 create table orgs (org_id uuid primary key, name text not null);
 create table partners (partner_id uuid primary key, name text not null);
-create function app.current_org() returns uuid language sql stable as $$ select nullif(current_setting('app.org_id', true), '')::uuid $$;
+create function app.current_org() returns uuid language sql stable as $$ select nullif(current_setting('app.org_id', true), '')::pg_catalog.uuid $$;
 create function app.org_ids() returns uuid[] language sql stable as
-  $$ select string_to_array(nullif(current_setting('app.org_ids', true), ''), ',')::uuid[] $$;
+  $$ select string_to_array(nullif(current_setting('app.org_ids', true), ''), ',')::pg_catalog.uuid[] $$;
 create function app.has_org_access(org uuid) returns boolean language sql stable as
   $$ select org = app.current_org() or org = any (app.org_ids()) $$;
 create function app.has_partner_access(partner uuid) returns boolean language sql stable as
-  $$ select partner = nullif(current_setting('app.partner_id', true), '')::uuid $$;
+  $$ select partner = nullif(current_setting('app.partner_id', true), '')::pg_catalog.uuid $$;
 create function app.is_support() returns boolean language sql stable as
   $$ select coalesce(current_setting('app.support', true), '') = 'on' $$;
 alter table orgs enable row level security; alter table orgs force row level security;

@@ -96,7 +96,7 @@ describe("gate 1 on a live database", function()
     assert.truthy(r.all:find("without a tenant the policy falls back to one", 1, true), r.all)
     -- What nothing proves is no pass: a function in a language that nobody here reads.
     odd = database("create function own(org int) returns boolean language plpgsql stable as $$ begin\n"
-      .. "return org::text = current_setting('app.tenant', true); end $$;" .. table_of("odd", "own(org_id)"))
+      .. "return md5(org::pg_catalog.text) = md5(current_setting('app.tenant', true)); end $$;" .. table_of("odd", "own(org_id)"))
     r = gate(odd, "postgres", { "--probe", "static" })
     assert.equal(3, r.code, r.all)
     assert.truthy(r.all:find("not probed (--probe static), and not proven by the policies", 1, true), r.all)
