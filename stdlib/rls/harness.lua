@@ -4,6 +4,7 @@
 -- was carried out, with a context that only collects: what a migration really closes is seen before anybody is told to apply it.
 local axes = require "rls.axes"
 local catalogue = require "rls.catalogue"
+local classes = require "rls.classes"
 local decide = require "rls.decide"
 local dialect = require "rls.dialect"
 local errors = require "errors"
@@ -14,6 +15,7 @@ local probe = require "rls.probe"
 local releases = require "rls.releases"
 local task = require "task"
 local trials = require "rls.trials"
+local trust = require "rls.trust"
 local rules = { roles = require "rls.rules.roles", objects = require "rls.rules.objects", functions = require "rls.rules.functions",
   policies = require "rls.rules.policies", definers = require "rls.rules.definers", views = require "rls.rules.views" }
 
@@ -156,9 +158,9 @@ end
 local COMMAND = { select = true, insert = true, update = true, delete = true }
 
 --- Does what the probe went through need a setting that the configuration trusts?
-local function is_trusted(t, l, trust)
+local function is_trusted(t, l, entries)
   if not (t.decided and t.decided[l.op:upper()] == "trusted") then return false end
-  for _, entry in ipairs(trust or {}) do
+  for _, entry in ipairs(entries or {}) do
     if entry.setting and l.detail:find(entry.setting, 1, true) then return true end
   end
   return false
@@ -183,10 +185,10 @@ local function class_of_leak(t, l)
   return "cross_tenant_leak"
 end
 
-local function report_table(ctx, t, result, named, trust)
+local function report_table(ctx, t, result, named, trusted)
   local seen = {}
   for _, l in ipairs(result.leaks) do
-    if not seen[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, trust) then
+    if not seen[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, trusted) then
       seen[l.op .. l.detail] = true
       local of_owner = not is_base(t) and t.bound == false
       say(ctx, of_owner and "view_owner_rights" or class_of_leak(t, l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
@@ -260,6 +262,7 @@ local function decide_definers(ctx, seen)
     local found
     if not seen.model then errors.raise { code = "policies_undecided", message = "the catalogue's model was not read" } end
     found, undecided = rules.definers.findings(seen, (harness.of_tenants(seen)))
+    undecided = trust.cover(seen, found, undecided, classes.OF_DEFINERS)
     for _, f in ipairs(found) do say(ctx, f.class, f) end
   end, { group = "isolation" })
   local of_triggers = {}
@@ -267,6 +270,7 @@ local function decide_definers(ctx, seen)
     if not seen.model then errors.raise { code = "policies_undecided", message = "the catalogue's model was not read" } end
     local found
     found, of_triggers = rules.definers.triggers(ctx.db.admin, seen, (harness.of_tenants(seen)))
+    of_triggers = trust.cover(seen, found, of_triggers, classes.OF_DEFINERS)
     for _, f in ipairs(found) do say(ctx, f.class, f) end
   end, { group = "isolation" })
   return undecided, of_triggers
@@ -286,13 +290,15 @@ local function check_undecided(ctx, undecided)
       local tried = f.f.tried
       if tried and tried.leak then
         say(ctx, "function_definer", { object = f.object, reproduce = tried.reproduce, advisory = f.oracle and not tried.changes or nil,
+          fix = ("%s; %s"):format(classes.OF_DEFINERS, f.proposed),
           detail = ("it runs with the rights of %s, whom row-level security does not bind; tried: %s"):format(f.owner, tried.leak) })
         return
       end
       errors.raise { code = "definer_unproven",
         message = ("%s runs with the rights of %s, whom row-level security does not bind, and what it reaches is undecided: %s")
           :format(f.object, f.owner, f.reason), detail = in_words(tried),
-        fix = "make it SECURITY INVOKER, give it to an owner whom FORCE ROW LEVEL SECURITY binds, or revoke EXECUTE from the application" }
+        fix = "make it SECURITY INVOKER, give it to an owner whom FORCE ROW LEVEL SECURITY binds, or revoke EXECUTE from the application; "
+          .. f.proposed }
     end, { group = "isolation" })
   end
 end
@@ -333,7 +339,7 @@ end
 local function check_trust(ctx, seen)
   if not seen.model or not (seen.trust and seen.trust[1]) then return end
   ctx:check("isolation: trust", function()
-    local stale, trusted = decide.trust(seen.decisions, seen.trust, seen.today, seen.covers)
+    local stale, trusted = decide.trust(seen.decisions, seen.trust, seen.today, seen.covers, seen.changed)
     for _, f in ipairs(stale) do say(ctx, f.class, f) end
     if #trusted > 0 then ctx:fact("trust", trusted) end
   end, { group = "isolation" })
