@@ -185,6 +185,10 @@ local function class_of_leak(t, l)
   return "cross_tenant_leak"
 end
 
+--- The way out where a probe does not come to an end.
+local TO_PROBE = "the detail says what ended how: give the table a statement in database.fixtures whose rows it shows, grant what is "
+  .. "missing, or let the prover decide (a view: security_invoker; a policy: tenant column = tenant setting)"
+
 local function report_table(ctx, t, result, named, trusted)
   local seen = {}
   for _, l in ipairs(result.leaks) do
@@ -196,10 +200,11 @@ local function report_table(ctx, t, result, named, trusted)
     end
   end
   if #result.errors > 0 then
-    errors.raise { code = "probe_failed", message = ("%s could not be probed"):format(t.label), detail = table.concat(result.errors, "; ") }
+    errors.raise { code = "probe_failed", message = ("%s could not be probed"):format(t.label), detail = table.concat(result.errors, "; "),
+      fix = TO_PROBE }
   end
   if result.controls == 0 and #result.proven == 0 and #result.leaks == 0 and not result.refuted then
-    errors.raise { code = "probe_failed", message = ("%s: nothing was probed"):format(t.label) }
+    errors.raise { code = "probe_failed", message = ("%s: nothing was probed"):format(t.label), fix = TO_PROBE }
   end
 end
 
@@ -255,19 +260,27 @@ local function check_ways_around(ctx, seen, ways)
   ctx:check("isolation: relations without policies", function() check_unbindable(ctx, seen) end, { group = "isolation" })
 end
 
+--- Without the model nothing can be said.
+local function need_model(seen)
+  if not seen.model then
+    errors.raise { code = "policies_undecided", message = "the catalogue's model was not read",
+      fix = "mend what the check \"isolation: policies\" ended with" }
+  end
+end
+
 --- What functions with their owner's rights do. Returns those that nobody could decide, and those of triggers.
 local function decide_definers(ctx, seen)
   local undecided = {}
   ctx:check("isolation: functions with their owner's rights", function()
     local found
-    if not seen.model then errors.raise { code = "policies_undecided", message = "the catalogue's model was not read" } end
+    need_model(seen)
     found, undecided = rules.definers.findings(seen, (harness.of_tenants(seen)))
     undecided = trust.cover(seen, found, undecided, classes.OF_DEFINERS)
     for _, f in ipairs(found) do say(ctx, f.class, f) end
   end, { group = "isolation" })
   local of_triggers = {}
   ctx:check("isolation: triggers with their owner's rights", function()
-    if not seen.model then errors.raise { code = "policies_undecided", message = "the catalogue's model was not read" } end
+    need_model(seen)
     local found
     found, of_triggers = rules.definers.triggers(ctx.db.admin, seen, (harness.of_tenants(seen)))
     of_triggers = trust.cover(seen, found, of_triggers, classes.OF_DEFINERS)
@@ -320,7 +333,8 @@ local function decided(ctx, seen, base)
         findings[f.oid] = findings[f.oid] or {}
         table.insert(findings[f.oid], f)
       end
-      if list.undecided then errors.raise { code = "view_unproven", message = list.undecided, fix = "make it security_invoker" } end
+      if list.undecided then errors.raise { code = "view_unproven", message = list.undecided,
+        fix = "make it security_invoker (PostgreSQL 15), give it to an owner whom FORCE ROW LEVEL SECURITY binds, or revoke it" } end
     end
   end, { group = "isolation" })
   return findings or {}
@@ -420,7 +434,8 @@ function harness.isolation(ctx, seen)
   if not ok or #base == 0 then
     ctx:check("isolation", function()
       if not ok then error(results, 0) end
-      errors.raise { code = "nothing_probed", message = "there is no tenant's table to probe" }
+      errors.raise { code = "nothing_probed", message = "there is no tenant's table to probe",
+        fix = "check database.tenant.column and database.schemas, or name the tables in database.tenant_scoped" }
     end, { group = "isolation" })
     return
   end
@@ -431,7 +446,7 @@ function harness.isolation(ctx, seen)
       ctx:check("isolation of " .. t.label, function()
         local result = results[t.oid]
         if not result then
-          errors.raise { code = "probe_failed", message = t.label .. " was not probed" }
+          errors.raise { code = "probe_failed", message = t.label .. " was not probed", fix = TO_PROBE }
         end
         statements = statements + result.statements
         local named, contradicted = report_policies(ctx, found[t.oid])
