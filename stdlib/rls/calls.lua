@@ -8,12 +8,14 @@
 -- and processes, other databases, transactions of its own). A function with its owner's rights cannot leave its role (SET ROLE, "Notes";
 -- PostgreSQL refuses SET ROLE and SET SESSION AUTHORIZATION within one), so that nothing of it runs as the admin.
 local attempts = require "rls.attempts"
+local mentions = require "rls.mentions"
+local planted = require "rls.planted"
 local values = require "rls.values"
 
 local calls = {}
 
---- Most calls of one function, and most values of one type.
-local MOST, VALUES = 24, 8
+--- Most calls of one function, most values of one type, and most tables whose canaries all stand in a text to reproduce.
+local MOST, VALUES, MOST_PLANTED = 24, 8, 20
 
 local REACHES_FURTHER = { "dblink", "pg_read_", "pg_ls_", "pg_write_", "lo_import", "lo_export", "pg_terminate", "pg_cancel", "pg_sleep",
   "pg_reload", "pg_rotate", "pg_switch", "pg_advisory", "pg_notify", "http", "net%.", "copy%f[%W]", "notify%f[%W]", "commit%f[%W]",
@@ -83,11 +85,9 @@ local function argument_lists(f, pool_of)
   return out
 end
 
-local function call_text(f, list, field)
+local function call_text(f, list)
   local args = {}
-  for i, arg in ipairs(f.args) do
-    args[i] = field == "literal" and ("%s::%s"):format(list[i].literal, arg.type) or ("<%s>"):format(list[i].what)
-  end
+  for i, arg in ipairs(f.args) do args[i] = ("%s::%s"):format(list[i].literal, arg.type) end
   return ("%s(%s)"):format(f.signature:match "^(.-)%(", table.concat(args, ", "))
 end
 
@@ -115,7 +115,7 @@ local function call(state, f, list, tables, without)
     if without then remove(state, tables) end
     state.session:as_application()
     state.session:set(state.session:of(state.a.key))
-    local text = call_text(f, list, "literal")
+    local text = call_text(f, list)
     local ok, raised, rows = state.conn:try(f.kind == "p" and "call " .. text or ([[
       select count(*)::text || ' ' || coalesce(sum(hashtextextended(gate_row::text, 0)::numeric), 0)::text as seen from %s gate_row]])
       :format(text))
@@ -139,26 +139,38 @@ local function try(state, f, list, tables, untouched)
   return with.seen ~= without.seen and "what it gives depends on another tenant's row" or nil, false
 end
 
+--- What to paste in order to see it: the call, with the canaries of the tables that it may look at, and what its arguments are.
+local function shown(state, tables, f, args, changes)
+  local text, list, words = (f.body or ""):lower(), {}, {}
+  for _, t in ipairs(tables) do
+    if #tables <= MOST_PLANTED or mentions.name(text, t.name) then list[#list + 1] = t end
+  end
+  for i in ipairs(f.args) do words[i] = args[i].what end
+  return state.session:reproduce((f.kind == "p" and "call %s" or "select * from %s"):format(call_text(f, args)) .. (#words > 0
+    and (" /* %s */"):format(table.concat(words, ", "):gsub("%*/", "* /")) or ""), nil, planted.lines(state, list), state.a.key,
+    changes and planted.changed(state, list) or nil)
+end
+
 --- Calls the functions. Each gets `tried`: {leak, changes, reproduce} or {calls = how many told something, refused = why none was made}.
 ---@param state rls.State   in an open transaction in which canaries of A and B are planted
 ---@param tables rls.Table[]  of tenants
 ---@param list table[]  functions
 function calls.run(state, tables, list)
-  local planted = {}
+  local there = {}
   for _, t in ipairs(tables) do
-    if (state.maker.rows[state.b.key] or {})[t.oid] then planted[#planted + 1] = t end
+    if (state.maker.rows[state.b.key] or {})[t.oid] then there[#there + 1] = t end
   end
-  local pool_of, untouched = pools(state, planted), digest(state, planted)
+  local pool_of, untouched = pools(state, there), digest(state, there)
   for _, f in ipairs(list) do
     local tried = f.tried or { calls = 0 }
     f.tried = tried
     tried.refused = calls.refused(f)
     for _, args in ipairs((tried.refused or tried.leak) and {} or argument_lists(f, pool_of)) do
-      local leak, changes, untold = try(state, f, args, planted, untouched)
+      local leak, changes, untold = try(state, f, args, there, untouched)
       if not untold then tried.calls = tried.calls + 1 end
       if leak then
         tried.leak, tried.changes = leak, changes
-        tried.reproduce = state.session:reproduce((f.kind == "p" and "call %s" or "select * from %s"):format(call_text(f, args, "what")))
+        tried.reproduce = shown(state, there, f, args, changes)
         break
       end
     end

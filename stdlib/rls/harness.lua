@@ -13,6 +13,7 @@ local names = require "rls.names"
 local owners = require "rls.owners"
 local probe = require "rls.probe"
 local releases = require "rls.releases"
+local reproduce = require "rls.reproduce"
 local task = require "task"
 local trials = require "rls.trials"
 local trust = require "rls.trust"
@@ -90,10 +91,12 @@ function harness.of_tenants(seen)
   return base, views
 end
 
-local function rls_sql(t)
-  return ("select relrowsecurity, relforcerowsecurity from pg_class where oid = %s::regclass;\n"
-    .. "select * from pg_policies where schemaname = %s and tablename = %s;")
-    :format(names.literal(t.sql), names.literal(t.schema), names.literal(t.name))
+local function rls_sql(t, app)
+  return (("select relrowsecurity, relforcerowsecurity, pg_has_role({app}, relowner, 'MEMBER') as app_is_owner,\n"
+    .. "       array(select polname from pg_policy where polrelid = c.oid) as policies,\n"
+    .. "       array(select p from unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p\n"
+    .. "              where has_table_privilege({app}, c.oid, p)) as app_may\n  from pg_class c where oid = {table}::regclass;")
+    :gsub("{(%a+)}", { app = names.literal(app), table = names.literal(t.sql) }))
 end
 
 --- The reference platform promises FORCE and a policy for every table of a tenant, whoever owns it and whatever it is granted.
@@ -101,8 +104,8 @@ local function promises(ctx) return ctx.platform.kind == "embedded" end
 
 local function granted(t) return t.may.select or t.may.insert or t.may.update or t.may.delete end
 
-local function check_table(ctx, t)
-  local at = { object = t.label, reproduce = rls_sql(t) }
+local function check_table(ctx, t, app)
+  local at = { object = t.label, reproduce = rls_sql(t, app) }
   -- A partition that only its parent leads to is bound by the parent's policies (PostgreSQL manual, section 5.8).
   local forgotten = granted(t) and #t.policies == 0
   if t.is_partition and not t.app_owns and catalogue.closed(t) and not forgotten then return end
@@ -139,7 +142,7 @@ function harness.coverage(ctx, seen)
       message = ("no table has the column %q: there is nothing to isolate"):format(seen.settings.tenant.column),
       fix = "check database.tenant.column, database.schemas and the rights of database.admin" }
   end
-  for _, t in ipairs(base) do check_table(ctx, t) end
+  for _, t in ipairs(base) do check_table(ctx, t, seen.app.role) end
   for _, t in ipairs(seen.tables) do
     if t.scope == "unclassified" then
       ctx:advise("unclassified_table", { object = t.label, detail = "the application may reach it, and nothing says whose its rows are" })
@@ -213,7 +216,8 @@ local function check_unbindable(ctx, seen)
   for _, t in ipairs(seen.tables) do
     local tenants = t.scope == "tenant" or t.scope == "child"
     local may = t.acts.select or t.acts.insert or t.acts.update or t.acts.delete
-    local shown = ("select * from %s limit 5;"):format(t.sql)
+    local shown = ("BEGIN;\nSET LOCAL ROLE %s;\n%sSELECT * FROM %s LIMIT 5;\nROLLBACK;"):format(names.ident(seen.app.role),
+      reproduce.as_reader(t), t.sql)
     if t.kind == "m" and tenants and t.acts.select then
       ctx:fail("materialised_view", { object = t.label, detail = "the application may read it", reproduce = shown })
     elseif t.kind == "f" and t.tenant and may then

@@ -5,6 +5,7 @@
 -- rls.releases do not ask the view's condition of the row that is in the way (PostgreSQL manual, sections 41.5 and CREATE VIEW, "Updatable
 -- Views").
 local arrays = require "rls.arrays"
+local axes = require "rls.axes"
 local catalogue = require "rls.catalogue"
 local decide = require "rls.decide"
 local model = require "rls.model"
@@ -94,6 +95,18 @@ local function upsert_sql(v, t, key)
   }
 end
 
+--- A session of a tenant whose row is not the one in the way.
+local function session_sql(seen, t)
+  local c, lines = t.tenant and t.by_column[t.tenant], {}
+  local tenant = seen.settings.tenant
+  local axis = { setting = tenant.setting, value = tenant.value or "{id}", context = tenant.context or {} }
+  local key = c and (c.base == "uuid" and "a0000000-0000-4000-8000-00000000000a" or c.category == "N" and "1000001") or "own-tenant"
+  for _, pair in ipairs(axes.session(axis, key)) do
+    lines[#lines + 1] = ("SELECT set_config(%s, %s, true);\n"):format(names.literal(pair[1]), names.literal(pair[2]))
+  end
+  return table.concat(lines)
+end
+
 --- What is found of one view. hides: does the server ask the view's condition of rows in the way?
 local function say(out, seen, v, row, hides)
   local world = reproduce.world(seen, seen.app.role)
@@ -112,7 +125,7 @@ local function say(out, seen, v, row, hides)
   if leak and v.acts.select then
     local detail = "it reads as %s, whom row-level security does not bind, and another tenant's row of %s passes: %s"
     add("view_owner_rights", { "SELECT" }, detail:format(v.reader, leak.label, leak.verdict.text), reproduce.text(world,
-      world.by_label[leak.label], leak.verdict, ("SELECT * FROM %s LIMIT 5;"):format(v.sql)), "security_invoker")
+      world.by_label[leak.label], leak.verdict, reproduce.as_reader(v) .. ("SELECT * FROM %s LIMIT 5;"):format(v.sql)), "security_invoker")
   elseif bound and v.acts.select and not row.barrier then
     add("view_not_barrier", { "SELECT" }, ("it reads as %s and tests the tenant itself, and is no security_barrier"):format(v.reader),
       ("-- without security_barrier the planner may call a cheap function of the reader's before the view's own test\n"
@@ -125,7 +138,7 @@ local function say(out, seen, v, row, hides)
   local t, key = open_key(v, seen)
   if t and row.insertable and v.acts.insert and v.acts.update and not (hides and bound) then
     local before, statement = table.unpack(upsert_sql(v, t, key))
-    local text = reproduce.text(world, nil, nil, statement):gsub("BEGIN;\n", function()
+    local text = reproduce.text(world, nil, nil, session_sql(seen, t) .. statement):gsub("BEGIN;\n", function()
       return ("BEGIN;\n%s\nGRANT SELECT ON in_the_way TO %s;\n"):format(before, names.ident(world.app))
     end)
     add("view_owner_rights", { "INSERT", "UPDATE" }, ("INSERT … ON CONFLICT (%s) DO UPDATE through it changes the row of %s that is in the "
