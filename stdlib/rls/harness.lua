@@ -10,6 +10,7 @@ local dialect = require "rls.dialect"
 local errors = require "errors"
 local matrix = require "rls.matrix"
 local names = require "rls.names"
+local open_public = require "rls.rules.open_public"
 local owners = require "rls.owners"
 local probe = require "rls.probe"
 local releases = require "rls.releases"
@@ -70,7 +71,8 @@ function harness.look(ctx)
     app.acts, spare)
   return { settings = settings, app = app, tables = tables, by_oid = by_oid, trust = ctx.config.trust, spare = spare,
     embedded = ctx.platform.kind == "embedded",
-    admin = ctx.db.admin:row "select rolsuper as super, rolsuper or rolbypassrls as bypass from pg_roles where rolname = current_user" }
+    admin = ctx.db.admin:row [[select rolsuper as super, rolsuper or rolbypassrls as bypass,
+      current_setting('server_version_num')::integer as version from pg_roles where rolname = current_user]] }
 end
 
 local function is_base(t) return t.kind == "r" or t.kind == "p" end
@@ -158,6 +160,14 @@ local function say(ctx, class, f)
     repair = rawget(ctx, "collects") and f.repair or nil })
 end
 
+--- The same, but of what has its one cause in a right that everybody has: that is kept, and said once.
+local function say_or_keep(ctx, seen, f)
+  if f.by_create and seen.open_public == nil then seen.open_public = open_public.is_cause(ctx.db.admin, seen.app) end
+  if not (f.by_create and seen.open_public) then return say(ctx, f.class, f) end
+  seen.by_create = seen.by_create or {}
+  table.insert(seen.by_create, f)
+end
+
 local COMMAND = { select = true, insert = true, update = true, delete = true }
 
 --- Does what the probe went through need a setting that the configuration trusts?
@@ -192,14 +202,15 @@ end
 local TO_PROBE = "the detail says what ended how: give the table a statement in database.fixtures whose rows it shows, grant what is "
   .. "missing, or let the prover decide (a view: security_invoker; a policy: tenant column = tenant setting)"
 
-local function report_table(ctx, t, result, named, trusted)
+local function report_table(ctx, t, result, named, trusted, version)
   local seen = {}
   for _, l in ipairs(result.leaks) do
     if not seen[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, trusted) then
       seen[l.op .. l.detail] = true
       local of_owner = not is_base(t) and t.bound == false
       say(ctx, of_owner and "view_owner_rights" or class_of_leak(t, l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
-        repair = of_owner and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })
+        repair = of_owner and releases.has_option("security_invoker", version)
+          and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })
     end
   end
   if #result.errors > 0 then
@@ -280,7 +291,7 @@ local function decide_definers(ctx, seen)
     need_model(seen)
     found, undecided = rules.definers.findings(seen, (harness.of_tenants(seen)))
     undecided = trust.cover(seen, found, undecided, classes.OF_DEFINERS)
-    for _, f in ipairs(found) do say(ctx, f.class, f) end
+    for _, f in ipairs(found) do say_or_keep(ctx, seen, f) end
   end, { group = "isolation" })
   local of_triggers = {}
   ctx:check("isolation: triggers with their owner's rights", function()
@@ -288,7 +299,7 @@ local function decide_definers(ctx, seen)
     local found
     found, of_triggers = rules.definers.triggers(ctx.db.admin, seen, (harness.of_tenants(seen)))
     of_triggers = trust.cover(seen, found, of_triggers, classes.OF_DEFINERS)
-    for _, f in ipairs(found) do say(ctx, f.class, f) end
+    for _, f in ipairs(found) do say_or_keep(ctx, seen, f) end
   end, { group = "isolation" })
   return undecided, of_triggers
 end
@@ -364,7 +375,7 @@ local function check_trust(ctx, seen)
 end
 
 --- What the prover says of one table. Returns the commands it names a leak for, in lower case, and what the server contradicted.
-local function report_policies(ctx, found)
+local function report_policies(ctx, seen, found)
   local named, contradicted = {}, {}
   for _, f in ipairs(found or {}) do
     if f.reproduced == false then
@@ -373,7 +384,7 @@ local function report_policies(ctx, found)
       for _, command in ipairs(not f.advisory and f.commands or {}) do named[command:lower()] = true end
       -- Not in the detail, by which a baseline knows it again.
       if f.trial then f.reproduce = ("-- %s\n%s"):format(f.trial:gsub("%s+", " "), f.reproduce) end
-      say(ctx, f.class, f)
+      say_or_keep(ctx, seen, f)
     end
   end
   return named, contradicted
@@ -453,8 +464,8 @@ function harness.isolation(ctx, seen)
           errors.raise { code = "probe_failed", message = t.label .. " was not probed", fix = TO_PROBE }
         end
         statements = statements + result.statements
-        local named, contradicted = report_policies(ctx, found[t.oid])
-        report_table(ctx, t, result, named, seen.trust)
+        local named, contradicted = report_policies(ctx, seen, found[t.oid])
+        report_table(ctx, t, result, named, seen.trust, seen.admin.version)
         raise_contradicted(t, contradicted)
       end, { group = "isolation" })
     end
@@ -470,6 +481,10 @@ function harness.isolation(ctx, seen)
     ctx:log("rolled back; these sequences stay advanced: %s", table.concat(left, ", "))
   end
   check_ways_around(ctx, seen, ways)
+  if seen.by_create then
+    ctx:check("isolation: schema public", function() say(ctx, "function_search_path", open_public.finding(seen.by_create)) end,
+      { group = "isolation" })
+  end
   check_undecided(ctx, undecided)
   check_undecided(ctx, of_triggers)
   check_trust(ctx, seen)

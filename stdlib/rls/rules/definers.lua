@@ -149,8 +149,8 @@ local function judge(f, state, fired)
   for _, r in ipairs(verdicts) do
     local func, what = decide.hijacked(r.verdict)
     if func and not (fired and not fired.counts(r)) then
-      return { shadow = true, changes = changes, leak = ("%s finds the %s along the caller's search path, who may put another there")
-        :format(func, what) }
+      return { shadow = true, by_create = true, changes = changes,
+        leak = ("%s finds the %s along the caller's search path, who may put another there"):format(func, what) }
     end
   end
   if assumed then
@@ -191,7 +191,8 @@ local function say(found, undecided, f, r, world)
     found[#found + 1] = { class = r.shadow and "function_search_path" or "function_definer", object = f.signature,
       detail = ("it runs with the rights of %s, whom row-level security does not bind, and %s"):format(f.owner,
         r.leak or "what it tells was not decided: " .. what),
-      reproduce = r.leak and call_sql(f, r, world) or definition_sql(f, world.app), advisory = (not r.leak or oracle) or nil }
+      reproduce = r.leak and call_sql(f, r, world) or definition_sql(f, world.app), advisory = (not r.leak or oracle) or nil,
+      by_create = r.by_create }
   elseif r.trusted and not r.unknown then
     found[#found + 1] = { class = "policy_trusted", object = f.signature, advisory = true,
       detail = ("it runs with the rights of %s, whom row-level security does not bind, and %s"):format(f.owner, r.trusted),
@@ -304,7 +305,8 @@ function definers.triggers(conn, seen, base)
       if r.leak then
         found[f] = true
         found[#found + 1] = { class = r.shadow and "function_search_path" or "function_definer", object = f.signature,
-          detail = ("%s, and %s"):format(about, r.leak), reproduce = fire_sql(world, at, t, r) or definition_sql(f, world.app) }
+          by_create = r.by_create, detail = ("%s, and %s"):format(about, r.leak),
+          reproduce = fire_sql(world, at, t, r) or definition_sql(f, world.app) }
       elseif r.unknown then
         undecided[f] = true
         undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = ("%s: %s"):format(about, r.unknown), f = f }
@@ -389,7 +391,7 @@ function definers.findings(seen, base)
     elseif is_suspect(f, state) then
       local schema = open_schema(f, state.role)
       if schema then
-        found[#found + 1] = { class = "function_search_path", object = f.signature,
+        found[#found + 1] = { class = "function_search_path", object = f.signature, by_create = schema == "public",
           detail = ("it runs with the rights of %s, whom row-level security does not bind, and its search path holds %s, where %s may make "
             .. "functions and operators that match what it calls better than what is meant"):format(f.owner, schema, state.role.name),
           reproduce = ("select proconfig, has_schema_privilege(%s, %s, 'CREATE') from pg_proc where oid = %s::regprocedure;"):format(

@@ -136,7 +136,8 @@ function policies.findings(decisions, seen)
         local func, what = decide.hijacked(v)
         hijacks[func] = hijacks[func] or { class = "function_search_path", object = func, oid = d.table.oid, commands = decide.COMMANDS,
           detail = ("a policy of %s calls it; it has no search path of its own and finds the %s along the caller's, and %s may make its "
-            .. "own in a schema that it puts first"):format(d.table.label, what, d.role.name), reproduce = hijack_sql(func, d.role.name) }
+            .. "own in a schema that it puts first"):format(d.table.label, what, d.role.name), reproduce = hijack_sql(func, d.role.name),
+          by_create = true }
       elseif v.status == "unknown" or v.status == "trusted" then
         local text = v.reason or (v.trust and v.trust[1] and v.trust[1].reason) or v.text or "?"
         local key = v.status .. "\0" .. text

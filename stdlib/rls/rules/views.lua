@@ -107,12 +107,14 @@ local function session_sql(seen, t)
   return table.concat(lines)
 end
 
---- What is found of one view. hides: does the server ask the view's condition of rows in the way?
-local function say(out, seen, v, row, hides)
+--- What is found of one view. number: server_version_num
+local function say(out, seen, v, row, number)
   local world = reproduce.world(seen, seen.app.role)
+  -- Does the server ask the view's condition of rows in the way?
+  local hides = releases.is_closed(releases.VIEW_CONFLICT, number)
   local function add(class, commands, detail, text, option)
     out[#out + 1] = { class = class, object = v.label, oid = v.oid, commands = commands, detail = detail, reproduce = text,
-      repair = ("ALTER VIEW %s SET (%s = true);"):format(v.sql, option) }
+      repair = releases.has_option(option, number) and ("ALTER VIEW %s SET (%s = true);"):format(v.sql, option) or nil }
   end
   local bound, leak, trusted = judge(v, row, seen)
   v.filtered = bound
@@ -177,11 +179,11 @@ function views.findings(conn, seen, list)
   local bypasses, rows = {}, nil
   for _, r in ipairs(conn:query(READERS, arrays.text(readers))) do bypasses[r.name] = r.bypasses end
   catalogue.qualified(conn, function() rows = conn:query(VIEWS, arrays.text(oids)) end)
-  local hides = releases.is_closed(releases.VIEW_CONFLICT, conn:value "select current_setting('server_version_num')::integer")
+  local number = conn:value "select current_setting('server_version_num')::integer"
   for _, row in ipairs(rows) do
     local v = by_oid[row.oid]
     v.bypasses = bypasses[v.reader]
-    say(out, seen, v, row, hides)
+    say(out, seen, v, row, number)
   end
   return out
 end
