@@ -9,6 +9,7 @@ local errors = require "errors"
 local hash = require "hash"
 local json = require "json"
 local names = require "rls.names"
+local said = require "rls.said"
 
 local attempts = {}
 
@@ -114,7 +115,8 @@ end
 local function outcome(row)
   if type(row) == "number" then return { ok = true, affected = row } end
   if row[1] then return { ok = true, affected = row[1], seen = row[2] } end
-  return { ok = false, err = { sqlstate = row.state, message = row.said, constraint = row.con ~= "" and row.con or nil } }
+  local message = said.of { sqlstate = row.state, message = row.said }
+  return { ok = false, err = { sqlstate = row.state, message = message, constraint = row.con ~= "" and row.con or nil } }
 end
 
 --- Runs one attempt by savepoints.
@@ -126,7 +128,7 @@ function Runner:single(a)
     if a.r then conn:exec(self.back) end
     local ok, affected = conn:try(a.q)
     if not ok then
-      out = { ok = false, err = { sqlstate = affected.sqlstate or "?????", message = affected.message, constraint = affected.constraint } }
+      out = { ok = false, err = { sqlstate = affected.sqlstate or "?????", message = said.of(affected), constraint = affected.constraint } }
       return
     end
     out = { ok = true, affected = affected }
@@ -308,8 +310,8 @@ function attempts.read(conn, list)
   local tag = new_tag()
   local out = attempts.send(conn, { { READ:format(tag, table.concat(elements, ","), tag) }, { SAID } })
   if not (out[1].ok and out[2].ok) then return nil end
-  local said = json.decode(out[2].rows[1].said)
-  return #said == #list and said or nil
+  local told = json.decode(out[2].rows[1].said)
+  return #told == #list and told or nil
 end
 
 --- Is a raised value the connection's end, which no table can be blamed for?

@@ -7,6 +7,7 @@
 local attempts = require "rls.attempts"
 local names = require "rls.names"
 local prover = require "rls.prover"
+local said = require "rls.said"
 
 local trials = {}
 
@@ -54,12 +55,12 @@ local function judge(list, out)
   for i, o in ipairs(out) do
     if not o.ok then
       if attempts.is_fatal(o.error) then error(o.error, 0) end
-      if i == #list and o.error.sqlstate == "42501" then return false, "the server refuses the statement: " .. o.error.message end
+      if i == #list and o.error.sqlstate == "42501" then return false, "the server refuses the statement: " .. said.of(o.error) end
       -- Constraints are asked after policies.
       if i == #list and (o.error.sqlstate or ""):sub(1, 2) == "23" then
         return true, "the policies let the row through, a constraint alone stops it"
       end
-      return nil, o.error.message
+      return nil, said.of(o.error)
     elseif i < #list and o.affected == 0 and list[i][1]:find "^INSERT" then
       return nil, "a row with the key of its row is there already"
     end

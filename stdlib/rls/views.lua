@@ -9,6 +9,7 @@ local errors = require "errors"
 local names = require "rls.names"
 local planted = require "rls.planted"
 local probe_state = require "rls.probe_state"
+local said = require "rls.said"
 local view_writes = require "rls.view_writes"
 
 local views = {}
@@ -42,7 +43,7 @@ local function snapshot(state, v, r)
   local ok, a, rows = state.conn:try(([[
     select count(*)::text || ' rows ' || coalesce(sum(hashtextextended(gate_row::text, 0)::numeric), 0)::text as seen from %s gate_row]])
     :format(v.sql))
-  return ok and { value = rows[1].seen } or { err = a }
+  return ok and { value = rows[1].seen } or { err = { sqlstate = a.sqlstate, message = said.of(a) } }
 end
 
 local function show_others(state, v)
