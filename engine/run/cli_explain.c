@@ -1,5 +1,6 @@
 /* cli_explain.c: `gate-engine explain [CLASS]`: what a finding means, from the heads of the installed gates, which are
- * its one source; what an ERROR of the engine's own means, from cli_explain_errors.c. */
+ * its one source; what an ERROR of the engine's own means, from
+ * cli_explain_errors.c, and of gate 1, from cli_explain_isolation.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,12 +43,12 @@ static void add_classes(const char *label, json_t *out) {
     script_free(&s);
 }
 
-static void add_engine(json_t *out) {
-    for (const struct engine_class *c = ENGINE_CLASSES; c->name != NULL; c++) {
+static void add_errors(const struct engine_class *list, const char *of, json_t *out) {
+    for (const struct engine_class *c = list; c->name != NULL; c++) {
         const char *severity = strcmp(c->name, "audit_violation") == 0 ? "FAIL" : "ERROR";
-        json_array_append_new(out, json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:s*}}", "gate", "any gate or audit",
-                                             "class", c->name, "failure", "severity", severity, "text", c->text, "fix",
-                                             c->fix, "explain", c->explain));
+        json_array_append_new(out,
+                              json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:s*}}", "gate", of, "class", c->name, "failure",
+                                        "severity", severity, "text", c->text, "fix", c->fix, "explain", c->explain));
     }
 }
 
@@ -61,7 +62,8 @@ static json_t *all_classes(err *e) {
         add_classes(json_string_value(name), out);
     }
     if (out != NULL) {
-        add_engine(out);
+        add_errors(ENGINE_CLASSES, "any gate or audit", out);
+        add_errors(ISOLATION_CLASSES, "gates/rls_harness.lua", out);
     }
     json_decref(names);
     return out;

@@ -116,7 +116,8 @@ void cli_help_script(const cli_verb *verb, const char *label, const json_t *head
 /* The verb of that name, or NULL with *e (did you mean). */
 const cli_verb *cli_find_verb(const char *name, err *e);
 
-/* What `explain` says of classes that the engine gives itself; the last has no name. explain may be NULL. */
-extern const struct engine_class { const char *name, *text, *fix, *explain; } ENGINE_CLASSES[];
+/* What `explain` says of classes that the engine gives itself, and of those of gate 1's ERRORs; the last has no name.
+ * explain may be NULL. */
+extern const struct engine_class { const char *name, *text, *fix, *explain; } ENGINE_CLASSES[], ISOLATION_CLASSES[];
 
 #endif

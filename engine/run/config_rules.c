@@ -75,16 +75,27 @@ static int rule_references(const json_t *doc, const schema_source *src, err *e) 
 }
 
 static int rule_trust(const json_t *doc, const schema_source *src, err *e) {
+    static const char *const kinds[] = {"setting", "role", "routine"};
     size_t i;
     const json_t *entry;
     json_array_foreach(json_object_get(doc, "trust"), i, entry) {
-        bool setting = json_object_get(entry, "setting") != NULL, role = json_object_get(entry, "role") != NULL;
-        if (setting == role) {
-            char path[64];
-            snprintf(path, sizeof path, "trust[%zu]", i + 1);
+        size_t named = 0;
+        for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+            named += json_object_get(entry, kinds[k]) != NULL;
+        }
+        bool pinned = json_object_get(entry, "definition") != NULL;
+        char path[64];
+        snprintf(path, sizeof path, "trust[%zu]", i + 1);
+        if (named != 1) {
             return schema_problem(src, path, NULL, e, "schema_required",
-                                  "say what is trusted: one setting, or one role",
-                                  "expected either setting or role, found %s", setting ? "both" : "neither");
+                                  "say what is trusted: one setting, one role, or one routine",
+                                  "expected either setting, role or routine, found %s", named > 0 ? "several" : "none");
+        }
+        if (pinned != (json_object_get(entry, "routine") != NULL)) {
+            return schema_problem(src, path, NULL, e, pinned ? "schema_unknown_key" : "schema_required",
+                                  "the finding about the routine has the entry with its definition",
+                                  pinned ? "expected definition beside routine alone, found it without one"
+                                         : "expected the routine's definition, found none");
         }
     }
     return 0;

@@ -61,6 +61,18 @@ static bool is_relation(const char *s) {
     return rest != NULL && *rest == '\0';
 }
 
+static bool is_routine(const char *s) {
+    const char *rest = name_part(s);
+    if (rest == NULL || *rest != '.') {
+        return false;
+    }
+    rest++;
+    size_t bare = strcspn(rest, "(\"");
+    rest = bare > 0 ? rest + bare : name_part(rest);
+    size_t n = rest != NULL ? strlen(rest) : 0;
+    return n >= 2 && rest[0] == '(' && rest[n - 1] == ')';
+}
+
 static bool is_span(const char *s) {
     size_t n = strspn(s, "0123456789");
     return n > 0 && n < 7 && s[n] != '\0' && strchr("smhd", s[n]) != NULL && s[n + 1] == '\0';
@@ -254,6 +266,13 @@ static const schema_spec database[] = {
 static const schema_spec trust[] = {
     {.key = "setting", SETTING, .doc = "a session setting that only the platform itself sets"},
     {.key = "role", IDENTIFIER, .doc = "a role that no tenant can reach"},
+    {.key = "routine",
+     PATTERN(is_routine, "a function or procedure as \"schema.name(types of its arguments)\""),
+     .doc = "a function with its owner's rights that may reach every tenant's rows, as the finding about it names it"},
+    {.key = "definition",
+     PATTERN(is_sha256, "a SHA-256 as 64 lower-case hexadecimal digits"),
+     .doc = "what the routine was when it was trusted: the finding about it has the whole entry. Another text is not "
+            "covered"},
     {.key = "reason", TEXT, .required = true, .doc = "why it may be trusted"},
     {.key = "approver", TEXT, .required = true, .doc = "who decided it"},
     {.key = "expires",

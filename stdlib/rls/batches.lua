@@ -16,8 +16,12 @@ local LANES, MANY = 2, 100
 ---@return integer
 function batches.lanes(tables) return #tables > MANY and LANES or 1 end
 
---- How many entries of the server's lock table the canaries of a table take at most, roughly: its own, and those of its keys.
-local function locks_of(t) return 2 + #t.uniques + 2 * #t.foreign_keys + #t.partition_bounds end
+--- How many entries of the server's lock table the probe of a table takes at most: the table, its indexes and sequences, those of its
+--- partitions and children, and the tables that its keys refer to with the index that serves them. (PostgreSQL manual, 13.3: a statement
+--- locks each index of what it writes, and each partition that it may touch.)
+---@param t rls.Table
+---@return integer
+function batches.locks_of(t) return (1 + t.heaps) * (1 + t.indexes) + t.sequences + 2 * #t.foreign_keys end
 
 --- Tables in batches, in order: what is probed at a time stays under a quarter of the lock table; tables that foreign keys join are in
 --- one where they fit.
@@ -48,9 +52,9 @@ function batches.cut(conn, tables, batch, lanes)
   end
   local out, size = { {} }, 0
   local function add(t)
-    if #out[#out] >= batch or size + locks_of(t) > most then out[#out + 1], size = {}, 0 end
+    if #out[#out] >= batch or size + batches.locks_of(t) > most then out[#out + 1], size = {}, 0 end
     table.insert(out[#out], t)
-    size = size + locks_of(t)
+    size = size + batches.locks_of(t)
   end
   for _, t in ipairs(tables) do
     for _, member in ipairs(members[t.oid] or {}) do add(member) end

@@ -1,19 +1,23 @@
 --- Functions with their owner's rights whose text nobody could decide, called as the application with tenant A set.
 --
--- Each call is made three times in transactions that are rolled back: twice with tenant B's canaries there, and once without them. What
--- differs only by them is what the function shows of B; a digest of B's rows tells what it changes. That nothing differs proves
--- nothing: the function stays undecided, and the number of calls is told.
+-- Each call is made three times, each undone: twice with tenant B's canaries there, and once without them. What differs only by them is
+-- what the function shows of B; a digest of B's rows in the tables that the server counts as written to tells what it changes. That
+-- nothing differs proves nothing: the function stays undecided, and the number of calls is told. (PostgreSQL manual, 28.2:
+-- pg_stat_get_xact_tuples_inserted and the others count what the current transaction did.)
 --
 -- Called is only what ends with its transaction: SQL and PL/pgSQL whose text does not name anything that reaches further (a server's files
 -- and processes, other databases, transactions of its own). A function with its owner's rights cannot leave its role (SET ROLE, "Notes";
 -- PostgreSQL refuses SET ROLE and SET SESSION AUTHORIZATION within one), so that nothing of it runs as the admin.
+local arrays = require "rls.arrays"
 local attempts = require "rls.attempts"
+local mentions = require "rls.mentions"
+local planted = require "rls.planted"
 local values = require "rls.values"
 
 local calls = {}
 
---- Most calls of one function, and most values of one type.
-local MOST, VALUES = 24, 8
+--- Most calls of one function, most values of one type, and most tables whose canaries all stand in a text to reproduce.
+local MOST, VALUES, MOST_PLANTED = 24, 8, 20
 
 local REACHES_FURTHER = { "dblink", "pg_read_", "pg_ls_", "pg_write_", "lo_import", "lo_export", "pg_terminate", "pg_cancel", "pg_sleep",
   "pg_reload", "pg_rotate", "pg_switch", "pg_advisory", "pg_notify", "http", "net%.", "copy%f[%W]", "notify%f[%W]", "commit%f[%W]",
@@ -83,11 +87,9 @@ local function argument_lists(f, pool_of)
   return out
 end
 
-local function call_text(f, list, field)
+local function call_text(f, list)
   local args = {}
-  for i, arg in ipairs(f.args) do
-    args[i] = field == "literal" and ("%s::%s"):format(list[i].literal, arg.type) or ("<%s>"):format(list[i].what)
-  end
+  for i, arg in ipairs(f.args) do args[i] = ("%s::%s"):format(list[i].literal, arg.type) end
   return ("%s(%s)"):format(f.signature:match "^(.-)%(", table.concat(args, ", "))
 end
 
@@ -102,20 +104,60 @@ local function remove(state, tables)
   state.conn:exec "set local session_replication_role = origin"
 end
 
-local function digest(state, tables)
-  local out = {}
-  for i, t in ipairs(tables) do out[i] = state.conn:value(state:digesting(t, state:owned_by(t, state.b)).l) end
-  return table.concat(out, ",")
+--- The heaps in which rows of the tables are, by the table: partitions and inheritance children too.
+local HEAPS = [[
+  with recursive heap(oid, of) as (
+    select t.oid, t.oid from unnest($1::oid[]) t(oid)
+    union select i.inhrelid, h.of from pg_inherits i join heap h on h.oid = i.inhparent)
+  select heap.of::text as of, array_agg(heap.oid::text) as heaps from heap group by 1]]
+
+--- What the transaction did to the heaps so far: rows, of which going back to a savepoint takes nothing away, and the file that each is
+--- in, of which TRUNCATE makes another. NULL: it is gone.
+local WRITTEN = [[
+  select h.oid::text as oid, pg_relation_filenode(h.oid)::text || ' ' || pg_stat_get_xact_tuples_inserted(h.oid)
+         + pg_stat_get_xact_tuples_updated(h.oid) + pg_stat_get_xact_tuples_deleted(h.oid) as done from unnest($1::oid[]) h(oid)]]
+
+--- The tables of B's canaries, and the digests of those that some call wrote to.
+local function watch(state, tables)
+  local oids, heaps, of, by_oid = {}, {}, {}, {}
+  for i, t in ipairs(tables) do oids[i], by_oid[t.oid] = t.oid, t end
+  for _, row in ipairs(state.conn:query(HEAPS, arrays.text(oids))) do
+    for _, heap in ipairs(row.heaps) do
+      if not of[heap] then heaps[#heaps + 1] = heap end
+      of[heap] = of[heap] or {}
+      table.insert(of[heap], by_oid[row.of])
+    end
+  end
+  return { heaps = arrays.text(heaps), of = of, digests = {} }
 end
 
---- One call. {seen = what it gave, or err; digest = of B's rows afterwards}
-local function call(state, f, list, tables, without)
+local function written(state, watched)
+  local out = {}
+  for _, row in ipairs(state.conn:query(WRITTEN, watched.heaps)) do out[row.oid] = row.done or "gone" end
+  return out
+end
+
+local function digest(state, t) return state.conn:value(state:digesting(t, state:owned_by(t, state.b)).l) end
+
+--- Digests of B's rows in the tables that something was written to in between.
+local function written_between(state, watched, before, after)
+  local out = {}
+  for heap, done in pairs(after) do
+    for _, t in ipairs(done ~= before[heap] and watched.of[heap] or {}) do
+      out[t] = out[t] or (done == "gone" and done) or digest(state, t)
+    end
+  end
+  return out
+end
+
+--- One call. {seen = what it gave, or err; touched = digests by table where they are watched}
+local function call(state, f, list, watched)
   local out = {}
   state.conn:transaction(function()
-    if without then remove(state, tables) end
+    local before = watched and written(state, watched)
     state.session:as_application()
     state.session:set(state.session:of(state.a.key))
-    local text = call_text(f, list, "literal")
+    local text = call_text(f, list)
     local ok, raised, rows = state.conn:try(f.kind == "p" and "call " .. text or ([[
       select count(*)::text || ' ' || coalesce(sum(hashtextextended(gate_row::text, 0)::numeric), 0)::text as seen from %s gate_row]])
       :format(text))
@@ -123,20 +165,65 @@ local function call(state, f, list, tables, without)
     out.err = not ok and raised or nil
     out.seen = ok and f.kind ~= "p" and rows[1].seen or nil
     state.session:as_admin()
-    if not without then out.digest = digest(state, tables) end
+    if ok and watched then out.touched = written_between(state, watched, before, written(state, watched)) end
   end, { rollback = true })
   return out
 end
 
---- What a function does with one list of arguments: a text where it is a leak, and whether it changes rows.
-local function try(state, f, list, tables, untouched)
-  local with = call(state, f, list, tables, false)
-  if with.err then return nil, false, true end
-  if with.digest ~= untouched then return "it changes another tenant's row", true end
-  local again = call(state, f, list, tables, false)
-  local without = call(state, f, list, tables, true)
-  if again.err or without.err or with.seen ~= again.seen then return nil, false, true end
-  return with.seen ~= without.seen and "what it gives depends on another tenant's row" or nil, false
+--- Did a call change B's rows?
+local function changed(state, watched, out)
+  for t, now in pairs(out.touched or {}) do
+    watched.digests[t] = watched.digests[t] or digest(state, t)
+    if watched.digests[t] ~= now then return true end
+  end
+  return false
+end
+
+--- What to paste in order to see it: the call, with the canaries of the tables that it may look at, and what its arguments are.
+local function shown(state, tables, f, args, changes)
+  local text, list, words = (f.body or ""):lower(), {}, {}
+  for _, t in ipairs(tables) do
+    if #tables <= MOST_PLANTED or mentions.name(text, t.name) then list[#list + 1] = t end
+  end
+  for i in ipairs(f.args) do words[i] = args[i].what end
+  return state.session:reproduce((f.kind == "p" and "call %s" or "select * from %s"):format(call_text(f, args)) .. (#words > 0
+    and (" /* %s */"):format(table.concat(words, ", "):gsub("%*/", "* /")) or ""), nil, planted.lines(state, list), state.a.key,
+    changes and planted.changed(state, list) or nil)
+end
+
+--- Notes that a function tells or changes what is B's.
+local function note(state, tables, f, args, leak, changes)
+  f.tried.leak, f.tried.changes = leak, changes
+  f.tried.reproduce = shown(state, tables, f, args, changes)
+end
+
+--- Calls a function with each list of arguments while B's rows are there. Returns what can be compared; stops at what changes a row of B's.
+local function with_theirs(state, tables, f, pool_of, watched)
+  local out = {}
+  for _, args in ipairs(argument_lists(f, pool_of)) do
+    local first = call(state, f, args, watched)
+    if not first.err and changed(state, watched, first) then
+      f.tried.calls = f.tried.calls + 1
+      note(state, tables, f, args, "it changes another tenant's row", true)
+      return {}
+    end
+    local again = not first.err and call(state, f, args)
+    if again and not again.err and again.seen == first.seen then out[#out + 1] = { f = f, args = args, seen = first.seen } end
+  end
+  return out
+end
+
+--- Calls again what gave the same twice, without B's rows.
+local function without_theirs(state, tables, list)
+  for _, one in ipairs(list) do
+    local without = not one.f.tried.leak and call(state, one.f, one.args)
+    if without and not without.err then
+      one.f.tried.calls = one.f.tried.calls + 1
+      if without.seen ~= one.seen then
+        note(state, tables, one.f, one.args, "what it gives depends on another tenant's row", false)
+      end
+    end
+  end
 end
 
 --- Calls the functions. Each gets `tried`: {leak, changes, reproduce} or {calls = how many told something, refused = why none was made}.
@@ -144,25 +231,24 @@ end
 ---@param tables rls.Table[]  of tenants
 ---@param list table[]  functions
 function calls.run(state, tables, list)
-  local planted = {}
+  local there, all = {}, {}
   for _, t in ipairs(tables) do
-    if (state.maker.rows[state.b.key] or {})[t.oid] then planted[#planted + 1] = t end
+    if (state.maker.rows[state.b.key] or {})[t.oid] then there[#there + 1] = t end
   end
-  local pool_of, untouched = pools(state, planted), digest(state, planted)
+  state.conn:exec "set local track_counts = on"
+  local pool_of, watched = pools(state, there), watch(state, there)
   for _, f in ipairs(list) do
-    local tried = f.tried or { calls = 0 }
-    f.tried = tried
-    tried.refused = calls.refused(f)
-    for _, args in ipairs((tried.refused or tried.leak) and {} or argument_lists(f, pool_of)) do
-      local leak, changes, untold = try(state, f, args, planted, untouched)
-      if not untold then tried.calls = tried.calls + 1 end
-      if leak then
-        tried.leak, tried.changes = leak, changes
-        tried.reproduce = state.session:reproduce((f.kind == "p" and "call %s" or "select * from %s"):format(call_text(f, args, "what")))
-        break
-      end
-    end
+    f.tried = f.tried or { calls = 0 }
+    f.tried.refused = calls.refused(f)
+    local made = (f.tried.refused or f.tried.leak) and {} or with_theirs(state, there, f, pool_of, watched)
+    table.move(made, 1, #made, #all + 1, all)
   end
+  if #all == 0 then return end
+  -- Once for all of them: the canaries of hundreds of tables take longer to remove than a function to call.
+  state.conn:transaction(function()
+    remove(state, there)
+    without_theirs(state, there, all)
+  end, { rollback = true })
 end
 
 --- Canaries of a tenant in every table that takes one; which refuse them the probe of the tables says.

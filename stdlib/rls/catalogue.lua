@@ -65,6 +65,9 @@ local catalogue = {}
 ---@field may table<string, boolean>  select, insert, update, delete, truncate: what the application's role may do, its schema's USAGE
 ---  included
 ---@field acts table<string, boolean>  select, insert, update, delete, truncate: what a role may do that the application is or may become
+---@field indexes integer     of all kinds
+---@field sequences integer   that its columns own
+---@field heaps integer       partitions and inheritance children, at all levels
 ---@field plain boolean       no children, rules or triggers: a statement does to it what it says, and no more
 ---@field granted boolean     is anything granted to it, or to a role that it may become?
 ---@field opened table<string, boolean>?  does the prover say that the command reaches other tenants' rows in any session?
@@ -88,6 +91,12 @@ local TABLES = [[
          c.relkind = 'r' and not c.relhassubclass and not c.relhasrules
            and not exists (select from pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal) as plain,
          greatest(c.reltuples, 0)::bigint as estimate,
+         (select count(*) from pg_index i where i.indrelid = c.oid) as indexes,
+         (select count(*) from pg_depend d where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
+             and d.refobjid = c.oid and d.deptype in ('a', 'i') and d.refobjsubid > 0) as sequences,
+         case when c.relhassubclass then (with recursive under(oid) as (select inhrelid from pg_inherits where inhparent = c.oid
+             union select i.inhrelid from under u join pg_inherits i on i.inhparent = u.oid)
+           select count(*) from under) else 0 end as heaps,
          array(select a.attname::text from pg_partitioned_table k cross join unnest(k.partattrs::int2[]) with ordinality u(num, i)
                  join pg_attribute a on a.attrelid = c.oid and a.attnum = u.num where k.partrelid = c.oid order by u.i) as partition_key,
          array(select pg_get_expr(x.relpartbound, x.oid) from pg_inherits i join pg_class x on x.oid = i.inhrelid
@@ -175,6 +184,7 @@ local function new_table(row)
     oid = row.oid, schema = row.schema, name = row.name, label = row.schema .. "." .. row.name,
     sql = names.qualified(row.schema, row.name), kind = row.kind, owner = row.owner, rls = row.rls, forced = row.forced,
     app_owns = row.app_owns, granted = row.granted, plain = row.plain, is_partition = row.is_partition,
+    indexes = row.indexes, sequences = row.sequences, heaps = row.heaps,
     estimate = row.estimate, partition_key = row.partition_key, partition_bounds = row.partition_bounds,
     columns = {}, by_column = {}, foreign_keys = {}, uniques = {}, checks = {}, policies = {},
     may = { select = row.may_use and row.may_select, insert = row.may_use and row.may_insert, update = row.may_use and row.may_update,

@@ -17,6 +17,9 @@ local function advisory(text, fix, explain)
   return { text = text, fix = fix, severity = "advisory", explain = explain }
 end
 
+--- The fix of a function that runs with an unbound owner's rights.
+classes.OF_DEFINERS = "Make it SECURITY INVOKER, or give it to an owner whom FORCE ROW LEVEL SECURITY binds"
+
 local COVERAGE = {
   rls_missing = { text = "RLS policy missing on table %s", fix = "Add policy in migration",
     explain = [[Row-level security is off, or on without a policy. Off, whoever has a grant sees every tenant's rows with a plain
@@ -138,10 +141,15 @@ A minor release needs no dump and no change of the schema.]]),
 found no way through. A probe tries what it knows: read the reason, and simplify the policy where you can.]]),
   policy_trusted = advisory("What isolates %s rests on a trust entry", "Review the entry's reason before it expires",
     [[The policy, or the text of a function or view with its owner's rights, has a way through that the configuration's
-trust declares out of the attacker's reach. The entry stands in every report.]]),
+trust declares out of the attacker's reach, or trust names the function itself. The entry stands in every report.]]),
   trust_expired = { text = "The trust in %s has expired", fix = "Review it: renew the entry with a new date, or close what it covered",
     explain = [[An entry of the configuration's trust counts until the day it names. What it covered is a leak again, and stands beside
 this finding.]] },
+  trust_changed = { text = "The function %s is not the one that was trusted",
+    fix = "Read it as it is now: renew the entry's definition, or close what it covered",
+    explain = [[An entry of the configuration's trust that names a function pins what the function is: its declaration, its text, and those
+of the functions that its text leads to. One of them was changed since. What the entry covered is a leak or undecided again, and stands
+beside this finding, with the entry as it would have to be.]] },
   trust_unused = { text = "Nothing rests on the trust in %s", fix = "Remove the entry from the configuration",
     explain = [[An entry of the configuration's trust that no policy needs covers nothing today and would silently cover what somebody
 writes tomorrow.]] },
@@ -175,11 +183,11 @@ with that session's tenant set, and sees the rows it writes.]]),
   grant_references = advisory("The application may refer to %s by foreign keys",
     "REVOKE REFERENCES ON the table FROM the role that has it",
     [[Foreign keys are checked without policies: a key that is accepted says that the row exists, whoever's it is.]]),
-  function_definer = leak("a SECURITY DEFINER function reaches other tenants' rows",
-    "Make it SECURITY INVOKER, or give it to an owner whom FORCE ROW LEVEL SECURITY binds",
+  function_definer = leak("a SECURITY DEFINER function reaches other tenants' rows", classes.OF_DEFINERS,
     [[A SECURITY DEFINER function runs with its owner's rights. Where row-level security does not bind the owner, what the
 function selects and changes is limited by its own text alone; without SET search_path the caller may also put other
-tables under its names.]]),
+tables under its names. One that reaches every tenant's rows because that is what it is for, such as a report for the
+platform's own people, is named in the configuration's trust, with the entry that the fix has.]]),
   function_by_secret = { text = "%s answers whoever gives a secret", severity = "note",
     fix = "See that the secret is long and random, and that guessing it is limited",
     explain = [[It runs with the rights of an owner whom no policy binds, and shows the rows of a tenant only to who gives what a column

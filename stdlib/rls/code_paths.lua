@@ -83,13 +83,15 @@ local function watch(state, step, found)
   if ok and now ~= state.tenant and touched then
     found[#found + 1] = finding(step, ("it touches tenants' tables; afterwards %s is %q"):format(state.setting, tostring(now)))
   elseif ok and not touched then
-    errors.raise { code = "path_not_watched", message = ("platform.%s touched no tenant's table: nothing was watched"):format(step.name) }
+    errors.raise { code = "path_not_watched", message = ("platform.%s touched no tenant's table: nothing was watched"):format(step.name),
+      fix = "let its call in stdlib/rls/code_paths.lua reach one" }
   end
   if not ok or now ~= state.tenant then
     set_tenant(state, state.tenant)
     local helped, again = call(state, step)
     if not helped then
-      errors.raise { code = "path_failed", message = ("platform.%s failed also with the tenant set: %s"):format(step.name, again.message) }
+      errors.raise { code = "path_failed", message = ("platform.%s failed also with the tenant set: %s"):format(step.name, again.message),
+        fix = "mend the code path, or its call in stdlib/rls/code_paths.lua" }
     elseif not ok then
       found[#found + 1] = finding(step, "it works only when its caller has set the tenant: " .. value.message)
     end
@@ -139,7 +141,8 @@ function code_paths.watch(conn, options)
     end
   end, { rollback = true })
   if count == 0 then
-    errors.raise { code = "path_not_driven", message = "no code path was found in schema platform that the application may call" }
+    errors.raise { code = "path_not_driven", message = "no code path was found in schema platform that the application may call",
+      fix = "GRANT the application's role EXECUTE on the platform's functions" }
   end
   return found, count
 end

@@ -258,8 +258,9 @@ end
 ---@param trust table[]?
 ---@param today string
 ---@param covers table<table, table<string, boolean>>?  objects by entry: what rests on it besides policies (decide.cover)
+---@param changed table<table, string>?  by entry: that the function it names is not the one that was trusted
 ---@return {class: string, object: string, detail: string}[] findings, table[] entries  for the report
-function decide.trust(decisions, trust, today, covers)
+function decide.trust(decisions, trust, today, covers, changed)
   local found, entries = {}, {}
   covers = covers or {}
   for _, d in ipairs(decisions) do
@@ -268,12 +269,14 @@ function decide.trust(decisions, trust, today, covers)
     end
   end
   for _, entry in ipairs(trust or {}) do
-    local count, object = 0, entry.setting or entry.role
+    local count, object = 0, entry.setting or entry.role or entry.routine
     for _ in pairs(covers[entry] or {}) do count = count + 1 end
     entries[#entries + 1] = { object = object, reason = entry.reason, approver = entry.approver, expires = entry.expires, tables = count }
     if entry.expires and entry.expires < today then
       found[#found + 1] = { class = "trust_expired", object = object, detail = ("it was trusted until %s: %s"):format(entry.expires,
         entry.reason) }
+    elseif (changed or {})[entry] then
+      found[#found + 1] = { class = "trust_changed", object = object, detail = changed[entry] }
     elseif count == 0 then
       found[#found + 1] = { class = "trust_unused", object = object,
         detail = "no policy of a tenants' table, function or view rests on it: " .. entry.reason }

@@ -4,16 +4,20 @@
 -- was carried out, with a context that only collects: what a migration really closes is seen before anybody is told to apply it.
 local axes = require "rls.axes"
 local catalogue = require "rls.catalogue"
+local classes = require "rls.classes"
 local decide = require "rls.decide"
 local dialect = require "rls.dialect"
 local errors = require "errors"
 local matrix = require "rls.matrix"
 local names = require "rls.names"
+local open_public = require "rls.rules.open_public"
 local owners = require "rls.owners"
 local probe = require "rls.probe"
 local releases = require "rls.releases"
+local reproduce = require "rls.reproduce"
 local task = require "task"
 local trials = require "rls.trials"
+local trust = require "rls.trust"
 local rules = { roles = require "rls.rules.roles", objects = require "rls.rules.objects", functions = require "rls.rules.functions",
   policies = require "rls.rules.policies", definers = require "rls.rules.definers", views = require "rls.rules.views" }
 
@@ -67,7 +71,8 @@ function harness.look(ctx)
     app.acts, spare)
   return { settings = settings, app = app, tables = tables, by_oid = by_oid, trust = ctx.config.trust, spare = spare,
     embedded = ctx.platform.kind == "embedded",
-    admin = ctx.db.admin:row "select rolsuper as super, rolsuper or rolbypassrls as bypass from pg_roles where rolname = current_user" }
+    admin = ctx.db.admin:row [[select rolsuper as super, rolsuper or rolbypassrls as bypass,
+      current_setting('server_version_num')::integer as version from pg_roles where rolname = current_user]] }
 end
 
 local function is_base(t) return t.kind == "r" or t.kind == "p" end
@@ -88,10 +93,12 @@ function harness.of_tenants(seen)
   return base, views
 end
 
-local function rls_sql(t)
-  return ("select relrowsecurity, relforcerowsecurity from pg_class where oid = %s::regclass;\n"
-    .. "select * from pg_policies where schemaname = %s and tablename = %s;")
-    :format(names.literal(t.sql), names.literal(t.schema), names.literal(t.name))
+local function rls_sql(t, app)
+  return (("select relrowsecurity, relforcerowsecurity, pg_has_role({app}, relowner, 'MEMBER') as app_is_owner,\n"
+    .. "       array(select polname from pg_policy where polrelid = c.oid) as policies,\n"
+    .. "       array(select p from unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p\n"
+    .. "              where has_table_privilege({app}, c.oid, p)) as app_may\n  from pg_class c where oid = {table}::regclass;")
+    :gsub("{(%a+)}", { app = names.literal(app), table = names.literal(t.sql) }))
 end
 
 --- The reference platform promises FORCE and a policy for every table of a tenant, whoever owns it and whatever it is granted.
@@ -99,8 +106,8 @@ local function promises(ctx) return ctx.platform.kind == "embedded" end
 
 local function granted(t) return t.may.select or t.may.insert or t.may.update or t.may.delete end
 
-local function check_table(ctx, t)
-  local at = { object = t.label, reproduce = rls_sql(t) }
+local function check_table(ctx, t, app)
+  local at = { object = t.label, reproduce = rls_sql(t, app) }
   -- A partition that only its parent leads to is bound by the parent's policies (PostgreSQL manual, section 5.8).
   local forgotten = granted(t) and #t.policies == 0
   if t.is_partition and not t.app_owns and catalogue.closed(t) and not forgotten then return end
@@ -137,7 +144,7 @@ function harness.coverage(ctx, seen)
       message = ("no table has the column %q: there is nothing to isolate"):format(seen.settings.tenant.column),
       fix = "check database.tenant.column, database.schemas and the rights of database.admin" }
   end
-  for _, t in ipairs(base) do check_table(ctx, t) end
+  for _, t in ipairs(base) do check_table(ctx, t, seen.app.role) end
   for _, t in ipairs(seen.tables) do
     if t.scope == "unclassified" then
       ctx:advise("unclassified_table", { object = t.label, detail = "the application may reach it, and nothing says whose its rows are" })
@@ -153,12 +160,20 @@ local function say(ctx, class, f)
     repair = rawget(ctx, "collects") and f.repair or nil })
 end
 
+--- The same, but of what has its one cause in a right that everybody has: that is kept, and said once.
+local function say_or_keep(ctx, seen, f)
+  if f.by_create and seen.open_public == nil then seen.open_public = open_public.is_cause(ctx.db.admin, seen.app) end
+  if not (f.by_create and seen.open_public) then return say(ctx, f.class, f) end
+  seen.by_create = seen.by_create or {}
+  table.insert(seen.by_create, f)
+end
+
 local COMMAND = { select = true, insert = true, update = true, delete = true }
 
 --- Does what the probe went through need a setting that the configuration trusts?
-local function is_trusted(t, l, trust)
+local function is_trusted(t, l, entries)
   if not (t.decided and t.decided[l.op:upper()] == "trusted") then return false end
-  for _, entry in ipairs(trust or {}) do
+  for _, entry in ipairs(entries or {}) do
     if entry.setting and l.detail:find(entry.setting, 1, true) then return true end
   end
   return false
@@ -183,21 +198,27 @@ local function class_of_leak(t, l)
   return "cross_tenant_leak"
 end
 
-local function report_table(ctx, t, result, named, trust)
+--- The way out where a probe does not come to an end.
+local TO_PROBE = "the detail says what ended how: give the table a statement in database.fixtures whose rows it shows, grant what is "
+  .. "missing, or let the prover decide (a view: security_invoker; a policy: tenant column = tenant setting)"
+
+local function report_table(ctx, t, result, named, trusted, version)
   local seen = {}
   for _, l in ipairs(result.leaks) do
-    if not seen[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, trust) then
+    if not seen[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, trusted) then
       seen[l.op .. l.detail] = true
       local of_owner = not is_base(t) and t.bound == false
       say(ctx, of_owner and "view_owner_rights" or class_of_leak(t, l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
-        repair = of_owner and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })
+        repair = of_owner and releases.has_option("security_invoker", version)
+          and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })
     end
   end
   if #result.errors > 0 then
-    errors.raise { code = "probe_failed", message = ("%s could not be probed"):format(t.label), detail = table.concat(result.errors, "; ") }
+    errors.raise { code = "probe_failed", message = ("%s could not be probed"):format(t.label), detail = table.concat(result.errors, "; "),
+      fix = TO_PROBE }
   end
   if result.controls == 0 and #result.proven == 0 and #result.leaks == 0 and not result.refuted then
-    errors.raise { code = "probe_failed", message = ("%s: nothing was probed"):format(t.label) }
+    errors.raise { code = "probe_failed", message = ("%s: nothing was probed"):format(t.label), fix = TO_PROBE }
   end
 end
 
@@ -206,7 +227,8 @@ local function check_unbindable(ctx, seen)
   for _, t in ipairs(seen.tables) do
     local tenants = t.scope == "tenant" or t.scope == "child"
     local may = t.acts.select or t.acts.insert or t.acts.update or t.acts.delete
-    local shown = ("select * from %s limit 5;"):format(t.sql)
+    local shown = ("BEGIN;\nSET LOCAL ROLE %s;\n%sSELECT * FROM %s LIMIT 5;\nROLLBACK;"):format(names.ident(seen.app.role),
+      reproduce.as_reader(t), t.sql)
     if t.kind == "m" and tenants and t.acts.select then
       ctx:fail("materialised_view", { object = t.label, detail = "the application may read it", reproduce = shown })
     elseif t.kind == "f" and t.tenant and may then
@@ -253,21 +275,31 @@ local function check_ways_around(ctx, seen, ways)
   ctx:check("isolation: relations without policies", function() check_unbindable(ctx, seen) end, { group = "isolation" })
 end
 
+--- Without the model nothing can be said.
+local function need_model(seen)
+  if not seen.model then
+    errors.raise { code = "policies_undecided", message = "the catalogue's model was not read",
+      fix = "mend what the check \"isolation: policies\" ended with" }
+  end
+end
+
 --- What functions with their owner's rights do. Returns those that nobody could decide, and those of triggers.
 local function decide_definers(ctx, seen)
   local undecided = {}
   ctx:check("isolation: functions with their owner's rights", function()
     local found
-    if not seen.model then errors.raise { code = "policies_undecided", message = "the catalogue's model was not read" } end
+    need_model(seen)
     found, undecided = rules.definers.findings(seen, (harness.of_tenants(seen)))
-    for _, f in ipairs(found) do say(ctx, f.class, f) end
+    undecided = trust.cover(seen, found, undecided, classes.OF_DEFINERS)
+    for _, f in ipairs(found) do say_or_keep(ctx, seen, f) end
   end, { group = "isolation" })
   local of_triggers = {}
   ctx:check("isolation: triggers with their owner's rights", function()
-    if not seen.model then errors.raise { code = "policies_undecided", message = "the catalogue's model was not read" } end
+    need_model(seen)
     local found
     found, of_triggers = rules.definers.triggers(ctx.db.admin, seen, (harness.of_tenants(seen)))
-    for _, f in ipairs(found) do say(ctx, f.class, f) end
+    of_triggers = trust.cover(seen, found, of_triggers, classes.OF_DEFINERS)
+    for _, f in ipairs(found) do say_or_keep(ctx, seen, f) end
   end, { group = "isolation" })
   return undecided, of_triggers
 end
@@ -286,13 +318,15 @@ local function check_undecided(ctx, undecided)
       local tried = f.f.tried
       if tried and tried.leak then
         say(ctx, "function_definer", { object = f.object, reproduce = tried.reproduce, advisory = f.oracle and not tried.changes or nil,
+          fix = ("%s; %s"):format(classes.OF_DEFINERS, f.proposed),
           detail = ("it runs with the rights of %s, whom row-level security does not bind; tried: %s"):format(f.owner, tried.leak) })
         return
       end
       errors.raise { code = "definer_unproven",
         message = ("%s runs with the rights of %s, whom row-level security does not bind, and what it reaches is undecided: %s")
           :format(f.object, f.owner, f.reason), detail = in_words(tried),
-        fix = "make it SECURITY INVOKER, give it to an owner whom FORCE ROW LEVEL SECURITY binds, or revoke EXECUTE from the application" }
+        fix = "make it SECURITY INVOKER, give it to an owner whom FORCE ROW LEVEL SECURITY binds, or revoke EXECUTE from the application; "
+          .. f.proposed }
     end, { group = "isolation" })
   end
 end
@@ -314,7 +348,8 @@ local function decided(ctx, seen, base)
         findings[f.oid] = findings[f.oid] or {}
         table.insert(findings[f.oid], f)
       end
-      if list.undecided then errors.raise { code = "view_unproven", message = list.undecided, fix = "make it security_invoker" } end
+      if list.undecided then errors.raise { code = "view_unproven", message = list.undecided,
+        fix = "make it security_invoker (PostgreSQL 15), give it to an owner whom FORCE ROW LEVEL SECURITY binds, or revoke it" } end
     end
   end, { group = "isolation" })
   return findings or {}
@@ -333,14 +368,14 @@ end
 local function check_trust(ctx, seen)
   if not seen.model or not (seen.trust and seen.trust[1]) then return end
   ctx:check("isolation: trust", function()
-    local stale, trusted = decide.trust(seen.decisions, seen.trust, seen.today, seen.covers)
+    local stale, trusted = decide.trust(seen.decisions, seen.trust, seen.today, seen.covers, seen.changed)
     for _, f in ipairs(stale) do say(ctx, f.class, f) end
     if #trusted > 0 then ctx:fact("trust", trusted) end
   end, { group = "isolation" })
 end
 
 --- What the prover says of one table. Returns the commands it names a leak for, in lower case, and what the server contradicted.
-local function report_policies(ctx, found)
+local function report_policies(ctx, seen, found)
   local named, contradicted = {}, {}
   for _, f in ipairs(found or {}) do
     if f.reproduced == false then
@@ -349,7 +384,7 @@ local function report_policies(ctx, found)
       for _, command in ipairs(not f.advisory and f.commands or {}) do named[command:lower()] = true end
       -- Not in the detail, by which a baseline knows it again.
       if f.trial then f.reproduce = ("-- %s\n%s"):format(f.trial:gsub("%s+", " "), f.reproduce) end
-      say(ctx, f.class, f)
+      say_or_keep(ctx, seen, f)
     end
   end
   return named, contradicted
@@ -414,7 +449,8 @@ function harness.isolation(ctx, seen)
   if not ok or #base == 0 then
     ctx:check("isolation", function()
       if not ok then error(results, 0) end
-      errors.raise { code = "nothing_probed", message = "there is no tenant's table to probe" }
+      errors.raise { code = "nothing_probed", message = "there is no tenant's table to probe",
+        fix = "check database.tenant.column and database.schemas, or name the tables in database.tenant_scoped" }
     end, { group = "isolation" })
     return
   end
@@ -425,11 +461,11 @@ function harness.isolation(ctx, seen)
       ctx:check("isolation of " .. t.label, function()
         local result = results[t.oid]
         if not result then
-          errors.raise { code = "probe_failed", message = t.label .. " was not probed" }
+          errors.raise { code = "probe_failed", message = t.label .. " was not probed", fix = TO_PROBE }
         end
         statements = statements + result.statements
-        local named, contradicted = report_policies(ctx, found[t.oid])
-        report_table(ctx, t, result, named, seen.trust)
+        local named, contradicted = report_policies(ctx, seen, found[t.oid])
+        report_table(ctx, t, result, named, seen.trust, seen.admin.version)
         raise_contradicted(t, contradicted)
       end, { group = "isolation" })
     end
@@ -445,6 +481,10 @@ function harness.isolation(ctx, seen)
     ctx:log("rolled back; these sequences stay advanced: %s", table.concat(left, ", "))
   end
   check_ways_around(ctx, seen, ways)
+  if seen.by_create then
+    ctx:check("isolation: schema public", function() say(ctx, "function_search_path", open_public.finding(seen.by_create)) end,
+      { group = "isolation" })
+  end
   check_undecided(ctx, undecided)
   check_undecided(ctx, of_triggers)
   check_trust(ctx, seen)

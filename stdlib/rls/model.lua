@@ -36,6 +36,8 @@ local FUNCTIONS = [[
                      or exists (select from pg_aggregate a where has_function_privilege(r, a.aggfnoid, 'EXECUTE') and a.aggfnoid >= 16384
                        and p.oid in (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)))
            as callable,
+         array(select r from unnest($1::text[]) with ordinality a(r, i) where has_function_privilege(r, p.oid, 'EXECUTE')
+                  and has_schema_privilege(r, n.oid, 'USAGE') order by i) as callers,
          exists (select from pg_proc s where s.proname = p.proname and s.pronamespace = 'pg_catalog'::regnamespace) as shadowed,
          array(select format_type(t, null) from unnest(p.proargtypes) with ordinality a(t, i) order by i) as arg_types,
          (select array_agg(coalesce(p.proargnames[i], '') order by i)

@@ -162,7 +162,8 @@ function mutate.check(ctx, look)
   conn:close()
   local total = #list - count.impossible
   if total == 0 then
-    errors.raise { code = "no_mutants", message = "there is nothing to break: no tenant's table" }
+    errors.raise { code = "no_mutants", message = "there is nothing to break: no tenant's table",
+      fix = "check database.tenant.column and database.schemas, or name the tables in database.tenant_scoped" }
   end
   ctx:fact("mutants", total)
   ctx:fact("mutants_found", count.found)

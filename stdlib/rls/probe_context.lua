@@ -269,7 +269,8 @@ function probe_context.escapes(s, t)
         if (out.ok and out.affected > allowed) or (state.class_of(out) == "23" and op ~= "select") then
           local all = s.session:of "<tenant A>"
           for _, p in ipairs(case.pairs) do all[#all + 1] = p end
-          s:leak(t, op, ("%s reaches another tenant's rows once the application sets %s"):format(op, case.text), forms[op], all)
+          local stopped = out.ok and "" or "; only a constraint stops it: " .. out.err.message
+          s:leak(t, op, ("%s reaches another tenant's rows once the application sets %s%s"):format(op, case.text, stopped), forms[op], all)
           known[op] = true
         end
       end

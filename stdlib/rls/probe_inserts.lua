@@ -32,7 +32,7 @@ local function over_keys(s, t)
       local out = s:ask(t, { q = form[2] })
       if out.ok and s:changes(t, form[2], where) then
         s:leak(t, "insert", ("%s with the %s of another tenant's row changes that row: a trigger or rule does it"):format(form[1],
-          table.concat(unique.columns, ", ")), form[2])
+          table.concat(unique.columns, ", ")), form[2], nil, true)
         return
       end
     end

@@ -36,14 +36,13 @@ local function select_probe(s, t)
   if s:nobody_may(t, "select") or s:closed(t, "select", blind_select_form(s, t)) then return end
   local function form(where) return select_form(t, where) end
   local b = s:owned_by(t, s.b)
-  local shown = ("select * from %s%s limit 5"):format(t.sql, state.others(t))
-  s:try_form(t, "select", form(s:owned_by(t, s.a)), form(b), shown, b)
+  s:try_form(t, "select", form(s:owned_by(t, s.a)), form(b), b)
   if s:leaks(t, "select") then return end
   local like = alike(s, t)
-  if like then s:try_foreign(t, "select", form(like), shown, "of a tenant whose key is like the own") end
+  if like then s:try_foreign(t, "select", form(like), "of a tenant whose key is like the own") end
   -- Of what SELECT shows FOR UPDATE shows the rows that the policies of UPDATE let through, too; children have policies of their own.
   if not t.plain and not catalogue.nobody_may(t, "update") then
-    s:try_foreign(t, "select", form(b) .. " for update", shown .. " for update")
+    s:try_foreign(t, "select", form(b) .. " for update")
   end
 end
 
@@ -130,7 +129,8 @@ local function move_probe(s, t, only_own)
       return
     end
     if moved then
-      s:leak(t, "update", "an own row can be moved to another tenant", sql)
+      s:leak(t, "update", out.ok and "an own row can be moved to another tenant"
+        or "an own row that is moved to another tenant passes the policies; only a constraint stops it: " .. out.err.message, sql)
       return
     end
   end
@@ -140,7 +140,7 @@ end
 local function nobodys_probe(s, t, op, form)
   if s.nobodys[t.oid] then
     local where = names.ident(t.tenant) .. " is null"
-    s:try_foreign(t, op, form(where), form(where), "without a tenant")
+    s:try_foreign(t, op, form(where), "without a tenant")
   end
 end
 
@@ -154,7 +154,6 @@ local function update_probe(s, t)
   end
   local a, b = s:owned_by(t, s.a), s:owned_by(t, s.b)
   local function form(where, who) return update_form(t, column, value(who), where) end
-  local shown = ("update %s set %s = %s%s"):format(t.sql, column, value { key = "<tenant A>" }, state.others(t))
   local function blindly(who) return update_form(t, column, value(who)) end
   local closed = s:closed(t, "update", blindly(s.a))
   local controlled = closed or s:control(t, "update", form(a, s.a), b, form(b, s.b))
@@ -162,12 +161,12 @@ local function update_probe(s, t)
   local only_own = closed or not open and s:only_own(t, "update", blindly(s.a))
   if not only_own then
     -- To change a row in place and to take it: a policy may stop one of them only.
-    if controlled then s:try_foreign(t, "update", form(b, s.b), shown) end
-    if t.tenant and not s:leaks(t, "update") then s:try_foreign(t, "update", form(b, s.a), shown) end
+    if controlled then s:try_foreign(t, "update", form(b, s.b)) end
+    if t.tenant and not s:leaks(t, "update") then s:try_foreign(t, "update", form(b, s.a)) end
   end
   if open then only_own = s:only_own(t, "update", blindly(s.a)) end
   local like = not s:leaks(t, "update") and alike(s, t)
-  if like then s:try_foreign(t, "update", form(like, s.a), shown, "of a tenant whose key is like the own") end
+  if like then s:try_foreign(t, "update", form(like, s.a), "of a tenant whose key is like the own") end
   nobodys_probe(s, t, "update", function(where)
     return update_form(t, column, t.tenant and column == names.ident(t.tenant) and "NULL" or value(s.a), where)
   end)
@@ -183,10 +182,10 @@ local function delete_probe(s, t)
   local function form(where) return delete_form(t, where) end
   local controlled = s:control(t, "delete", form(s:owned_by(t, s.a)), b, form(b))
   if (state.is_open(t, "DELETE") or not s:only_own(t, "delete", delete_form(t))) and controlled then
-    s:try_foreign(t, "delete", form(b), ("delete from %s%s"):format(t.sql, state.others(t)))
+    s:try_foreign(t, "delete", form(b))
   end
   local like = not s:leaks(t, "delete") and alike(s, t)
-  if like then s:try_foreign(t, "delete", form(like), form(like), "of a tenant whose key is like the own") end
+  if like then s:try_foreign(t, "delete", form(like), "of a tenant whose key is like the own") end
   nobodys_probe(s, t, "delete", form)
   blind(s, t, "delete", function() return delete_form(t) end)
 end
@@ -259,7 +258,7 @@ local function upsert_probe(s, t)
   for _, form in ipairs(forms) do
     local out = s:ask(t, { q = form[2] })
     if out.ok and out.affected > 0 and s:changes(t, form[2], where) then
-      s:leak(t, "update", form[1] .. " changes another tenant's row", form[2])
+      s:leak(t, "update", form[1] .. " changes another tenant's row", form[2], nil, true)
     end
   end
 end

@@ -3,6 +3,7 @@ local attempts = require "rls.attempts"
 local catalogue = require "rls.catalogue"
 local errors = require "errors"
 local names = require "rls.names"
+local planted = require "rls.planted"
 local values = require "rls.values"
 
 local state = {}
@@ -94,9 +95,25 @@ end
 ---@param t rls.Table
 function State:forget(t) self.foreseen[t.oid] = nil end
 
-function State:leak(t, op, detail, sql, pairs_)
+---@param t rls.Table
+---@param op string
+---@param detail string
+---@param sql string?
+---@param pairs_ string[][]?  settings; default: those of tenant A
+---@param changes boolean?    the statement alone does not show what it does to B's row
+function State:leak(t, op, detail, sql, pairs_, changes)
   local r = state.result(self.results, t)
-  r.leaks[#r.leaks + 1] = { op = op, detail = detail, reproduce = sql and self.session:reproduce(sql, pairs_) or nil }
+  r.leaks[#r.leaks + 1] = { op = op, detail = detail, reproduce = sql and self:shown(t, sql, pairs_, changes) or nil }
+end
+
+--- What to paste in order to see what a statement does, which names the table or view.
+---@param t rls.Table
+---@param sql string
+---@param pairs_ string[][]?  settings; default: those of tenant A
+---@param changes boolean?
+---@return string
+function State:shown(t, sql, pairs_, changes)
+  return self.session:reproduce(sql, pairs_, planted.lines(self, { t }), self.a.key, changes and planted.changed(self, { t }) or nil)
 end
 
 --- Is a leak by this operation known already? What asks again for the same then need not.
@@ -176,11 +193,6 @@ function state.by_values(t, columns, row)
     parts[#parts + 1] = ("%s = %s::%s"):format(names.ident(column), literal, t.by_column[column].type)
   end
   return #parts > 0 and table.concat(parts, " and ") or nil
-end
-
---- Rows that are not A's, for a statement to paste.
-function state.others(t)
-  return t.tenant and (" where %s::text <> '<tenant A>'"):format(names.ident(t.tenant)) or ""
 end
 
 --- What an UPDATE may set without changing an own row: the tenant's column, else one the application may set.
@@ -325,20 +337,20 @@ end
 ---@return boolean
 function State:may_tell(t) return t.plain and not self.admin_bound and self:is_small(t) end
 
---- One statement form with its control: own must reach a row of A, foreign must reach none of B. shown: what to paste.
-function State:try_form(t, op, own, foreign, shown, where_b)
+--- One statement form with its control: own must reach a row of A, foreign must reach none of B.
+function State:try_form(t, op, own, foreign, where_b)
   if not self:control(t, op, own, where_b or self:owned_by(t, self.b), foreign) then return end
-  self:try_foreign(t, op, foreign, shown)
+  self:try_foreign(t, op, foreign)
 end
 
 --- A statement that must reach no row.
 ---@param t rls.Table
 ---@param op string
 ---@param foreign string
----@param shown string
 ---@param whose string?  default: another tenant's
-function State:try_foreign(t, op, foreign, shown, whose)
+function State:try_foreign(t, op, foreign, whose)
   local out = self:ask(t, { q = foreign })
+  local shown = foreign:gsub("^select 1 from", "select * from")
   if out.ok and out.affected > 0 then
     self:leak(t, op, ("%s reaches %d row(s) %s"):format(op, out.affected, whose or "of another tenant"), shown)
   elseif state.class_of(out) == "23" then

@@ -22,6 +22,8 @@ end
 local DECISIONS = {
   role_owns_table = "Which role is to own the tables? As a superuser: ALTER TABLE … OWNER TO <a role for migrations>, with grants for the "
     .. "application's role.",
+  view_owner_rights = "Whom is the view to read as? Before PostgreSQL 15 that is its owner: ALTER VIEW … OWNER TO <a role that FORCE ROW "
+    .. "LEVEL SECURITY binds, with grants on what it reads>, or let the view test the tenant itself, as a security_barrier.",
   materialised_view = "Who needs it? REVOKE it from the application, or put a view over it that tests the tenant.",
   foreign_table = "Who needs it? REVOKE it from the application, or guard the remote side.",
   trigger_copies = "Whose are the copied rows? Give the target the tenant column and policies, or revoke it from the application.",

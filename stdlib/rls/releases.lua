@@ -35,6 +35,15 @@ function releases.is_closed(hole, number)
   return major > newest
 end
 
+--- Major versions from which on views take an option (CREATE VIEW).
+local OPTIONS = { security_invoker = 15, security_barrier = 9 }
+
+--- May a view of this release have the option?
+---@param option string
+---@param number integer  server_version_num
+---@return boolean
+function releases.has_option(option, number) return number // 10000 >= OPTIONS[option] end
+
 --- The advisory about a server whose release has known holes; nil where it has none.
 ---@param number integer  server_version_num
 ---@return {class: string, object: string, detail: string, fix: string, reproduce: string, advisory: boolean}?

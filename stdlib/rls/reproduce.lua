@@ -71,7 +71,8 @@ local function change(t, chosen)
 end
 
 --- The whole text.
----@param world {by_label: table<string, rls.Table>, tables: table<string, prover.Table>, app: string, login: string?}
+---@param world {by_label: table<string, rls.Table>, tables: table<string, prover.Table>, app: string, from: string,
+---  login: string?}  app: as whom it is shown; from: the application's own role
 ---@param t rls.Table?         whose row the counterexample is about
 ---@param v prover.Verdict?
 ---@param statement string     what shows it
@@ -106,6 +107,9 @@ function reproduce.text(world, t, v, statement, is_new)
   if v and v.class == "policy_user_test" and world.login then
     lines[#lines + 1] = ("SET LOCAL SESSION AUTHORIZATION %s;"):format(names.ident(world.login))
   end
+  if not (v and v.class == "policy_user_test") and world.from ~= world.app then
+    lines[#lines + 1] = ("SET LOCAL SESSION AUTHORIZATION %s;"):format(names.ident(world.from))
+  end
   if not (v and v.class == "policy_user_test" and world.login == world.app) then
     lines[#lines + 1] = ("SET LOCAL ROLE %s;"):format(names.ident(world.app))
   end
@@ -118,13 +122,22 @@ function reproduce.text(world, t, v, statement, is_new)
   return table.concat(lines, "\n"), lines
 end
 
+--- Becomes a role that may read the table or view, where the application's own may not; "" where it may.
+---@param t rls.Table
+---@return string
+function reproduce.as_reader(t)
+  if t.may.select then return "" end
+  return ("SELECT set_config('role', rolname, true) FROM pg_roles WHERE pg_has_role(current_user, oid, 'MEMBER')\n"
+    .. "  AND has_table_privilege(oid, %s, 'SELECT') LIMIT 1;\n"):format(names.literal(t.sql))
+end
+
 --- What the functions here need of a look at the database.
 ---@param seen table  of rls.harness.look, with `model`
 ---@param role string
 function reproduce.world(seen, role)
   local by_label = {}
   for _, t in pairs(seen.by_oid) do by_label[t.label] = t end
-  return { by_label = by_label, tables = seen.model.tables, app = role, login = seen.app.login }
+  return { by_label = by_label, tables = seen.model.tables, app = role, from = seen.app.role, login = seen.app.login }
 end
 
 return reproduce

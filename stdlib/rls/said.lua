@@ -33,16 +33,20 @@ local function is_written(conn, message)
   return false
 end
 
---- Whose words are neither the server's nor known: external routines, foreign servers, PL/pgSQL's own class.
-local FOREIGN = { P0 = true, ["38"] = true, ["39"] = true, HV = true }
+--- Classes of which the server's own messages name objects of the schema, rights or states (manual, appendix A); those of class 22 quote
+--- values. Of all others nothing is known: external routines, foreign servers, extensions in C, PL/pgSQL's own.
+local KNOWN = {}
+for class in ("00 01 0A 21 22 23 25 26 28 2B 2D 2F 34 3B 3D 3F 40 42 44 53 54 55 57"):gmatch "%S+" do KNOWN[class] = true end
 
+--- The message as far as it holds no value of a row. Its first line: the database module puts the server's detail behind it, and a detail
+--- quotes keys.
 ---@param conn table
 ---@param err {sqlstate: string?, message: string?, context: string?}
 ---@return string
 function said.of(conn, err)
-  local message, state, innermost = err.message or "", err.sqlstate or "", (err.context or ""):match "^[^\n]*"
+  local message, state, innermost = (err.message or ""):match "^[^\n]*", err.sqlstate or "", (err.context or ""):match "^[^\n]*"
   local raised = innermost:find "RAISE$" or innermost:find "^PL/P[erythonl]+ function" or innermost:find "^PL/Tcl"
-  if (raised or FOREIGN[state:sub(1, 2)]) and not is_written(conn, message) then
+  if (raised or not KNOWN[state:sub(1, 2)]) and not is_written(conn, message) then
     local by = innermost:match "([%w_%.\"]+%b())"
     return ("SQLSTATE %s%s (its words may hold rows: they are in the server's log)"):format(state, by and ", raised by " .. by or "")
   end

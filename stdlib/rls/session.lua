@@ -55,18 +55,26 @@ end
 
 function Session:as_admin() self.conn:exec(self.back) end
 
---- What to paste in order to see it: nothing set, or the session of a tenant, whose key stands for itself.
----@param sql string
+--- What to paste into psql in order to see it: the canaries, nothing set or the session of a tenant, and the statement.
+---@param sql string          where "<tenant A>" stands for its key
 ---@param pairs_ string[][]?  settings; default: those of tenant A
+---@param made string[]       lines that make the canaries (rls.planted)
+---@param key string          of tenant A
+---@param after string?       what the admin asks afterwards
 ---@return string
-function Session:reproduce(sql, pairs_)
-  local lines = { "begin;", ("set local role %s;"):format(names.ident(self.role)) }
+function Session:reproduce(sql, pairs_, made, key, after)
+  local lines = { "BEGIN;", table.unpack(made) }
+  lines[#lines + 1] = ("SET LOCAL %s %s;"):format(self.superuser and "SESSION AUTHORIZATION" or "ROLE", names.ident(self.role))
   for _, p in ipairs(pairs_ or self:of "<tenant A>") do
-    lines[#lines + 1] = ("select set_config(%s, %s, true);"):format(names.literal(p[1]), names.literal(p[2]))
+    lines[#lines + 1] = ("SELECT set_config(%s, %s, true);"):format(names.literal(p[1]), names.literal(p[2]))
   end
   lines[#lines + 1] = sql .. ";"
-  lines[#lines + 1] = "rollback;"
-  return table.concat(lines, "\n")
+  if after then
+    lines[#lines + 1] = self.superuser and "RESET SESSION AUTHORIZATION;" or "RESET ROLE;"
+    lines[#lines + 1] = after
+  end
+  lines[#lines + 1] = "ROLLBACK;"
+  return (table.concat(lines, "\n"):gsub("<tenant A>", function() return key end))
 end
 
 return session

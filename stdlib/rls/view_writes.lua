@@ -115,7 +115,7 @@ local function upsert(s, v, base)
         table.concat(columns, ", "), table.concat(literals, ", "), table.concat(keys, ", "), set, set)
       local out = s:ask(v, { q = sql })
       if out.ok and out.affected > 0 then
-        s:leak(v, "update", "INSERT … ON CONFLICT through the view changes another tenant's row", sql)
+        s:leak(v, "update", "INSERT … ON CONFLICT through the view changes another tenant's row", sql, nil, true)
         return
       end
     end

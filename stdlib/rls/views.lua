@@ -7,6 +7,7 @@
 local catalogue = require "rls.catalogue"
 local errors = require "errors"
 local names = require "rls.names"
+local planted = require "rls.planted"
 local probe_state = require "rls.probe_state"
 local said = require "rls.said"
 local view_writes = require "rls.view_writes"
@@ -46,8 +47,10 @@ local function snapshot(state, v, r)
 end
 
 local function show_others(state, v)
+  -- Where nothing in the view says whose a row is, there are only rows of B.
+  local made = planted.lines(state, { v }, not v.tenant and state.b.key or nil)
   return state.session:reproduce(("select * from %s%s"):format(v.sql,
-    v.tenant and (" where %s::text <> '<tenant A>'"):format(names.ident(v.tenant)) or ""))
+    v.tenant and (" where %s::text <> '<tenant A>'"):format(names.ident(v.tenant)) or ""), nil, made, state.a.key)
 end
 
 local function snapshots(state, list, results)

@@ -15,6 +15,7 @@
 #include "run/config.h"
 
 #define FILE_NAME "gate-engine.conf.lua"
+#define SHA256 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 static char dir[] = "/tmp/gate-engine-config.XXXXXX";
 
@@ -101,7 +102,14 @@ static const struct {
     {"platform = 'external',\nartifacts = { kind = 'local' },\n",
      ":3: artifacts.path: expected a string that is not empty, found nothing"},
     {"trust = { {\n reason = 'r', approver = 'a', expires = '2027-06-30' } },\n",
-     ":2: trust[1]: expected either setting or role, found neither"},
+     ":2: trust[1]: expected either setting, role or routine, found none"},
+    {"trust = { {\n routine = 'a.f(uuid)', role = 'x', reason = 'r', approver = 'a', expires = '2027-06-30' } },\n",
+     ":2: trust[1]: expected either setting, role or routine, found several"},
+    {"trust = { {\n routine = 'a.f(uuid)', reason = 'r', approver = 'a', expires = '2027-06-30' } },\n",
+     ":2: trust[1]: expected the routine's definition, found none"},
+    {"trust = { { routine = 'a.f', reason = 'r', approver = 'a',\n expires = '2027-06-30' } },\n",
+     ":2: trust[1].routine: expected a function or procedure as \"schema.name(types of its arguments)\", found "
+     "\"a.f\""},
     {"trust = { { setting = 'app.x', reason = 'r', approver = 'a',\n expires = 'soon' } },\n",
      ":3: trust[1].expires: expected a date that exists, as \"2027-06-30\", found \"soon\""},
     {"trust = { { setting = 'app.x', reason = 'r', approver = 'a',\n expires = '2027-02-30' } },\n",
@@ -401,6 +409,10 @@ static void the_hash_is_of_all_that_bears_on_gates_and_of_no_secret(void **state
         {ADMIN("postgresql://u:p@h/d?sslmode=require"), ADMIN("postgresql://u:p@h/d?sslmode=disable")},
         {"packs = { roster = { max_weekly_hours = 55 } },", "packs = { roster = { max_weekly_hours = 60 } },"},
         {"", "trust = { { setting = 'a.b', reason = 'r', approver = 'a', expires = '2099-01-01' } },"},
+        {"trust = { { routine = '\"A b\".\"f(\"(\"S\".t, integer)', definition = '" SHA256
+         "', reason = 'r', approver = 'a', expires = '2099-01-01' } },",
+         "trust = { { routine = 'a.f()', definition = '" SHA256
+         "', reason = 'r', approver = 'a', expires = '2099-01-01' } },"},
         {"auth = { api_key = { value = 'first-key' } },",
          "auth = { api_key = { value = 'first-key', header = 'X' } },"},
         {"artifacts = { kind = 's3', bucket = 'b', access_key_id = 'i', secret_access_key = 'one' },",

@@ -183,6 +183,31 @@ describe("explain", function()
     assert(named > 30, named)
   end)
 
+  it("explains every ERROR of gate 1, each of which names a way out where it is raised", function()
+    local pipe = assert(io.popen "ls stdlib/rls/*.lua stdlib/rls/rules/*.lua gates/rls_harness.lua")
+    local known, found, raised = support.must_read "engine/run/cli_explain_isolation.c", 0, 0
+    local own = support.must_read "engine/run/cli_explain_errors.c"
+    for path in pipe:lines() do
+      local text = support.must_read(path)
+      for at, body in text:gmatch "errors%.raise%s*()(%b{})" do
+        local where = ("%s:%d"):format(path, select(2, text:sub(1, at):gsub("\n", "")) + 1)
+        raised = raised + 1
+        assert.truthy(body:find("fix%s*="), where)
+        for code in (body:match "code = ([^\n,]*)" or ""):gmatch '"([%l_]+)"' do
+          local named = ('{"%s",'):format(code)
+          assert.truthy(known:find(named, 1, true) or own:find(named, 1, true) or code == "config_unknown_name", where .. ": " .. code)
+        end
+      end
+    end
+    pipe:close()
+    for class in known:gmatch '\n    {"([%l_]+)",' do
+      found = found + 1
+      local r = run { "explain", class }
+      assert(r.stdout:find("^" .. class .. " %(ERROR; gates/rls_harness.lua%)\n\nSays:  .+\nFix:   .+"), r.stdout .. r.stderr)
+    end
+    assert(found > 25 and raised > 30, found .. ", " .. raised)
+  end)
+
   it("explains what a hostile audit ends with", function()
     local report = support.tmpdir() .. "/r.json"
     local script = support.write(support.tmpdir() .. "/greedy.lua", [[return { name = "greedy", pack = "roster", audit = function()

@@ -100,6 +100,29 @@ describe("gate 1 on an external database", function()
     says(gate(name), 1, LEAK)
   end)
 
+  it("says once what everybody's right to make functions in the schema public opens, and each function otherwise", function()
+    local name, conn = database(TABLE .. [[
+      create function mine(p text) returns setof text language sql stable security definer set search_path = public, pg_temp
+        as $$ select name from public.items where org_id::text = current_setting('app.tenant', true) and name = p $$;
+      create function ours(p text) returns setof text language sql stable security definer set search_path = public, pg_temp
+        as $$ select name from public.items where org_id::text = current_setting('app.tenant', true) and name <> p $$;
+      grant create on schema public to public]])
+    local function objects()
+      local result, out = gate(name), {}
+      assert.equal(1, result.code, result.stdout .. result.stderr)
+      for object in result.stdout:gmatch "\n     %- (public[^:\n]*):" do out[#out + 1] = object end
+      return out, result
+    end
+    local found, result = objects()
+    assert.same({ "public" }, found)
+    says(result, 1, "Fix: REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    says(result, 1, "2 function(s) that guard tenants' rows look up names: public.mine(text), public.ours(text)")
+    conn:script "revoke create on schema public from public; grant create on schema public to shop"
+    found = objects()
+    table.sort(found)
+    assert.same({ "public.mine(text)", "public.ours(text)" }, found)
+  end)
+
   it("finds a blind UPDATE that takes other tenants' rows", function()
     local name = database(TABLE .. [[
       drop policy tenant_isolation on items;

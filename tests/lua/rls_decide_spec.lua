@@ -9,6 +9,7 @@ local definers = require "rls.rules.definers"
 local matrix = require "rls.matrix"
 local policies = require "rls.rules.policies"
 local releases = require "rls.releases"
+local trusted = require "rls.trust"
 local views = require "rls.rules.views"
 
 local OWN = "tenant_id::text = current_setting('app.t', true)"
@@ -195,6 +196,90 @@ describe("what gate 1 decides", function()
     assert.same({ ["gt.rows()"] = "function_definer", ["gt.mixed(integer)"] = "function_definer", ["gt.shown"] = "view_owner_rights" },
       classes(look()))
     assert.equal("trust_unused", decide.trust(seen.decisions, trust, "2026-01-01")[1].class)
+  end)
+
+  describe("with trust in a function", function()
+    local ENTRY = "{ routine = .-, definition = \"(%x+)\", reason = .-, approver = .-, expires = \"2026%-04%-01\" }"
+
+    --- What is said of the functions: classes by object, and the findings themselves.
+    local function judged(entries)
+      local seen, base = look(entries)
+      seen.today = "2026-01-01"
+      local said, undecided = definers.findings(seen, base)
+      undecided = trusted.cover(seen, said, undecided, "Fix it")
+      local by, all = {}, {}
+      for _, f in ipairs(said) do by[f.object], all[f.object] = f.class .. (f.advisory and ", advisory" or ""), f end
+      for _, f in ipairs(undecided) do by[f.object], all[f.object] = "undecided", f end
+      local stale = {}
+      for _, f in ipairs((decide.trust(seen.decisions, entries, seen.today, seen.covers, seen.changed))) do
+        stale[#stale + 1] = f.class .. " " .. f.object
+      end
+      return by, all, stale
+    end
+
+    before_each(function()
+      tbl("items", "using (" .. OWN .. ")")
+      admin:script [[
+        create function gt.part() returns text language sql stable as $$ select 'a' $$;
+        create function gt.report(since int, until int) returns setof text language sql stable security definer
+          set search_path = pg_catalog, pg_temp as $$ select gt.part() || body from gt.items where id > since $$;
+        create function gt.odd(t text) returns setof text language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+          as $$ begin return query execute 'select body from gt.items where body = $1' using t; end $$]]
+    end)
+
+    it("covers a leak and an undecided text by the entry that their fix has, each counted as used", function()
+      local by, all = judged {}
+      assert.same({ ["gt.report(integer, integer)"] = "function_definer", ["gt.odd(text)"] = "undecided" }, by)
+      local leak = all["gt.report(integer, integer)"].fix
+      assert.truthy(leak:find("^Fix it; .*trust = { " .. ENTRY), leak)
+      local function entry(name, text) return { routine = name, definition = text:match(ENTRY), reason = "ops", expires = "2026-04-01" } end
+      local entries = { entry("gt.report(integer,integer)", leak), entry("gt.odd(text)", all["gt.odd(text)"].proposed) }
+      local covered, shown, stale = judged(entries)
+      assert.same({ ["gt.report(integer, integer)"] = "policy_trusted, advisory", ["gt.odd(text)"] = "policy_trusted, advisory" }, covered)
+      assert.same({}, stale)
+      assert.truthy(shown["gt.odd(text)"].detail:find("trusted: ops", 1, true), shown["gt.odd(text)"].detail)
+    end)
+
+    it("does not cover another text, of it or of what it calls, nor another owner", function()
+      local _, all = judged {}
+      local was = all["gt.report(integer, integer)"].fix:match(ENTRY)
+      local entries = { { routine = "gt.report(integer, integer)", definition = was, reason = "ops", expires = "2026-04-01" } }
+      assert.equal("policy_trusted, advisory", judged(entries)["gt.report(integer, integer)"])
+      for _, change in ipairs {
+        "create or replace function gt.part() returns text language sql stable as $$ select 'b' $$",
+        "alter function gt.report(int, int) owner to dec_support; alter table gt.items no force row level security;"
+          .. "alter table gt.items owner to dec_support; revoke dec_support from dec_app",
+        "alter function gt.report(int, int) set work_mem = '64kB'",
+      } do
+        admin:script(change)
+        local by, now, stale = judged(entries)
+        assert.equal("function_definer", by["gt.report(integer, integer)"], change)
+        assert.same({ "trust_changed gt.report(integer, integer)" }, stale)
+        assert.truthy(now["gt.report(integer, integer)"].detail:find("what was trusted is another text", 1, true))
+        local again = now["gt.report(integer, integer)"].fix:match(ENTRY)
+        assert.not_equal(entries[1].definition, again)
+        entries[1].definition = again
+        assert.equal("policy_trusted, advisory", judged(entries)["gt.report(integer, integer)"])
+      end
+    end)
+
+    it("does not cover names that the caller may put others in place of, and fails an entry that is over or of nothing", function()
+      admin:script "alter function gt.report(int, int) set search_path = gt"
+      local _, all = judged {}
+      local definition = all["gt.report(integer, integer)"].fix:match(ENTRY)
+      local entries = { { routine = "gt.report(integer, integer)", definition = definition, reason = "ops", expires = "2026-04-01" } }
+      local by, now, stale = judged(entries)
+      assert.equal("function_definer", by["gt.report(integer, integer)"])
+      assert.truthy(now["gt.report(integer, integer)"].detail:find("SET search_path = …, pg_temp", 1, true))
+      assert.same({}, stale)
+      admin:script "alter function gt.report(int, int) set search_path = pg_catalog, pg_temp"
+      _, all = judged {}
+      entries[1].definition, entries[1].expires = all["gt.report(integer, integer)"].fix:match(ENTRY), "2025-12-31"
+      entries[2] = { routine = "gt.none()", definition = definition, reason = "ops", expires = "2026-04-01" }
+      by, _, stale = judged(entries)
+      assert.equal("function_definer", by["gt.report(integer, integer)"])
+      assert.same({ "trust_expired gt.report(integer, integer)", "trust_unused gt.none()" }, stale)
+    end)
   end)
 
   it("reads what functions with their owner's rights reach", function()

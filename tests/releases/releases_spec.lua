@@ -70,17 +70,27 @@ for _, major in ipairs(RELEASES) do
 
       teardown(function() if server then server:stop() end end)
 
-      local function gate(admin)
+      local function gate(admin, verb)
         local function url(user) return ("postgresql://%s@/platform?host=%s&port=%d"):format(user, server.host, server.port) end
         local dir = support.tmpdir()
         local config = support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "external", database = {
           admin = { url = %q }, app = { url = %q }, shared = { "platform.required_audits" },
           tenant = { column = "tenant_id", setting = "app.current_tenant_id", table = "core.tenants", key = "id" } } }]]):format(url(admin),
           url "app_user"))
-        local r = support.run { argv = { "run", "gates/rls_harness.lua", "--tenant", "acme", "--config", config, "--only",
+        local r = support.run { argv = { verb or "run", "gates/rls_harness.lua", "--tenant", "acme", "--config", config, "--only",
           "coverage,isolation", "--report", "json=" .. dir .. "/report.json" } }
         return r, json.decode(support.must_read(dir .. "/report.json"))
       end
+
+      it("has the recovery propose what the release knows", function()
+        local platform <close> = db.connect(server:options { dbname = "platform" })
+        platform:script "create view public.wide as select raw_text from public.tours_raw; grant select on public.wide to app_user"
+        local r = gate("postgres", "recover")
+        platform:script "drop view public.wide"
+        local proposes = r.stdout:find("SET (security_invoker = true)", 1, true) ~= nil
+        assert.equal(major >= 15, proposes, r.stdout .. r.stderr)
+        assert.equal(major < 15, r.stdout:find("Whom is the view to read as?", 1, true) ~= nil, r.stdout)
+      end)
 
       for _, admin in ipairs { "postgres", "keeper" } do
         it(("has it pass for %s"):format(admin), function()

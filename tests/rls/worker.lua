@@ -13,6 +13,7 @@ local case = require "case"
 local db = require "engine.db"
 local json = require "engine.json"
 local mutation = require "mutation"
+local paste = require "paste"
 local prove = require "prove"
 local verdict = require "verdict"
 
@@ -30,6 +31,34 @@ local super = db.connect(server { dbname = task.name, user = "postgres" })
 local version = super:value "select current_setting('server_version_num')::integer"
 
 local count = 0
+
+--- What was pasted of the leaks of a case, by its name: the same is pasted where they are closed.
+local leaks = {}
+
+--- Pastes what the findings have to reproduce them.
+local function paste_all(c, at, findings, fixed)
+  for _, f in ipairs(findings) do
+    if f.reproduce then
+      f.pasted = paste.run(at, at.base, f.reproduce, f.detail or "")
+      if not fixed and f.status == "FAIL" and verdict.is_about(c, f) then
+        leaks[c.name] = leaks[c.name] or {}
+        table.insert(leaks[c.name], f)
+      end
+    end
+  end
+end
+
+--- Pastes again, where the leaks are closed, what showed them. Those that are shown still.
+local function still_shown(c, at)
+  local out = json.array {}
+  for _, f in ipairs(leaks[c.name] or {}) do
+    local again = paste.run(at, at.base, f.reproduce, f.detail or "")
+    if f.pasted.shown and paste.still(f.pasted, again, f.reproduce) then
+      out[#out + 1] = { class = f.class, object = f.object, reproduce = f.reproduce, out = again.out }
+    end
+  end
+  return out
+end
 
 local function place()
   count = count + 1
@@ -102,7 +131,10 @@ local function run(c, fixed)
     return
   end
   local out = { case = c.name, variant = fixed and "+fix" or "", problems = json.array {}, findings = json.array {},
-    closed = case.is_closed(c, version) }
+    closed = case.is_closed(c, version), about = c.classes }
+  for _, find in ipairs(c.finds) do
+    for class in pairs(find.classes) do out.about[class] = true end
+  end
   local at, shut = place(), fixed or out.closed
   local ok, raised = pcall(function()
     prove.build(c, at, fixed)
@@ -115,6 +147,10 @@ local function run(c, fixed)
       out.outcome, out.finds = verdict.judge(c, said, shut)
       json.array(out.finds)
       for i, f in ipairs(said.findings) do out.findings[i] = f end
+      paste_all(c, at, said.findings, fixed)
+      if fixed then
+        out.still, out.again = still_shown(c, at), #(leaks[c.name] or {})
+      end
       if said.status == "NONE" then out.output = said.text end
     end
     for i, p in ipairs(prove.attack(c, at, shut)) do out.problems[i] = p end

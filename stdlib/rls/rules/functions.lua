@@ -69,7 +69,14 @@ local function claims(out, conn, app)
   end
 end
 
-local function copying(out, conn, oids, by_oid, tables, shown, all)
+--- The trigger, and who may read what it writes.
+local function copying_sql(app, from, trigger, to)
+  return ("select tgname, tgenabled, pg_get_functiondef(tgfoid), c.relrowsecurity, has_table_privilege(%s, c.oid, 'SELECT') as readable\n"
+    .. "  from pg_trigger, pg_class c where tgrelid = %s::regclass and tgname = %s and c.oid = %s::regclass;"):format(names.literal(app),
+    names.literal(from.sql), names.literal(trigger.name), names.literal(to.sql))
+end
+
+local function copying(out, conn, app, oids, by_oid, tables, shown, all)
   -- Many triggers run one function.
   local known = {}
   local function once(key, ask)
@@ -90,7 +97,7 @@ local function copying(out, conn, oids, by_oid, tables, shown, all)
       if nobodys and reads(t) and writes(trigger, t) then
         out[#out + 1] = { class = "trigger_copies", object = t.label,
           detail = ("the trigger %s on %s inserts rows into it"):format(trigger.name, by_oid[trigger.rel].label),
-          reproduce = source_sql(trigger.func) }
+          reproduce = copying_sql(app, by_oid[trigger.rel], trigger, t) }
       end
     end
   end
@@ -111,7 +118,7 @@ function functions.findings(conn, app, base, tables, by_oid, shown, all)
   local oids = arrays.text(list)
   cached(out, conn, oids, by_oid)
   claims(out, conn, app.role)
-  copying(out, conn, oids, by_oid, tables, shown, all)
+  copying(out, conn, app.role, oids, by_oid, tables, shown, all)
   return out
 end
 

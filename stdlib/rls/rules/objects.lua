@@ -55,10 +55,6 @@ local UNIQUES = [[
     from pg_index i join pg_class x on x.oid = i.indexrelid
    where (i.indisunique or i.indisexclusion) and i.indrelid::text = any($1) order by 1, 2]]
 
---- An index is printed where something is to be said of it: the server takes longer for that than for all else that is read of one.
-local DEFINITIONS = [[
-  select i.indexrelid::text as index, pg_get_indexdef(i.indexrelid) as definition from pg_index i where i.indexrelid::text = any($1)]]
-
 local RULES = [[
   select c.oid::text as oid, w.rulename::text as name, o.rolname::text as owner, o.rolsuper or o.rolbypassrls as unbound,
          pg_get_ruledef(w.oid) as definition,
@@ -108,7 +104,8 @@ local function add(out, class, t, detail, reproduce, repair)
 end
 
 local function privilege_sql(app, t, privilege)
-  return ("select has_table_privilege(%s, %s, '%s');"):format(names.literal(app), names.literal(t.sql), privilege)
+  return ("select rolname from pg_roles where pg_has_role(%s, oid, 'MEMBER') and has_table_privilege(oid, %s, '%s');"):format(
+    names.literal(app), names.literal(t.sql), privilege)
 end
 
 --- REVOKE from whomever the application has it of; nil where it is a column's.
@@ -158,13 +155,9 @@ local function is_made(t, column)
 end
 
 --- Says of each of the unique keys what it tells.
-local function say_unique(out, conn, list)
-  if #list == 0 then return end
-  local indexes, definitions = {}, {}
-  for i, u in ipairs(list) do indexes[i] = u.index end
-  for _, row in ipairs(conn:query(DEFINITIONS, arrays.text(indexes))) do definitions[row.index] = row.definition end
+local function say_unique(out, list)
   for _, u in ipairs(list) do
-    local shown = (definitions[u.index] or "-- it is gone") .. ";"
+    local shown = ("select pg_get_indexdef(%s::regclass);"):format(names.literal(names.ident(u.table.schema) .. "." .. names.ident(u.name)))
     add(out, "unique_oracle", u.table, ("%s (%s)"):format(u.name, table.concat(u.columns, ", ")), shown)
   end
 end
@@ -195,7 +188,7 @@ local function oracles(out, conn, base, by_oid, oids, registry)
       tell[#tell + 1] = u
     end
   end
-  say_unique(out, conn, tell)
+  say_unique(out, tell)
   for _, t in ipairs(base) do
     for _, fk in ipairs(t.foreign_keys) do
       local parent, own = by_oid[fk.ref], false
@@ -238,20 +231,22 @@ local function rules(out, conn, app, all, oids, setting, is_bound, owners)
   end
 end
 
-local function copies(out, conn, app, all, oids)
+local function copies(out, conn, app, all, oids, role)
   for _, w in ipairs(conn:query(COPIES, app, oids)) do
     local t, target = all[w.oid], all[w.target]
     local text = w.definition:lower()
     local copied = text:find "%f[%w]insert%s+into" and (text:find "%f[%w]new%." or text:find "%f[%w]old%.")
     if t and target and copied and not target.rls then
       add(out, "rule_rewrites", t, ("the rule %s copies its rows into %s, which is everybody's to read"):format(w.name, target.label),
-        rule_sql(t, w.name))
+        ("select pg_get_ruledef(oid), has_table_privilege(%s, %s, 'SELECT') as readable from pg_rewrite\n"
+          .. "  where rulename = %s and ev_class = %s::regclass;"):format(names.literal(role), names.literal(target.sql),
+          names.literal(w.name), names.literal(t.sql)))
     end
   end
 end
 
 --- What happens to tenants' rows when a row that is everybody's goes: no policy is asked.
-local function cascades(out, conn, all, oids)
+local function cascades(out, conn, app, all, oids)
   local DOES = { c = "CASCADE", n = "SET NULL", d = "SET DEFAULT" }
   for _, k in ipairs(conn:query(CASCADES, oids)) do
     local t, parent = all[k.oid], all[k.ref]
@@ -261,8 +256,9 @@ local function cascades(out, conn, all, oids)
         if DOES[action] and not catalogue.nobody_may(parent, command) then
           add(out, "foreign_key_cascade", parent, ("the application may %s its rows, and with them go every tenant's of %s (%s, ON %s %s)")
             :format(command:upper(), t.label, k.name, command:upper(), DOES[action]),
-            ("select pg_get_constraintdef(oid) from pg_constraint where conname = %s and conrelid = %s::regclass;"):format(
-              names.literal(k.name), names.literal(t.sql)))
+            ("select pg_get_constraintdef(oid), has_table_privilege(%s, confrelid, '%s') as granted from pg_constraint\n"
+              .. "  where conname = %s and conrelid = %s::regclass;"):format(names.literal(app), command:upper(), names.literal(k.name),
+              names.literal(t.sql)))
         end
       end
     end
@@ -325,8 +321,8 @@ function objects.findings(conn, app, base, by_oid, tenant, is_bound, owners)
         ("select last_value from %s;"):format(names.qualified(s.schema, s.name)))
     end
     server_wide(out, conn, app.role, base, acts)
-    copies(out, conn, acts, by_oid, oids)
-    cascades(out, conn, by_oid, oids)
+    copies(out, conn, acts, by_oid, oids, app.role)
+    cascades(out, conn, app.role, by_oid, oids)
   end
   published(out, conn, base, by_oid, oids)
   oracles(out, conn, base, by_oid, oids, registry)

@@ -133,7 +133,7 @@ local function hijack(seen, d, v)
     or "and finds the %s along the caller's, and %s may make its own in a schema that it puts first"
   return { class = "function_search_path", object = func, oid = d.table.oid, commands = decide.COMMANDS,
     detail = ("a policy of %s calls it; it has no search path of its own " .. how):format(d.table.label, what, d.role.name),
-    reproduce = hijack_sql(func, d.role.name, temporary), repair = pin(seen, func, v) }
+    reproduce = hijack_sql(func, d.role.name, temporary), repair = pin(seen, func, v), by_create = not temporary }
 end
 
 --- Counterexamples as findings, the undecided and the trusted as advisories. What is decided without a policy (no row-level security, an

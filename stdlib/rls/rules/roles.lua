@@ -71,11 +71,12 @@ local function judge(out, app, r, version, via)
   local function add(class, what, without)
     local repair = ("ALTER ROLE %s %s;"):format(names.ident(app), without)
     if via then repair = r.direct and ("REVOKE %s FROM %s;"):format(names.ident(via), names.ident(app)) or nil end
-    local first = via and not r.may_set and ("grant %s to %s with set true; "):format(names.ident(via), names.ident(app)) or ""
+    local first = via and not r.may_set and ("GRANT %s TO %s WITH SET TRUE;\n"):format(names.ident(via), names.ident(app)) or ""
     out[#out + 1] = { class = class, object = app,
       detail = via and ("it may %sSET ROLE %s, which %s"):format(r.may_set and "" or "grant itself the right to ", via, what)
         or "it " .. what,
-      reproduce = via and ("%sset role %s;"):format(first, names.ident(via)) or attributes_sql(app), repair = repair }
+      reproduce = via and ("BEGIN;\nSET LOCAL SESSION AUTHORIZATION %s;\n%sSET LOCAL ROLE %s;\n%s\nROLLBACK;"):format(names.ident(app),
+        first, names.ident(via), attributes_sql(via)) or attributes_sql(app), repair = repair }
   end
   if r.super then add("role_bypasses_rls", "is a superuser", "NOSUPERUSER NOBYPASSRLS") end
   if r.bypass and not r.super then add("role_bypasses_rls", "has BYPASSRLS", "NOBYPASSRLS") end

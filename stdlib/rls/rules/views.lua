@@ -5,6 +5,7 @@
 -- rls.releases do not ask the view's condition of the row that is in the way (PostgreSQL manual, sections 41.5 and CREATE VIEW, "Updatable
 -- Views").
 local arrays = require "rls.arrays"
+local axes = require "rls.axes"
 local catalogue = require "rls.catalogue"
 local decide = require "rls.decide"
 local model = require "rls.model"
@@ -94,12 +95,26 @@ local function upsert_sql(v, t, key)
   }
 end
 
---- What is found of one view. hides: does the server ask the view's condition of rows in the way?
-local function say(out, seen, v, row, hides)
+--- A session of a tenant whose row is not the one in the way.
+local function session_sql(seen, t)
+  local c, lines = t.tenant and t.by_column[t.tenant], {}
+  local tenant = seen.settings.tenant
+  local axis = { setting = tenant.setting, value = tenant.value or "{id}", context = tenant.context or {} }
+  local key = c and (c.base == "uuid" and "a0000000-0000-4000-8000-00000000000a" or c.category == "N" and "1000001") or "own-tenant"
+  for _, pair in ipairs(axes.session(axis, key)) do
+    lines[#lines + 1] = ("SELECT set_config(%s, %s, true);\n"):format(names.literal(pair[1]), names.literal(pair[2]))
+  end
+  return table.concat(lines)
+end
+
+--- What is found of one view. number: server_version_num
+local function say(out, seen, v, row, number)
   local world = reproduce.world(seen, seen.app.role)
+  -- Does the server ask the view's condition of rows in the way?
+  local hides = releases.is_closed(releases.VIEW_CONFLICT, number)
   local function add(class, commands, detail, text, option)
     out[#out + 1] = { class = class, object = v.label, oid = v.oid, commands = commands, detail = detail, reproduce = text,
-      repair = ("ALTER VIEW %s SET (%s = true);"):format(v.sql, option) }
+      repair = releases.has_option(option, number) and ("ALTER VIEW %s SET (%s = true);"):format(v.sql, option) or nil }
   end
   local bound, leak, trusted = judge(v, row, seen)
   v.filtered = bound
@@ -112,7 +127,7 @@ local function say(out, seen, v, row, hides)
   if leak and v.acts.select then
     local detail = "it reads as %s, whom row-level security does not bind, and another tenant's row of %s passes: %s"
     add("view_owner_rights", { "SELECT" }, detail:format(v.reader, leak.label, leak.verdict.text), reproduce.text(world,
-      world.by_label[leak.label], leak.verdict, ("SELECT * FROM %s LIMIT 5;"):format(v.sql)), "security_invoker")
+      world.by_label[leak.label], leak.verdict, reproduce.as_reader(v) .. ("SELECT * FROM %s LIMIT 5;"):format(v.sql)), "security_invoker")
   elseif bound and v.acts.select and not row.barrier then
     add("view_not_barrier", { "SELECT" }, ("it reads as %s and tests the tenant itself, and is no security_barrier"):format(v.reader),
       ("-- without security_barrier the planner may call a cheap function of the reader's before the view's own test\n"
@@ -125,7 +140,7 @@ local function say(out, seen, v, row, hides)
   local t, key = open_key(v, seen)
   if t and row.insertable and v.acts.insert and v.acts.update and not (hides and bound) then
     local before, statement = table.unpack(upsert_sql(v, t, key))
-    local text = reproduce.text(world, nil, nil, statement):gsub("BEGIN;\n", function()
+    local text = reproduce.text(world, nil, nil, session_sql(seen, t) .. statement):gsub("BEGIN;\n", function()
       return ("BEGIN;\n%s\nGRANT SELECT ON in_the_way TO %s;\n"):format(before, names.ident(world.app))
     end)
     add("view_owner_rights", { "INSERT", "UPDATE" }, ("INSERT … ON CONFLICT (%s) DO UPDATE through it changes the row of %s that is in the "
@@ -164,11 +179,11 @@ function views.findings(conn, seen, list)
   local bypasses, rows = {}, nil
   for _, r in ipairs(conn:query(READERS, arrays.text(readers))) do bypasses[r.name] = r.bypasses end
   catalogue.qualified(conn, function() rows = conn:query(VIEWS, arrays.text(oids)) end)
-  local hides = releases.is_closed(releases.VIEW_CONFLICT, conn:value "select current_setting('server_version_num')::integer")
+  local number = conn:value "select current_setting('server_version_num')::integer"
   for _, row in ipairs(rows) do
     local v = by_oid[row.oid]
     v.bypasses = bypasses[v.reader]
-    say(out, seen, v, row, hides)
+    say(out, seen, v, row, number)
   end
   return out
 end

@@ -93,6 +93,18 @@ local function about(objects, finding)
   return false
 end
 
+--- Is a finding about what a case's head names?
+---@param c rls.Case
+---@param finding table
+---@return boolean
+function verdict.is_about(c, finding)
+  if c.kind ~= "real" then return about(c.objects, finding) and c.classes[finding.class or ""] == true end
+  for _, find in ipairs(c.finds) do
+    if about(find.objects, finding) and find.classes[finding.class or ""] then return true end
+  end
+  return false
+end
+
 --- Classes that say "there is a leak" and not which one.
 local GENERAL = { cross_tenant_leak = true, role_bypasses_rls = true }
 
