@@ -117,6 +117,8 @@ prover.OWN_ROW = "a row of another tenant would be shown that refers to the tena
 ---@field otherwise string?         what it would be but for the reason
 ---@field assumes string[]?         what would have to hold for that
 
+local ROWS_DECIDE = "the rows of %s decide, which the application may not be able to write"
+
 local BUDGET = 100000 -- most steps of a search
 local LEAVES = 48 -- most ways that are filled with values
 local TRIES = 1500 -- most guesses for values, over all of them
@@ -172,20 +174,25 @@ end
 local function finding(p, m, check)
   local need = classify.reduce(m, check, p)
   local class = classify.name(need, p.features, p)
-  local chosen = class == "policy_lookup_writable" and need.own_rows and lookup.chosen(p, m, need.rows, check) or nil
+  local by_rows = class == "policy_leak" and need.own_rows and lookup.says_more(p, m, need.rows, check)
+  local chosen = (by_rows or class == "policy_lookup_writable") and need.own_rows and lookup.chosen(p, m, need.rows, check) or nil
+  if by_rows and not chosen then return nil, ROWS_DECIDE:format(need.rows[1].label) end
+  class = by_rows and "policy_lookup_writable" or class
   if class == "policy_lookup_writable" and need.own_rows and not chosen then
     return nil, (prover.OWN_ROW .. " %s; a foreign key over the tenant's column as well would keep them together")
       :format(need.rows[1].label)
   elseif class == "policy_lookup_writable" and not need.own_rows then
     local ok, label = lookup.writable(p, m, need.rows, check)
-    if not ok then return nil, ("the rows of %s decide, which the application may not be able to write"):format(label) end
+    if not ok then return nil, ROWS_DECIDE:format(label) end
   end
   local named = names_itself(p, m, need, class)
   if named then
     return nil, ("a row of another tenant would be shown whose %s " .. prover.OWN_ID):format(named)
   end
   local text, statements = classify.describe(m, need, p)
-  return { class = class, text = text, statements = statements, need = need, model = m, chosen = chosen }
+  -- A row that it inserts itself is one of those which the reproduction inserts as the application.
+  return { class = class, text = text, statements = statements, need = need, model = m,
+    chosen = chosen and not chosen.inserted and chosen or nil }
 end
 
 --- Sets the settings that the expression reads and the way did not: an absent one may be an error before it matters.

@@ -107,23 +107,35 @@ local function given(p, m, rows, check)
   return nil
 end
 
---- May the application give a row of its own the values by which it refers to another tenant's row?
+--- Does a needed row of the tenant's own have to say more than that it is the tenant's, as the one that makes it the platform's own does?
+---@return boolean
+function lookup.says_more(p, m, rows, check)
+  for _, item in ipairs(rows) do
+    for _, name in ipairs(telling(item, p.input.tables[item.label], m, check)) do
+      if not is_own(p, m, item.row[name]) then return true end
+    end
+  end
+  return false
+end
+
+--- May the application give a row of its own the values by which it refers to another tenant's row: by an INSERT of it, or by an UPDATE?
 ---@param p table
 ---@param m prover.Model
 ---@param rows {label: string, row: table}[]  of the tenant's own
 ---@param check fun(m: prover.Model): boolean  does the model show the leak?
----@return {row: table, column: string}?  the row, and the column that is its to choose
+---@return {row: table, column: string, inserted: boolean?}?  the row, and the column that is its to choose
 function lookup.chosen(p, m, rows, check)
   if p.cx.fired then return given(p, m, rows, check) end
   for _, item in ipairs(rows) do
     local info = p.input.tables[item.label]
-    if (info.may or {}).update then
-      for _, name in ipairs(telling(item, info, m, check)) do
-        local open = not is_own(p, m, item.row[name]) and info.columns[name].may_update and not is_key(info, name)
-        if open and (is_open(info, p.input.role) or (passes(p, m, info, item, "UPDATE", "using")
-            and passes(p, m, info, item, "UPDATE", "check"))) then
-          return { row = item.row, column = name }
-        end
+    local may, open = info.may or {}, is_open(info, p.input.role)
+    for _, name in ipairs((may.insert or may.update) and telling(item, info, m, check) or {}) do
+      local free = not is_own(p, m, item.row[name]) and not is_key(info, name)
+      if free and may.update and info.columns[name].may_update and (open or (passes(p, m, info, item, "UPDATE", "using")
+          and passes(p, m, info, item, "UPDATE", "check"))) then
+        return { row = item.row, column = name }
+      elseif free and may.insert and not is_kept(info, name) and (open or passes(p, m, info, item, "INSERT", "check")) then
+        return { row = item.row, column = name, inserted = true }
       end
     end
   end
