@@ -108,7 +108,17 @@ local function digest(state, tables)
   return table.concat(out, ",")
 end
 
---- One call. {seen = what it gave, or err; digest = of B's rows afterwards}
+--- How many of B's canaries the application sees.
+local function shown(state, tables)
+  local list, count = {}, 0
+  for i, t in ipairs(tables) do
+    list[i] = t.may.select and { ("select 1 from %s where %s"):format(t.sql, state:owned_by(t, state.b)) } or { "select 1 where false" }
+  end
+  for _, o in ipairs(attempts.send(state.conn, list)) do count = count + (o.ok and o.affected or 0) end
+  return count
+end
+
+--- One call. {shown = rows of B that the application sees afterwards, seen = what it gave, or err; digest = of B's rows afterwards}
 local function call(state, f, list, tables, without)
   local out = {}
   state.conn:transaction(function()
@@ -121,6 +131,7 @@ local function call(state, f, list, tables, without)
       :format(text))
     if not ok and attempts.is_fatal(raised) then error(raised, 0) end
     out.err = not ok and raised or nil
+    out.shown = ok and not without and shown(state, tables) or nil
     out.seen = ok and f.kind ~= "p" and rows[1].seen or nil
     state.session:as_admin()
     if not without then out.digest = digest(state, tables) end
@@ -129,10 +140,11 @@ local function call(state, f, list, tables, without)
 end
 
 --- What a function does with one list of arguments: a text where it is a leak, and whether it changes rows.
-local function try(state, f, list, tables, untouched)
+local function try(state, f, list, tables, untouched, before)
   local with = call(state, f, list, tables, false)
   if with.err then return nil, false, true end
   if with.digest ~= untouched then return "it changes another tenant's row", true end
+  if with.shown > before then return "afterwards the policies show another tenant's row", true end
   local again = call(state, f, list, tables, false)
   local without = call(state, f, list, tables, true)
   if again.err or without.err or with.seen ~= again.seen then return nil, false, true end
@@ -149,12 +161,16 @@ function calls.run(state, tables, list)
     if (state.maker.rows[state.b.key] or {})[t.oid] then planted[#planted + 1] = t end
   end
   local pool_of, untouched = pools(state, planted), digest(state, planted)
+  state.session:as_application()
+  state.session:set(state.session:of(state.a.key))
+  local before = shown(state, planted)
+  state.session:as_admin()
   for _, f in ipairs(list) do
     local tried = f.tried or { calls = 0 }
     f.tried = tried
     tried.refused = calls.refused(f)
     for _, args in ipairs((tried.refused or tried.leak) and {} or argument_lists(f, pool_of)) do
-      local leak, changes, untold = try(state, f, args, planted, untouched)
+      local leak, changes, untold = try(state, f, args, planted, untouched, before)
       if not untold then tried.calls = tried.calls + 1 end
       if leak then
         tried.leak, tried.changes = leak, changes
@@ -169,6 +185,8 @@ end
 ---@param state rls.State
 ---@param tables rls.Table[]
 function calls.plant(state, tables)
+  local planted, refusal = pcall(state.maker.lookups, state.maker, { state.a, state.b })
+  if not planted and attempts.is_fatal(refusal) then error(refusal, 0) end
   state.maker:rows_of(tables, { state.a, state.b })
   for _, t in ipairs(tables) do
     for _, who in ipairs { state.a, state.b } do

@@ -443,6 +443,17 @@ function Maker:rows_of(tables, tenants)
   end
 end
 
+--- The rows of fixtures in tables that are no tenants': what policies look up (the members of an organisation) has to be there, and no
+--- foreign key leads to it.
+---@param tenants rls.Who[]
+function Maker:lookups(tenants)
+  for _, t in pairs(next(self.settings.fixtures or {}) and self.by_oid or {}) do
+    if self:fixture(t) and not is_scoped(t) then
+      for _, who in ipairs(tenants) do self:row(t, who) end
+    end
+  end
+end
+
 --- A canary that no tenant owns, where the tenant column may be NULL; nil where none can be made.
 ---@param t rls.Table
 ---@param like rls.Who  whose canary's values it has

@@ -7,6 +7,7 @@ local json = require "json"
 local model = require "rls.model"
 local names = require "rls.names"
 local prover = require "rls.prover"
+local writers = require "rls.writers"
 
 local decide = {}
 
@@ -157,7 +158,7 @@ end
 ---@return table
 function decide.state(conn, seen, base, read, today)
   return { conn = conn, model = read, by_oid = seen.by_oid, base = base, axes = decide.axes(seen.settings), trust = seen.trust,
-    today = today, caches = {} }
+    today = today, writers = seen.owners and writers.of(conn, seen, read), caches = {} }
 end
 
 --- Decides the four commands of one table for one role.
@@ -169,7 +170,7 @@ function decide.table(state, t, role)
   local path, owner = model.path(t, state.by_oid)
   local input = { relation = t.label, tables = state.model.tables, functions = state.model.functions, types = state.model.types,
     axes = decide.axes_for(path and owner, state.axes), role = role, trust = state.trust, today = state.today,
-    presets = state.model.presets, cache = state.caches[role.name] }
+    presets = state.model.presets, cache = state.caches[role.name], writers = state.writers }
   local info = input.tables[t.label]
   local own, keeps = info.may, info.keeps_tenant
   info.keeps_tenant = keeps and not role.via and #input.axes == 1

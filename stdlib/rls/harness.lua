@@ -302,9 +302,9 @@ local function decided(ctx, seen, base)
   local findings
   ctx:check("isolation: policies", function()
     local today = ctx.db.admin:value "select current_date::text"
+    seen.owners = owners.new(ctx.db.admin, seen, base)
     local decisions, read = decide.run(ctx.db.admin, seen, base, today)
     seen.decisions, seen.model, seen.today, seen.covers = decisions, read, today, {}
-    seen.owners = owners.new(ctx.db.admin, seen, base)
     findings = {}
     for _, f in ipairs(decide.presets(ctx.db.admin, seen, base, read)) do say(ctx, f.class, f) end
     local _, views = harness.of_tenants(seen)
@@ -378,7 +378,7 @@ end
 local function probe_and_read(ctx, seen, undecided)
   local base, views = harness.of_tenants(seen)
   local functions, ok, results, left, ways = {}, nil, nil, nil, nil
-  for i, u in ipairs(undecided) do functions[i] = u.f end
+  for _, u in ipairs(undecided) do functions[#functions + 1] = u.f.signature and u.f or nil end
   local function open()
     local conn = seen.spare or ctx.db:open "admin"
     seen.spare = nil

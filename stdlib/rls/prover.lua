@@ -41,8 +41,7 @@ local prover = {}
 --- How the reason ends where a row of another tenant names the tenant in another column, as the row of a member of two tenants does.
 prover.OWN_ID = "is the tenant's own id: whether that makes it the tenant's own is not for the policy to say"
 
---- How it begins where a row of another tenant refers to one of the tenant's own by its key, which only the other may have done.
-prover.OWN_ROW = "a row of another tenant would be shown that refers to the tenant's own row of"
+prover.OWN_ROW = lookup.OWN_ROW
 
 ---@class prover.Column
 ---@field type string               format_type
@@ -97,6 +96,7 @@ prover.OWN_ROW = "a row of another tenant would be shown that refers to the tena
 ---@field today string?             an ISO date; trust that expired before it counts for nothing
 ---@field trust_search_path boolean? names in functions' texts are taken for what they seem
 ---@field shadows boolean?          tables that a function's text names without a schema are the caller's, wherever they can be
+---@field writers (fun(label: string): prover.Writer[])?  who else writes a table for the role
 ---@field budget integer?           most steps (100000)
 ---@field cache table?              kept by the caller between calls with the same tables, functions, axes, role and trust
 
@@ -109,6 +109,8 @@ prover.OWN_ROW = "a row of another tenant would be shown that refers to the tena
 ---  NULL; absent settings are unset; own: the tenant's own value by axis
 ---@field statements string[]?      SQL that sets the session up
 ---@field chosen {row: table, column: string}?  a row of the tenant's own among assignment.rows which it has to UPDATE first
+---@field written prover.Written[]?  rows among assignment.rows that others write for it
+---@field undecided_writer {writer: prover.Writer, reason: string}?  of an unknown that rests on what one writes
 ---@field settings string[]?        other settings than the tenant's that it needs
 ---@field also {class: string, text: string, statements: string[], settings: string[], assignment: table}[]?  further reasons
 ---@field trust table[]?            entries that cover it
@@ -116,8 +118,6 @@ prover.OWN_ROW = "a row of another tenant would be shown that refers to the tena
 ---@field reason string?            of an unknown
 ---@field otherwise string?         what it would be but for the reason
 ---@field assumes string[]?         what would have to hold for that
-
-local ROWS_DECIDE = "the rows of %s decide, which the application may not be able to write"
 
 local BUDGET = 100000 -- most steps of a search
 local LEAVES = 48 -- most ways that are filled with values
@@ -174,25 +174,16 @@ end
 local function finding(p, m, check)
   local need = classify.reduce(m, check, p)
   local class = classify.name(need, p.features, p)
-  local by_rows = class == "policy_leak" and need.own_rows and lookup.says_more(p, m, need.rows, check)
-  local chosen = (by_rows or class == "policy_lookup_writable") and need.own_rows and lookup.chosen(p, m, need.rows, check) or nil
-  if by_rows and not chosen then return nil, ROWS_DECIDE:format(need.rows[1].label) end
-  class = by_rows and "policy_lookup_writable" or class
-  if class == "policy_lookup_writable" and need.own_rows and not chosen then
-    return nil, (prover.OWN_ROW .. " %s; a foreign key over the tenant's column as well would keep them together")
-      :format(need.rows[1].label)
-  elseif class == "policy_lookup_writable" and not need.own_rows then
-    local ok, label = lookup.writable(p, m, need.rows, check)
-    if not ok then return nil, ROWS_DECIDE:format(label) end
-  end
+  local rows, problem = lookup.decide(p, m, need, class, check)
+  if not rows then return nil, problem end
+  class = rows.class
   local named = names_itself(p, m, need, class)
   if named then
     return nil, ("a row of another tenant would be shown whose %s " .. prover.OWN_ID):format(named)
   end
   local text, statements = classify.describe(m, need, p)
-  -- A row that it inserts itself is one of those which the reproduction inserts as the application.
-  return { class = class, text = text, statements = statements, need = need, model = m,
-    chosen = chosen and not chosen.inserted and chosen or nil }
+  for _, one in ipairs(rows.written or {}) do text = ("%s, which %s writes"):format(text, one.writer.name) end
+  return { class = class, text = text, statements = statements, need = need, model = m, written = rows.written, chosen = rows.chosen }
 end
 
 --- Sets the settings that the expression reads and the way did not: an absent one may be an error before it matters.
@@ -339,7 +330,7 @@ local function judge(p, out)
   elseif out.too_many then
     return unknown "too many cases"
   elseif out.open > 0 then
-    return unknown(out.problem)
+    return unknown(out.problem, { undecided_writer = p.undecided_writer })
   end
   return { status = "proven", decided_by = #p.parts == 0 and "no policy" or "policies" }
 end
@@ -429,17 +420,17 @@ end
 local function publish(verdict)
   local first = verdict.findings and verdict.findings[1]
   if not first then return verdict end
-  local m = first.model
-  local out = { status = verdict.status, decided_by = verdict.decided_by, class = first.class, text = first.text,
-    statements = first.statements, settings = first.need.settings, chosen = first.chosen, trust = verdict.trust, covers = verdict.covers,
-    assignment = { settings = m.settings, row = m.row, rows = m.rows, own = m.own }, also = {} }
-  for i = 2, #verdict.findings do
-    local f = verdict.findings[i]
-    local other = f.model
-    out.also[#out.also + 1] = { class = f.class, text = f.text, statements = f.statements, settings = f.need.settings, chosen = f.chosen,
-      assignment = { settings = other.settings, row = other.row, rows = other.rows, own = other.own } }
+  local function of(f, out)
+    local m = f.model
+    out.class, out.text, out.statements, out.settings = f.class, f.text, f.statements, f.need.settings
+    out.chosen, out.written = f.chosen, f.written
+    out.assignment = { settings = m.settings, row = m.row, rows = m.rows, own = m.own }
+    return out
   end
-  return out
+  local also = {}
+  for i = 2, #verdict.findings do also[#also + 1] = of(verdict.findings[i], {}) end
+  return of(first, { status = verdict.status, decided_by = verdict.decided_by, trust = verdict.trust, covers = verdict.covers,
+    also = also })
 end
 
 local function decide_with_trust(input, info, command, phase, made)

@@ -60,10 +60,13 @@ end
 
 --- Canaries of one tenant, wherever one can be made: which tables refuse them the probe of the tables says.
 local function plant(state, tables, who)
+  local function is_refused(raised) return errors.is(raised) and raised.code ~= "db_lost" and raised.code ~= "db_closed" end
+  local planted, refusal = pcall(state.maker.lookups, state.maker, { who })
+  if not planted and not is_refused(refusal) then error(refusal, 0) end
   state.maker:rows_of(tables, { who })
   for _, t in ipairs(tables) do
     local ok, raised = pcall(state.maker.row, state.maker, t, who)
-    if not ok and not (errors.is(raised) and raised.code ~= "db_lost" and raised.code ~= "db_closed") then error(raised, 0) end
+    if not ok and not is_refused(raised) then error(raised, 0) end
   end
 end
 
