@@ -155,8 +155,13 @@ function E.A_Const(c)
   return opaque "a number that is no integer"
 end
 
+--- Longest texts of types whose values are all as short.
+local LENGTHS = { ["text:uuid"] = 36, ["text:int"] = 20, ["text:bool"] = 5 }
+
 --- The first characters of a text, as a cast to a shorter type leaves them.
 function compile.cut(node, length)
+  local longest = node.k == "fn" and LENGTHS[node.f.name]
+  if longest and longest <= length then return node end
   return { k = "fn", f = functions.find("left", { "text", "int" }), t = "text", args = { node, const("int", length) } }
 end
 
@@ -328,6 +333,22 @@ local function binary(name, a, b)
   return { k = "fn", f = f, t = f.ret, args = { coerce(a, f.params[1]), coerce(b, f.params[2]) } }
 end
 
+--- a && b, a @> b: of a list of expressions each item is looked for in the other array. NULL items are in none. Nil: neither is a list.
+local function shared(name, a, b)
+  local list, other = b, a
+  if name == "&&" and b.k ~= "array" then list, other = a, b end
+  if list.k ~= "array" then return nil end
+  if other.t == "null" then other = coerce(other, list.t) end
+  local sort = list.t:sub(7)
+  if other.t ~= list.t or not sorts.identity(sort) then return nil end
+  local args = {}
+  for i, item in ipairs(list.items) do
+    args[i] = { k = "test", t = "bool", mask = "T", a = { k = "any", t = "bool", a = item, arr = other } }
+  end
+  return { k = "case", t = "bool", conditions = { { k = "isnull", t = "bool", a = other } },
+    results = { const("bool", NULL), { k = name == "&&" and "or" or "and", t = "bool", args = args } } }
+end
+
 --- ROW(…) = ROW(…), part by part.
 local function row_equal(a, b)
   local args = {}
@@ -342,6 +363,9 @@ function A.AEXPR_OP(name, a, b)
     if name == "-" and b.k == "const" and b.t == "int" and b.v ~= NULL then return const("int", -b.v) end
     return opaque("the operator " .. name)
   end
+  if name == "<@" then name, a, b = "@>", b, a end
+  local common_items = (name == "&&" or name == "@>") and shared(name, a, b)
+  if common_items then return common_items end
   if a.k == "row" and b.k == "row" and #a.items == #b.items and name == "=" then return row_equal(a, b) end
   return binary(name, a, b)
 end
@@ -471,6 +495,9 @@ function compile.system_call(name, args, cx)
   if (name == "json_extract_path_text" or name == "jsonb_extract_path_text") and #args == 2 then return binary("->>", args[1], args[2]) end
   local given = {}
   for i, a in ipairs(args) do given[i] = a.t end
+  -- A regular expression that is a plain separator.
+  local plain = name == "regexp_split_to_array" and #args == 2 and args[2].k == "const" and args[2].v ~= NULL
+  if plain and (args[2].v == "" or args[2].v:find "[%^$%.%[%]|()*+?{}\\]") then return opaque("the function " .. name) end
   local f = functions.find(name, given)
   -- The one function here that is not strict: without a separator it gives single characters.
   local separator = name == "string_to_array" and args[2]

@@ -268,6 +268,19 @@ local LIKELY = {
   bool = { true, false },
 }
 
+--- Pairs of texts that are alike in as many characters as a constant of the expression says, from the left and from the right.
+local function alike(lengths)
+  local out = {}
+  for i = 1, math.min(#lengths, 3) do
+    local n = lengths[i]
+    if math.type(n) == "integer" and n > 0 and n <= 1000 then
+      local same = ("k"):rep(n)
+      for _, text in ipairs { same .. "1", same .. "2", "1" .. same, "2" .. same } do out[#out + 1] = text end
+    end
+  end
+  return out
+end
+
 --- Pins for further guesses: likely values, and the constants of the expression, for one and for two open variables.
 ---@param terms prover.Term[]
 ---@param constants table<string, any[]>  by sort
@@ -276,7 +289,7 @@ local LIKELY = {
 function witness.variants(terms, constants, types, try)
   local pools = {}
   for i, term in ipairs(terms) do
-    pools[i] = {}
+    pools[i] = term.sort == "text" and alike(constants.int or {}) or {}
     for _, list in ipairs { constants[term.sort] or {}, LIKELY[term.sort] or labels_of(term.sort, types) or {} } do
       table.move(list, 1, #list, #pools[i] + 1, pools[i])
     end

@@ -117,6 +117,13 @@ function policies.generator(seed, kind)
   }
 
   local WIDE = {
+    function() return ("array[tenant_id::text, %s] && string_to_array(%s, ',')"):format(pick { "owner", "null", "'x'" },
+      tenant_setting()) end,
+    function() return ("string_to_array(%s, ',') @> array[tenant_id::text]"):format(tenant_setting()) end,
+    function() return ("array[tenant_id::text, owner] <@ string_to_array(%s, ',')"):format(pick { other_setting(), tenant_setting() }) end,
+    function() return ("not (array[tenant_id, null] && array[%s%s])"):format(tenant_setting(), cast) end,
+    function() return ("tenant_id::text = any (regexp_split_to_array(%s, ','))"):format(tenant_setting()) end,
+    function() return ("tenant_id::text::name = %s::name"):format(tenant_setting()) end,
     function() return ("tenant_id::varchar(4) = %s"):format(tenant_setting()) end,
     function() return ("tenant_id::text ilike %s"):format(tenant_setting()) end,
     function() return ("position(tenant_id::text in %s) > 0"):format(tenant_setting()) end,
