@@ -5,6 +5,7 @@
 local attempts = require "rls.attempts"
 local errors = require "errors"
 local json = require "json"
+local mentions = require "rls.mentions"
 local names = require "rls.names"
 local solve = require "rls.solve"
 local values = require "rls.values"
@@ -95,6 +96,28 @@ function Maker:refer(t, fk, who, fixed, later)
   end
 end
 
+--- A JSON document that says the key wherever an expression looks: (meta -> 'a') ->> 'b' is met by {"a": {"b": key}}.
+local function document(expression, key)
+  local path, out = {}, key
+  for name in expression:gmatch "%->>?%s*'([^']*)'" do path[#path + 1] = name end
+  for i = #path, 1, -1 do out = { [path[i]] = out } end
+  return type(out) == "table" and json.encode(out) or nil
+end
+
+--- Values of the columns that a generated tenant column is made of. Whether it comes out as the key is seen in the row that is made.
+function Maker:generate(t, mine, who, fixed)
+  local expression = self.conn:value([[select pg_get_expr(d.adbin, d.adrelid)
+    from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where d.adrelid::text = $1 and a.attname = $2]], t.oid, mine)
+  t.sources = {}
+  for _, c in ipairs(t.columns) do
+    if c.name ~= mine and mentions.name(expression:lower(), c.name) then
+      local is_json = c.base == "json" or c.base == "jsonb"
+      fixed[c.name] = fixed[c.name] or names.literal(is_json and document(expression, who.key) or who.key)
+      t.sources[#t.sources + 1] = c.name
+    end
+  end
+end
+
 --- Values that are given by what the row belongs to: its tenant's key and its foreign keys.
 function Maker:fixed(t, who, later)
   local fixed = {}
@@ -103,7 +126,11 @@ function Maker:fixed(t, who, later)
     if is_needed(t, fk) then self:refer(t, fk, who, fixed, later) end
   end
   local mine = t.tenant or t.registry
-  if mine and who then fixed[mine] = names.literal(who.key) end
+  if mine and who and t.by_column[mine].generated then
+    self:generate(t, mine, who, fixed)
+  elseif mine and who then
+    fixed[mine] = names.literal(who.key)
+  end
   return fixed
 end
 
@@ -146,7 +173,7 @@ end
 local function fixture_text(t)
   local columns, places = {}, {}
   for _, c in ipairs(t.columns) do
-    if c.name == t.tenant or (c.notnull and not c.has_default and not c.generated and c.identity == "") then
+    if (c.name == t.tenant and not c.generated) or (c.notnull and not c.has_default and not c.generated and c.identity == "") then
       columns[#columns + 1] = names.ident(c.name)
       places[#places + 1] = c.name == t.tenant and "{tenant}" or "…"
     end
@@ -524,7 +551,7 @@ function Maker:transplant(t, who, other)
       named = named or (c.name ~= t.tenant and tostring(made[c.name]) == who.key)
     end
   end
-  if not named or not t.tenant then return nil end
+  if not named or not t.tenant or t.by_column[t.tenant].generated then return nil end
   mine[t.tenant] = names.literal(other.key)
   return statement(t, mine)
 end

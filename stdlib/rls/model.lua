@@ -138,7 +138,8 @@ end
 local function keeps_tenant(t)
   local columns = t.tenant and { t.tenant } or (t.parent_key and t.parent_key.columns) or {}
   for _, name in ipairs(columns) do
-    if t.by_column[name].may_update and not t.by_column[name].generated then return false end
+    -- One that is generated is as the columns are that it is made of.
+    if t.by_column[name].may_update or t.by_column[name].generated then return false end
   end
   return #columns > 0
 end

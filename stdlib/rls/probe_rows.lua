@@ -74,8 +74,16 @@ end
 
 --- What gives an own row to B, and the rows that would then be B's.
 local function move_to(s, t)
-  if t.tenant then
-    if not t.by_column[t.tenant].may_update then return nil end
+  if t.sources then
+    -- Whose the row is goes by other columns: they are set as they are in B's row.
+    local row, parts = s.maker.rows[s.b.key][t.oid].row, {}
+    for _, column in ipairs(t.sources) do
+      if not state.is_settable(t.by_column[column]) then return nil end
+      parts[#parts + 1] = ("%s = %s"):format(names.ident(column), values.literal(row[column]))
+    end
+    return table.concat(parts, ", "), s:owned_by(t, s.b)
+  elseif t.tenant then
+    if not state.is_settable(t.by_column[t.tenant]) then return nil end
     return ("%s = %s"):format(names.ident(t.tenant), names.literal(s.b.key)), s:owned_by(t, s.b)
   elseif t.parent_key then
     local row, parts = s.maker.rows[s.b.key][t.oid].row, {}

@@ -136,7 +136,8 @@ local function owned_by_column(t, c, who)
   if PLAIN[c.base] and c.type == NAMES[c.base] or c.type == "uuid" then
     return ("%s = %s::%s"):format(names.ident(t.tenant), names.literal(who.key), c.type)
   end
-  return ("%s::text = %s"):format(names.ident(t.tenant), names.literal(who.key))
+  -- Its text need not be the one that it was made of: 10.0.0.1 reads as 10.0.0.1/32.
+  return ("%s::text = (%s::%s)::text"):format(names.ident(t.tenant), names.literal(who.key), c.type)
 end
 
 --- The rows of a tenant, in SQL. A child without the column is found by its canary's keys.
@@ -183,16 +184,20 @@ function state.others(t)
   return t.tenant and (" where %s::text <> '<tenant A>'"):format(names.ident(t.tenant)) or ""
 end
 
+--- May the application set a column to a value of its own?
+local function is_settable(c) return c.may_update and not c.generated and c.identity ~= "a" end
+state.is_settable = is_settable
+
 --- What an UPDATE may set without changing an own row: the tenant's column, else one the application may set.
 ---@param t rls.Table
 ---@return string|nil column, fun(who: table): string|nil literal
 function State:update_column(t)
-  if t.tenant and t.by_column[t.tenant].may_update and not t.by_column[t.tenant].generated then
+  if t.tenant and is_settable(t.by_column[t.tenant]) then
     return names.ident(t.tenant), function(who) return names.literal(who.key) end
   end
   local row = self.maker.rows[self.a.key][t.oid].row
   for _, c in ipairs(t.columns) do
-    if c.may_update and not c.generated and c.identity ~= "a" then
+    if is_settable(c) then
       local value = c.category == "A" and "'{}'" or values.literal(row[c.name])
       return names.ident(c.name), function() return value end
     end

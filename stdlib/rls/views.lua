@@ -102,8 +102,8 @@ end
 local function look_for_others(state, v, r)
   if not v.tenant then return end
   r.statements = r.statements + 1
-  local ok, affected = state.conn:try(("select 1 from %s where %s::text <> %s limit 1")
-    :format(v.sql, names.ident(v.tenant), names.literal(state.a.key)))
+  local ok, affected = state.conn:try(("select 1 from %s where %s::text <> (%s::%s)::text limit 1")
+    :format(v.sql, names.ident(v.tenant), names.literal(state.a.key), v.by_column[v.tenant].type))
   if ok and affected > 0 then
     r.leaks[#r.leaks + 1] = { op = "select", detail = "the view shows another tenant's rows", reproduce = show_others(state, v) }
   end
