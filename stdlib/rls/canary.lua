@@ -107,7 +107,8 @@ end
 --- Values of the columns that a generated tenant column is made of. Whether it comes out as the key is seen in the row that is made.
 function Maker:generate(t, mine, who, fixed)
   local expression = self.conn:value([[select pg_get_expr(d.adbin, d.adrelid)
-    from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where d.adrelid::text = $1 and a.attname = $2]], t.oid, mine)
+    from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
+    where d.adrelid::text = $1 and a.attname = $2]], t.oid, mine)
   t.sources = {}
   for _, c in ipairs(t.columns) do
     if c.name ~= mine and mentions.name(expression:lower(), c.name) then

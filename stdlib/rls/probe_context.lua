@@ -29,7 +29,8 @@ end
 
 local function judge(s, t, out, what, pairs_)
   -- Types of extensions say 42601 of a text that is none of theirs (ltree).
-  local refused = state.denied(out) or state.class_of(out) == "22" or (out.err and (out.err.sqlstate == "42704" or out.err.sqlstate == "42601"))
+  local said = out.err and out.err.sqlstate
+  local refused = state.denied(out) or state.class_of(out) == "22" or said == "42704" or said == "42601"
   if not out.ok and not refused then
     s:broken(t, ("select with the tenant setting %s: %s"):format(what, out.err.message))
   elseif out.ok and out.affected > 0 then
