@@ -309,7 +309,7 @@ local function decided(ctx, seen, base)
     for _, f in ipairs(decide.presets(ctx.db.admin, seen, base, read)) do say(ctx, f.class, f) end
     local _, views = harness.of_tenants(seen)
     rules.views.mark(seen, views)
-    for _, list in ipairs { rules.policies.findings(decisions, seen), rules.views.findings(ctx.db.admin, seen, views) } do
+    for _, list in ipairs { rules.policies.findings(decisions, seen), rules.views.findings(ctx.db.admin, seen, views, base) } do
       for _, f in ipairs(list) do
         findings[f.oid] = findings[f.oid] or {}
         table.insert(findings[f.oid], f)

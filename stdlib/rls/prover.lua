@@ -35,12 +35,12 @@ local explore = require "rls.prover.explore"
 local lookup = require "rls.prover.lookup"
 local problems = require "rls.prover.problem"
 local witness = require "rls.prover.witness"
+local written = require "rls.prover.written"
 
 local prover = {}
 
 --- How the reason ends where a row of another tenant names the tenant in another column, as the row of a member of two tenants does.
 prover.OWN_ID = "is the tenant's own id: whether that makes it the tenant's own is not for the policy to say"
-
 prover.OWN_ROW = lookup.OWN_ROW
 
 ---@class prover.Column
@@ -158,18 +158,6 @@ local function checker(p, node)
   end
 end
 
---- The column by which a row of another tenant belongs to the tenant too, as a member's row of two tenants does; nil for none.
-local function names_itself(p, m, need, class)
-  if class ~= "policy_leak" and class ~= "policy_write_unchecked" then return nil end
-  if p.phase == "check" or #need.columns == 0 then return nil end
-  for _, name in ipairs(need.columns) do
-    local is_own = false
-    for _, axis in ipairs(p.axes) do is_own = is_own or (m.own[axis.index] ~= nil and m.row[name] == m.own[axis.index]) end
-    if not is_own then return nil end
-  end
-  return table.concat(need.columns, ", ")
-end
-
 --- Reduces and names a model that shows the leak; nil where it rests on rows which the application cannot write.
 local function finding(p, m, check)
   local need = classify.reduce(m, check, p)
@@ -177,7 +165,7 @@ local function finding(p, m, check)
   local rows, problem = lookup.decide(p, m, need, class, check)
   if not rows then return nil, problem end
   class = rows.class
-  local named = names_itself(p, m, need, class)
+  local named = classify.names_itself(p, m, need, class)
   if named then
     return nil, ("a row of another tenant would be shown whose %s " .. prover.OWN_ID):format(named)
   end
@@ -522,7 +510,7 @@ local function phase_verdict(input, info, command, phase)
   return verdict
 end
 
---- What is decided without looking at an expression, or nil.
+--- What is decided without an expression, or nil.
 local function without_policies(input, info, command)
   if info.may and not info.may[command:lower()] then return { status = "proven", decided_by = "no grant" } end
   if not info.rls then
@@ -598,6 +586,16 @@ function prover.calls(input, f, name, whose, fired)
     end
   end
   return out, walk.unread, walk.injection, walk.changes
+end
+
+--- May a row of another tenant be written through a view that writes with its owner's rights?
+---@param input prover.Input  relation: the table beneath
+---@param w prover.Writer     a view
+---@return prover.Verdict
+function prover.through(input, w)
+  local walk = written.walk(input, w, input.relation)
+  return decide_with_trust(input, input.tables[input.relation], "INSERT", "check",
+    { main = walk.out[1].main, node = walk.out[1].node, cx = walk.cx })
 end
 
 --- Decides all four commands for one relation and one role.

@@ -19,7 +19,10 @@ local VIEWS = [[
   select v.oid::text as oid, pg_get_viewdef(v.oid) as body, pg_get_userbyid(v.relowner)::text as owner,
          coalesce((select max(split_part(o, '=', 2)) from unnest(v.reloptions::text[]) o where o like 'check\_option=%'), '') as checked,
          coalesce(v.reloptions::text[] && array['security_invoker=true', 'security_invoker=on', 'security_invoker=1',
-           'security_invoker=yes'], false) as invoker, pg_relation_is_updatable(v.oid, false) as bits
+           'security_invoker=yes'], false) as invoker, pg_relation_is_updatable(v.oid, false) as bits,
+         -- of each command that a rule does something else for, its bit
+         (select coalesce(bit_or(1 << w.ev_type::text::int), 0) from pg_rewrite w where w.ev_class = v.oid and w.is_instead
+           and w.ev_type <> '1') as rules
     from pg_class v where v.relkind = 'v' and v.oid::text = any($1)]]
 
 local DEFAULTS = [[
@@ -205,16 +208,31 @@ end
 function Writers:views_over(t, out)
   for oid, row in pairs(self:view_rows()) do
     local v = self.seen.by_oid[oid]
-    local inserts, updates = v.acts.insert and row.bits & INSERT ~= 0, v.acts.update and row.bits & UPDATE ~= 0
+    local bits = row.bits & ~row.rules
+    local inserts, updates = v.acts.insert and bits & INSERT ~= 0, v.acts.update and bits & UPDATE ~= 0
     local columns, levels, owner
     if (inserts or updates) and not row.invoker then columns, levels, owner = beneath(self, row, t) end
     local rights = columns and self:rights(owner, t)
     if rights then
       for _, level in ipairs(levels) do level.columns = names_at(level, columns) end
-      out[#out + 1] = { name = v.label, by = owner, view = { columns = columns, levels = levels }, owner = rights ~= true and rights or nil,
+      out[#out + 1] = { name = v.label, by = owner, view = { columns = columns, levels = levels, inserts = inserts, oid = oid },
+        owner = rights ~= true and rights or nil,
         sql = inserts and view_sql(v, columns) or function() return nil end }
     end
   end
+end
+
+--- The views by which the application writes a table as somebody whom its policies do not bind.
+---@param conn table  the admin's
+---@param seen table  of rls.harness.look, with `owners`
+---@param t rls.Table
+---@return prover.Writer[]
+function writers.views(conn, seen, t)
+  seen.writers = seen.writers or setmetatable({ conn = conn, seen = seen }, Writers)
+  local all, out = {}, {}
+  seen.writers:views_over(t, all)
+  for _, w in ipairs(all) do out[#out + 1] = not w.owner and w or nil end
+  return out
 end
 
 --- For the prover: who writes a table for the application, besides itself.

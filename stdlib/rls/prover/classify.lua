@@ -356,6 +356,19 @@ function classify.name(need, features, p)
   return "policy_leak"
 end
 
+--- The column by which a row of another tenant belongs to the tenant too, as a member's row of two tenants does; nil for none.
+---@return string?
+function classify.names_itself(p, m, need, class)
+  if class ~= "policy_leak" and class ~= "policy_write_unchecked" then return nil end
+  if p.phase == "check" or #need.columns == 0 then return nil end
+  for _, name in ipairs(need.columns) do
+    local is_own = false
+    for _, axis in ipairs(p.axes) do is_own = is_own or (m.own[axis.index] ~= nil and m.row[name] == m.own[axis.index]) end
+    if not is_own then return nil end
+  end
+  return table.concat(need.columns, ", ")
+end
+
 local function literal(v)
   if v == NULL or v == nil then return "NULL" end
   if v == functions.UNKNOWN then return "?" end

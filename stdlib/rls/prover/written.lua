@@ -21,7 +21,8 @@ local BUDGET, LEAVES, TRIES = 20000, 16, 300
 ---@field f prover.Function?        whose text it is
 ---@field event string?             of a trigger's function: what it is fired by
 ---@field on string?                and on which relation
----@field view {columns: table<string, string>, levels: table[]}?  of a view: its columns by those of the table
+---@field view {columns: table<string, string>, levels: table[], inserts: boolean, oid: string}?  of a view: its columns by those of
+---  the table; may the application INSERT into it, or UPDATE it alone?
 ---@field unread string?            why nothing is known of what it writes
 ---@field owner prover.Role?        whose rights it has, where policies of the table bind that role; nil: none does
 ---@field defaults table<string, string>  of the table's columns
@@ -51,8 +52,11 @@ local function through_view(w, label, input)
 end
 
 --- What a writer writes, read once for each role.
-local function walk_of(p, w, label)
-  local input = p.input
+---@param input prover.Input
+---@param w prover.Writer
+---@param label string
+---@return {out: prover.Reach[], unread: string?, injection: string?, cx: prover.Context}
+function written.walk(input, w, label)
   w.walks = w.walks or {}
   local key = label .. "\0" .. input.role.name
   if w.walks[key] then return w.walks[key] end
@@ -158,7 +162,7 @@ function written.find(p, m, item, names)
   local undecided
   local function note(w, reason) undecided = undecided or reason and { writer = w, reason = reason } or nil end
   for _, w in ipairs(p.input.writers and p.input.writers(item.label) or {}) do
-    local walk = walk_of(p, w, item.label)
+    local walk = written.walk(p.input, w, item.label)
     for _, reach in ipairs(walk.out) do
       local node = reach.write and reach.main.label == item.label and (not reach.updates or sets_one(reach, names))
         and wanted(p, m, w, reach, item, names, walk.cx)
