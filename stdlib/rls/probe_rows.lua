@@ -9,8 +9,10 @@ local probe_rows = {}
 
 local class_of, denied = state.class_of, state.denied
 
---- One more row than A has is enough to tell that it is not alone.
-local function blind_select_form(s, t) return ("select 1 from %s limit %d"):format(t.sql, s.owned[t.oid] + 1) end
+--- One more row than A has is enough to tell that it is not alone; one that is not A's raises an error.
+local function blind_select_form(s, t)
+  return ("select 1 / case when %s then 1 else 0 end from %s limit %d"):format(s:owned_by(t, s.a), t.sql, s.owned[t.oid] + 1)
+end
 
 local function select_form(t, where) return ("select 1 from %s where %s limit 5"):format(t.sql, where) end
 

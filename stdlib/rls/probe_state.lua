@@ -303,8 +303,20 @@ function State:only_own(t, op, sql)
   return out.ok and out.affected == own
 end
 
+--- What says which rows a command reaches: the policies that apply, each by its kind and text.
+local function reach_of(t, command)
+  local out = {}
+  for _, p in ipairs(t.policies) do
+    local counts = p.applies and (p.command == "ALL" or p.command == command)
+    if counts then out[#out + 1] = tostring(p.permissive) .. "\0" .. (p.using or "") end
+  end
+  table.sort(out)
+  return table.concat(out, "\1")
+end
+
 --- Is an operation shown to be closed by a blind statement alone: the prover says that it reaches no row of another tenant, and it reaches
---- as many rows as A has? Then those are A's, and it is its own control. With a WHERE it reaches the same rows, since SELECT shows them.
+--- as many rows as A has? Then it is its own control. That they are A's is not left to the prover: SELECT reaches them and raises an error
+--- at one that is not, and the others reach what SELECT does, where the same policies say so. With a WHERE it reaches the same rows.
 ---@param t rls.Table
 ---@param op string
 ---@param sql string  the blind statement
@@ -322,7 +334,9 @@ end
 ---@param op string
 ---@return boolean
 function State:may_be_closed(t, op)
-  return self:may_tell(t) and self.owned[t.oid] > 0 and (t.decided or {})[op:upper()] == "proven"
+  local command = op:upper()
+  return self:may_tell(t) and self.owned[t.oid] > 0 and (t.decided or {})[command] == "proven"
+    and (command == "SELECT" or reach_of(t, command) == reach_of(t, "SELECT"))
 end
 
 --- Can a blind statement tell that it reaches the own rows alone?
