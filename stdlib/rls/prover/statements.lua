@@ -301,6 +301,8 @@ return function(compile)
     return false
   end
 
+  require "rls.prover.variables"(compile, Walk)
+
   --- Is a parameter or variable put into SQL as it is? quote_literal, quote_ident and format's %L and %I make it a value.
   local function injects(tree, scope)
     if type(tree) ~= "table" then return false end
@@ -330,40 +332,49 @@ return function(compile)
   function Walk:list(list, conds)
     conds = { table.unpack(conds) }
     for _, s in ipairs(list) do
-      if s.k == "query" or s.k == "into" or s.k == "sql" or s.k == "perform" then
-        self.into = s.k == "into" and table.concat(s.names, " ") or nil
+      if s.k == "query" or s.k == "sql" or s.k == "perform" then
         self:statement(s.text, conds)
-        self.into = nil
+        -- RETURNING … INTO
+        if s.names then self:forget(self:given_in { s }) end
+        conds[#conds + 1] = s.k == "perform" and self:guard(s.text) or nil
+      elseif s.k == "into" then
+        self:select_into(s, conds)
       elseif s.k == "return" then
         if s.text ~= "" then self:statement("SELECT " .. s.text, conds) end
       elseif s.k == "assign" then
-        self.into = s.name
-        self:statement("SELECT " .. s.text, conds)
-        self.into = nil
+        self:assign(s.name, s.text, conds)
       elseif s.k == "execute" then
         self:execute(s.text)
+        self:forget(self.types)
       elseif s.k == "if" then
-        local before = { table.unpack(conds) }
-        local all_end = true
+        local before, values = { table.unpack(conds) }, self:values()
+        local all_end, given = true, {}
         for _, b in ipairs(s.branches) do
           local node = b.test and self:expression(b.test)
           local inner = { table.unpack(before) }
           if node then inner[#inner + 1] = test(node, "T") end
           self:list(b.body, inner)
+          self:restore(values)
+          if not ends(b.body) then self:given_in(b.body, given) end
           if node then before[#before + 1] = test(node, "FN") end
           all_end = all_end and ends(b.body)
         end
+        self:forget(given)
         if all_end then conds = before end
       elseif s.k == "block" or s.k == "loop" then
         self.into = s.name
         if s.text then self:statement(s.text, conds) end
         self.into = nil
         if s.dynamic then self:give_up "FOR … IN EXECUTE" end
-        for _, d in ipairs(s.declared or {}) do
-          self.scope.params[d.name] = compile.opaque("a variable", sorts.of(d.type, self.cx.input.types))
-        end
+        local before, given = self:declare(s.declared, conds), self:given_in { s }
+        if s.k == "loop" then self:forget(given) end
         self:list(s.body, conds)
-        for _, handler in ipairs(s.handlers or {}) do self:list(handler, conds) end
+        if s.k == "loop" or s.handlers then self:forget(given) end
+        for _, handler in ipairs(s.handlers or {}) do
+          self:list(handler, conds)
+          self:forget(given)
+        end
+        self:leave(before)
       elseif s.k == "other" then
         self:give_up(tostring(s.what))
       end
@@ -416,7 +427,7 @@ return function(compile)
   ---@param whole boolean?  rows that an UPDATE leaves are wanted, whatever it sets, with all that they have to be
   ---@return {out: prover.Reach[], unread: string?, injection: string?, changes: boolean}
   function compile.reaches(f, name, cx, tenants, fired, whole)
-    local walk = setmetatable({ cx = cx, out = {}, changes = false, fired = {}, fired_conds = {}, whole = whole,
+    local walk = setmetatable({ cx = cx, out = {}, changes = false, fired = {}, fired_conds = {}, whole = whole, types = {},
       scope = { params = parameters(f, cx), params_of = name:match "[^.]*$" } }, Walk)
     if fired then fire(walk, fired, cx) end
     cx.body, cx.definer, cx.current_user = compile.body_context(f, name, cx), true, f.owner or "?"
