@@ -2,7 +2,7 @@
 -- Exploit: None: a new row's generated column is looked at like any other.
 -- @schema
 create table items (id bigint generated always as identity primary key, meta jsonb not null, body text not null,
-  tenant_id text generated always as (meta ->> 'tenant') stored);
+  tenant_id text not null generated always as (meta ->> 'tenant') stored);
 alter table items enable row level security;
 alter table items force row level security;
 create policy tenant on items using (tenant_id = current_setting('app.tenant_id', true));

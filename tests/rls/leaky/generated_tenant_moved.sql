@@ -4,7 +4,7 @@
 -- Exploit: UPDATE the document of an own row, which then is B's.
 -- @schema
 create table items (id bigint generated always as identity primary key, meta jsonb not null, body text not null,
-  tenant_id text generated always as (meta ->> 'tenant') stored);
+  tenant_id text not null generated always as (meta ->> 'tenant') stored);
 alter table items enable row level security;
 alter table items force row level security;
 create policy r on items for select using (tenant_id = current_setting('app.tenant_id', true));
