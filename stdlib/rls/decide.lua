@@ -2,6 +2,7 @@
 --
 -- The roles are the one that the application logs in as and each that it may become by SET ROLE. What the prover takes for granted is
 -- looked up here: that the ids which stand for "no tenant" are no tenant's.
+local documents = require "rls.prover.documents"
 local errors = require "errors"
 local json = require "json"
 local model = require "rls.model"
@@ -34,9 +35,7 @@ function decide.axis(tenant)
   if value == "{id}" then return axis end
   local ok, document = pcall(json.decode, value)
   if ok and type(document) == "table" then
-    for key, item in pairs(document) do
-      if item == "{id}" then axis.json_key = key end
-    end
+    axis.json_key = documents.find(document, "{id}")
   end
   axis.template = value
   return axis

@@ -10,6 +10,7 @@
 -- function a bare name is found along the path of the day: that is noted as an assumption, unless the function pins its path or nobody
 -- else may create anything.
 local combine = require "rls.prover.combine"
+local documents = require "rls.prover.documents"
 local functions = require "rls.prover.functions"
 local sorts = require "rls.prover.sorts"
 local sql = require "sql"
@@ -316,6 +317,19 @@ local function counted(name, b)
   return ((name == "=" and b.v == 0) or (name == "<" and b.v == 1)) and "none" or nil
 end
 
+--- The member of a document to which the keys lead, as text; nil where they are not known, or one may be a place in an array.
+local function extracted(document, keys)
+  local path = document.path
+  for _, key in ipairs(keys) do
+    local v = key
+    if type(key) == "table" then v = key.k == "const" and key.v or NULL end
+    if type(v) ~= "string" or v:find "^%-?%d+$" then return nil end
+    path = documents.join(path, v)
+  end
+  return #keys > 0 and document.k == "document" and { k = "json", t = "text", a = document.a, key = path } or nil
+end
+compile.extracted = extracted
+
 local function binary(name, a, b)
   local count = a.k == "count" and counted(name, b)
   if count then
@@ -324,8 +338,13 @@ local function binary(name, a, b)
   end
   if name == "=" then return compile.equal(a, b) end
   if name == "<>" then return negate(compile.equal(a, b)) end
-  if name == "->>" and a.k == "document" and b.k == "const" and b.v ~= NULL and (b.t == "null" or b.t == "text") then
-    return { k = "json", t = "text", a = a.a, key = b.v }
+  local member = a.k == "document" and b.k == "const" and b.v ~= NULL and (b.t == "null" or b.t == "text")
+  if member and name == "->>" then return { k = "json", t = "text", a = a.a, key = documents.join(a.path, b.v) } end
+  if member and name == "->" then return { k = "document", t = a.t, a = a.a, path = documents.join(a.path, b.v) } end
+  if name == "#>>" and a.k == "document" then
+    local path = b.k == "const" and b.t == "null" and b.v ~= NULL and coerce(b, "array:text") or b
+    local items = path.k == "array" and path.items or (path.k == "const" and path.t == "array:text" and path.v ~= NULL and path.v.items)
+    return extracted(a, items or {}) or opaque "the operator #>>"
   end
   if name == "!~~" then return negate(binary("~~", a, b)) end
   local f = functions.find(name, { a.t, b.t })
@@ -492,7 +511,9 @@ function compile.system_call(name, args, cx)
     return opaque(name)
   end
   if SYSTEM[name] then return SYSTEM[name](args, cx) end
-  if (name == "json_extract_path_text" or name == "jsonb_extract_path_text") and #args == 2 then return binary("->>", args[1], args[2]) end
+  if name == "json_extract_path_text" or name == "jsonb_extract_path_text" then
+    return extracted(args[1], { table.unpack(args, 2) }) or opaque("the function " .. name)
+  end
   local given = {}
   for i, a in ipairs(args) do given[i] = a.t end
   -- A regular expression that is a plain separator.

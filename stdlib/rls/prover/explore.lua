@@ -373,6 +373,8 @@ function V.document(self, node, env, k)
   self:val(node.a, env, function(v)
     if v == NULL or v == ERROR then return k(v) end
     k(self:fresh(node.t, "document"))
+    -- A member need not be there.
+    if node.path then k(NULL) end
   end)
 end
 

@@ -1,5 +1,6 @@
 --- What is decided: the expression, the row and whose it is, the axes, and the threat model that bounds the session.
 local compile = require "rls.prover.compile"
+local documents = require "rls.prover.documents"
 local errors = require "errors"
 local json = require "json"
 local sorts = require "rls.prover.sorts"
@@ -112,7 +113,7 @@ function problem.is_foreign(p, m)
       for _, id in ipairs(p.absent) do if sorts.parse(axis.sort, id) == tenant then return false end end
       if text and axis.json_key then
         local ok, document = pcall(json.decode, text)
-        text = ok and type(document) == "table" and document[axis.json_key] or nil
+        text = ok and documents.get(document, axis.json_key) or nil
         if type(text) ~= "string" then text = nil end
       end
       local is_own = own ~= nil and text == sorts.text(axis.sort, own)

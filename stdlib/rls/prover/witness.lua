@@ -3,6 +3,7 @@
 -- Terms that must equal a constant get it; what is computed from known values is computed, and undone where that is possible; the rest gets
 -- values that occur nowhere else. A guess may be wrong: the caller computes the expression with it. Patterns and prefixes are where
 -- guesses fail, so a few likely values are tried for what remains open (`witness.variants`).
+local documents = require "rls.prover.documents"
 local functions = require "rls.prover.functions"
 local json = require "json"
 local sorts = require "rls.prover.sorts"
@@ -138,7 +139,7 @@ function Guess:documents()
     local d = x.documents[i]
     of[d.of] = of[d.of] or { members = {} }
     local v = self:of_key(d.name, "text")
-    if v == nil then of[d.of].open = true elseif v ~= NULL then of[d.of].members[d.key] = v end
+    if v == nil then of[d.of].open = true elseif v ~= NULL then documents.set(of[d.of].members, d.key, v) end
   end
   for term, list in pairs(of) do
     if not list.open and self:give(term, json.encode(list.members)) then return true end
