@@ -128,7 +128,7 @@ local function watch(state, tables)
       table.insert(of[heap], by_oid[row.of])
     end
   end
-  return { heaps = arrays.text(heaps), of = of, digests = {} }
+  return { heaps = arrays.text(heaps), of = of, digests = {}, tables = tables }
 end
 
 local function written(state, watched)
@@ -150,11 +150,25 @@ local function written_between(state, watched, before, after)
   return out
 end
 
---- One call. {seen = what it gave, or err; touched = digests by table where they are watched}
+--- How many of B's canaries the application sees, by table.
+local function visible(state, tables)
+  local list, out = {}, {}
+  for i, t in ipairs(tables) do
+    list[i] = t.may.select and { ("select 1 from %s where %s"):format(t.sql, state:owned_by(t, state.b)) } or { "select 1 where false" }
+  end
+  for i, o in ipairs(attempts.send(state.conn, list)) do out[i] = o.ok and o.affected or 0 end
+  return out
+end
+
+--- Rows that the transaction wrote so far, wherever.
+local WROTE = "select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::text from pg_catalog.pg_stat_xact_user_tables"
+
+--- One call. {seen = what it gave, or err; touched = digests by table, shown = what the application sees of B's after a call that wrote,
+--- where they are watched}
 local function call(state, f, list, watched)
   local out = {}
   state.conn:transaction(function()
-    local before = watched and written(state, watched)
+    local before, wrote = watched and written(state, watched), watched and state.conn:value(WROTE)
     state.session:as_application()
     state.session:set(state.session:of(state.a.key))
     local text = call_text(f, list)
@@ -163,6 +177,7 @@ local function call(state, f, list, watched)
       :format(text))
     if not ok and attempts.is_fatal(raised) then error(raised, 0) end
     out.err = not ok and raised or nil
+    if ok and watched and state.conn:value(WROTE) ~= wrote then out.shown = visible(state, watched.tables) end
     out.seen = ok and f.kind ~= "p" and rows[1].seen or nil
     state.session:as_admin()
     if ok and watched then out.touched = written_between(state, watched, before, written(state, watched)) end
@@ -179,22 +194,31 @@ local function changed(state, watched, out)
   return false
 end
 
+--- The table of which the application sees more rows of B's than before.
+local function opened(watched, out)
+  for i, n in ipairs(out.shown or {}) do
+    if n > watched.visible[i] then return watched.tables[i] end
+  end
+  return nil
+end
+
 --- What to paste in order to see it: the call, with the canaries of the tables that it may look at, and what its arguments are.
-local function shown(state, tables, f, args, changes)
+local function shown(state, tables, f, args, changes, then_)
   local text, list, words = (f.body or ""):lower(), {}, {}
   for _, t in ipairs(tables) do
     if #tables <= MOST_PLANTED or mentions.name(text, t.name) then list[#list + 1] = t end
   end
   for i in ipairs(f.args) do words[i] = args[i].what end
   return state.session:reproduce((f.kind == "p" and "call %s" or "select * from %s"):format(call_text(f, args)) .. (#words > 0
-    and (" /* %s */"):format(table.concat(words, ", "):gsub("%*/", "* /")) or ""), nil, planted.lines(state, list), state.a.key,
+    and (" /* %s */"):format(table.concat(words, ", "):gsub("%*/", "* /")) or "") .. (then_ and ";\n" .. then_ or ""), nil,
+    planted.lines(state, list), state.a.key,
     changes and planted.changed(state, list) or nil)
 end
 
 --- Notes that a function tells or changes what is B's.
-local function note(state, tables, f, args, leak, changes)
+local function note(state, tables, f, args, leak, changes, then_)
   f.tried.leak, f.tried.changes = leak, changes
-  f.tried.reproduce = shown(state, tables, f, args, changes)
+  f.tried.reproduce = shown(state, tables, f, args, changes and not then_, then_)
 end
 
 --- Calls a function with each list of arguments while B's rows are there. Returns what can be compared; stops at what changes a row of B's.
@@ -205,6 +229,13 @@ local function with_theirs(state, tables, f, pool_of, watched)
     if not first.err and changed(state, watched, first) then
       f.tried.calls = f.tried.calls + 1
       note(state, tables, f, args, "it changes another tenant's row", true)
+      return {}
+    end
+    local t = not first.err and opened(watched, first)
+    if t then
+      f.tried.calls = f.tried.calls + 1
+      note(state, tables, f, args, "afterwards the policies show another tenant's row", true,
+        ("select * from %s where %s"):format(t.sql, state:owned_by(t, state.b)))
       return {}
     end
     local again = not first.err and call(state, f, args)
@@ -237,6 +268,10 @@ function calls.run(state, tables, list)
   end
   state.conn:exec "set local track_counts = on"
   local pool_of, watched = pools(state, there), watch(state, there)
+  state.session:as_application()
+  state.session:set(state.session:of(state.a.key))
+  watched.visible = visible(state, there)
+  state.session:as_admin()
   for _, f in ipairs(list) do
     f.tried = f.tried or { calls = 0 }
     f.tried.refused = calls.refused(f)
@@ -255,6 +290,8 @@ end
 ---@param state rls.State
 ---@param tables rls.Table[]
 function calls.plant(state, tables)
+  local looked, refusal = pcall(state.maker.lookups, state.maker, { state.a, state.b })
+  if not looked and attempts.is_fatal(refusal) then error(refusal, 0) end
   state.maker:rows_of(tables, { state.a, state.b })
   for _, t in ipairs(tables) do
     for _, who in ipairs { state.a, state.b } do

@@ -3,8 +3,10 @@
 -- Values come from the catalogue: types, enums, foreign keys, defaults, and a search over what constraints speak of. What cannot be
 -- made is named, with what to add to database.fixtures. All of it happens in one transaction that is rolled back.
 local attempts = require "rls.attempts"
+local catalogue = require "rls.catalogue"
 local errors = require "errors"
 local json = require "json"
+local mentions = require "rls.mentions"
 local names = require "rls.names"
 local said = require "rls.said"
 local solve = require "rls.solve"
@@ -96,6 +98,29 @@ function Maker:refer(t, fk, who, fixed, later)
   end
 end
 
+--- A JSON document that says the key wherever an expression looks: (meta -> 'a') ->> 'b' is met by {"a": {"b": key}}.
+local function document(expression, key)
+  local path, out = {}, key
+  for name in expression:gmatch "%->>?%s*'([^']*)'" do path[#path + 1] = name end
+  for i = #path, 1, -1 do out = { [path[i]] = out } end
+  return type(out) == "table" and json.encode(out) or nil
+end
+
+--- Values of the columns that a generated tenant column is made of. Whether it comes out as the key is seen in the row that is made.
+function Maker:generate(t, mine, who, fixed)
+  local expression = self.conn:value([[select pg_get_expr(d.adbin, d.adrelid)
+    from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
+    where d.adrelid::text = $1 and a.attname = $2]], t.oid, mine)
+  t.sources = {}
+  for _, c in ipairs(t.columns) do
+    if c.name ~= mine and mentions.name(expression:lower(), c.name) then
+      local is_json = c.base == "json" or c.base == "jsonb"
+      fixed[c.name] = fixed[c.name] or names.literal(is_json and document(expression, who.key) or who.key)
+      t.sources[#t.sources + 1] = c.name
+    end
+  end
+end
+
 --- Values that are given by what the row belongs to: its tenant's key and its foreign keys.
 function Maker:fixed(t, who, later)
   local fixed = {}
@@ -104,7 +129,11 @@ function Maker:fixed(t, who, later)
     if is_needed(t, fk) then self:refer(t, fk, who, fixed, later) end
   end
   local mine = t.tenant or t.registry
-  if mine and who then fixed[mine] = names.literal(who.key) end
+  if mine and who and t.by_column[mine].generated then
+    self:generate(t, mine, who, fixed)
+  elseif mine and who then
+    fixed[mine] = names.literal(who.key)
+  end
   return fixed
 end
 
@@ -147,7 +176,7 @@ end
 local function fixture_text(t)
   local columns, places = {}, {}
   for _, c in ipairs(t.columns) do
-    if c.name == t.tenant or (c.notnull and not c.has_default and not c.generated and c.identity == "") then
+    if (c.name == t.tenant and not c.generated) or (c.notnull and not c.has_default and not c.generated and c.identity == "") then
       columns[#columns + 1] = names.ident(c.name)
       places[#places + 1] = c.name == t.tenant and "{tenant}" or "…"
     end
@@ -445,6 +474,18 @@ function Maker:rows_of(tables, tenants)
   end
 end
 
+--- The rows of fixtures in tables that are no tenants': what policies look up (the members of an organisation) has to be there, and no
+--- foreign key leads to it.
+---@param tenants rls.Who[]
+function Maker:lookups(tenants)
+  for _, t in pairs(next(self.settings.fixtures or {}) and self.by_oid or {}) do
+    -- Tenants' tables that nobody in the application's role may touch are not probed, and asked nevertheless.
+    if self:fixture(t) and (not is_scoped(t) or catalogue.closed(t)) then
+      for _, who in ipairs(tenants) do self:row(t, who) end
+    end
+  end
+end
+
 --- A canary that no tenant owns, where the tenant column may be NULL; nil where none can be made.
 ---@param t rls.Table
 ---@param like rls.Who  whose canary's values it has
@@ -515,7 +556,7 @@ function Maker:transplant(t, who, other)
       named = named or (c.name ~= t.tenant and tostring(made[c.name]) == who.key)
     end
   end
-  if not named or not t.tenant then return nil end
+  if not named or not t.tenant or t.by_column[t.tenant].generated then return nil end
   mine[t.tenant] = names.literal(other.key)
   return statement(t, mine)
 end

@@ -423,7 +423,9 @@ end
 function catalogue.permissive(t, command)
   local out = {}
   for _, p in ipairs(t.policies) do
-    if p.permissive and p.applies and (p.command == "ALL" or p.command == command) then out[#out + 1] = p end
+    local counts = p.permissive and p.applies and (p.command == "ALL" or p.command == command)
+    -- One with a WITH CHECK alone shows no row.
+    if counts and (p.using or command == "INSERT") then out[#out + 1] = p end
   end
   return out
 end

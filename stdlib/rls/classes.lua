@@ -210,6 +210,11 @@ planner may call a cheap function of the reader on rows before the filter has hi
     "Give the target the tenant column and policies, or revoke it",
     [[A trigger writes what it is given into a table without the tenant column or without policies, which the application
 may read.]]),
+  trigger_notifies = leak("a trigger sends rows to whoever listens",
+    "Send the row's key alone, and let the listener read the row as its tenant",
+    [[NOTIFY and pg_notify reach every session of the database that listens on the channel, and LISTEN asks for no right: what a
+trigger sends of a row, another tenant reads without a policy. A channel's name is no secret. What tells the key alone
+tells that there was a change, and is an advisory.]]),
   leakproof_claim = leak("a function that claims to be LEAKPROOF tells what it sees", "ALTER FUNCTION … NOT LEAKPROOF",
     [[The planner may call a LEAKPROOF function on rows before the policies have hidden them. One that raises, logs or
 stores its arguments shows other tenants' values (CREATE FUNCTION).]]),

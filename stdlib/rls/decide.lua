@@ -2,12 +2,14 @@
 --
 -- The roles are the one that the application logs in as and each that it may become by SET ROLE. What the prover takes for granted is
 -- looked up here: that the ids which stand for "no tenant" are no tenant's.
+local documents = require "rls.prover.documents"
 local errors = require "errors"
 local json = require "json"
 local model = require "rls.model"
 local names = require "rls.names"
 local prover = require "rls.prover"
 local sorts = require "rls.prover.sorts"
+local writers = require "rls.writers"
 
 local decide = {}
 
@@ -34,9 +36,7 @@ function decide.axis(tenant)
   if value == "{id}" then return axis end
   local ok, document = pcall(json.decode, value)
   if ok and type(document) == "table" then
-    for key, item in pairs(document) do
-      if item == "{id}" then axis.json_key = key end
-    end
+    axis.json_key = documents.find(document, "{id}")
   end
   axis.template = value
   return axis
@@ -189,7 +189,8 @@ end
 ---@return table
 function decide.state(conn, seen, base, read, today)
   return { conn = conn, model = read, by_oid = seen.by_oid, base = base, axes = decide.axes(seen.settings), trust = seen.trust,
-    today = today, caches = {}, hijacks = setmetatable({}, { __index = function(t, role)
+    today = today, writers = seen.owners and writers.of(conn, seen, read), caches = {},
+    hijacks = setmetatable({}, { __index = function(t, role)
       t[role] = {}
       return t[role]
     end }) }
@@ -204,7 +205,7 @@ function decide.table(state, t, role)
   local path, owner = model.path(t, state.by_oid)
   local input = { relation = t.label, tables = state.model.tables, functions = state.model.functions, types = state.model.types,
     axes = decide.axes_for(path and owner, state.axes), role = role, trust = state.trust, today = state.today,
-    presets = state.model.presets, cache = state.caches[role.name] }
+    presets = state.model.presets, cache = state.caches[role.name], writers = state.writers }
   local info = input.tables[t.label]
   local own, keeps = info.may, info.keeps_tenant
   info.keeps_tenant = keeps and not role.via and #input.axes == 1

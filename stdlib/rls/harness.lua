@@ -336,14 +336,14 @@ local function decided(ctx, seen, base)
   local findings
   ctx:check("isolation: policies", function()
     local today = ctx.db.admin:value "select current_date::text"
+    seen.owners = owners.new(ctx.db.admin, seen, base)
     local decisions, read = decide.run(ctx.db.admin, seen, base, today)
     seen.decisions, seen.model, seen.today, seen.covers = decisions, read, today, {}
-    seen.owners = owners.new(ctx.db.admin, seen, base)
     findings = {}
     for _, f in ipairs(decide.presets(ctx.db.admin, seen, base, read)) do say(ctx, f.class, f) end
     local _, views = harness.of_tenants(seen)
     rules.views.mark(seen, views)
-    for _, list in ipairs { rules.policies.findings(decisions, seen), rules.views.findings(ctx.db.admin, seen, views) } do
+    for _, list in ipairs { rules.policies.findings(decisions, seen), rules.views.findings(ctx.db.admin, seen, views, base) } do
       for _, f in ipairs(list) do
         findings[f.oid] = findings[f.oid] or {}
         table.insert(findings[f.oid], f)
@@ -413,7 +413,7 @@ end
 local function probe_and_read(ctx, seen, undecided)
   local base, views = harness.of_tenants(seen)
   local functions, ok, results, left, ways = {}, nil, nil, nil, nil
-  for i, u in ipairs(undecided) do functions[i] = u.f end
+  for _, u in ipairs(undecided) do functions[#functions + 1] = u.f.signature and u.f or nil end
   local function open()
     local conn = seen.spare or ctx.db:open "admin"
     seen.spare = nil

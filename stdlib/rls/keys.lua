@@ -31,10 +31,10 @@ local function integers(column)
 end
 
 --- Words: b begins with a; the others are a with other capitals, and the beginning of a.
-local function words(length)
-  local a = "gate-canary-" .. hash.hex(hash.random(6))
+local function words(length, hyphen)
+  local a = ("gate-canary-"):gsub("-", hyphen) .. hash.hex(hash.random(6))
   if length and length < #a + 1 then a = ("k" .. hash.hex(hash.random(24))):sub(1, math.max(1, length - 1)) end
-  local c = "gate-other-" .. hash.hex(hash.random(6))
+  local c = ("gate-other-"):gsub("-", hyphen) .. hash.hex(hash.random(6))
   if length and length < #c then c = ("q" .. hash.hex(hash.random(24))):sub(1, length) end
   return { a, a .. "7", c }, { (a:gsub("^%l", string.upper)), a:sub(1, -2) }
 end
@@ -92,6 +92,24 @@ local function search(conn, columns)
   return #good >= 2 and good or nil
 end
 
+--- Types whose values are read as they were written.
+local AS_WRITTEN = { text = true, varchar = true, bpchar = true, name = true, citext = true, uuid = true, int2 = true, int4 = true,
+  int8 = true }
+
+--- The texts as the server writes the values that it reads from them, where all columns are of one type: a row's tenant is compared with
+--- its key.
+local function written(conn, columns, list)
+  local column = columns[1]
+  for _, other in ipairs(columns) do
+    if other.type ~= column.type then return list end
+  end
+  if AS_WRITTEN[column.base] or column.labels then return list end
+  local literals, out = {}, {}
+  for i, key in ipairs(list) do literals[i] = ("to_jsonb(%s::%s) #>> '{}'"):format(names.literal(key), column.type) end
+  for i, row in ipairs(conn:query(("select unnest(array[%s]) as key"):format(table.concat(literals, ", ")))) do out[i] = row.key end
+  return out
+end
+
 --- Keys of invented tenants, of the tenant columns' types.
 ---@param conn table
 ---@param columns rls.Column[]
@@ -110,7 +128,9 @@ function keys.make(conn, columns)
   elseif width(best) < 9 then
     list, alike = integers(best)
   else
-    list, alike = words(length)
+    list, alike = words(length, "-")
+    -- A label of an ltree has no hyphen.
+    if not taken(conn, columns, list) then list, alike = words(length, "_") end
   end
   if #list < 2 or not taken(conn, columns, list) then list, alike = search(conn, columns), nil end
   if not list then
@@ -118,8 +138,9 @@ function keys.make(conn, columns)
       detail = "a domain, an enum or a CHECK takes none of those that were tried",
       fix = "let the type take two more values than there are tenants" }
   end
+  list, alike = written(conn, columns, list), alike and #alike > 0 and written(conn, columns, alike) or {}
   local out = { a = list[1], b = list[2], c = list[3], alike = {} }
-  for _, key in ipairs(alike or {}) do
+  for _, key in ipairs(alike) do
     if taken(conn, columns, { out.a, out.b, key }) then out.alike[#out.alike + 1] = key end
   end
   return out

@@ -144,7 +144,8 @@ end
 local function keeps_tenant(t)
   local columns = t.tenant and { t.tenant } or (t.parent_key and t.parent_key.columns) or {}
   for _, name in ipairs(columns) do
-    if t.by_column[name].may_update and not t.by_column[name].generated then return false end
+    -- One that is generated is as the columns are that it is made of.
+    if t.by_column[name].may_update or t.by_column[name].generated then return false end
   end
   return #columns > 0
 end
@@ -158,7 +159,9 @@ local function table_of(t, by_oid, made)
     local parent = by_oid[fk.ref]
     if parent and fk.validated then references[#references + 1] = { columns = fk.columns, table = parent.label, ref = fk.ref_columns } end
   end
-  return { name = t.name, columns = columns_of(t, made), rls = t.rls, forced = t.forced, owner = t.owner, kind = t.kind,
+  local order = {}
+  for i, c in ipairs(t.columns) do order[i] = c.name end
+  return { name = t.name, columns = columns_of(t, made), order = order, rls = t.rls, forced = t.forced, owner = t.owner, kind = t.kind,
     policies = t.policies, keys = keys, foreign_keys = references, path = model.path(t, by_oid), may = t.may,
     keeps_tenant = keeps_tenant(t), axes = t.axes }
 end

@@ -140,6 +140,8 @@ local function plant(s, tables)
   for _, t in ipairs(tables) do
     if catalogue.closed(t) then s:proven(t, "all") else open[#open + 1] = t end
   end
+  local ok, raised = pcall(s.maker.lookups, s.maker, { s.a, s.b })
+  if not ok and tables[1] then blame(s, tables[1], raised) end
   s.maker:rows_of(open, { s.a, s.b })
   local planted = each(s, open, function(t)
     s.maker:row(t, s.a)

@@ -9,8 +9,10 @@ local probe_rows = {}
 
 local class_of, denied = state.class_of, state.denied
 
---- One more row than A has is enough to tell that it is not alone.
-local function blind_select_form(s, t) return ("select 1 from %s limit %d"):format(t.sql, s.owned[t.oid] + 1) end
+--- One more row than A has is enough to tell that it is not alone; one that is not A's raises an error.
+local function blind_select_form(s, t)
+  return ("select 1 / case when %s then 1 else 0 end from %s limit %d"):format(s:owned_by(t, s.a), t.sql, s.owned[t.oid] + 1)
+end
 
 local function select_form(t, where) return ("select 1 from %s where %s limit 5"):format(t.sql, where) end
 
@@ -73,8 +75,16 @@ end
 
 --- What gives an own row to B, and the rows that would then be B's.
 local function move_to(s, t)
-  if t.tenant then
-    if not t.by_column[t.tenant].may_update then return nil end
+  if t.sources then
+    -- Whose the row is goes by other columns: they are set as they are in B's row.
+    local row, parts = s.maker.rows[s.b.key][t.oid].row, {}
+    for _, column in ipairs(t.sources) do
+      if not state.is_settable(t.by_column[column]) then return nil end
+      parts[#parts + 1] = ("%s = %s"):format(names.ident(column), values.literal(row[column]))
+    end
+    return table.concat(parts, ", "), s:owned_by(t, s.b)
+  elseif t.tenant then
+    if not state.is_settable(t.by_column[t.tenant]) then return nil end
     return ("%s = %s"):format(names.ident(t.tenant), names.literal(s.b.key)), s:owned_by(t, s.b)
   elseif t.parent_key then
     local row, parts = s.maker.rows[s.b.key][t.oid].row, {}

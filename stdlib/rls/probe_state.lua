@@ -153,7 +153,8 @@ local function owned_by_column(t, c, who)
   if PLAIN[c.base] and c.type == NAMES[c.base] or c.type == "uuid" then
     return ("%s = %s::%s"):format(names.ident(t.tenant), names.literal(who.key), c.type)
   end
-  return ("%s::text = %s"):format(names.ident(t.tenant), names.literal(who.key))
+  -- Its text need not be the one that it was made of: 10.0.0.1 reads as 10.0.0.1/32.
+  return ("%s::text = (%s::%s)::text"):format(names.ident(t.tenant), names.literal(who.key), c.type)
 end
 
 --- The rows of a tenant, in SQL. A child without the column is found by its canary's keys.
@@ -195,16 +196,20 @@ function state.by_values(t, columns, row)
   return #parts > 0 and table.concat(parts, " and ") or nil
 end
 
+--- May the application set a column to a value of its own?
+local function is_settable(c) return c.may_update and not c.generated and c.identity ~= "a" end
+state.is_settable = is_settable
+
 --- What an UPDATE may set without changing an own row: the tenant's column, else one the application may set.
 ---@param t rls.Table
 ---@return string|nil column, fun(who: table): string|nil literal
 function State:update_column(t)
-  if t.tenant and t.by_column[t.tenant].may_update and not t.by_column[t.tenant].generated then
+  if t.tenant and is_settable(t.by_column[t.tenant]) then
     return names.ident(t.tenant), function(who) return names.literal(who.key) end
   end
   local row = self.maker.rows[self.a.key][t.oid].row
   for _, c in ipairs(t.columns) do
-    if c.may_update and not c.generated and c.identity ~= "a" then
+    if is_settable(c) then
       local value = c.category == "A" and "'{}'" or values.literal(row[c.name])
       return names.ident(c.name), function() return value end
     end
@@ -310,8 +315,20 @@ function State:only_own(t, op, sql)
   return out.ok and out.affected == own
 end
 
+--- What says which rows a command reaches: the policies that apply, each by its kind and text.
+local function reach_of(t, command)
+  local out = {}
+  for _, p in ipairs(t.policies) do
+    local counts = p.applies and (p.command == "ALL" or p.command == command)
+    if counts then out[#out + 1] = tostring(p.permissive) .. "\0" .. (p.using or "") end
+  end
+  table.sort(out)
+  return table.concat(out, "\1")
+end
+
 --- Is an operation shown to be closed by a blind statement alone: the prover says that it reaches no row of another tenant, and it reaches
---- as many rows as A has? Then those are A's, and it is its own control. With a WHERE it reaches the same rows, since SELECT shows them.
+--- as many rows as A has? Then it is its own control. That they are A's is not left to the prover: SELECT reaches them and raises an error
+--- at one that is not, and the others reach what SELECT does, where the same policies say so. With a WHERE it reaches the same rows.
 ---@param t rls.Table
 ---@param op string
 ---@param sql string  the blind statement
@@ -329,7 +346,9 @@ end
 ---@param op string
 ---@return boolean
 function State:may_be_closed(t, op)
-  return self:may_tell(t) and self.owned[t.oid] > 0 and (t.decided or {})[op:upper()] == "proven"
+  local command = op:upper()
+  return self:may_tell(t) and self.owned[t.oid] > 0 and (t.decided or {})[command] == "proven"
+    and (command == "SELECT" or reach_of(t, command) == reach_of(t, "SELECT"))
 end
 
 --- Can a blind statement tell that it reaches the own rows alone?

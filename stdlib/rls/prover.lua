@@ -35,14 +35,13 @@ local explore = require "rls.prover.explore"
 local lookup = require "rls.prover.lookup"
 local problems = require "rls.prover.problem"
 local witness = require "rls.prover.witness"
+local written = require "rls.prover.written"
 
 local prover = {}
 
 --- How the reason ends where a row of another tenant names the tenant in another column, as the row of a member of two tenants does.
 prover.OWN_ID = "is the tenant's own id: whether that makes it the tenant's own is not for the policy to say"
-
---- How it begins where a row of another tenant refers to one of the tenant's own by its key, which only the other may have done.
-prover.OWN_ROW = "a row of another tenant would be shown that refers to the tenant's own row of"
+prover.OWN_ROW = lookup.OWN_ROW
 
 ---@class prover.Column
 ---@field type string               format_type
@@ -98,6 +97,7 @@ prover.OWN_ROW = "a row of another tenant would be shown that refers to the tena
 ---@field trust_search_path boolean? names in functions' texts are taken for what they seem
 ---@field hijacks boolean?          functions with names that the session may give another meaning answer what the attacker likes
 ---@field shadows boolean?          tables that a function's text names without a schema are the caller's, wherever they can be
+---@field writers (fun(label: string): prover.Writer[])?  who else writes a table for the role
 ---@field budget integer?           most steps (100000)
 ---@field cache table?              kept by the caller between calls with the same tables, functions, axes, role and trust
 
@@ -110,6 +110,8 @@ prover.OWN_ROW = "a row of another tenant would be shown that refers to the tena
 ---  NULL; absent settings are unset; own: the tenant's own value by axis
 ---@field statements string[]?      SQL that sets the session up
 ---@field chosen {row: table, column: string}?  a row of the tenant's own among assignment.rows which it has to UPDATE first
+---@field written prover.Written[]?  rows among assignment.rows that others write for it
+---@field undecided_writer {writer: prover.Writer, reason: string}?  of an unknown that rests on what one writes
 ---@field settings string[]?        other settings than the tenant's that it needs
 ---@field also {class: string, text: string, statements: string[], settings: string[], assignment: table}[]?  further reasons
 ---@field trust table[]?            entries that cover it
@@ -157,36 +159,20 @@ local function checker(p, node)
   end
 end
 
---- The column by which a row of another tenant belongs to the tenant too, as a member's row of two tenants does; nil for none.
-local function names_itself(p, m, need, class)
-  if class ~= "policy_leak" and class ~= "policy_write_unchecked" then return nil end
-  if p.phase == "check" or #need.columns == 0 then return nil end
-  for _, name in ipairs(need.columns) do
-    local is_own = false
-    for _, axis in ipairs(p.axes) do is_own = is_own or (m.own[axis.index] ~= nil and m.row[name] == m.own[axis.index]) end
-    if not is_own then return nil end
-  end
-  return table.concat(need.columns, ", ")
-end
-
 --- Reduces and names a model that shows the leak; nil where it rests on rows which the application cannot write.
 local function finding(p, m, check)
   local need = classify.reduce(m, check, p)
   local class = classify.name(need, p.features, p)
-  local chosen = class == "policy_lookup_writable" and need.own_rows and lookup.chosen(p, m, need.rows, check) or nil
-  if class == "policy_lookup_writable" and need.own_rows and not chosen then
-    return nil, (prover.OWN_ROW .. " %s; a foreign key over the tenant's column as well would keep them together")
-      :format(need.rows[1].label)
-  elseif class == "policy_lookup_writable" and not need.own_rows then
-    local ok, label = lookup.writable(p, m, need.rows, check)
-    if not ok then return nil, ("the rows of %s decide, which the application may not be able to write"):format(label) end
-  end
-  local named = names_itself(p, m, need, class)
+  local rows, problem = lookup.decide(p, m, need, class, check)
+  if not rows then return nil, problem end
+  class = rows.class
+  local named = classify.names_itself(p, m, need, class)
   if named then
     return nil, ("a row of another tenant would be shown whose %s " .. prover.OWN_ID):format(named)
   end
   local text, statements = classify.describe(m, need, p)
-  return { class = class, text = text, statements = statements, need = need, model = m, chosen = chosen }
+  for _, one in ipairs(rows.written or {}) do text = ("%s, which %s writes"):format(text, one.writer.name) end
+  return { class = class, text = text, statements = statements, need = need, model = m, written = rows.written, chosen = rows.chosen }
 end
 
 --- Sets the settings that the expression reads and the way did not: an absent one may be an error before it matters.
@@ -333,7 +319,7 @@ local function judge(p, out)
   elseif out.too_many then
     return unknown "too many cases"
   elseif out.open > 0 then
-    return unknown(out.problem)
+    return unknown(out.problem, { undecided_writer = p.undecided_writer })
   end
   return { status = "proven", decided_by = #p.parts == 0 and "no policy" or "policies" }
 end
@@ -423,17 +409,17 @@ end
 local function publish(verdict)
   local first = verdict.findings and verdict.findings[1]
   if not first then return verdict end
-  local m = first.model
-  local out = { status = verdict.status, decided_by = verdict.decided_by, class = first.class, text = first.text,
-    statements = first.statements, settings = first.need.settings, chosen = first.chosen, trust = verdict.trust, covers = verdict.covers,
-    assignment = { settings = m.settings, row = m.row, rows = m.rows, own = m.own }, also = {} }
-  for i = 2, #verdict.findings do
-    local f = verdict.findings[i]
-    local other = f.model
-    out.also[#out.also + 1] = { class = f.class, text = f.text, statements = f.statements, settings = f.need.settings, chosen = f.chosen,
-      assignment = { settings = other.settings, row = other.row, rows = other.rows, own = other.own } }
+  local function of(f, out)
+    local m = f.model
+    out.class, out.text, out.statements, out.settings = f.class, f.text, f.statements, f.need.settings
+    out.chosen, out.written = f.chosen, f.written
+    out.assignment = { settings = m.settings, row = m.row, rows = m.rows, own = m.own }
+    return out
   end
-  return out
+  local also = {}
+  for i = 2, #verdict.findings do also[#also + 1] = of(verdict.findings[i], {}) end
+  return of(first, { status = verdict.status, decided_by = verdict.decided_by, trust = verdict.trust, covers = verdict.covers,
+    also = also })
 end
 
 local function decide_with_trust(input, info, command, phase, made)
@@ -525,7 +511,7 @@ local function phase_verdict(input, info, command, phase)
   return verdict
 end
 
---- What is decided without looking at an expression, or nil.
+--- What is decided without an expression, or nil.
 local function without_policies(input, info, command)
   if info.may and not info.may[command:lower()] then return { status = "proven", decided_by = "no grant" } end
   if not info.rls then
@@ -601,6 +587,16 @@ function prover.calls(input, f, name, whose, fired)
     end
   end
   return out, walk.unread, walk.injection, walk.changes
+end
+
+--- May a row of another tenant be written through a view that writes with its owner's rights?
+---@param input prover.Input  relation: the table beneath
+---@param w prover.Writer     a view
+---@return prover.Verdict
+function prover.through(input, w)
+  local walk = written.walk(input, w, input.relation)
+  return decide_with_trust(input, input.tables[input.relation], "INSERT", "check",
+    { main = walk.out[1].main, node = walk.out[1].node, cx = walk.cx })
 end
 
 --- Decides all four commands for one relation and one role.

@@ -26,6 +26,7 @@ local DECISIONS = {
     .. "LEVEL SECURITY binds, with grants on what it reads>, or let the view test the tenant itself, as a security_barrier.",
   materialised_view = "Who needs it? REVOKE it from the application, or put a view over it that tests the tenant.",
   foreign_table = "Who needs it? REVOKE it from the application, or guard the remote side.",
+  trigger_notifies = "Who listens? Send the row's key alone, which the listener reads the row by, as its tenant.",
   trigger_copies = "Whose are the copied rows? Give the target the tenant column and policies, or revoke it from the application.",
   rule_rewrites = "What is the rule for? Replace it by a trigger that runs with the caller's rights.",
   function_definer = "Who is to see what the function reads? Make it SECURITY INVOKER, or let it test the tenant setting itself.",

@@ -82,6 +82,15 @@ function reproduce.text(world, t, v, statement, is_new)
   local a = v and v.assignment
   local lines, made, own = { "BEGIN;" }, {}, {}
   if a and t and not is_new then made[1] = reproduce.insert(t, a.row) end
+  local by = {}
+  for _, one in ipairs(v and v.written or {}) do
+    by[one.row] = one.writer.sql(one) or ("-- by %s"):format(one.writer.name)
+    for label, rows in pairs(one.model.rows) do
+      for _, row in ipairs(label ~= one.writer.on and world.by_label[label] and rows or {}) do
+        made[#made + 1] = reproduce.insert(world.by_label[label], row)
+      end
+    end
+  end
   local labels = {}
   for label in pairs(a and a.rows or {}) do labels[#labels + 1] = label end
   table.sort(labels)
@@ -91,7 +100,7 @@ function reproduce.text(world, t, v, statement, is_new)
       own[#own + 1] = shadow(label, rows, world.tables[label].columns)
     else
       for _, row in ipairs(table_of and rows or {}) do
-        local sql = row ~= a.row and reproduce.insert(table_of, row)
+        local sql = by[row] or row ~= a.row and reproduce.insert(table_of, row)
         if v.chosen and v.chosen.row == row then
           made[#made + 1], own[#own + 1] = change(table_of, v.chosen)
         elseif sql then table.insert(v.class == "policy_lookup_writable" and own or made, sql) end

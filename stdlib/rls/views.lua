@@ -64,10 +64,13 @@ end
 
 --- Canaries of one tenant, wherever one can be made: which tables refuse them the probe of the tables says.
 local function plant(state, tables, who)
+  local function is_refused(raised) return errors.is(raised) and raised.code ~= "db_lost" and raised.code ~= "db_closed" end
+  local looked, refusal = pcall(state.maker.lookups, state.maker, { who })
+  if not looked and not is_refused(refusal) then error(refusal, 0) end
   state.maker:rows_of(tables, { who })
   for _, t in ipairs(tables) do
     local ok, raised = pcall(state.maker.row, state.maker, t, who)
-    if not ok and not (errors.is(raised) and raised.code ~= "db_lost" and raised.code ~= "db_closed") then error(raised, 0) end
+    if not ok and not is_refused(raised) then error(raised, 0) end
   end
 end
 
@@ -103,8 +106,8 @@ end
 local function look_for_others(state, v, r)
   if not v.tenant then return end
   r.statements = r.statements + 1
-  local ok, affected = state.conn:try(("select 1 from %s where %s::text <> %s limit 1")
-    :format(v.sql, names.ident(v.tenant), names.literal(state.a.key)))
+  local ok, affected = state.conn:try(("select 1 from %s where %s::text <> (%s::%s)::text limit 1")
+    :format(v.sql, names.ident(v.tenant), names.literal(state.a.key), v.by_column[v.tenant].type))
   if ok and affected > 0 then
     r.leaks[#r.leaks + 1] = { op = "select", detail = "the view shows another tenant's rows", reproduce = show_others(state, v) }
   end

@@ -53,8 +53,8 @@ describe("what gate 1 decides", function()
       if t.scope == "tenant" or t.scope == "child" then table.insert(t.kind == "v" and list or base, t) end
     end
     local seen = { settings = settings, app = { role = "dec_app", login = "dec_app" }, by_oid = by_oid, trust = trust }
-    seen.decisions, seen.model = decide.run(admin, seen, base, "2026-01-01")
     seen.owners = owners.new(admin, seen, base)
+    seen.decisions, seen.model = decide.run(admin, seen, base, "2026-01-01")
     return seen, base, list
   end
 
@@ -184,7 +184,7 @@ describe("what gate 1 decides", function()
     local trust = { { setting = "app.admin", reason = "workers" } }
     local function classes(seen, base, list)
       local by = {}
-      for _, f in ipairs(views.findings(admin, seen, list)) do by[f.object] = f.class end
+      for _, f in ipairs(views.findings(admin, seen, list, base)) do by[f.object] = f.class end
       for _, f in ipairs((definers.findings(seen, base))) do by[f.object] = f.class .. (f.advisory and ", advisory" or "") end
       return by
     end
@@ -370,9 +370,9 @@ describe("what gate 1 decides", function()
       create view gt.own_items with (security_barrier) as select id, body from gt.items where %s;
       create view gt.bare with (security_barrier = false) as select id from gt.items where %s;
       grant select on gt.all_items, gt.own_items, gt.bare to dec_app]]):format(OWN, OWN))
-    local seen, _, list = look()
+    local seen, base, list = look()
     local by = {}
-    for _, f in ipairs(views.findings(admin, seen, list)) do by[f.object] = f.class end
+    for _, f in ipairs(views.findings(admin, seen, list, base)) do by[f.object] = f.class end
     assert.same({ ["gt.all_items"] = "view_owner_rights", ["gt.bare"] = "view_not_barrier" }, by)
   end)
 
@@ -381,12 +381,12 @@ describe("what gate 1 decides", function()
     admin:script(([[
       create view gt.own_items with (security_barrier) as select id, body from gt.items where %s;
       grant select, insert, update on gt.own_items to dec_app]]):format(OWN))
-    local seen, _, list = look()
+    local seen, base, list = look()
     local is_closed = releases.is_closed
     finally(function() releases.is_closed = is_closed end)
     for closed, class in pairs { [false] = "view_owner_rights", [true] = "none" } do
       releases.is_closed = function(hole) return hole ~= releases.VIEW_CONFLICT or closed end
-      local told = views.findings(admin, seen, list)
+      local told = views.findings(admin, seen, list, base)
       assert.equal(class, told[1] and told[1].class or "none", "closed: " .. tostring(closed))
     end
   end)

@@ -3,6 +3,7 @@
 -- Each part of a session and of the rows that is not needed is taken away (a setting, a row of another table, a column's value),
 -- what is odd is made usual (the tenant setting becomes the tenant's own value, a NULL tenant another tenant), as long as the
 -- expression stays true. What remains is the reason.
+local documents = require "rls.prover.documents"
 local functions = require "rls.prover.functions"
 local json = require "json"
 local sorts = require "rls.prover.sorts"
@@ -95,7 +96,7 @@ local function setting_text(axis, value)
   if not text then return nil end
   if axis.json_key then
     local document = axis.template and json.decode(axis.template) or {}
-    document[axis.json_key] = text
+    documents.set(document, axis.json_key, text)
     return json.encode(document)
   end
   if axis.template then return (axis.template:gsub("{id}", function() return text end)) end
@@ -120,7 +121,7 @@ local function wider_document(axis, old, own)
   if not axis.json_key then return nil end
   local ok, document = pcall(json.decode, old or "{}")
   if not ok or type(document) ~= "table" then return nil end
-  document[axis.json_key] = sorts.text(axis.sort, own)
+  documents.set(document, axis.json_key, sorts.text(axis.sort, own))
   return json.encode(document)
 end
 
@@ -145,7 +146,7 @@ end
 local function id_in(axis, text)
   if axis.json_key then
     local ok, document = pcall(json.decode, text)
-    text = ok and type(document) == "table" and document[axis.json_key] or nil
+    text = ok and documents.get(document, axis.json_key) or nil
   end
   return type(text) == "string" and sorts.parse(axis.sort, text) or nil
 end
@@ -354,6 +355,19 @@ function classify.name(need, features, p)
   if features.captured then return "policy_captured_column" end
   if #need.columns == 0 and not any_tenant(need, "this") then return "policy_always_true" end
   return "policy_leak"
+end
+
+--- The column by which a row of another tenant belongs to the tenant too, as a member's row of two tenants does; nil for none.
+---@return string?
+function classify.names_itself(p, m, need, class)
+  if class ~= "policy_leak" and class ~= "policy_write_unchecked" then return nil end
+  if p.phase == "check" or #need.columns == 0 then return nil end
+  for _, name in ipairs(need.columns) do
+    local is_own = false
+    for _, axis in ipairs(p.axes) do is_own = is_own or (m.own[axis.index] ~= nil and m.row[name] == m.own[axis.index]) end
+    if not is_own then return nil end
+  end
+  return table.concat(need.columns, ", ")
 end
 
 local function literal(v)

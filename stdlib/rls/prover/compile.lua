@@ -10,6 +10,7 @@
 -- function a bare name is found along the path of the day: that is noted as an assumption, unless the function pins its path or nobody
 -- else may create anything.
 local combine = require "rls.prover.combine"
+local documents = require "rls.prover.documents"
 local functions = require "rls.prover.functions"
 local sorts = require "rls.prover.sorts"
 local sql = require "sql"
@@ -161,8 +162,13 @@ function E.A_Const(c)
   return opaque "a number that is no integer"
 end
 
+--- Longest texts of types whose values are all as short.
+local LENGTHS = { ["text:uuid"] = 36, ["text:int"] = 20, ["text:bool"] = 5 }
+
 --- The first characters of a text, as a cast to a shorter type leaves them.
 function compile.cut(node, length)
+  local longest = node.k == "fn" and LENGTHS[node.f.name]
+  if longest and longest <= length then return node end
   return { k = "fn", f = functions.find("left", { "text", "int" }), t = "text", args = { node, const("int", length) } }
 end
 
@@ -317,6 +323,19 @@ local function counted(name, b)
   return ((name == "=" and b.v == 0) or (name == "<" and b.v == 1)) and "none" or nil
 end
 
+--- The member of a document to which the keys lead, as text; nil where they are not known, or one may be a place in an array.
+local function extracted(document, keys)
+  local path = document.path
+  for _, key in ipairs(keys) do
+    local v = key
+    if type(key) == "table" then v = key.k == "const" and key.v or NULL end
+    if type(v) ~= "string" or v:find "^%-?%d+$" then return nil end
+    path = documents.join(path, v)
+  end
+  return #keys > 0 and document.k == "document" and { k = "json", t = "text", a = document.a, key = path } or nil
+end
+compile.extracted = extracted
+
 local function binary(name, a, b)
   local count = a.k == "count" and counted(name, b)
   if count then
@@ -325,13 +344,34 @@ local function binary(name, a, b)
   end
   if name == "=" then return compile.equal(a, b) end
   if name == "<>" then return negate(compile.equal(a, b)) end
-  if name == "->>" and a.k == "document" and b.k == "const" and b.v ~= NULL and (b.t == "null" or b.t == "text") then
-    return { k = "json", t = "text", a = a.a, key = b.v }
+  local member = a.k == "document" and b.k == "const" and b.v ~= NULL and (b.t == "null" or b.t == "text")
+  if member and name == "->>" then return { k = "json", t = "text", a = a.a, key = documents.join(a.path, b.v) } end
+  if member and name == "->" then return { k = "document", t = a.t, a = a.a, path = documents.join(a.path, b.v) } end
+  if name == "#>>" and a.k == "document" then
+    local path = b.k == "const" and b.t == "null" and b.v ~= NULL and coerce(b, "array:text") or b
+    local items = path.k == "array" and path.items or (path.k == "const" and path.t == "array:text" and path.v ~= NULL and path.v.items)
+    return extracted(a, items or {}) or opaque "the operator #>>"
   end
   if name == "!~~" then return negate(binary("~~", a, b)) end
   local f = functions.find(name, { a.t, b.t })
   if not f then return opaque("the operator " .. name, name:find "^[<>]=?$" and "bool" or nil) end
   return { k = "fn", f = f, t = f.ret, args = { coerce(a, f.params[1]), coerce(b, f.params[2]) } }
+end
+
+--- a && b, a @> b: of a list of expressions each item is looked for in the other array. NULL items are in none. Nil: neither is a list.
+local function shared(name, a, b)
+  local list, other = b, a
+  if name == "&&" and b.k ~= "array" then list, other = a, b end
+  if list.k ~= "array" then return nil end
+  if other.t == "null" then other = coerce(other, list.t) end
+  local sort = list.t:sub(7)
+  if other.t ~= list.t or not sorts.identity(sort) then return nil end
+  local args = {}
+  for i, item in ipairs(list.items) do
+    args[i] = { k = "test", t = "bool", mask = "T", a = { k = "any", t = "bool", a = item, arr = other } }
+  end
+  return { k = "case", t = "bool", conditions = { { k = "isnull", t = "bool", a = other } },
+    results = { const("bool", NULL), { k = name == "&&" and "or" or "and", t = "bool", args = args } } }
 end
 
 --- ROW(…) = ROW(…), part by part.
@@ -348,6 +388,9 @@ function A.AEXPR_OP(name, a, b)
     if name == "-" and b.k == "const" and b.t == "int" and b.v ~= NULL then return const("int", -b.v) end
     return opaque("the operator " .. name)
   end
+  if name == "<@" then name, a, b = "@>", b, a end
+  local common_items = (name == "&&" or name == "@>") and shared(name, a, b)
+  if common_items then return common_items end
   if a.k == "row" and b.k == "row" and #a.items == #b.items and name == "=" then return row_equal(a, b) end
   return binary(name, a, b)
 end
@@ -474,9 +517,14 @@ function compile.system_call(name, args, cx)
     return opaque(name)
   end
   if SYSTEM[name] then return SYSTEM[name](args, cx) end
-  if (name == "json_extract_path_text" or name == "jsonb_extract_path_text") and #args == 2 then return binary("->>", args[1], args[2]) end
+  if name == "json_extract_path_text" or name == "jsonb_extract_path_text" then
+    return extracted(args[1], { table.unpack(args, 2) }) or opaque("the function " .. name)
+  end
   local given = {}
   for i, a in ipairs(args) do given[i] = a.t end
+  -- A regular expression that is a plain separator.
+  local plain = name == "regexp_split_to_array" and #args == 2 and args[2].k == "const" and args[2].v ~= NULL
+  if plain and (args[2].v == "" or args[2].v:find "[%^$%.%[%]|()*+?{}\\]") then return opaque("the function " .. name) end
   local f = functions.find(name, given)
   -- The one function here that is not strict: without a separator it gives single characters.
   local separator = name == "string_to_array" and args[2]

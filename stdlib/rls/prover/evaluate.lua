@@ -2,6 +2,7 @@
 --
 -- The result is a value, NULL, functions.ERROR (the server raises one), or functions.UNKNOWN (not computed here). AND and OR stop at
 -- the first argument that decides them, left to right; an error before that is an error.
+local documents = require "rls.prover.documents"
 local functions = require "rls.prover.functions"
 local json = require "json"
 local sorts = require "rls.prover.sorts"
@@ -98,8 +99,7 @@ function E.json(node, env, m)
   if broken(text) or text == NULL then return text end
   local ok, document = pcall(json.decode, text)
   if not ok then return ERROR end
-  if type(document) ~= "table" or json.is_array(document) then return NULL end
-  local v = document[node.key]
+  local v = documents.get(document, node.key)
   if v == nil or v == json.null then return NULL end
   if type(v) == "string" then return v end
   if type(v) == "boolean" or math.type(v) == "integer" then return tostring(v) end

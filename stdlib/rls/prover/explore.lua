@@ -298,6 +298,19 @@ function X:plain_id(f, args)
   return whole and args[1] or nil
 end
 
+--- The first characters of a text that names tenants, where no id of theirs is longer: it is the whole of an own id, and a text that does
+--- not begin with another's is cut to one that is not another's. Of a longer one that does the caller would have to know the id.
+function X:cut_to_id(f, args)
+  if f.name ~= "left" then return nil end
+  local n, text = self.facts:constant(args[2]), args[1]
+  if n and n.v >= 36 and text.op == "app" and text.f.name == "text:uuid" then return text end
+  local axis = text.op == "var" and self.p.own_text[text.name] or self.mentions[text]
+  if not axis or not axis.length or not n or n.v < axis.length then return nil end
+  if text.op == "var" and self.p.own_text[text.name] then return text end
+  local term = self.facts:apply(f, args)
+  return term ~= ERROR and self:mention(term, axis) and term or nil
+end
+
 --- Notes that the proof rests on ids being plain, unless the caller has said so.
 function X:assume_plain(axis)
   if not axis.plain then
@@ -329,7 +342,7 @@ end
 function V.fn(self, node, env, k)
   self:vals(node.args, env, function(args)
     if not args then return k(NULL) end
-    local plain = self:plain_id(node.f, args)
+    local plain = self:plain_id(node.f, args) or self:cut_to_id(node.f, args)
     if plain then return k(plain) end
     if node.f.name == "strpos" and self:position(args, k) then return end
     self:branch(function()
@@ -360,6 +373,8 @@ function V.document(self, node, env, k)
   self:val(node.a, env, function(v)
     if v == NULL or v == ERROR then return k(v) end
     k(self:fresh(node.t, "document"))
+    -- A member need not be there.
+    if node.path then k(NULL) end
   end)
 end
 

@@ -169,6 +169,9 @@ define("replace", { "text", "text", "text" }, "text", replace)
 define("translate", { "text", "text", "text" }, "text", translate)
 define("split_part", { "text", "text", "int" }, "text", split_part)
 define("string_to_array", { "text", "text" }, "array:text", string_to_array)
+-- The text of a plain separator alone (rls.prover.compile). Of an empty text it makes one piece.
+BUILTIN.regexp_split_to_array = { { name = "string_to_array", params = { "text", "text" }, ret = "array:text",
+  eval = function(text, separator) return { items = split(text, separator) } end } }
 define("~~ like", { "text", "text" }, "bool", on_ascii(like))
 define("~~* ilike", { "text", "text" }, "bool", on_ascii(function(s, p) return like(s:lower(), p:lower()) end))
 define("+", { "int", "int" }, "int", arithmetic(function(a, b) return a + b end))

@@ -291,6 +291,11 @@ return function(compile)
     local system = compile.system_name(names, cx, "function")
     local own, name = own_functions(names, cx)
     if system and not own then
+      local variadic = c.func_variadic and system:find "_extract_path_text$" and #(c.args or {}) == 2
+      if variadic then
+        local document, list = compile.expr(c.args[1], scope, cx), compile.expr(c.args[2], scope, cx)
+        if list.k == "array" then return compile.system_call(system, { document, table.unpack(list.items) }, cx) end
+      end
       if not args or c.agg_star or c.over then return opaque("a call of " .. system) end
       return compile.system_call(system, args, cx)
     end

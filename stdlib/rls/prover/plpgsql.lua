@@ -210,7 +210,7 @@ function Reader:statement()
   if not QUERIES[word] then return { k = "other", text = text, what = word } end
   local query, names = without_into(self, first, last)
   if query and word == "select" then return { k = "into", text = query, names = names } end
-  return { k = "sql", text = query or text }
+  return { k = "sql", text = query or text, names = names }
 end
 
 local ENDS = { ["end"] = true, ["else"] = true, ["elsif"] = true, ["elseif"] = true, exception = true, when = true }
@@ -234,6 +234,7 @@ local function read_declared(self)
     if self:word() == "constant" then self.at = self.at + 1 end
     local text = self:upto(SEMICOLON)
     local type_name, default = text:match "^(.-)%s*:=%s*(.*)$"
+    if not type_name then type_name, default = text:match "^([^=]-)%s*=%s*(.*)$" end
     if not type_name then type_name, default = text:match "^(.-)%s+[dD][eE][fF][aA][uU][lL][tT]%s+(.*)$" end
     out[#out + 1] = { name = name, type = type_of(type_name or text), default = default }
   end

@@ -1,5 +1,6 @@
 --- What is decided: the expression, the row and whose it is, the axes, and the threat model that bounds the session.
 local compile = require "rls.prover.compile"
+local documents = require "rls.prover.documents"
 local errors = require "errors"
 local json = require "json"
 local sorts = require "rls.prover.sorts"
@@ -39,13 +40,22 @@ local function path_of(info, cx)
   return path
 end
 
-local function axes_of(input, columns)
+--- The most characters that a type's values have; nil for no bound.
+local function length_of(column)
+  local kind = column and (column.base or column.type)
+  if kind == "name" then return 63 end -- bytes
+  if kind == "uuid" then return 36 end
+  return column and tonumber(column.type:match "^character varying%((%d+)%)$" or nil)
+end
+
+local function axes_of(input, columns, info)
   local axes, by_setting, own_text, axis_column = {}, {}, {}, {}
   for i, given in ipairs(input.axes) do
     local axis = { index = i, setting = given.setting:lower() }
     for key, value in pairs(given) do axis[key] = axis[key] or value end
     local column = columns[given.column]
     axis.sort = column and column.t or "text"
+    axis.length = column and length_of((info or {})[given.column])
     axes[i], by_setting[axis.setting], axis_column[given.column] = axis, axis, column ~= nil
     if axis.sort == "text" then own_text["own:" .. i] = axis end
   end
@@ -103,7 +113,7 @@ function problem.is_foreign(p, m)
       for _, id in ipairs(p.absent) do if sorts.parse(axis.sort, id) == tenant then return false end end
       if text and axis.json_key then
         local ok, document = pcall(json.decode, text)
-        text = ok and type(document) == "table" and document[axis.json_key] or nil
+        text = ok and documents.get(document, axis.json_key) or nil
         if type(text) ~= "string" then text = nil end
       end
       local is_own = own ~= nil and text == sorts.text(axis.sort, own)
@@ -125,7 +135,8 @@ function problem.new(input, info, command, phase, restricted, hidden, made)
   local p = { input = input, cx = cx, main = main, path = path, phase = phase, command = command, is_new = phase == "check",
     restricted = restricted, hidden = hidden, presets = input.presets or {}, absent = input.absent or {}, parts = {},
     key_column = key_columns(info), renamed = {} }
-  p.axes, p.by_setting, p.own_text, p.axis_column = axes_of(input, owner_columns or {})
+  local owner = path and (path[#path] and path[#path].row or main).info
+  p.axes, p.by_setting, p.own_text, p.axis_column = axes_of(input, owner_columns or {}, owner and owner.columns)
   for _, name in ipairs { role.name, role.login } do if not hidden[name] then p.renamed[name] = "\1" .. name end end
   for name in pairs(role.member_of or {}) do p.renamed[name] = "\1" .. name end
   function p.member(name)

@@ -21,7 +21,7 @@ return function(compile)
   local function each_text(list, visit)
     for _, s in ipairs(list) do
       if not PLAIN[s.k] then return false end
-      if s.text and s.k ~= "raise" then visit((s.k == "into" and "" or "SELECT ") .. s.text) end
+      if s.text and s.text ~= "" and s.k ~= "raise" then visit((s.k == "into" and "" or "SELECT ") .. s.text) end
       for _, d in ipairs(s.declared or {}) do
         if d.default then visit("SELECT " .. d.default) end
       end
@@ -83,7 +83,10 @@ return function(compile)
 
   local STEP = {}
 
-  STEP["return"] = function(s, at) return (expression("SELECT " .. s.text, at)) end
+  STEP["return"] = function(s, at)
+    if s.text == "" then return compile.const("null", sorts.NULL) end
+    return (expression("SELECT " .. s.text, at))
+  end
   STEP.raise = function(s, at, next_one)
     if s.is_error then return { k = "raise", t = "null" } end
     return next_one(at)
@@ -146,7 +149,10 @@ return function(compile)
     for _, arg in ipairs(f.args or {}) do
       if arg.name then at.types[arg.name] = sorts.of(arg.type, cx.input.types) end
     end
-    local ok, node = pcall(run, { f.program }, 1, at, function() return { k = "raise" } end)
+    -- The end without RETURN is an error but for those that return nothing.
+    local ok, node = pcall(run, { f.program }, 1, at, function()
+      return f.returns == "void" and compile.const("null", sorts.NULL) or { k = "raise" }
+    end)
     if ok then return typed(node, sorts.of(f.returns or "?", cx.input.types)) end
     if type(node) == "table" and node.unread then return nil, node.unread end
     error(node, 0)

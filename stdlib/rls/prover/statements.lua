@@ -15,6 +15,8 @@ local ARGUMENT = "\1argument."
 ---@field write boolean
 ---@field secret string?      the column whose value has to be a hash of what the caller gives
 ---@field touched boolean?    by an UPDATE or DELETE
+---@field values table<string, prover.Node>?  of a row as it is written: what its columns are set to
+---@field updates boolean?    the row was there before, and its other columns are as they were
 ---@field into string?        the variables of PL/pgSQL that what is read goes to
 
 local function wrapped(relation) return relation and { RangeVar = relation } or nil end
@@ -35,6 +37,7 @@ end
 
 ---@param compile table
 return function(compile)
+  local classify = require "rls.prover.classify"
   local sorts = require "rls.prover.sorts"
 
   local function parameters(f, cx)
@@ -74,6 +77,17 @@ return function(compile)
       if fields then return fields[#fields] end
     end
     return nil
+  end
+
+  --- Is one of the values the caller's to give, and not only what a row that a secret leads to says?
+  local function is_given(nodes)
+    local found = false
+    for _, node in ipairs(nodes) do
+      classify.walk(node, function(n)
+        found = found or n.k == "opaque" or (n.k == "setting" and n.name:sub(1, #ARGUMENT) == ARGUMENT)
+      end)
+    end
+    return found
   end
 
   local Walk = {}
@@ -147,7 +161,27 @@ return function(compile)
       for _, condition in ipairs(self.fired_conds) do all[#all + 1] = condition end
     end
     local node = sub and { k = "exists", t = "bool", sub = sub } or { k = "and", t = "bool", args = all }
-    table.insert(self.out, { main = row, node = node, write = true, values = values })
+    local reach = { main = row, node = node, write = true, values = values, secret = self.secret }
+    table.insert(self.out, reach)
+    return reach
+  end
+
+  --- The row as an UPDATE leaves it, in all its columns: what is not set is as it was in a row that the statement finds.
+  function Walk:updated(c, conds)
+    local from = { wrapped(c.relation) }
+    for _, item in ipairs(c.fromClause or {}) do from[#from + 1] = item end
+    local sub, problem = compile.select({ op = "SETOP_NONE", fromClause = from, whereClause = c.whereClause, targetList = {} }, self.scope,
+      self.cx)
+    local before = sub and sub.from and sub.from[1]
+    if not before or not before.columns then return self:give_up(problem or "an UPDATE") end
+    local values, level = {}, { rows = sub.from, parent = self.scope }
+    for _, item in ipairs(c.targetList or {}) do values[item.ResTarget.name] = compile.expr(item.ResTarget.val, level, self.cx) end
+    local all = {}
+    for name, column in pairs(before.columns) do
+      all[name] = values[name] or { k = "col", t = column.t, row = before, name = name, notnull = column.notnull }
+    end
+    local reach = self:written(c.relation, all, conds, sub)
+    if reach then reach.values, reach.updates = values, true end
   end
 
   --- Does a query give all columns of something, which are not known by their places?
@@ -160,8 +194,19 @@ return function(compile)
     return false
   end
 
+  --- The columns that an INSERT names, or all of the table's in their order.
+  function Walk:columns_of(c)
+    local out = {}
+    for i, item in ipairs(c.cols or {}) do out[i] = item.ResTarget.name end
+    if c.cols then return out end
+    local label = c.relation.schemaname and (c.relation.schemaname .. "." .. c.relation.relname) or self.find(c.relation.relname)
+    local info = label and self.cx.input.tables[label]
+    return info and info.order or out
+  end
+
   --- INSERT … SELECT: the rows that are read, and each row that is made of them.
   function Walk:inserted(c, query, conds)
+    local cols = self:columns_of(c)
     self:query(query, conds)
     if has_star(query) then return self:give_up "INSERT … SELECT *" end
     local sub, problem = compile.select(query, self.scope, self.cx)
@@ -170,11 +215,12 @@ return function(compile)
       if part.union or part.aggregate then return self:give_up "INSERT of an aggregate, or of a UNION in a UNION" end
       local values, inner = {}, { from = part.from, conds = { table.unpack(part.conds) }, approx = part.approx, targets = {}, names = {} }
       for i, node in ipairs(part.targets) do
-        local column = c.cols and c.cols[i] and c.cols[i].ResTarget.name
-        if not column then return self:give_up "INSERT without its columns' names" end
-        values[column] = node
+        if not cols[i] then return self:give_up "INSERT without its columns' names" end
+        values[cols[i]] = node
       end
+      self.secret = not query.larg and #part.from == 1 and not is_given(part.targets) and secret_of(query.whereClause) or nil
       self:written(c.relation, values, conds, inner)
+      self.secret = nil
     end
   end
 
@@ -192,23 +238,26 @@ return function(compile)
       values[target.name] = compile.expr(target.val, self.scope, self.cx)
     end
     self.changes = true
+    if self.whole then return self:updated(c, conds) end
     -- The row that is not moved has been looked at as the one that is touched.
     if self.is_tenant_column(c.relation, values) then self:written(c.relation, values, conds) end
   end
 
   function S.InsertStmt(self, c, conds)
     self.changes = true
-    if c.onConflictClause then return self:give_up "INSERT … ON CONFLICT" end
+    -- ON CONFLICT DO NOTHING writes the row, or nothing.
+    local conflict = c.onConflictClause
+    if conflict and conflict.action ~= "ONCONFLICT_NOTHING" then return self:give_up "INSERT … ON CONFLICT" end
     local query = c.selectStmt and c.selectStmt.SelectStmt
     local list = query and query.valuesLists
     if query and not list then return self:inserted(c, query, conds) end
     if not list then return self:give_up "INSERT of defaults alone" end
+    local cols = self:columns_of(c)
     for _, row in ipairs(list) do
       local values = {}
       for i, item in ipairs(row.List.items) do
-        local column = c.cols and c.cols[i] and c.cols[i].ResTarget.name
-        if not column then return self:give_up "INSERT without its columns' names" end
-        values[column] = compile.expr(item, self.scope, self.cx)
+        if not cols[i] then return self:give_up "INSERT without its columns' names" end
+        if not item.SetToDefault then values[cols[i]] = compile.expr(item, self.scope, self.cx) end
       end
       self:written(c.relation, values, conds)
     end
@@ -252,6 +301,8 @@ return function(compile)
     return false
   end
 
+  require "rls.prover.variables"(compile, Walk)
+
   --- Is a parameter or variable put into SQL as it is? quote_literal, quote_ident and format's %L and %I make it a value.
   local function injects(tree, scope)
     if type(tree) ~= "table" then return false end
@@ -281,40 +332,49 @@ return function(compile)
   function Walk:list(list, conds)
     conds = { table.unpack(conds) }
     for _, s in ipairs(list) do
-      if s.k == "query" or s.k == "into" or s.k == "sql" or s.k == "perform" then
-        self.into = s.k == "into" and table.concat(s.names, " ") or nil
+      if s.k == "query" or s.k == "sql" or s.k == "perform" then
         self:statement(s.text, conds)
-        self.into = nil
+        -- RETURNING … INTO
+        if s.names then self:forget(self:given_in { s }) end
+        conds[#conds + 1] = s.k == "perform" and self:guard(s.text) or nil
+      elseif s.k == "into" then
+        self:select_into(s, conds)
       elseif s.k == "return" then
         if s.text ~= "" then self:statement("SELECT " .. s.text, conds) end
       elseif s.k == "assign" then
-        self.into = s.name
-        self:statement("SELECT " .. s.text, conds)
-        self.into = nil
+        self:assign(s.name, s.text, conds)
       elseif s.k == "execute" then
         self:execute(s.text)
+        self:forget(self.types)
       elseif s.k == "if" then
-        local before = { table.unpack(conds) }
-        local all_end = true
+        local before, values = { table.unpack(conds) }, self:values()
+        local all_end, given = true, {}
         for _, b in ipairs(s.branches) do
           local node = b.test and self:expression(b.test)
           local inner = { table.unpack(before) }
           if node then inner[#inner + 1] = test(node, "T") end
           self:list(b.body, inner)
+          self:restore(values)
+          if not ends(b.body) then self:given_in(b.body, given) end
           if node then before[#before + 1] = test(node, "FN") end
           all_end = all_end and ends(b.body)
         end
+        self:forget(given)
         if all_end then conds = before end
       elseif s.k == "block" or s.k == "loop" then
         self.into = s.name
         if s.text then self:statement(s.text, conds) end
         self.into = nil
         if s.dynamic then self:give_up "FOR … IN EXECUTE" end
-        for _, d in ipairs(s.declared or {}) do
-          self.scope.params[d.name] = compile.opaque("a variable", sorts.of(d.type, self.cx.input.types))
-        end
+        local before, given = self:declare(s.declared, conds), self:given_in { s }
+        if s.k == "loop" then self:forget(given) end
         self:list(s.body, conds)
-        for _, handler in ipairs(s.handlers or {}) do self:list(handler, conds) end
+        if s.k == "loop" or s.handlers then self:forget(given) end
+        for _, handler in ipairs(s.handlers or {}) do
+          self:list(handler, conds)
+          self:forget(given)
+        end
+        self:leave(before)
       elseif s.k == "other" then
         self:give_up(tostring(s.what))
       end
@@ -364,9 +424,10 @@ return function(compile)
   ---@param cx prover.Context
   ---@param tenants fun(label: string): table<string, boolean>?  the columns of a tenants' table that say whose a row is
   ---@param fired {event: string, label: string}?  of a trigger's function: what it is fired by, on which relation
+  ---@param whole boolean?  rows that an UPDATE leaves are wanted, whatever it sets, with all that they have to be
   ---@return {out: prover.Reach[], unread: string?, injection: string?, changes: boolean}
-  function compile.reaches(f, name, cx, tenants, fired)
-    local walk = setmetatable({ cx = cx, out = {}, changes = false, fired = {}, fired_conds = {},
+  function compile.reaches(f, name, cx, tenants, fired, whole)
+    local walk = setmetatable({ cx = cx, out = {}, changes = false, fired = {}, fired_conds = {}, whole = whole, types = {},
       scope = { params = parameters(f, cx), params_of = name:match "[^.]*$" } }, Walk)
     if fired then fire(walk, fired, cx) end
     cx.body, cx.definer, cx.current_user = compile.body_context(f, name, cx), true, f.owner or "?"

@@ -3,6 +3,7 @@
 -- Terms that must equal a constant get it; what is computed from known values is computed, and undone where that is possible; the rest gets
 -- values that occur nowhere else. A guess may be wrong: the caller computes the expression with it. Patterns and prefixes are where
 -- guesses fail, so a few likely values are tried for what remains open (`witness.variants`).
+local documents = require "rls.prover.documents"
 local functions = require "rls.prover.functions"
 local json = require "json"
 local sorts = require "rls.prover.sorts"
@@ -138,7 +139,7 @@ function Guess:documents()
     local d = x.documents[i]
     of[d.of] = of[d.of] or { members = {} }
     local v = self:of_key(d.name, "text")
-    if v == nil then of[d.of].open = true elseif v ~= NULL then of[d.of].members[d.key] = v end
+    if v == nil then of[d.of].open = true elseif v ~= NULL then documents.set(of[d.of].members, d.key, v) end
   end
   for term, list in pairs(of) do
     if not list.open and self:give(term, json.encode(list.members)) then return true end
@@ -268,6 +269,19 @@ local LIKELY = {
   bool = { true, false },
 }
 
+--- Pairs of texts that are alike in as many characters as a constant of the expression says, from the left and from the right.
+local function alike(lengths)
+  local out = {}
+  for i = 1, math.min(#lengths, 3) do
+    local n = lengths[i]
+    if math.type(n) == "integer" and n > 0 and n <= 1000 then
+      local same = ("k"):rep(n)
+      for _, text in ipairs { same .. "1", same .. "2", "1" .. same, "2" .. same } do out[#out + 1] = text end
+    end
+  end
+  return out
+end
+
 --- Pins for further guesses: likely values, and the constants of the expression, for one and for two open variables.
 ---@param terms prover.Term[]
 ---@param constants table<string, any[]>  by sort
@@ -276,7 +290,7 @@ local LIKELY = {
 function witness.variants(terms, constants, types, try)
   local pools = {}
   for i, term in ipairs(terms) do
-    pools[i] = {}
+    pools[i] = term.sort == "text" and alike(constants.int or {}) or {}
     for _, list in ipairs { constants[term.sort] or {}, LIKELY[term.sort] or labels_of(term.sort, types) or {} } do
       table.move(list, 1, #list, #pools[i] + 1, pools[i])
     end

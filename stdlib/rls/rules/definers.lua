@@ -384,6 +384,26 @@ local function open_schema(f, role)
   return nil
 end
 
+--- Who writes rows that a policy of another table asks, and is not decided: the prover's word on that policy is none.
+local function add_writers(seen, found, undecided)
+  local known = {}
+  for _, list in ipairs { found, undecided } do
+    for _, one in ipairs(list) do known[one.object] = true end
+  end
+  for _, d in ipairs(seen.decisions or {}) do
+    for _, v in pairs(d.verdicts) do
+      local by = v.undecided_writer
+      local object = by and (by.writer.f and by.writer.f.signature or by.writer.name)
+      if by and not known[object] then
+        known[object] = true
+        undecided[#undecided + 1] = { object = object, owner = by.writer.by,
+          f = not by.writer.event and by.writer.f or {}, -- what cannot be called has nothing to try
+          reason = ("it writes rows that policies of %s ask, and which was not decided: %s"):format(d.table.label, by.reason) }
+      end
+    end
+  end
+end
+
 --- Findings about functions with their owner's rights; what nobody could decide is given apart.
 ---@param seen table       of rls.harness.look, with `model` and `owners`
 ---@param base rls.Table[]
@@ -392,7 +412,6 @@ end
 function definers.findings(seen, base)
   local read, found, undecided = seen.model, {}, {}
   local list = callable(read)
-  if #list == 0 then return found, undecided end
   local state, world = state_of(seen, base), reproduce.world(seen, seen.app.role)
   for _, f in ipairs(list) do
     local changed, unsure = rights.changed(f)
@@ -417,6 +436,7 @@ function definers.findings(seen, base)
       end
     end
   end
+  add_writers(seen, found, undecided)
   return found, undecided
 end
 

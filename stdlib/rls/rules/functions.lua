@@ -5,6 +5,7 @@ local arrays = require "rls.arrays"
 local copies = require "rls.rules.copies"
 local dialect = require "rls.dialect"
 local names = require "rls.names"
+local notices = require "rls.rules.notices"
 
 local functions = {}
 
@@ -103,6 +104,38 @@ local function copying(out, conn, app, oids, by_oid, tables, shown, all)
   end
 end
 
+--- Do the columns say no more than which row it is, and whose?
+local function are_keys(columns, t)
+  local keys = { [(t.tenant or ""):lower()] = true }
+  for _, unique in ipairs(t.uniques) do
+    for _, name in ipairs(#unique.columns == 1 and t.by_column[unique.columns[1]].category ~= "S" and unique.columns or {}) do
+      keys[name:lower()] = true
+    end
+  end
+  for _, name in ipairs(t.parent_key and t.parent_key.columns or {}) do keys[name:lower()] = true end
+  for name in pairs(columns) do
+    if not keys[name] then return false end
+  end
+  return true
+end
+
+--- Triggers that send what their row holds to whoever listens.
+local function notifying(out, conn, oids, by_oid, all)
+  for _, trigger in ipairs(conn:query(TRIGGERS, oids)) do
+    local t = by_oid[trigger.rel]
+    local sent = notices.sent(trigger.source, { "new", "old", trigger.new_table, trigger.old_table }, all)
+    if sent then
+      local list = {}
+      for name in pairs(sent) do list[#list + 1] = name == "*" and "the whole row" or name end
+      table.sort(list)
+      local keys = are_keys(sent, t)
+      out[#out + 1] = { class = "trigger_notifies", object = t.label, advisory = keys or nil,
+        detail = ("the trigger %s sends %s to every session that listens"):format(trigger.name, table.concat(list, ", ")),
+        reproduce = source_sql(trigger.func) }
+    end
+  end
+end
+
 --- Findings about functions.
 ---@param conn table          the admin's
 ---@param app {role: string, super: boolean}
@@ -111,7 +144,7 @@ end
 ---@param by_oid table<string, rls.Table>
 ---@param shown fun(t: rls.Table): boolean  does a function show it that the application may call, and that has its owner's rights?
 ---@param all table[]  of rls.Model.all_functions: what triggers may call
----@return {class: string, object: string, detail: string, reproduce: string, repair: string?}[]
+---@return {class: string, object: string, detail: string, reproduce: string, repair: string?, advisory: boolean?}[]
 function functions.findings(conn, app, base, tables, by_oid, shown, all)
   local out, list = {}, {}
   for _, t in ipairs(base) do list[#list + 1] = t.oid end
@@ -119,6 +152,7 @@ function functions.findings(conn, app, base, tables, by_oid, shown, all)
   cached(out, conn, oids, by_oid)
   claims(out, conn, app.role)
   copying(out, conn, app.role, oids, by_oid, tables, shown, all)
+  notifying(out, conn, oids, by_oid, all)
   return out
 end
 

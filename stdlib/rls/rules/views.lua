@@ -13,13 +13,15 @@ local names = require "rls.names"
 local prover = require "rls.prover"
 local releases = require "rls.releases"
 local reproduce = require "rls.reproduce"
+local writers = require "rls.writers"
 
 local views = {}
 
 local VIEWS = [[
   select v.oid::text as oid, pg_get_viewdef(v.oid) as body, coalesce(v.reloptions::text[] && array['security_barrier=true',
            'security_barrier=on', 'security_barrier=1', 'security_barrier=yes'], false) as barrier,
-         pg_relation_is_updatable(v.oid, false) & 8 = 8 as insertable
+         pg_relation_is_updatable(v.oid, false) & 8 = 8 as insertable,
+         pg_relation_is_updatable(v.oid, false) & 4 = 4 as updatable, pg_relation_is_updatable(v.oid, false) & 16 = 16 as deletable
     from pg_class v where v.oid::text = any($1) and v.relkind = 'v']]
 
 local READERS = "select rolname::text as name, rolsuper or rolbypassrls as bypasses from pg_roles where rolname = any($1)"
@@ -107,6 +109,15 @@ local function session_sql(seen, t)
   return table.concat(lines)
 end
 
+--- An UPDATE that reads nothing: of the column that is given, else of one that the application may set.
+local function update_sql(v, given)
+  local name, literal = next(given)
+  for _, c in ipairs(v.columns) do
+    if not name and c.may_update then name, literal = c.name, reproduce.filler(c) end
+  end
+  return ("UPDATE %s SET %s = %s;"):format(v.sql, names.ident(name or v.columns[1].name), literal or "DEFAULT")
+end
+
 --- What is found of one view. number: server_version_num
 local function say(out, seen, v, row, number)
   local world = reproduce.world(seen, seen.app.role)
@@ -128,6 +139,12 @@ local function say(out, seen, v, row, number)
     local detail = "it reads as %s, whom row-level security does not bind, and another tenant's row of %s passes: %s"
     add("view_owner_rights", { "SELECT" }, detail:format(v.reader, leak.label, leak.verdict.text), reproduce.text(world,
       world.by_label[leak.label], leak.verdict, reproduce.as_reader(v) .. ("SELECT * FROM %s LIMIT 5;"):format(v.sql)), "security_invoker")
+  elseif leak and (v.acts.update and row.updatable or v.acts.delete and row.deletable) then
+    local command = v.acts.update and row.updatable and "UPDATE" or "DELETE"
+    local detail = "it acts as %s, whom row-level security does not bind, and another tenant's row of %s passes: %s"
+    local statement = command == "DELETE" and ("DELETE FROM %s;"):format(v.sql) or update_sql(v, {})
+    add("view_owner_rights", { command }, detail:format(v.reader, leak.label, leak.verdict.text), reproduce.text(world,
+      world.by_label[leak.label], leak.verdict, statement), "security_invoker")
   elseif bound and v.acts.select and not row.barrier then
     add("view_not_barrier", { "SELECT" }, ("it reads as %s and tests the tenant itself, and is no security_barrier"):format(v.reader),
       ("-- without security_barrier the planner may call a cheap function of the reader's before the view's own test\n"
@@ -145,6 +162,34 @@ local function say(out, seen, v, row, number)
     end)
     add("view_owner_rights", { "INSERT", "UPDATE" }, ("INSERT … ON CONFLICT (%s) DO UPDATE through it changes the row of %s that is in the "
       .. "way, whoever's it is: it acts as %s"):format(table.concat(key.columns, ", "), t.label, v.reader), text, "security_invoker")
+  end
+end
+
+--- Views through which rows of other tenants can be written: without WITH CHECK OPTION nothing is asked of a row that comes through a
+--- view whose owner row-level security does not bind.
+local function written_through(conn, seen, base, out)
+  local world = reproduce.world(seen, seen.app.role)
+  for _, t in ipairs(base) do
+    local path, owner = model.path(t, seen.by_oid)
+    local keys = t.tenant and { t.tenant } or t.parent_key and t.parent_key.columns or {}
+    for _, w in ipairs(#keys > 0 and writers.views(conn, seen, t) or {}) do
+      local free, v = true, seen.by_oid[w.view.oid]
+      for _, key in ipairs(keys) do
+        local column = v.by_column[w.view.columns[key] or ""]
+        free = free and column ~= nil and (w.view.inserts or column.may_update)
+      end
+      local verdict = free and prover.through({ relation = t.label, tables = seen.model.tables, functions = seen.model.functions,
+        types = seen.model.types, role = seen.model.roles[1], presets = seen.model.presets,
+        axes = decide.axes_for(path and owner, decide.axes(seen.settings)), trust = seen.trust, today = seen.today }, w)
+      if verdict and verdict.status == "counterexample" then
+        local command, row = w.view.inserts and "INSERT" or "UPDATE", verdict.assignment.row
+        local statement = w.sql { row = row } or update_sql(v, { [w.view.columns[keys[1]]] = prover.literal(row[keys[1]]) })
+        out[#out + 1] = { class = "view_owner_rights", object = v.label, oid = v.oid, commands = { command },
+          detail = ("it writes as %s, whom row-level security does not bind, and lets a row of another tenant into %s: %s"):format(w.by,
+            t.label, verdict.text), reproduce = reproduce.text(world, t, verdict, statement, true),
+          repair = ("ALTER VIEW %s SET (security_invoker = true);"):format(v.sql) }
+      end
+    end
   end
 end
 
@@ -166,8 +211,9 @@ end
 ---@param conn table
 ---@param seen table          of rls.harness.look, with `model` and `owners`
 ---@param list rls.Table[]    views over tenants' rows
+---@param base rls.Table[]    tenants' base tables
 ---@return {class: string, object: string, oid: string, detail: string, reproduce: string, commands: string[]}[]
-function views.findings(conn, seen, list)
+function views.findings(conn, seen, list, base)
   local oids, readers, by_oid, out = {}, {}, {}, {}
   for _, v in ipairs(list) do
     if v.kind == "v" and v.bound == false and v.reader then
@@ -185,6 +231,7 @@ function views.findings(conn, seen, list)
     v.bypasses = bypasses[v.reader]
     say(out, seen, v, row, number)
   end
+  written_through(conn, seen, base, out)
   return out
 end
 

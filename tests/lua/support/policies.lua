@@ -117,6 +117,13 @@ function policies.generator(seed, kind)
   }
 
   local WIDE = {
+    function() return ("array[tenant_id::text, %s] && string_to_array(%s, ',')"):format(pick { "owner", "null", "'x'" },
+      tenant_setting()) end,
+    function() return ("string_to_array(%s, ',') @> array[tenant_id::text]"):format(tenant_setting()) end,
+    function() return ("array[tenant_id::text, owner] <@ string_to_array(%s, ',')"):format(pick { other_setting(), tenant_setting() }) end,
+    function() return ("not (array[tenant_id, null] && array[%s%s])"):format(tenant_setting(), cast) end,
+    function() return ("tenant_id::text = any (regexp_split_to_array(%s, ','))"):format(tenant_setting()) end,
+    function() return ("tenant_id::text::name = %s::name"):format(tenant_setting()) end,
     function() return ("tenant_id::varchar(4) = %s"):format(tenant_setting()) end,
     function() return ("tenant_id::text ilike %s"):format(tenant_setting()) end,
     function() return ("position(tenant_id::text in %s) > 0"):format(tenant_setting()) end,
@@ -127,6 +134,9 @@ function policies.generator(seed, kind)
     function() return ("tenant_id = any (%s%s[])"):format(other_setting(), cast) end,
     function() return ("(%s::json ->> 'k') = tenant_id::text"):format(other_setting()) end,
     function() return ("(%s::jsonb ->> 'admin') = 'true'"):format(other_setting()) end,
+    function() return ("(%s::jsonb -> 'k' ->> 'l') = tenant_id::text"):format(other_setting()) end,
+    function() return ("(%s::jsonb -> 'k') is null"):format(other_setting()) end,
+    function() return ("(%s::json #>> '{k,l}') = 'true'"):format(other_setting()) end,
     function() return "exists (select 1 from pol.guarded g where g.tenant_id = t.tenant_id)" end,
     function() return "tenant_id in (select g.tenant_id from pol.guarded g where g.open)" end,
     function() return ("exists (select 1 from pol.parent p left join pol.guarded g on g.id = p.id where p.tenant_id = t.tenant_id "

@@ -1,0 +1,63 @@
+-- The probe beside a prover that is wrong: what is proven closed saves statements, and still no other tenant's row may pass for an own
+-- one. Run on a real server.
+local SUPPORT = debug.getinfo(1, "S").source:match("^@(.*/)") .. "support/"
+package.path = SUPPORT .. "?.lua;" .. package.path
+
+local db = require "engine.db"
+local pg = require "pg"
+local catalogue = require "rls.catalogue"
+local probe = require "rls.probe"
+
+local OWN, OTHER = "tenant_id::text = current_setting('app.t', true)", "tenant_id::text <> current_setting('app.t', true)"
+local COMMANDS = { "SELECT", "INSERT", "UPDATE", "DELETE" }
+
+describe("the probe of a table that the prover calls closed", function()
+  local server, admin
+
+  setup(function()
+    server = pg.shared()
+    admin = db.connect(server:options())
+    admin:script "drop schema if exists gp cascade; drop role if exists probe_app; create schema gp; create role probe_app login"
+    admin:script "grant usage on schema gp to probe_app"
+  end)
+  teardown(function()
+    admin:script "drop schema gp cascade; drop owned by probe_app; drop role probe_app"
+    admin:close()
+  end)
+
+  --- Probes a table with these policies, by command, all of which are proven. Returns its result.
+  local function result(using)
+    admin:script [[
+      drop table if exists gp.t;
+      create table gp.t (id bigint generated always as identity primary key, tenant_id uuid not null, body text not null);
+      alter table gp.t enable row level security; alter table gp.t force row level security;
+      grant select, insert, update, delete on gp.t to probe_app]]
+    for _, command in ipairs(COMMANDS) do
+      local test = using[command] or OWN
+      admin:script(("create policy %s on gp.t for %s %s (%s)%s"):format(command:lower() .. "_rows", command,
+        command == "INSERT" and "with check" or "using", test, command == "UPDATE" and " with check (" .. OWN .. ")" or ""))
+    end
+    local settings = { tenant = { column = "tenant_id", setting = "app.t" } }
+    local tables, by_oid = catalogue.read(admin, { tenant = settings.tenant, schemas = { "gp" } }, "probe_app")
+    tables[1].decided = { SELECT = "proven", INSERT = "proven", UPDATE = "proven", DELETE = "proven" }
+    local results = probe.run(function() return db.connect(server:options()) end, tables, {}, by_oid, { settings = settings,
+      role = "probe_app", superuser = true, bypass = true, max_rows = 1000, batch = 10 })
+    return results[tables[1].oid]
+  end
+
+  it("finds nothing where it is closed", function()
+    local r = result {}
+    assert.same({}, r.leaks)
+    assert.same({}, r.errors)
+  end)
+
+  for _, command in ipairs { "SELECT", "UPDATE", "DELETE" } do
+    it("does not take as many rows of another tenant for the own ones: " .. command, function()
+      local r = result { [command] = OTHER }
+      local ops = {}
+      for _, l in ipairs(r.leaks) do ops[l.op] = true end
+      local failed = ops[command:lower()] or table.concat(r.errors, "; "):find(command:lower() .. ": the positive control failed", 1, true)
+      assert.is_truthy(failed, "neither a leak nor a failed control")
+    end)
+  end
+end)

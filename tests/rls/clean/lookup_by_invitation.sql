@@ -1,0 +1,30 @@
+-- What: Who has an invitation may join: the function looks for the hash of its token, and joins the organisation that the invitation is for.
+-- Exploit: None: an invitation to B is not to be guessed.
+-- Source: Invitation links
+-- Setting: app.user_id
+-- Config: fixtures = { ["public.memberships"] = "insert into public.memberships (user_id, org_id) values ({tenant}, {tenant})" }
+-- @schema
+create table memberships (user_id uuid not null, org_id uuid not null, role text not null default 'member', primary key (user_id, org_id));
+create table boards (id bigint generated always as identity primary key, tenant_id uuid not null, body text not null);
+alter table boards enable row level security;
+alter table boards force row level security;
+create policy member on boards using (exists (select from memberships m where m.org_id = boards.tenant_id
+  and m.user_id = nullif(current_setting('app.user_id', true), '')::uuid));
+alter table memberships enable row level security;
+alter table memberships force row level security;
+create policy r on memberships for select using (user_id = nullif(current_setting('app.user_id', true), '')::uuid);
+grant select on memberships to app_user;
+grant select, insert, update, delete on boards to app_user;
+create table invitations (token_hash bytea primary key, org_id uuid not null);
+-- @superuser
+create function accept(token text) returns void language sql security definer set search_path = public, pg_temp as $$
+  insert into memberships (user_id, org_id)
+  select nullif(current_setting('app.user_id', true), '')::uuid, i.org_id from invitations i where i.token_hash = sha256(convert_to(token, 'UTF8')) $$;
+-- @rows
+insert into memberships values (:'A', :'A'), (:'B', :'B');
+insert into boards (tenant_id, body) values (:'A', 'A-row'), (:'B', 'B-secret');
+-- @control
+select from boards where tenant_id = :'A';
+-- @attack
+select accept('guess');
+select body from boards where body = 'B-secret';
