@@ -95,7 +95,8 @@ function schema.team()
 create role app_user login; create schema app; grant usage on schema public, app to app_user;
 create table orgs (org_id uuid primary key, name text not null);
 create table partners (partner_id uuid primary key, name text not null);
-create function app.current_org() returns uuid language sql stable as $$ select nullif(current_setting('app.org_id', true), '')::pg_catalog.uuid $$;
+create function app.current_org() returns uuid language sql stable as
+  $$ select nullif(current_setting('app.org_id', true), '')::pg_catalog.uuid $$;
 create function app.org_ids() returns uuid[] language sql stable as
   $$ select string_to_array(nullif(current_setting('app.org_ids', true), ''), ',')::pg_catalog.uuid[] $$;
 create function app.has_org_access(org uuid) returns boolean language sql stable as
