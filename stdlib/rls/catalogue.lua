@@ -71,6 +71,7 @@ local catalogue = {}
 ---@field plain boolean       no children, rules or triggers: a statement does to it what it says, and no more
 ---@field granted boolean     is anything granted to it, or to a role that it may become?
 ---@field opened table<string, boolean>?  does the prover say that the command reaches other tenants' rows in any session?
+---@field named table<string, boolean>?   does a policy's finding tell of the command?
 ---@field decided table<string, string>?  what the prover decided for the application's role, by command: "proven", …
 ---@field reasons table<string, string>?  why it could not decide, by command
 

@@ -342,9 +342,10 @@ function decide.run(conn, seen, base, today)
       local verdicts = decide.table(state, t, role)
       out[#out + 1] = { table = t, role = role, verdicts = verdicts }
       if not role.via then
-        t.decided, t.opened, t.reasons = {}, {}, {}
+        t.decided, t.opened, t.reasons, t.named = {}, {}, {}, {}
         for command, v in pairs(verdicts) do
           t.decided[command], t.reasons[command] = v.status, v.reason
+          t.named[command] = v.status == "counterexample" and v.decided_by == "policies"
           local using = (v.phases or {}).using or v
           t.opened[command] = using.status == "counterexample" and decide.TO_ALL[using.class] == true
         end

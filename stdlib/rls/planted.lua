@@ -12,8 +12,13 @@ local MOST = 20
 
 --- The tables whose rows a statement on one of the given needs: those that foreign keys lead to, and those that policies name.
 local function closure(state, tables)
-  local list, seen, there = {}, {}, {}
-  for oid in pairs(state.maker.rows[state.b.key] or {}) do there[#there + 1] = state.maker.by_oid[oid] end
+  local list, seen, there = {}, {}, nil
+  local function planted_tables()
+    if there then return there end
+    there = {}
+    for oid in pairs(state.maker.rows[state.b.key] or {}) do there[#there + 1] = state.maker.by_oid[oid] end
+    return there
+  end
   local function add(t)
     if not t or seen[t.oid] then return end
     seen[t.oid] = true
@@ -23,8 +28,10 @@ local function closure(state, tables)
     for _, p in ipairs(t.policies or {}) do
       local text = ((p.using or "") .. " " .. (p.check or "")):lower()
       -- Functions of the user's are printed with their schemas.
-      local calls = text:find '[%w_"]%.[%w_"]+%(' and #there <= MOST
-      for _, other in ipairs(there) do
+      local calls = text:find '[%w_"]%.[%w_"]+%('
+      local looks = calls or text:find("select", 1, true)
+      calls = calls and #planted_tables() <= MOST
+      for _, other in ipairs(looks and planted_tables() or {}) do
         if not seen[other.oid] and (calls or mentions.name(text, other.name)) then add(other) end
       end
     end
@@ -86,6 +93,9 @@ end
 ---@param only string?  key of the one tenant whose canaries are made
 ---@return string[]
 function planted.lines(state, tables, only)
+  -- A table's leaks come one after another.
+  local last = state.planted
+  if last and last.t == tables[1] and #tables == 1 and last.only == only then return last.lines end
   local out, keys = {}, {}
   for key in pairs(state.maker.rows) do
     if not only or key == only then keys[#keys + 1] = key end
@@ -98,9 +108,11 @@ function planted.lines(state, tables, only)
     end
     if state.nobodys[t.oid] then out[#out + 1] = insert(state, t, state.nobodys[t.oid]) end
   end
-  if #out == 0 then return out end
-  table.insert(out, 1, "SET LOCAL session_replication_role = replica;")
-  out[#out + 1] = "SET LOCAL session_replication_role = origin;"
+  if #out > 0 then
+    table.insert(out, 1, "SET LOCAL session_replication_role = replica;")
+    out[#out + 1] = "SET LOCAL session_replication_role = origin;"
+  end
+  state.planted = #tables == 1 and { t = tables[1], only = only, lines = out } or nil
   return out
 end
 

@@ -103,7 +103,10 @@ function State:forget(t) self.foreseen[t.oid] = nil end
 ---@param changes boolean?    the statement alone does not show what it does to B's row
 function State:leak(t, op, detail, sql, pairs_, changes)
   local r = state.result(self.results, t)
-  r.leaks[#r.leaks + 1] = { op = op, detail = detail, reproduce = sql and self:shown(t, sql, pairs_, changes) or nil }
+  -- What the prover found is told with the prover's text: a second one for each of thousands of tables would only be kept.
+  local told = (t.named or {})[op:upper()]
+  local text = sql and (told and self.session:reproduce(sql, pairs_, {}, self.a.key) or self:shown(t, sql, pairs_, changes)) or nil
+  r.leaks[#r.leaks + 1] = { op = op, detail = detail, reproduce = text }
 end
 
 --- What to paste in order to see what a statement does, which names the table or view.
