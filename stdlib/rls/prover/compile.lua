@@ -370,7 +370,8 @@ local function shared(name, a, b)
   for i, item in ipairs(list.items) do
     args[i] = { k = "test", t = "bool", mask = "T", a = { k = "any", t = "bool", a = item, arr = other } }
   end
-  return { k = "case", t = "bool", conditions = { { k = "isnull", t = "bool", a = other } },
+  -- The planner estimates how many rows the operator lets through, and computes the array for that.
+  return { k = "case", t = "bool", estimated = other, conditions = { { k = "isnull", t = "bool", a = other } },
     results = { const("bool", NULL), { k = name == "&&" and "or" or "and", t = "bool", args = args } } }
 end
 

@@ -355,6 +355,7 @@ function evaluate.plan_error(node, m, lazy)
       if without_rows(operand) and broken(eval(operand, {}, m)) then return true end
     end
   end
+  if not lazy and node.estimated and without_rows(node.estimated) and broken(eval(node.estimated, {}, m)) then return true end
   if node.sub then
     if any(node.sub.conds) or any(node.tests) then return true end
     for _, row in ipairs(node.sub.from) do

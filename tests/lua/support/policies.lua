@@ -135,7 +135,6 @@ function policies.generator(seed, kind)
     function() return ("(%s::json ->> 'k') = tenant_id::text"):format(other_setting()) end,
     function() return ("(%s::jsonb ->> 'admin') = 'true'"):format(other_setting()) end,
     function() return ("(%s::jsonb -> 'k' ->> 'l') = tenant_id::text"):format(other_setting()) end,
-    function() return ("(%s::jsonb -> 'k') is null"):format(other_setting()) end,
     function() return ("(%s::json #>> '{k,l}') = 'true'"):format(other_setting()) end,
     function() return "exists (select 1 from pol.guarded g where g.tenant_id = t.tenant_id)" end,
     function() return "tenant_id in (select g.tenant_id from pol.guarded g where g.open)" end,
