@@ -274,7 +274,8 @@ end
 local function prepare(conn, axis, tables, by_oid, options)
   local list = axes.list(options.settings)
   local columns = key_columns(tables, by_oid)
-  return { axis = axis, columns = columns, keys = keys.make(conn, columns), apart = {}, functions = probe_context.functions(conn),
+  return { axis = axis, columns = columns, keys = keys.make(conn, columns), apart = {}, trust = options.trust or {},
+    covers = options.covers or {}, functions = probe_context.functions(conn),
     defaults = probe_context.defaults(conn, options.role, axis), tenant_settings = axes.settings(list),
     version = conn:value "select current_setting('server_version_num')::integer" }
 end
@@ -290,7 +291,7 @@ local function new_state(conn, common, by_oid, options, results, with_context)
     runner = attempts.runner(conn, who.back), maker = canary.maker(conn, by_oid, options.settings, with_context and who or nil),
     a = { key = common.keys.a }, b = { key = common.keys.b }, c = common.keys.c and { key = common.keys.c } or nil, alike = alike,
     apart = common.apart and {}, locked = common.locked, functions = common.functions, defaults = common.defaults,
-    tenant_settings = common.tenant_settings, version = common.version,
+    tenant_settings = common.tenant_settings, version = common.version, trust = common.trust, covers = common.covers,
     owned = {}, owned_b = {}, sizes = {}, inserts = {}, nobodys = {}, everybodys = {}, unset = {}, escapes = {}, foreseen = {},
     aside = {}, refusals = {}, looked = {} }
 end

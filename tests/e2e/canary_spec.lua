@@ -186,6 +186,17 @@ describe("gate 1's canaries", function()
     end
   end)
 
+  it("are not tried with a setting that the platform alone sets, as trust says while it holds", function()
+    local sql = "create table notes (id serial primary key, tenant_id uuid not null, body text not null);" .. by_function "notes"
+      .. "drop policy tenant on notes; create policy tenant on notes using (tenant_id = tenant() "
+      .. "or current_setting('app.support', true) = 'on'); grant usage on all sequences in schema public to shop;"
+    local trust = [[ }, trust = { { setting = "app.support", reason = "the support tool alone sets it", approver = "cto", expires = %q } ]]
+    passes(sql, nil, trust:format "2999-01-01")
+    local result = run(sql, nil, trust:format "2020-01-01")
+    assert.equal(1, result.code, result.stdout)
+    assert.truthy(result.stdout:find("app.support", 1, true), result.stdout)
+  end)
+
   it("come from a fixture, after the rows that its foreign keys lead to", function()
     local fixtures = [[fixtures = { ["public.users"] = "insert into users values ({tenant}, {tenant})",
       ["public.seats"] = "insert into seats values ({tenant}, {tenant})" }]]
