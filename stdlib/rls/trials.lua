@@ -17,7 +17,7 @@ local MOST = 100
 --- How many are tried in one transaction.
 local TOGETHER = 25
 
-local LIMITS = "set local lock_timeout = '5s'; set local statement_timeout = '10s'; set local jit = off"
+local LIMITS = "set local lock_timeout = '5s'; set local statement_timeout = '10s'; set local jit = off; set local row_security = on"
 
 --- The row itself, by the values that it was made with; nil where none of them can be compared as it is written.
 local function by_row(t, row)

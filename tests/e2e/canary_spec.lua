@@ -197,6 +197,24 @@ describe("gate 1's canaries", function()
     assert.truthy(result.stdout:find("app.support", 1, true), result.stdout)
   end)
 
+  it("are probed where row_security is off by default", function()
+    passes("create table plain (id serial primary key, tenant_id uuid not null, body text not null);" .. by_function "plain"
+      .. "grant usage on all sequences in schema public to shop; do $$ begin "
+      .. "execute format('alter database %I set row_security = off', current_database()); end $$")
+  end)
+
+  it("that a trigger keeps waiting take no other table's verdict away, nor the whole of the run's time", function()
+    local result = run("create table plain (id serial primary key, tenant_id uuid not null, body text not null);"
+      .. "create table slow (id serial primary key, tenant_id uuid not null, body text not null);" .. by_function("plain", "slow")
+      .. "grant usage on all sequences in schema public to shop; create function wait() returns trigger language plpgsql as "
+      .. "$$ begin perform pg_sleep(3600); return new; end $$; create trigger wait before insert on slow for each row "
+      .. "execute function wait();", nil, nil, "--timeout", "150")
+    assert.equal(3, result.code, result.stdout)
+    assert.truthy(result.stdout:find("no canary row could be inserted into public.slow: canceling statement due to statement timeout", 1,
+      true), result.stdout)
+    assert.falsy(result.stdout:find("public.plain could not be probed", 1, true), result.stdout)
+  end)
+
   it("come from a fixture, after the rows that its foreign keys lead to", function()
     local fixtures = [[fixtures = { ["public.users"] = "insert into users values ({tenant}, {tenant})",
       ["public.seats"] = "insert into seats values ({tenant}, {tenant})" }]]
