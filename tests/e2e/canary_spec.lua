@@ -264,6 +264,21 @@ describe("gate 1's canaries", function()
     passes(two_axes "p::text = current_setting('app.partner', true)", AXES)
   end)
 
+  it("belong to both axes where a policy asks for both, as context and fixture say", function()
+    passes([[create table orgs (id bigint primary key); create table partners (id bigint primary key);
+      create table sales (id bigserial primary key, org_id bigint not null references orgs, partner_id bigint not null references partners);
+      alter table sales enable row level security; alter table sales force row level security;
+      create policy axes on sales using (org_id::text = any (string_to_array(current_setting('app.orgs', true), ','))
+        and partner_id::text = current_setting('app.partner', true));
+      grant select on orgs, partners to shop; grant select, insert, update, delete on sales to shop;
+      grant usage on all sequences in schema public to shop;]],
+      [[{ { column = "org_id", setting = "app.orgs", value = "{id},7", context = { ["app.partner"] = "{id}" } },
+        { column = "partner_id", setting = "app.partner", context = { ["app.orgs"] = "{id},7" } } }]],
+      [[shared = { "public.orgs", "public.partners" }, fixtures = { ["public.orgs"] = "insert into orgs values ({tenant})",
+        ["public.partners"] = "insert into partners values ({tenant})",
+        ["public.sales"] = "insert into sales (org_id, partner_id) values ({tenant}, {tenant})" }]])
+  end)
+
   it("show a leak of the second axis", function()
     local result = run(two_axes "p is not null", AXES)
     assert.equal(1, result.code, result.stdout)
