@@ -185,6 +185,14 @@ local function fixture_text(t)
     table.concat(columns, ", "):gsub('"', '\\"'), table.concat(places, ", "))
 end
 
+--- query_canceled: by statement_timeout.
+local SLOW = "57014"
+
+local function too_slow(t, refusal)
+  return { code = "canary_slow", message = ("no canary row could be inserted into %s"):format(t.label), detail = refusal.message,
+    fix = "see what its triggers wait for, or " .. fixture_text(t) }
+end
+
 --- New values where a unique key or an exclusion constraint met a row that is there already.
 local function renew(self, t, columns, row, fixed)
   local changed = false
@@ -349,6 +357,7 @@ function Maker:insert(t, who)
     return made, row, fixed, later
   end
   if refusal and refusal.sqlstate == "42501" then self:missing_right(t, refusal) end
+  if refusal and refusal.sqlstate == SLOW then errors.raise(too_slow(t, refusal)) end
   local apart = refusal and refusal.sqlstate == "23514" and not refusal.constraint and t.is_partition
   return errors.raise { code = apart and "canary_elsewhere" or "canary_refused",
     message = ("no canary row could be inserted into %s"):format(t.label),
@@ -430,6 +439,11 @@ local function keep(self, sent, rows)
   end
 end
 
+--- A row that was not made in time is not waited for again.
+local function give_up(self, sent, refusal)
+  for _, one in ipairs(sent) do self.refused[id_of(one.t, one.who)] = errors.new(too_slow(one.t, refusal)) end
+end
+
 --- Sends the canaries whose foreign keys are served: those that tenants have in one table as one statement. What is refused is left for
 --- row(), which looks for other values.
 local function send_ready(self, tables, tenants)
@@ -453,6 +467,7 @@ local function send_ready(self, tables, tenants)
   if #list == before then return false end
   for i, o in ipairs(attempts.send(self.conn, list)) do
     if sent[i] and o.ok then keep(self, sent[i], o.rows) end
+    if sent[i] and o.error and o.error.sqlstate == SLOW then give_up(self, sent[i], o.error) end
   end
   return true
 end

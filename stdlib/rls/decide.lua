@@ -305,6 +305,18 @@ local function named_by(conn, base, value)
   return "to what may be a tenant: no row says that it is none"
 end
 
+--- The settings that are trusted today, by their names in small letters.
+---@param trust table[]?
+---@param today string
+---@return table<string, table> entries
+function decide.trusted_settings(trust, today)
+  local out = {}
+  for _, entry in ipairs(trust or {}) do
+    if entry.setting and not (entry.expires and entry.expires < today) then out[entry.setting:lower()] = entry end
+  end
+  return out
+end
+
 --- A setting that names a tenant before the application does: ALTER ROLE … SET, ALTER DATABASE … SET.
 ---@param conn table
 ---@param seen table

@@ -425,7 +425,8 @@ local function probe_and_read(ctx, seen, undecided)
     ok, results, left = pcall(probe.run, open, base, views, seen.by_oid, { settings = seen.settings,
       role = seen.app.role, superuser = seen.admin.super, bypass = seen.admin.bypass,
       max_rows = (seen.settings.probe or {}).max_rows or 10000, batch = (seen.settings.probe or {}).batch or 500,
-      decisions = seen.decisions, functions = functions, alone = alone })
+      decisions = seen.decisions, functions = functions, alone = alone, trust = decide.trusted_settings(seen.trust, seen.today),
+      covers = seen.covers })
   end
   -- The one connection's transaction is not a task's.
   if alone then

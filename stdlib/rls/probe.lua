@@ -34,6 +34,9 @@ local BEGIN = "set local jit = off; set local row_security = on; set local state
   .. "select set_config('client_connection_check_interval', '1s', true) "
   .. "where current_setting('client_connection_check_interval', true) is not null"
 
+-- One row is made at once; a trigger that waits for something else would wait with each of its rows.
+local SOON, LONG = "set local statement_timeout = '10s'", "set local statement_timeout = '60s'"
+
 --- What a function raised is its table's error and no other's.
 local function blame(s, t, raised)
   if attempts.is_fatal(raised) then error(raised, 0) end
@@ -142,6 +145,7 @@ local function plant(s, tables)
   end
   local ok, raised = pcall(s.maker.lookups, s.maker, { s.a, s.b })
   if not ok and tables[1] then blame(s, tables[1], raised) end
+  s.conn:script(SOON)
   s.maker:rows_of(open, { s.a, s.b })
   local planted = each(s, open, function(t)
     s.maker:row(t, s.a)
@@ -156,6 +160,7 @@ local function plant(s, tables)
   end
   s.maker:rows_of(unproven, s.alike)
   for _, t in ipairs(planted) do plant_more(s, t) end
+  s.conn:script(LONG)
   return each(s, planted, count(s, planted))
 end
 
@@ -277,7 +282,8 @@ end
 local function prepare(conn, axis, tables, by_oid, options)
   local list = axes.list(options.settings)
   local columns = key_columns(tables, by_oid)
-  return { axis = axis, columns = columns, keys = keys.make(conn, columns), apart = {}, functions = probe_context.functions(conn),
+  return { axis = axis, columns = columns, keys = keys.make(conn, columns), apart = {}, trust = options.trust or {},
+    covers = options.covers or {}, functions = probe_context.functions(conn),
     defaults = probe_context.defaults(conn, options.role, axis), tenant_settings = axes.settings(list),
     version = conn:value "select current_setting('server_version_num')::integer" }
 end
@@ -293,7 +299,7 @@ local function new_state(conn, common, by_oid, options, results, with_context)
     runner = attempts.runner(conn, who.back), maker = canary.maker(conn, by_oid, options.settings, with_context and who or nil),
     a = { key = common.keys.a }, b = { key = common.keys.b }, c = common.keys.c and { key = common.keys.c } or nil, alike = alike,
     apart = common.apart and {}, locked = common.locked, functions = common.functions, defaults = common.defaults,
-    tenant_settings = common.tenant_settings, version = common.version,
+    tenant_settings = common.tenant_settings, version = common.version, trust = common.trust, covers = common.covers,
     owned = {}, owned_b = {}, sizes = {}, inserts = {}, nobodys = {}, everybodys = {}, unset = {}, escapes = {}, foreseen = {},
     aside = {}, refusals = {}, looked = {} }
 end

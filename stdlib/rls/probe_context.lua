@@ -144,13 +144,15 @@ local function follow(s, text, depth)
   return text
 end
 
---- The settings and the other literals an expression speaks of.
-local function read(s, expression)
+--- The settings and the other literals an expression speaks of. The tenant's, and those that the platform alone sets, are no way in.
+local function read(s, expression, resting)
   local settings, literals, pairwise, last = {}, { ["true"] = true, on = true, ["1"] = true, [s.b.key] = true }, {}, nil
   for text in expression:gmatch "'([^']*)'" do
     local escaped = text:gsub("%p", "%%%0")
     if expression:find("current_setting%s*%(%s*'" .. escaped .. "'") then
-      last = not s.tenant_settings[text:lower()] and text or nil
+      local entry = s.trust[text:lower()]
+      if entry then resting[entry] = true end
+      last = not (entry or s.tenant_settings[text:lower()]) and text or nil
       if last then settings[#settings + 1] = last end
     else
       literals[text] = true
@@ -197,9 +199,10 @@ local function in_order(s, literals)
   return out
 end
 
---- Settings that policies test: the application may set each of them to what the policy wants to hear.
+--- Settings that policies test: the application may set each of them to what the policy wants to hear. resting: the entries of trust
+--- whose settings they test.
 local function cases_of(s, texts)
-  local list, seen = {}, {}
+  local list, seen, resting = {}, {}, {}
   local function add(pairs_, text)
     if not seen[text] and #list < MOST then
       seen[text] = true
@@ -213,7 +216,7 @@ local function cases_of(s, texts)
   end
   for _, text in ipairs(texts) do
     local expression = follow(s, text, 1)
-    local settings, literals, pairwise = read(s, expression)
+    local settings, literals, pairwise = read(s, expression, resting)
     if next(pairwise) then add_case(pairwise) end
     for _, name in ipairs(settings) do add_case { [name] = "" } end
     for _, literal in ipairs(#settings > 0 and in_order(s, literals) or {}) do
@@ -226,7 +229,7 @@ local function cases_of(s, texts)
     end
     documents(s, expression, literals, add)
   end
-  return list
+  return { list = list, resting = resting }
 end
 
 --- The cases of a table. Many tables have the same policies.
@@ -234,7 +237,11 @@ local function escapes(s, t)
   local texts = texts_of(t)
   local key = table.concat(texts, "\0")
   s.escapes[key] = s.escapes[key] or cases_of(s, texts)
-  return s.escapes[key]
+  for entry in pairs(s.escapes[key].resting) do
+    s.covers[entry] = s.covers[entry] or {}
+    s.covers[entry][t.label] = true
+  end
+  return s.escapes[key].list
 end
 
 --- Writes are blind, where the table is small: with WHERE the SELECT policy would apply to them too.

@@ -41,9 +41,27 @@ local DECISIONS = {
   set_config_missing = "The first statement of the code path must set the tenant for its transaction: set_config(…, true).",
 }
 
-local function policy(t, settings)
-  local setting = (t.axis or axes.list(settings)[1]).setting
-  local test = ("%s::text = current_setting(%s, true)"):format(names.ident(t.tenant), names.literal(setting))
+--- Types of tenant columns that the setting is read as, so that an index on the column serves the policy.
+local READ_AS = { uuid = true, bigint = true, integer = true, smallint = true, numeric = true }
+
+--- The tenant's own rows; of a child without the column, the rows whose parent the policies show. nil where neither can be said.
+local function own_rows(t, seen)
+  if t.tenant then
+    local column, setting = names.ident(t.tenant), names.literal((t.axis or axes.list(seen.settings)[1]).setting)
+    local c = t.by_column and t.by_column[t.tenant]
+    if c and READ_AS[c.type] then return ("%s = nullif(current_setting(%s, true), '')::%s"):format(column, setting, c.type) end
+    return ("%s::text = current_setting(%s, true)"):format(column, setting)
+  end
+  local parent = t.parent_key and seen.by_oid and seen.by_oid[t.parent_key.ref]
+  if not parent or parent == t then return nil end
+  local parts = {}
+  for i, column in ipairs(t.parent_key.columns) do
+    parts[i] = ("gate_parent.%s = %s.%s"):format(names.ident(t.parent_key.ref_columns[i]), names.ident(t.name), names.ident(column))
+  end
+  return ("EXISTS (SELECT FROM %s AS gate_parent WHERE %s)"):format(parent.sql, table.concat(parts, " AND "))
+end
+
+local function policy(t, test)
   return ("CREATE POLICY tenant_isolation ON %s\n    USING (%s)\n    WITH CHECK (%s);"):format(t.sql, test, test)
 end
 
@@ -57,10 +75,11 @@ end
 
 --- Statements that enable, force and bind one table, or nil where its policies are as they should be or it has no tenant column.
 ---@param t rls.Table
----@param seen table  of rls.harness.look: settings, and the model where one was read
+---@param seen table  of rls.harness.look: settings, by_oid, and the model where one was read
 ---@return string|nil sql
 function recovery.table_sql(t, seen)
-  if not t.tenant or (t.kind ~= "r" and t.kind ~= "p") then return nil end
+  local test = (t.kind == "r" or t.kind == "p") and own_rows(t, seen)
+  if not test then return nil end
   local lines, covered = {}, false
   if not t.rls then lines[#lines + 1] = ("ALTER TABLE %s ENABLE ROW LEVEL SECURITY;"):format(t.sql) end
   if not t.forced then lines[#lines + 1] = ("ALTER TABLE %s FORCE ROW LEVEL SECURITY;"):format(t.sql) end
@@ -77,7 +96,7 @@ function recovery.table_sql(t, seen)
     local has = false
     for _, p in ipairs(catalogue.permissive(t, command)) do has = has or named[p.name] end
     if t.may[command:lower()] and not has and not covered then
-      lines[#lines + 1] = policy(t, seen.settings)
+      lines[#lines + 1] = policy(t, test)
       break
     end
   end
@@ -214,8 +233,11 @@ local function migration(conn, steps, setting)
       .. "  END IF;\n  PERFORM set_config('search_path', path, true);\nEND $gate$;"):format(state, names.literal(digest))
   end
   for _, step in ipairs(steps) do
-    local closed = {}
-    for i, f in ipairs(step.findings) do closed[i] = f.class end
+    local closed, listed = {}, {}
+    for _, f in ipairs(step.findings) do
+      if not listed[f.class] then closed[#closed + 1] = f.class end
+      listed[f.class] = true
+    end
     lines[#lines + 1] = ("\n-- %s (%s)\n%s"):format(step.title, table.concat(closed, ", "), step.sql)
   end
   lines[#lines + 1] = "\nCOMMIT;\n"

@@ -9,26 +9,37 @@ local bodies = setmetatable({}, { __mode = "k" })
 ---@param functions table<string, string>  by name (rls.probe_context.functions)
 function said.know(conn, functions) bodies[conn] = functions end
 
-local QUOTES = { { '"', '"' }, { "„", "“" }, { "“", "”" }, { "»", "«" }, { "«", "»" } }
+local QUOTES = { '"', "„", "“", "”", "»", "«" }
 
---- A message without what is quoted in it, in whatever language.
-local function without_values(message)
-  for _, pair in ipairs(QUOTES) do
-    local from = message:find(pair[1], 1, true)
-    while from do
-      local to = message:find(pair[2], from + #pair[1], true)
-      if not to then return message:sub(1, from - 1) .. "…" end
-      message = message:sub(1, from - 1) .. "…" .. message:sub(to + #pair[2])
-      from = message:find(pair[1], from + #"…", true)
-    end
+--- The first quotation mark of any language from a place on: where it begins and ends.
+local function mark(message, from)
+  local first, last
+  for _, quote in ipairs(QUOTES) do
+    local i, j = message:find(quote, from, true)
+    if i and (not first or i < first) then first, last = i, j end
   end
-  return message
+  return first, last
 end
 
---- Does the message stand in the text of a function?
+--- A message without what stands between its first quotation mark and its last: a value may have marks of its own.
+local function without_values(message)
+  local open, open_end = mark(message, 1)
+  if not open then return message end
+  local close, from = #message, open_end + 1
+  while true do
+    local first, last = mark(message, from)
+    if not first then break end
+    close, from = last, last + 1
+  end
+  return message:sub(1, open - 1) .. "…" .. message:sub(close + 1)
+end
+
+--- Does the message stand in the text of a function, as a literal of its own? A short value is a part of many texts.
 local function is_written(conn, message)
+  if message == "" then return false end
+  local literal = "'" .. message:gsub("'", "''") .. "'"
   for _, body in pairs(bodies[conn] or {}) do
-    if body:find(message, 1, true) then return true end
+    if body:find(literal, 1, true) then return true end
   end
   return false
 end

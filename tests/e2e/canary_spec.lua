@@ -186,6 +186,35 @@ describe("gate 1's canaries", function()
     end
   end)
 
+  it("are not tried with a setting that the platform alone sets, as trust says while it holds", function()
+    local sql = "create table notes (id serial primary key, tenant_id uuid not null, body text not null);" .. by_function "notes"
+      .. "drop policy tenant on notes; create policy tenant on notes using (tenant_id = tenant() "
+      .. "or current_setting('app.support', true) = 'on'); grant usage on all sequences in schema public to shop;"
+    local trust = [[ }, trust = { { setting = "app.support", reason = "the support tool alone sets it", approver = "cto", expires = %q } ]]
+    passes(sql, nil, trust:format "2999-01-01")
+    local result = run(sql, nil, trust:format "2020-01-01")
+    assert.equal(1, result.code, result.stdout)
+    assert.truthy(result.stdout:find("app.support", 1, true), result.stdout)
+  end)
+
+  it("are probed where row_security is off by default", function()
+    passes("create table plain (id serial primary key, tenant_id uuid not null, body text not null);" .. by_function "plain"
+      .. "grant usage on all sequences in schema public to shop; do $$ begin "
+      .. "execute format('alter database %I set row_security = off', current_database()); end $$")
+  end)
+
+  it("that a trigger keeps waiting take no other table's verdict away, nor the whole of the run's time", function()
+    local result = run("create table plain (id serial primary key, tenant_id uuid not null, body text not null);"
+      .. "create table slow (id serial primary key, tenant_id uuid not null, body text not null);" .. by_function("plain", "slow")
+      .. "grant usage on all sequences in schema public to shop; create function wait() returns trigger language plpgsql as "
+      .. "$$ begin perform pg_sleep(3600); return new; end $$; create trigger wait before insert on slow for each row "
+      .. "execute function wait();", nil, nil, "--timeout", "150")
+    assert.equal(3, result.code, result.stdout)
+    assert.truthy(result.stdout:find("no canary row could be inserted into public.slow: canceling statement due to statement timeout", 1,
+      true), result.stdout)
+    assert.falsy(result.stdout:find("public.plain could not be probed", 1, true), result.stdout)
+  end)
+
   it("come from a fixture, after the rows that its foreign keys lead to", function()
     local fixtures = [[fixtures = { ["public.users"] = "insert into users values ({tenant}, {tenant})",
       ["public.seats"] = "insert into seats values ({tenant}, {tenant})" }]]
@@ -233,6 +262,21 @@ describe("gate 1's canaries", function()
 
   it("are made for each axis, and tables belong to the axes whose columns they have", function()
     passes(two_axes "p::pg_catalog.text = current_setting('app.partner', true)", AXES)
+  end)
+
+  it("belong to both axes where a policy asks for both, as context and fixture say", function()
+    passes([[create table orgs (id bigint primary key); create table partners (id bigint primary key);
+      create table sales (id bigserial primary key, org_id bigint not null references orgs, partner_id bigint not null references partners);
+      alter table sales enable row level security; alter table sales force row level security;
+      create policy axes on sales using (org_id::text = any (string_to_array(current_setting('app.orgs', true), ','))
+        and partner_id::text = current_setting('app.partner', true));
+      grant select on orgs, partners to shop; grant select, insert, update, delete on sales to shop;
+      grant usage on all sequences in schema public to shop;]],
+      [[{ { column = "org_id", setting = "app.orgs", value = "{id},7", context = { ["app.partner"] = "{id}" } },
+        { column = "partner_id", setting = "app.partner", context = { ["app.orgs"] = "{id},7" } } }]],
+      [[shared = { "public.orgs", "public.partners" }, fixtures = { ["public.orgs"] = "insert into orgs values ({tenant})",
+        ["public.partners"] = "insert into partners values ({tenant})",
+        ["public.sales"] = "insert into sales (org_id, partner_id) values ({tenant}, {tenant})" }]])
   end)
 
   it("show a leak of the second axis", function()

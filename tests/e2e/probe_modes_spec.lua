@@ -128,6 +128,27 @@ describe("gate 1 on a live database", function()
     assert.same({ 0, 0, nil }, { r.code, strict.code, check }, r.all .. strict.all)
   end)
 
+  it("binds a child by its parent, and compares with the setting as the column's type", function()
+    local dir = support.tmpdir()
+    local dump = support.write(dir .. "/dump.sql", [[create schema app; grant usage on schema app to shop;
+      create table app.notes (id bigint generated always as identity primary key, org_id uuid not null);
+      create table app.files (id bigint generated always as identity primary key, note_id bigint not null references app.notes);
+      grant select, insert, update, delete on app.notes, app.files to shop;]])
+    support.shell("mkdir -m 777 " .. support.quote(dir .. "/out"))
+    local r = support.run { argv = { "recover", "gates/rls_harness.lua", "--schema", dump, "--app-role", "shop", "--tenant-column",
+      "org_id", "--tenant-setting", "app.tenant", "--artifacts", dir .. "/out" } }
+    local migration = support.must_read(dir .. "/out/001_tenant_isolation.sql")
+    for _, text in ipairs { [["org_id" = nullif(current_setting('app.tenant', true), '')::uuid]],
+      [[EXISTS (SELECT FROM "app"."notes" AS gate_parent WHERE gate_parent."id" = "files"."note_id")]],
+      "-- Close the leak on app.files (rls_missing, policy_unset_tenant, cross_tenant_leak)" } do
+      assert.truthy(migration:find(text, 1, true), text .. " in\n" .. migration .. r.stdout .. r.stderr)
+    end
+    local after = support.write(dir .. "/after.sql", support.must_read(dump) .. "\n" .. migration:gsub("DO %$gate%$.-END %$gate%$;", ""))
+    local checked = support.run { argv = { "run", "gates/rls_harness.lua", "--schema", after, "--app-role", "shop", "--tenant-column",
+      "org_id", "--tenant-setting", "app.tenant", "--only", "coverage,isolation" } }
+    assert.equal(0, checked.code, checked.stdout .. checked.stderr)
+  end)
+
   it("proposes on a scratch copy a migration that the database takes, and that one whose schema is another refuses", function()
     local schema = "create schema app; grant usage on schema app to shop;\n" .. table_of("app.items", "true")
       .. table_of("app.notes", FORM .. " or name = 'x'")
