@@ -342,6 +342,28 @@ local function run(ctx)
   ctx:check("matrix locked", function()
     if ctx.options.pack == "routing" then matrix.check_problem(ctx, s) else matrix.check(ctx) end
   end)
+  ctx:check("matrix beside OSRM", function() matrix.check_live(ctx, s.question and s.question.data.source) end)
+end
+
+--- Travel times that are not locked are recorded from the live OSRM. Returns whether that is what is wrong.
+local function recover_matrix(ctx, findings)
+  local unlocked = false
+  for _, f in ipairs(findings) do unlocked = unlocked or f.class == "osrm_drift" end
+  local routing = ctx.options.pack == "routing"
+  local data
+  if routing then
+    local ok, why = pcall(function()
+      data = PACKS.routing.pack.load(ctx.files.forecast_id, outside.of(ctx))
+      if data.forecast.status ~= "FAIL" then PACKS.routing.pack.prepare(data) end
+    end)
+    unlocked = unlocked or not ok and errors.is(why) and why.code:find "^matrix_" ~= nil
+  end
+  if not unlocked then return false end
+  local scenario = data and data.forecast.scenario
+  local points = scenario and table.move(scenario.stops, 1, #scenario.stops, #scenario.depots + 1,
+    table.move(scenario.depots, 1, #scenario.depots, 1, {})) or nil
+  matrix.recover(ctx, points or matrix.known_points(ctx), routing)
+  return true
 end
 
 --- The same where a recovery cannot make runs: through the platform's API each leaves a plan there.
@@ -354,9 +376,18 @@ local function recover_by_hand(ctx)
 end
 
 --- The document's recovery path: run again with everything written down, compare line by line, name the cause and the fix.
-local function recover(ctx)
-  if api_solver.configured(ctx) then return recover_by_hand(ctx) end
-  local s = prepare(ctx)
+local function recover(ctx, findings)
+  local unlocked = recover_matrix(ctx, findings)
+  if api_solver.configured(ctx) then
+    recover_by_hand(ctx)
+    return
+  end
+  local prepared, s = pcall(prepare, ctx)
+  if not prepared then
+    if not unlocked then error(s, 0) end
+    ctx:apply("Rerun gate", { note = command(ctx, "run") })
+    return
+  end
   open_api(ctx, s)
   s.runs = solve_all(ctx, s)
   local reference, other = s.runs[1], nil
@@ -386,7 +417,7 @@ return gate.define {
   api = 1, id = "determinism_proof", name = "Determinism Proof", number = 2,
   purpose = "Verify reproducibility: the same forecast and seed give the same plan",
   pass = "All runs produced identical hash",
-  needs = { solver = true, stores = { "matrix" }, endpoints = { "platform" } },
+  needs = { solver = true, stores = { "matrix" }, endpoints = { "platform", "osrm" } },
   options = {
     pack = { type = "enum", choices = { "roster", "routing" }, default = "roster", help = "the pack whose solver is run" },
     forecast_id = { type = "path", access = "read", default = "gurkerl_small",
