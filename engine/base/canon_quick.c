@@ -10,7 +10,7 @@
 #include "base/canon.h"
 #include "base/text.h"
 
-enum { SURE_DIGITS = 15, DIGITS_MAX = 40, EXPONENT_DIGITS = 5, INSERTION_MAX = 24 };
+enum { SURE_DIGITS = 15, DIGITS_MAX = 40, EXPONENT_DIGITS = 5, INSERTION_MAX = 24, SHORT = 32 };
 
 /* A member of an object that is being read: its key in the text, and all of it in what was written. */
 typedef struct member {
@@ -36,6 +36,17 @@ static inline bool put(quick *q, const char *bytes, size_t n) {
         return buf_append(out, bytes, n) == 0;
     }
     memcpy(out->data + out->len, bytes, n);
+    out->len += n;
+    return true;
+}
+
+/* The same for a piece of the text: a short one is copied with what stands behind it, in one move of a known size. */
+static inline bool put_text(quick *q, const char *piece, size_t n) {
+    buf *out = q->out;
+    if (n > SHORT || out->cap - out->len <= SHORT || q->end - piece < SHORT) {
+        return put(q, piece, n);
+    }
+    memcpy(out->data + out->len, piece, SHORT);
     out->len += n;
     return true;
 }
@@ -176,11 +187,15 @@ static void skip_plain(quick *q, bool *high) {
 static bool read_string(quick *q) {
     const char *start = q->p, *plain = start;
     bool high = false;
+    skip_plain(q, &high);
+    if (take(q, '"')) { /* nothing in it is written otherwise */
+        size_t n = (size_t)(q->p - start);
+        return (!high || text_utf8_valid(start, n - 1)) && put_text(q, start - 1, n + 1);
+    }
     if (!put_char(q, '"')) {
         return false;
     }
     for (;;) {
-        skip_plain(q, &high);
         if (!put(q, plain, (size_t)(q->p - plain))) {
             return false;
         }
@@ -191,6 +206,7 @@ static bool read_string(quick *q) {
             return false;
         }
         plain = q->p;
+        skip_plain(q, &high);
     }
     return (!high || text_utf8_valid(start, (size_t)(q->p - 1 - start))) && put_char(q, '"');
 }
@@ -302,7 +318,7 @@ static bool read_number(quick *q) {
         return put_char(q, '0'); /* and so is -0 written */
     }
     size_t n = (size_t)(x.whole + x.nwhole - x.start) + (x.nfraction > 0 ? 1 + x.nfraction : 0);
-    return put(q, x.start, n);
+    return put_text(q, x.start, n);
 }
 
 /* --- objects --- */
@@ -408,7 +424,7 @@ static bool read_member(quick *q, int depth) {
     if (!take(q, '"') || (high && !text_utf8_valid(m.key, m.len))) {
         return false;
     }
-    if (!put(q, m.key - 1, m.len + 2)) {
+    if (!put_text(q, m.key - 1, m.len + 2)) {
         return false;
     }
     skip_blanks(q);
