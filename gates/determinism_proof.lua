@@ -6,8 +6,10 @@
 --
 -- The solver runs in a fresh process each time. Run 1 is the reference; the others run under another time zone, locale, clock,
 -- working directory, environment, processor and address layout (determinism.perturb). What could not be applied is a fact of the
--- report. That identical answers answer the question at all is checked too: a constant is deterministic and worth nothing.
+-- report; a solver that is reached through the platform's API (solver.kind = "http") is only asked again. That identical answers
+-- answer the question at all is checked too: a constant is deterministic and worth nothing.
 
+local api_solver = require "determinism.api_solver"
 local causes = require "determinism.cause"
 local diff = require "determinism.diff"
 local errors = require "errors"
@@ -56,7 +58,7 @@ local function prepare(ctx)
   local limits = pack.limits(ctx.config.packs and ctx.config.packs[name])
   local request = pack.request(work.instances, ctx.options.seed, limits)
   return { name = name, pack = pack, answer = answer, instances = work.instances, source = work.source, limits = limits,
-    request = request,
+    request = request, question = { data = data, work = work },
     stages = { { "parse", work.input_hash }, { "expand", answer.expanded(request) }, { "request", hash.of(request) } } }
 end
 
@@ -64,13 +66,32 @@ local function debug_log(ctx, ...)
   if ctx.config.debug_determinism or ctx.verbose then ctx:log(...) end
 end
 
+--- Who is asked: a fresh process each time, under conditions of its own, or the platform's API.
+local function ask(ctx, s, question, how)
+  if not s.api then return ctx.solver:solve(s.name, question.request, { perturb = how }) end
+  return s.api:solve(question.forecast, question.request)
+end
+
+--- Opens the platform's API where plans are made by it, and uploads the forecast.
+local function open_api(ctx, s)
+  s.asked = { request = s.request }
+  if not api_solver.configured(ctx) then return end
+  s.question.text = (ctx.files.forecast_id:get(s.question.data.input))
+  s.api = api_solver.open(ctx, s.name, s.pack)
+  s.asked.forecast = s.api:upload(s.question)
+end
+
+local function condition(s, run)
+  return s.api and api_solver.condition(run.number) or perturb.describe(run.parts)
+end
+
 --- One run in a fresh process. Errors are returned in .error, with the run and its conditions, so that the others still count.
-local function solve_once(ctx, s, request, number, parts)
+local function solve_once(ctx, s, question, number, parts)
   local run = { number = number, parts = parts }
-  local ok, reply = pcall(ctx.solver.solve, ctx.solver, s.name, request, { perturb = perturb.merge(parts) })
+  local ok, reply = pcall(ask, ctx, s, question, perturb.merge(parts))
   if not ok then
     if not errors.is(reply) then error(reply, 0) end
-    local where = ("run %d, %s"):format(number, perturb.describe(parts))
+    local where = ("run %d, %s"):format(number, condition(s, run))
     run.error = errors.new { code = reply.code, message = ("run %d: %s"):format(number, reply.message),
       detail = reply.detail and ("%s; %s"):format(reply.detail, where) or where, fix = reply.fix }
     return run
@@ -89,11 +110,11 @@ end
 --- All runs: the reference first, then the others, two at a time.
 local function solve_all(ctx, s)
   local function once(number)
-    local run = solve_once(ctx, s, s.request, number, perturb.parts(number))
+    local run = solve_once(ctx, s, s.asked, number, s.api and {} or perturb.parts(number))
     local stages = {}
     for i, stage in ipairs(s.stages) do stages[i] = ("%s %s"):format(stage[1], stage[2]) end
     debug_log(ctx, "run %d: %s, solve %s (%s)", number, table.concat(stages, ", "), run.hash or run.error.code,
-      perturb.describe(run.parts))
+      condition(s, run))
     if run.output and ctx.options.artifacts then
       ctx:artifact("artifacts", ("run%d.json"):format(number), s.answer.text(run.output, run.list))
     end
@@ -131,6 +152,7 @@ local function find_cause(ctx, s, reference, run, view)
   for _, r in ipairs(s.runs) do
     if r.hash ~= reference.hash or r.rest then different = different + 1 end
   end
+  if s.api then return api_solver.cause(different, #s.runs - 1) end
   local most = math.max(3, math.min(60, CAUSE_MS // math.max(1, math.ceil(reference.duration_ms))))
   local errors_seen = 0
   local ok, found = pcall(causes.find, function(how)
@@ -168,7 +190,7 @@ local function report_mismatch(ctx, s, reference, run, cause)
   local ulps = diff.rounding(first.left, first.right)
   local detail = ("stage solve, %s: run 1 has %s, run %d has %s%s; %d of %d %s differ; run %d under: %s"):format(
     first.path, diff.show(first.left), run.number, diff.show(first.right), ulps and (" (%d ulp apart)"):format(ulps) or "",
-    count_different(reference.list, run.list), #run.list, s.answer.LIST, run.number, perturb.describe(run.parts))
+    count_different(reference.list, run.list), #run.list, s.answer.LIST, run.number, condition(s, run))
   if cause then detail = detail .. tell_cause(ctx, cause, ulps) end
   ctx:fail(ulps and "float_variance" or "hash_mismatch", {
     object = ("run %d"):format(run.number), args = { tostring(run.number) }, detail = detail,
@@ -185,7 +207,7 @@ local function compare_rest(ctx, s, reference, run)
   if not first then return end
   local ulps = diff.rounding(first.left, first.right)
   local detail = ("stage solve, %s: run 1 has %s, run %d has %s%s; run %d under: %s"):format(first.path, diff.show(first.left), run.number,
-    diff.show(first.right), ulps and (" (%d ulp apart)"):format(ulps) or "", run.number, perturb.describe(run.parts))
+    diff.show(first.right), ulps and (" (%d ulp apart)"):format(ulps) or "", run.number, condition(s, run))
   if ulps then
     if not s.cause then
       s.cause = find_cause(ctx, s, reference, run, function(output) return diff.show(diff.at(output, first.keys)) end)
@@ -227,11 +249,15 @@ local function facts(ctx, s)
   ctx:fact("input_hash", s.stages[1][2])
   local conditions, missing, notes = {}, {}, {}
   for i, run in ipairs(s.runs) do
-    conditions[i] = perturb.describe(run.parts)
+    conditions[i] = condition(s, run)
     for what, why in pairs(run.not_applied or {}) do missing[what] = tostring(why) end
     for _, part in ipairs(run.parts) do
       if part.note then notes[part.name] = part.note end
     end
+  end
+  if s.api then
+    missing = api_solver.not_applied()
+    ctx:fact("left_behind", s.api:left_behind())
   end
   ctx:fact("conditions", conditions)
   ctx:fact("not_applied", missing)
@@ -273,13 +299,20 @@ end
 --- A question changed a little needs an answer changed with it.
 local function check_control(ctx, s)
   local instances, seed = s.answer.changed(s.instances, ctx.options.seed)
-  local run = solve_once(ctx, s, s.pack.request(instances, seed, s.limits), ctx.options.runs + 1, {})
+  local asked = {}
+  if s.api then
+    local question = api_solver.changed(s.name, s.pack, s.question, ctx.files.forecast_id, outside.of(ctx))
+    instances, asked.forecast = question.work.instances, s.api:upload(question)
+  end
+  asked.request = s.pack.request(instances, seed, s.limits)
+  local run = solve_once(ctx, s, asked, ctx.options.runs + 1, {})
   if run.error then
     errors.raise { code = run.error.code, message = "control run with another seed and forecast: " .. run.error.message,
       detail = run.error.detail, fix = run.error.fix }
   end
   report_problems(ctx, s.answer.problems(run.output, instances, seed), "with another seed and forecast, ")
   ctx:fact("control", ("seed %d, %s"):format(seed, s.pack.size(instances)))
+  if s.api then ctx:fact("left_behind", s.api:left_behind()) end
 end
 
 local function run(ctx)
@@ -296,6 +329,7 @@ local function run(ctx)
   end)
   if s.request then
     ctx:check("runs identical", function()
+      open_api(ctx, s)
       s.runs = solve_all(ctx, s)
       facts(ctx, s)
       compare_runs(ctx, s)
@@ -308,11 +342,53 @@ local function run(ctx)
   ctx:check("matrix locked", function()
     if ctx.options.pack == "routing" then matrix.check_problem(ctx, s) else matrix.check(ctx) end
   end)
+  ctx:check("matrix beside OSRM", function() matrix.check_live(ctx, s.question and s.question.data.source) end)
+end
+
+--- Travel times that are not locked are recorded from the live OSRM. Returns whether that is what is wrong.
+local function recover_matrix(ctx, findings)
+  local unlocked = false
+  for _, f in ipairs(findings) do unlocked = unlocked or f.class == "osrm_drift" end
+  local routing = ctx.options.pack == "routing"
+  local data
+  if routing then
+    local ok, why = pcall(function()
+      data = PACKS.routing.pack.load(ctx.files.forecast_id, outside.of(ctx))
+      if data.forecast.status ~= "FAIL" then PACKS.routing.pack.prepare(data) end
+    end)
+    unlocked = unlocked or not ok and errors.is(why) and why.code:find "^matrix_" ~= nil
+  end
+  if not unlocked then return false end
+  local scenario = data and data.forecast.scenario
+  local points = scenario and table.move(scenario.stops, 1, #scenario.stops, #scenario.depots + 1,
+    table.move(scenario.depots, 1, #scenario.depots, 1, {})) or nil
+  matrix.recover(ctx, points or matrix.known_points(ctx), routing)
+  return true
+end
+
+--- The same where a recovery cannot make runs: through the platform's API each leaves a plan there.
+local function recover_by_hand(ctx)
+  local again = command(ctx, "run") .. (" --seed %d --runs %d"):format(ctx.options.seed, ctx.options.runs)
+  ctx:apply("Run with verbose output", { note = again .. " --verbose --artifacts DIR\nDIR then holds run1.json … runN.json" })
+  ctx:apply("Compare outputs line by line", { note = "diff run1.json runN.json, of a run that the gate says differs" })
+  ctx:apply("Fix source of randomness", { note = api_solver.cause(1, ctx.options.runs).fix })
+  ctx:apply("Rerun gate", { note = command(ctx, "run") })
 end
 
 --- The document's recovery path: run again with everything written down, compare line by line, name the cause and the fix.
-local function recover(ctx)
-  local s = prepare(ctx)
+local function recover(ctx, findings)
+  local unlocked = recover_matrix(ctx, findings)
+  if api_solver.configured(ctx) then
+    recover_by_hand(ctx)
+    return
+  end
+  local prepared, s = pcall(prepare, ctx)
+  if not prepared then
+    if not unlocked then error(s, 0) end
+    ctx:apply("Rerun gate", { note = command(ctx, "run") })
+    return
+  end
+  open_api(ctx, s)
   s.runs = solve_all(ctx, s)
   local reference, other = s.runs[1], nil
   for _, r in ipairs(s.runs) do
@@ -341,7 +417,7 @@ return gate.define {
   api = 1, id = "determinism_proof", name = "Determinism Proof", number = 2,
   purpose = "Verify reproducibility: the same forecast and seed give the same plan",
   pass = "All runs produced identical hash",
-  needs = { solver = true, stores = { "matrix" } },
+  needs = { solver = true, stores = { "matrix" }, endpoints = { "platform", "osrm" } },
   options = {
     pack = { type = "enum", choices = { "roster", "routing" }, default = "roster", help = "the pack whose solver is run" },
     forecast_id = { type = "path", access = "read", default = "gurkerl_small",

@@ -127,7 +127,8 @@ function stages.Parse(ctx, s)
   s.platform, s.tenant = adapters.open(ctx, ctx.options.pack)
   s.forecast_id = s.platform.create_forecast { source = s.data.input, week = s.week,
     text = function() return ctx.files.dataset:get(s.data.input) end, lines = s.pack.lines(s.data),
-    templates = s.work.templates or {}, input_hash = s.work.input_hash, parser_config_hash = s.work.parser_config_hash }
+    templates = s.work.templates or {}, matrix = s.work.instances.matrix, input_hash = s.work.input_hash,
+    parser_config_hash = s.work.parser_config_hash }
   s.data.forecast = nil
   if ctx.platform.kind == "external" and not s.platform.left_behind then
     ctx:fact("left_behind", ("forecast %s of tenant %s, with its plan"):format(s.forecast_id, s.tenant.code))

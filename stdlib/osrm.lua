@@ -82,14 +82,14 @@ function Client:nearest(point)
   return way.distance
 end
 
-local function square(answer, name, n)
+local function rectangle(answer, name, n, m)
   local rows = answer[name]
   if type(rows) ~= "table" or #rows ~= n then unreadable("table", ("expected %d rows of %s"):format(n, name)) end
   for i = 1, n do
-    if type(rows[i]) ~= "table" or #rows[i] ~= n then
-      unreadable("table", ("expected %d numbers in row %d of %s"):format(n, i - 1, name))
+    if type(rows[i]) ~= "table" or #rows[i] ~= m then
+      unreadable("table", ("expected %d numbers in row %d of %s"):format(m, i - 1, name))
     end
-    for j = 1, n do
+    for j = 1, m do
       if rows[i][j] == json.null then
         rows[i][j] = false
       elseif not is_amount(rows[i][j]) then
@@ -104,7 +104,24 @@ end
 ---@return {durations: (number|false)[][], distances: (number|false)[][]}  [from][to]; false where there is no way
 function Client:table(points)
   local answer = self:ask("table", points, { annotations = "duration,distance" })
-  return { durations = square(answer, "durations", #points), distances = square(answer, "distances", #points) }
+  return { durations = rectangle(answer, "durations", #points, #points), distances = rectangle(answer, "distances", #points, #points) }
+end
+
+local function numbers(from, to)
+  local out = {}
+  for i = from, to do out[#out + 1] = tostring(i) end
+  return table.concat(out, ";")
+end
+
+--- The ways from some points to others.
+---@param from {lat: number, lng: number}[]
+---@param to {lat: number, lng: number}[]  with `from` at most TABLE_POINTS_MAX of them
+---@return {durations: (number|false)[][], distances: (number|false)[][]}  [from][to]; false where there is no way
+function Client:block(from, to)
+  local points = table.move(to, 1, #to, #from + 1, table.move(from, 1, #from, 1, {}))
+  local answer = self:ask("table", points, { annotations = "duration,distance", sources = numbers(0, #from - 1),
+    destinations = numbers(#from, #points - 1) })
+  return { durations = rectangle(answer, "durations", #from, #to), distances = rectangle(answer, "distances", #from, #to) }
 end
 
 --- What a share of a list's values is not above (nearest rank); nil of an empty list.

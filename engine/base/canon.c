@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/canon_quick.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -463,6 +464,17 @@ json_t *canon_parse(const char *text, size_t n, err *e) {
 }
 
 int canon_text(buf *out, const char *text, size_t n, err *e) {
+    buf quick = BUF_INIT;
+    if (canon_quick(&quick, text, n)) {
+        if (out->data == NULL && out->limit == 0 && out->drain == NULL) {
+            *out = quick; /* what is large need not be copied */
+            return 0;
+        }
+        int rc = buf_append(out, quick.data, quick.len) == 0 ? 0 : no_memory(e);
+        buf_free(&quick);
+        return rc;
+    }
+    buf_free(&quick);
     json_t *value = parse(text, n, JSON_DECODE_INT_AS_REAL, e);
     if (value == NULL) {
         return -1;

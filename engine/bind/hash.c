@@ -166,8 +166,8 @@ static int bind_canonical(lua_State *L) { /* [-1, +1, v] */
     return work_push(L, canonical_of(L));
 }
 
-static int bind_of(lua_State *L) { /* [-1, +1, v] */
-    work *w = canonical_of(L);
+/* The digest of a work's text. */
+static int push_digest_of(lua_State *L, work *w) { /* [-0, +1, v] */
     unsigned char digest[HASH_SHA256_SIZE];
     err e;
     if (hash_sha256(buf_str(&w->text), w->text.len, digest, &e) != 0) {
@@ -177,12 +177,28 @@ static int bind_of(lua_State *L) { /* [-1, +1, v] */
     return push_digest(L, digest, false);
 }
 
-static int bind_canonical_json(lua_State *L) { /* [-1, +1, v] */
+static int bind_of(lua_State *L) { /* [-1, +1, v] */
+    return push_digest_of(L, canonical_of(L));
+}
+
+/* The canonical bytes of the JSON text at 1, in a work on the stack. */
+static work *canonical_of_json(lua_State *L, const char *fn) { /* [-0, +1, v] */
     size_t n;
-    const char *text = check_bytes(L, 1, "hash.canonical_json", "the JSON text", &n);
+    const char *text = check_bytes(L, 1, fn, "the JSON text", &n);
     err e;
     work *w = work_new(L);
-    return canon_text(&w->text, text, n, &e) == 0 ? work_push(L, w) : work_fail(L, w, &e);
+    if (canon_text(&w->text, text, n, &e) != 0) {
+        work_fail(L, w, &e);
+    }
+    return w;
+}
+
+static int bind_canonical_json(lua_State *L) { /* [-1, +1, v] */
+    return work_push(L, canonical_of_json(L, "hash.canonical_json"));
+}
+
+static int bind_of_json(lua_State *L) { /* [-1, +1, v] */
+    return push_digest_of(L, canonical_of_json(L, "hash.of_json"));
 }
 
 static int bind_equal(lua_State *L) { /* [-2, +1, v] */
@@ -347,6 +363,7 @@ int luaopen_engine_hash(lua_State *L) { /* [-0, +1, v] */
                                          {"canonical", bind_canonical},
                                          {"canonical_json", bind_canonical_json},
                                          {"of", bind_of},
+                                         {"of_json", bind_of_json},
                                          {"equal", bind_equal},
                                          {"random", bind_random},
                                          {"hex", bind_hex},

@@ -134,6 +134,11 @@ static bool is_adapter(const char *s) {
     return strcmp(s, "embedded") == 0 || strcmp(s, "http") == 0 || (n > 4 && strcmp(s + n - 4, ".lua") == 0);
 }
 
+/* The endpoint that adapter = "http" drives: plans made by another one would not be the platform's. */
+static bool is_platform(const char *s) {
+    return strcmp(s, "platform") == 0;
+}
+
 /* Names of endpoints and commands: what stands after a dot in Lua, or in brackets. */
 static bool is_name(const char *s) {
     size_t n = strlen(s);
@@ -376,10 +381,9 @@ static const schema_spec solver_command[] = {KIND, ARGV, PROCESS_LIMITS, END};
 static const schema_spec solver_http[] = {
     KIND,
     {.key = "endpoint",
-     PATTERN(is_name, "the name of an entry of endpoints"),
+     PATTERN(is_platform, "\"platform\""),
      .required = true,
-     .doc = "entry of endpoints"},
-    {.key = "path", TEXT, .def = "\"/solve\"", .doc = "path of the request"},
+     .doc = "the platform's API, which makes the plans"},
     {.key = "wall_s", .type = SCHEMA_NUMBER, RANGE(0.001, 86400), .def = "60", .doc = "seconds a solve may take"},
     END};
 static const schema_spec solver_kinds[] = {{.key = "reference", .type = SCHEMA_TABLE, .children = solver_reference},

@@ -124,13 +124,18 @@ static void on_said(void *ctx, size_t task, const char *text) {
     json_array_append_new(s->said, clean);
 }
 
+static void on_moved(void *ctx, size_t task, const char *text) {
+    engine_run_state *s = ctx;
+    progress_step(s->progress, task, text);
+}
+
 int engine_pool(engine_run_state *s, pool_task *tasks, size_t n, err *e) {
-    static const pool_hooks QUIET = {0};
-    pool_hooks hooks = {.changed = on_changed, .said = on_said, .ctx = s};
+    pool_hooks quiet = {.moved = on_moved, .ctx = s};
+    pool_hooks hooks = {.changed = on_changed, .said = on_said, .moved = on_moved, .ctx = s};
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     int jobs = s->r->jobs > 0 ? s->r->jobs : processors > 1 ? (int)processors : 1;
     s->running = tasks;
-    return pool_run(tasks, n, jobs, s->tasks != NULL ? &hooks : &QUIET, e);
+    return pool_run(tasks, n, jobs, s->tasks != NULL ? &hooks : &quiet, e);
 }
 
 int engine_pool_apart(engine_run_state *s, pool_task *task, err *e) {

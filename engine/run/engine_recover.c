@@ -136,6 +136,7 @@ static int recover(engine_run_state *s, int *code, err *e) {
     json_t *steps = NULL;
     int rc = run_recover(s, findings, &steps, e);
     json_decref(findings);
+    progress_hide(s->progress);
     print_proposals(out, steps);
     size_t n = json_array_size(steps);
     json_object_set(s->report, "proposals", steps);

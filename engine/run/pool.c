@@ -145,6 +145,11 @@ static void take_event(pool *p, slot *s, const json_t *event, const buf *payload
         if (p->hooks->said != NULL && text != NULL) {
             p->hooks->said(p->hooks->ctx, s->index, text);
         }
+    } else if (t != NULL && strcmp(t, "progress") == 0) {
+        const char *text = json_string_value(json_object_get(event, "text"));
+        if (p->hooks->moved != NULL && text != NULL) {
+            p->hooks->moved(p->hooks->ctx, s->index, text);
+        }
     } else {
         rc = book_event(s->task->book, event, &e);
         if (t != NULL && strcmp(t, "done") == 0) {

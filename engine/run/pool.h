@@ -32,6 +32,7 @@ typedef struct pool_task {
 typedef struct pool_hooks {
     void (*changed)(void *ctx, size_t task, const char *check); /* a check began, or NULL: the task ended */
     void (*said)(void *ctx, size_t task, const char *text);     /* a line of an operation's output */
+    void (*moved)(void *ctx, size_t task, const char *text);    /* how far something is that takes long */
     void *ctx;
 } pool_hooks;
 

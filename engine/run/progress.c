@@ -138,6 +138,17 @@ void progress_check_done(progress *p, size_t i, const char *check, const char *s
     }
 }
 
+void progress_step(progress *p, size_t i, const char *text) {
+    if (p != NULL && i < p->n) {
+        bool running = p->lanes[i].running;
+        shown(p->lanes[i].check, text);
+        p->lanes[i].running = true;
+        plain(p, "%s: %s%s", p->lanes[i].name, p->lanes[i].check, "");
+        draw(p);
+        p->lanes[i].running = running;
+    }
+}
+
 void progress_gate_done(progress *p, size_t i, const char *status, double duration_ms) {
     if (p != NULL && i < p->n) {
         char took[32];

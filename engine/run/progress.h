@@ -17,6 +17,8 @@ void progress_gate(progress *p, size_t i, const char *name);
 void progress_check(progress *p, size_t i, const char *check);
 void progress_check_done(progress *p, size_t i, const char *check, const char *status);
 void progress_gate_done(progress *p, size_t i, const char *status, double duration_ms);
+/* Gate i, running or in its recovery, is so far with something that takes long: "recording [####----] 50 %". */
+void progress_step(progress *p, size_t i, const char *text);
 /* Takes the live line away, so that other text can be written; the next change draws it again. */
 void progress_hide(progress *p);
 void progress_free(progress *p);

@@ -40,14 +40,7 @@ function M.hashed(output)
   for i, a in ipairs(out) do
     key[a] = { tostring(a.driver_id), tostring(a.tour_instance_id), i }
   end
-  table.sort(out, function(a, b)
-    local x, y = key[a], key[b]
-    for i = 1, 3 do
-      if x[i] ~= y[i] then return x[i] < y[i] end
-    end
-    return false
-  end)
-  return json.array(out)
+  return json.array(text.sorted(out, key))
 end
 
 --- What the answer holds beside its assignments.

@@ -47,14 +47,7 @@ function M.hashed(output)
     copy.visits, out[i] = json.array(visits), copy
     key[copy] = { tostring(copy.vehicle_id), math.type(copy.start_s) and copy.start_s or -1, i }
   end
-  table.sort(out, function(a, b)
-    local x, y = key[a], key[b]
-    for i = 1, 3 do
-      if x[i] ~= y[i] then return x[i] < y[i] end
-    end
-    return false
-  end)
-  return json.array(out)
+  return json.array(text.sorted(out, key))
 end
 
 --- What the answer holds beside its routes.

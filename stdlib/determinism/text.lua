@@ -29,4 +29,19 @@ function M.of(output, name, list)
   return ('{"%s":[\n%s\n]%s}\n'):format(name, table.concat(lines, "\n"), body)
 end
 
+--- Sorts elements by two keys of each, and by the order in which they were given where both are equal. Keys of one place are of one type.
+---@param list table[]  sorted in place
+---@param key table<table, {[1]: string|number, [2]: string|number, [3]: integer}>  by element
+---@return table[] list
+function M.sorted(list, key)
+  table.sort(list, function(a, b)
+    local x, y = key[a], key[b]
+    for i = 1, 3 do
+      if x[i] ~= y[i] then return x[i] < y[i] end
+    end
+    return false
+  end)
+  return list
+end
+
 return M

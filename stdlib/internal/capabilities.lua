@@ -210,6 +210,13 @@ local function add_exec(ctx, job, channel)
         'write ctx.solver:solve("roster", { … })')
     end
     if type(job.solver) == "table" then refuse_missing(job.solver, "ctx.solver") end
+    local configured = job.config and job.config.solver
+    if type(configured) == "table" and configured.kind == "http" then
+      errors.raise { code = "config_solver",
+        message = "ctx.solver:solve: the configuration's solver is the platform's API, which makes the plans of forecasts that it holds: "
+          .. "there is no program to start",
+        fix = 'drive it by adapter = "http", or give a program: solver = { kind = "command", argv = { … } }' }
+    end
     local reply = start("ctx.solver:solve", "solver:" .. pack, { stdin = hash.canonical(request), perturb = options and options.perturb,
       timeout = options and options.timeout })
     local ok, output = pcall(json.decode, reply.stdout)

@@ -118,7 +118,8 @@ local function run_check(state, name, fn, is_step)
   if ok then return table.unpack(results, 2, results.n) end
 end
 
-local METHODS = { "check", "selects", "fail", "advise", "skip", "fact", "summary", "log", "say" }
+local PROGRESS_BAR = 16 -- characters
+local METHODS = { "check", "selects", "fail", "advise", "skip", "fact", "summary", "log", "say", "progress" }
 
 local function add_check_methods(ctx, state)
   local send = state.send
@@ -206,6 +207,18 @@ local function add_check_methods(ctx, state)
   function ctx:say(text)
     with_colon(self, "ctx:say")
     send { t = "say", text = text_of(text) }
+  end
+
+  function ctx:progress(what, done, total)
+    with_colon(self, "ctx:progress")
+    arguments.text("ctx:progress", "what takes long", what, 'write ctx:progress("reading", 3, 10)')
+    if math.type(done) ~= "integer" or math.type(total) ~= "integer" or done < 0 or total < 1 or done > total then
+      arguments.refuse(("ctx:progress: expected how much of how much is done, got %s and %s"):format(arguments.shown(done),
+        arguments.shown(total)), 'write ctx:progress("reading", 3, 10)')
+    end
+    local filled = done * PROGRESS_BAR // total
+    send { t = "progress", text = ("%s [%s%s] %d %%"):format(text_of(what), ("#"):rep(filled), ("-"):rep(PROGRESS_BAR - filled),
+      done * 100 // total) }
   end
 
   for _, name in ipairs(METHODS) do ctx[name] = recorded(state, ctx[name]) end

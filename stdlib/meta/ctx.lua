@@ -181,6 +181,16 @@ function ctx:fact(name, value) end
 ---@param text string
 function ctx:summary(text) end
 
+--- How far something is that takes long, as a bar on the terminal that is kept up to date; elsewhere a line, with --verbose.
+---
+--- ```lua
+--- for i = 1, 10 do ctx:progress("reading", i, 10) end
+--- ```
+---@param what string
+---@param done integer   from 0 to total
+---@param total integer  above 0
+function ctx:progress(what, done, total) end
+
 --- A line on standard error, with --verbose.
 ---
 --- ```lua

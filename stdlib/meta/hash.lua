@@ -77,6 +77,12 @@ function hash.canonical_json(text) end
 ---@return string hex
 function hash.of(value) end
 
+--- The digest of the value that a JSON text has: sha256(canonical_json(text)), without a copy of the canonical text.
+---@param text string
+---@return string hex
+---Errors: as hash.canonical_json.
+function hash.of_json(text) end
+
 --- Compares two strings in a time that says nothing about where they differ. Strings of different lengths are unequal.
 ---@param a string
 ---@param b string

@@ -3,8 +3,9 @@
 -- An adapter is a table of the functions in M.FUNCTIONS. Each raises a structured error when the platform refuses or cannot
 -- be reached; a refusal carries the platform's own code in `sqlstate` (or `status` for HTTP). Ids are opaque strings.
 --
---   create_forecast{source, week, text, lines, templates, input_hash, parser_config_hash} → forecast id; text(): the input as
---     it stands; week: "2026-W05", nil where the dataset names none: it is then in no other week's history
+--   create_forecast{source, week, text, lines, templates, matrix, input_hash, parser_config_hash} → forecast id; text(): the input
+--     as it stands; week: "2026-W05", nil where the dataset names none: it is then in no other week's history; matrix: of a routing
+--     scenario {version, sha256}
 --   expand_forecast(forecast, instances) → number of instances the platform stored
 --   store_plan(forecast, {seed, solver_config_hash, output_hash, assignments}) → plan id
 --   record_audit(plan, audit id, "PASS"|"FAIL"|"ERROR", details) → id of the record
@@ -36,22 +37,25 @@ M.FUNCTIONS = {
   "read_instances", "locked_weeks", "lock_refused", "attacks", "attack",
 }
 
+--- How long a plan may take, where the configuration says it.
+local function solve_s(ctx)
+  local solver = ctx.config.solver
+  return type(solver) == "table" and type(solver.wall_s) == "number" and solver.wall_s or nil
+end
+
 local KINDS = {
   embedded = function(ctx, tenant, pack)
     return require("platform.adapter_embedded").new { pack = pack, db = ctx.db.app, tenant_id = tenant.id, tenant_code = tenant.code,
       open = function() return ctx.db:open("app") end }
   end,
   http = function(ctx, tenant, pack)
-    local solver = ctx.config.solver
-    local wall_s = type(solver) == "table" and type(solver.wall_s) == "number" and solver.wall_s or nil
-    return require("platform.adapter_http").new { pack = pack, http = ctx.http, tenant_code = tenant.code, solve_s = wall_s }
+    return require("platform.adapter_http").new { pack = pack, http = ctx.http, tenant_code = tenant.code, solve_s = solve_s(ctx) }
   end,
 }
 
 --- An adapter that the operators wrote: its file returns a function, which is given {pack, tenant = {code, id}, db, open, http, solve_s}
 --- and returns the adapter. db: a connection as the application; open: one more; http: ctx.http with the endpoint "platform".
 local function own(ctx, tenant, pack, path)
-  local solver = ctx.config.solver
   local chunk, why = load(tostring(ctx.config.adapter_text), "@" .. path, "t")
   local ok, make = pcall(chunk or error, not chunk and why or nil)
   if not ok or type(make) ~= "function" then
@@ -61,8 +65,7 @@ local function own(ctx, tenant, pack, path)
       fix = "return function(host) … end; see examples/adapters/own_functions.lua" }
   end
   local adapter = make { pack = pack, tenant = { code = tenant.code, id = tenant.id }, db = ctx.db.app, http = ctx.http,
-    open = function() return ctx.db:open("app") end,
-    solve_s = type(solver) == "table" and type(solver.wall_s) == "number" and solver.wall_s or nil }
+    open = function() return ctx.db:open("app") end, solve_s = solve_s(ctx) }
   if type(adapter) ~= "table" then
     errors.raise { code = "adapter_unreadable", message = ("the adapter %s made %s, not a table of functions"):format(path, type(adapter)),
       fix = "Return a table with the functions of stdlib/platform/adapter.lua" }
@@ -104,6 +107,16 @@ function M.open(ctx, pack)
   end
   local tenant = working_tenant(ctx)
   return M.complete(make(ctx, tenant, pack, kind), kind), tenant
+end
+
+--- The adapter of the platform's API, whatever `adapter` of the configuration says: for a gate that has no database.
+---@param ctx table  the gate's context; needs endpoints = {"platform"}
+---@param pack "roster"|"routing"
+---@return table adapter
+---@return table tenant  {code}: where it works. Errors: adapter_validation_tenant.
+function M.open_api(ctx, pack)
+  local tenant = working_tenant(ctx)
+  return M.complete(KINDS.http(ctx, tenant, pack), "http"), tenant
 end
 
 --- Check that an adapter has all functions, before any stage relies on one.

@@ -1,12 +1,18 @@
 --- Adapter for a platform that is driven through its API, in a tenant made for validations. Interface: stdlib/platform/adapter.lua.
 --
---   POST   /forecasts            {pack, source, week, text}                 → {id, tenant, …}
+--   POST   /forecasts            {pack, source, week, text, matrix}         → {id, tenant, …}
 --   GET    /forecasts/{id}                                                  → {id, tenant, status, input_hash, instances}
 --   POST   /plans/solve          {forecast_id, seed, config}                → {id, …}
 --   GET    /plans/{id}                                                      → {id, status, error}; until it is no longer QUEUED or RUNNING
 --   GET    /plans/{id}/export                                               → {id, tenant, status, seed, output_hash, solver_config_hash,
 --                                    solver, drivers, lower_bound, locked_at, locked_by, assignments, audits = {{id, status}}}
 --   POST   /plans/{id}/lock      {locked_by}                                → {status}; 409 or 423 where the plan's state forbids it
+--   GET    /plans?status=LOCKED&before=2026-W10&limit=3                     → {plans = {{id, week, forecast_id}}}: the tenant's last locked
+--                                    plans of weeks before that one, newest first, one a week
+--
+-- Of the pack routing `text` is the scenario's JSON and `matrix` = {version, sha256} the locked travel times, which the platform has to
+-- hold; instances are {date, matrix, vehicles, stops}, and an exported plan's assignments are its routes, with feasible, distance_m and
+-- unassigned in place of drivers and lower_bound.
 --
 -- The platform expands, solves and audits by itself; the gate checks each of its products against its own. What would break a lock
 -- (DELETE and PATCH of a plan, DELETE of its forecast) is tried on a plan of its own first, since an answered request is not undone.
@@ -18,6 +24,7 @@
 local errors = require "errors"
 local hash = require "hash"
 local json = require "json"
+local packs = require "platform.http_packs"
 local task = require "task"
 
 local M = {}
@@ -178,27 +185,36 @@ local function export(http, plan)
   return body
 end
 
+--- The tenant's locked plans of earlier weeks. What is not just those that were asked for is refused: an audit would judge other weeks.
+local function locked_weeks(http, week, most)
+  local request = { path = "/plans", query = { status = "LOCKED", before = week, limit = tostring(most) } }
+  local out, before = {}, week
+  for i, p in ipairs(field(request, send(http, request), "plans", "table")) do
+    local known = type(p) == "table" and type(p.week) == "string" and type(p.forecast_id) == "string"
+    if not known or not p.week:find "^%d%d%d%d%-W%d%d$" or p.week >= before or i > most then
+      unreadable(request, ("plans[%d]: expected a plan of a week before %s, at most %d of them, newest first and one a week; found %s")
+        :format(i - 1, before, most, json.encode(p)))
+    end
+    out[i], before = { week = p.week, plan = id_of(request, p), forecast = id_of(request, { id = p.forecast_id }) }, p.week
+  end
+  return out
+end
+
 --- Functions that make something.
 local function makers(adapter, http, up, opts)
   local small -- a forecast of one line, for the controls
   local seed, config = 0, nil
 
   function adapter.create_forecast(f)
-    local text = f.text()
-    local header = f.source:find "%.csv$" and text:match "^[^\n]*\n" or ""
-    for _, line in ipairs(f.lines) do
-      local tours = not small and line.status ~= "FAIL" and line.raw_text:find "%d"
-      if tours then small = { pack = opts.pack, source = f.source, text = header .. line.raw_text .. "\n" } end
-    end
-    return up.forecast { pack = opts.pack, source = f.source, week = f.week, text = text }
+    local text = not small and packs[opts.pack].small(f)
+    if text then small = { pack = opts.pack, source = f.source, text = text, matrix = f.matrix } end
+    return up.forecast { pack = opts.pack, source = f.source, week = f.week, text = f.text(), matrix = f.matrix }
   end
 
   function adapter.solve_plan(forecast, options)
     seed, config = options.seed, options.config
     local plan = up.plan(forecast, seed, config, opts.solve_s or SOLVE_S)
-    local made = export(http, plan)
-    return plan, { solver = made.solver, drivers = made.drivers, lower_bound = without_null(made.lower_bound), seed = made.seed,
-      assignments = made.assignments }
+    return plan, packs[opts.pack].answer(export(http, plan))
   end
 
   --- The attack on a plan of its own, which nobody locked: there it must succeed.
@@ -214,35 +230,23 @@ local function makers(adapter, http, up, opts)
 end
 
 --- An adapter for one tenant.
----@param opts {pack: string, http: table, tenant_code: string, solve_s: number?}  http: ctx.http with the endpoint "platform"; solve_s: how
----  long a plan may take
----@return table adapter. Errors: adapter_pack.
+---@param opts {pack: "roster"|"routing", http: table, tenant_code: string, solve_s: number?}  http: ctx.http with the endpoint
+---  "platform"; solve_s: how long a plan may take
+---@return table adapter
 function M.new(opts)
-  if opts.pack ~= "roster" then
-    errors.raise { code = "adapter_pack", message = ("the http adapter drives the roster pack, not %s"):format(tostring(opts.pack)),
-      fix = 'Set adapter = "embedded", or to a file with an adapter of your own' }
-  end
-  local http = opts.http
+  local pack, http = packs[opts.pack], opts.http
   local up = uploads(http, { code = opts.tenant_code })
   local adapter = { audits_itself = true }
   makers(adapter, http, up, opts)
 
   function adapter.read_instances(forecast)
-    local path = "/forecasts/" .. forecast
-    local list = {}
-    for i, t in ipairs(field({ path = path }, get(http, path), "instances", "table")) do
-      if type(t) ~= "table" or type(t.id) ~= "string" then
-        unreadable({ path = path }, ("instances[%d].id: expected a string"):format(i - 1))
-      end
-      list[i] = { id = t.id, day = t.day, start_min = t.start_min, end_min = t.end_min, depot = without_null(t.depot),
-        skill = without_null(t.skill), split_group = without_null(t.split_group) }
-    end
-    table.sort(list, function(a, b) return a.id < b.id end)
-    return list
+    local request = { path = "/forecasts/" .. forecast }
+    local list = field(request, get(http, request.path), "instances", "table")
+    return pack.instances(list, function(what) unreadable(request, what) end)
   end
 
   function adapter.expand_forecast(forecast)
-    return #adapter.read_instances(forecast)
+    return pack.count(adapter.read_instances(forecast))
   end
 
   function adapter.read_plan(plan)
@@ -256,8 +260,9 @@ function M.new(opts)
     for _, a in ipairs(field({ path = ("/plans/%s/export"):format(plan) }, export(http, plan), "audits", "table")) do
       if type(a) == "table" and a.id == audit then
         if a.status == status then return plan end
-        errors.raise { code = "stage", message = ("audit %s: the platform says %s, and it is %s"):format(audit, tostring(a.status), status),
-          fix = "Compare the platform's audit with stdlib/packs/roster/audits.lua" }
+        errors.raise { code = "stage",
+          message = ("audit %s: the platform says %s, and it is %s"):format(audit, tostring(a.status), status),
+          fix = ("Compare the platform's audit with stdlib/packs/%s/audits.lua"):format(opts.pack) }
       end
     end
     errors.raise { code = "stage", message = ("audit %s: the platform has no result of it"):format(audit),
@@ -276,7 +281,10 @@ function M.new(opts)
     end)
   end
 
-  function adapter.locked_weeks() return {} end
+  function adapter.locked_weeks(week, most)
+    if opts.pack ~= "roster" then return {} end
+    return locked_weeks(http, week, most)
+  end
 
   function adapter.lock_refused(err)
     return errors.is(err, "platform_refused") and BY_THE_LOCK[err.status] or false

@@ -35,8 +35,8 @@ M.ATTACKS = {
     sql = "delete from public.forecast_versions where tenant_id = $1::uuid and id = $2::uuid" },
 }
 
---- A scenario as it was stored, things sorted by id.
-local SCENARIO = [[
+--- A scenario as it was stored, things sorted by id: $1 is the tenant, $2 the scenario.
+M.SCENARIO = [[
   select jsonb_build_object(
            'date', to_char(c.date, 'YYYY-MM-DD'), 'matrix', jsonb_build_object('version', c.matrix_version, 'sha256', c.matrix_hash),
            'vehicles', coalesce(
@@ -67,7 +67,7 @@ function M.add(adapter, db, tenant, help)
   end
 
   function adapter.read_instances(forecast)
-    return help.undone(db, tenant, function() return db:value(SCENARIO, tenant, forecast) end)
+    return help.undone(db, tenant, function() return db:value(M.SCENARIO, tenant, forecast) end)
   end
 
   function adapter.store_plan(forecast, plan)

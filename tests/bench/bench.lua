@@ -271,6 +271,10 @@ end
 
 local function all()
   main()
+  local bench = { build = engine:match "^(.*)/", scratch = scratch, runs = runs, write = write, read_json = read_json, measure = measure,
+    capture = capture, median = median, wants = function(title) return title:find(only) ~= nil end }
+  require("packs").roster(bench)
+  require("packs").json(bench)
   if only == "" or only:find "Gate 1" then
     require("rls").run { engine = engine, scratch = scratch, write = write, read_json = read_json, section = section,
       wants = function(title) return title:find(only) ~= nil end }

@@ -184,8 +184,8 @@ static void other_locale(void **state) {
         }
         buf out = BUF_INIT;
         err e;
-        assert_int_equal(canon_text(&out, LITERAL("[1.5,1e-7,0.1]"), &e), 0);
-        assert_string_equal(buf_str(&out), "[1.5,1e-7,0.1]");
+        assert_int_equal(canon_text(&out, LITERAL("[1.5,1e-7,0.1,123456.789012345678901]"), &e), 0);
+        assert_string_equal(buf_str(&out), "[1.5,1e-7,0.1,123456.78901234567]");
         buf_free(&out);
         setlocale(LC_NUMERIC, "C");
     }
@@ -520,7 +520,8 @@ static void *scarce_malloc(size_t n) {
 
 static void no_memory_for_jansson(void **state) {
     (void)state;
-    static const char text[] = "{\"b\":[1,2.5,\"x\"],\"a\":{\"c\":\"a longer text\"}}";
+    /* A key with an escape is not for the quick reader, which does without jansson. */
+    static const char text[] = "{\"b\\n\":[1,2.5,\"x\"],\"a\":{\"c\":\"a longer text\"}}";
     int failures = 0;
     json_set_alloc_funcs(scarce_malloc, free);
     for (int n = 0;; n++) {
@@ -529,7 +530,7 @@ static void no_memory_for_jansson(void **state) {
         allocations_left = n;
         int rc = canon_text(&out, text, sizeof text - 1, &e);
         if (rc == 0) {
-            assert_string_equal(buf_str(&out), "{\"a\":{\"c\":\"a longer text\"},\"b\":[1,2.5,\"x\"]}");
+            assert_string_equal(buf_str(&out), "{\"a\":{\"c\":\"a longer text\"},\"b\\n\":[1,2.5,\"x\"]}");
             buf_free(&out);
             break;
         }

@@ -4,6 +4,7 @@ local json = require "json"
 local support = require "support"
 
 local DATASET = "stdlib/datasets/routing/wien_small"
+local dataset = support.dataset
 
 ---@param argv string[]?  in place of the golden dataset's
 ---@param options {config?: string, verb?: string}?
@@ -39,12 +40,6 @@ local function config_for(script)
 end
 
 local function golden(name) return support.must_read(DATASET .. "/" .. name) end
-
-local function dataset(files)
-  local dir = support.tmpdir()
-  for name, content in pairs(files) do support.write(dir .. "/" .. name, content) end
-  return dir
-end
 
 describe("the determinism proof of the routing pack", function()
   it("passes on the reference solver with the document's words, and names the locked matrix", function()

@@ -6,45 +6,14 @@ local support = require "support"
 
 local DATASET = "stdlib/datasets/routing/wien_small"
 local AUDITS = { "coverage", "time_window", "capacity", "overlap", "skills_compliance" }
+local dataset, failures = support.dataset, support.failures
 local psql
 
 --- Runs the gate; the result has the gate's part of the report, its FAIL and ERROR checks, and the status of each by name.
 local function run(args, more)
-  local report = support.tmpdir() .. "/report.json"
-  local argv = { "run", support.root .. "/gates/golden_path_e2e.lua", "--tenant", "acme", "--pack", "routing", "--report",
-    "json=" .. report }
-  for _, a in ipairs(args or { "--dataset", "wien_small" }) do argv[#argv + 1] = a end
-  local t = { argv = argv }
-  for k, v in pairs(more or {}) do t[k] = v end
-  local r = support.run(t)
-  r.report = json.decode(support.must_read(report))
-  r.gate = r.report.gates[1]
-  r.failed, r.errors, r.checks, r.advice = {}, {}, {}, {}
-  for _, c in ipairs(r.gate and r.gate.checks or {}) do
-    r.checks[c.name] = c.status
-    if c.status == "FAIL" then r.failed[#r.failed + 1] = c end
-    if c.status == "ERROR" then r.errors[#r.errors + 1] = c end
-    if c.severity == "advisory" then r.advice[#r.advice + 1] = c end
-  end
-  return r
-end
-
-local function failures(r)
-  local seen, out = {}, {}
-  for _, c in ipairs(r.failed) do
-    if not seen[c.failure] then
-      seen[c.failure] = true
-      out[#out + 1] = c.failure
-    end
-  end
-  return table.concat(out, "; ")
-end
-
---- A dataset directory.
-local function dataset(files)
-  local dir = support.tmpdir()
-  for name, content in pairs(files) do support.write(dir .. "/" .. name, content) end
-  return dir
+  local argv = { "run", support.root .. "/gates/golden_path_e2e.lua", "--tenant", "acme", "--pack", "routing" }
+  args = args or { "--dataset", "wien_small" }
+  return support.gate(table.move(args, 1, #args, #argv + 1, argv), more)
 end
 
 local function golden(name) return support.must_read(DATASET .. "/" .. name) end

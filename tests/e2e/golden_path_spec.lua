@@ -4,43 +4,13 @@ local json = require "engine.json"
 local support = require "support"
 
 local GATE = "gates/golden_path_e2e.lua"
+local dataset, failures = support.dataset, support.failures
 local psql
 
 --- Runs the gate; the result has the JSON report as `gate` (the gate's part) and `failed` (its FAIL checks).
 local function run(args, more)
-  local report = support.tmpdir() .. "/report.json"
-  local argv = { "run", support.root .. "/" .. GATE, "--tenant", "acme", "--report", "json=" .. report }
-  for _, a in ipairs(args or {}) do argv[#argv + 1] = a end
-  local t = { argv = argv }
-  for k, v in pairs(more or {}) do t[k] = v end
-  local r = support.run(t)
-  r.report = json.decode(support.must_read(report))
-  r.gate = r.report.gates[1]
-  r.failed, r.errors, r.checks = {}, {}, {}
-  for _, c in ipairs(r.gate and r.gate.checks or {}) do
-    r.checks[c.name] = c.status
-    if c.status == "FAIL" then r.failed[#r.failed + 1] = c end
-    if c.status == "ERROR" then r.errors[#r.errors + 1] = c end
-  end
-  return r
-end
-
-local function failures(r)
-  local seen, out = {}, {}
-  for _, c in ipairs(r.failed) do
-    if not seen[c.failure] then
-      seen[c.failure] = true
-      out[#out + 1] = c.failure
-    end
-  end
-  return table.concat(out, "; ")
-end
-
---- A dataset directory.
-local function dataset(files)
-  local dir = support.tmpdir()
-  for name, content in pairs(files) do support.write(dir .. "/" .. name, content) end
-  return dir
+  local argv = { "run", support.root .. "/" .. GATE, "--tenant", "acme" }
+  return support.gate(table.move(args or {}, 1, #(args or {}), #argv + 1, argv), more)
 end
 
 --- The instances of a forecast, as the gate itself names them, by "Mo 06:00" (several of one start: a list).

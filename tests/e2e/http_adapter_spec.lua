@@ -1,84 +1,26 @@
 -- Gate 3 through a platform's API: the embedded platform stands behind a real HTTP server (tests/support/platform_api.py), which cuts
 -- connections, loses answers and lies on demand.
 package.path = "tests/e2e/?.lua;" .. package.path
-local json = require "engine.json"
-local kit = require "testkit"
+local api = require "api"
 local support = require "support"
 
-local KEY = "gate-validation-key-0815"
 local FORECAST = "# a week\nMo 06:00-14:00\nMo 14:00-22:00 2 Fahrer Depot Nord\nDi 06:00-10:00 + 15:00-19:00\nDo 22:00-06:00\n"
-local TENANT = "gate-http"
+local KEY, TENANT, psql, stored = api.KEY, api.TENANT, api.psql, api.stored
 
 describe("the golden path through the platform's API", function()
-  local socket, psql
-  local running = {}
+  setup(api.setup)
+  after_each(api.stop)
+  teardown(api.teardown)
 
-  setup(function()
-    assert.equal(0, support.run({ "platform", "start" }).code)
-    local status = support.run { "platform", "status" }
-    socket = assert(status.stdout:match "socket: ([^,%s]+)", status.stdout)
-    function psql(sql)
-      local r = support.run { "platform", "psql", "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", sql }
-      assert.equal(0, r.code, r.stderr)
-      return (r.stdout:gsub("\n$", ""))
-    end
-    psql(("insert into core.tenants (code, name, status) values ('%s', 'v', 'onboarding'), ('acme', 'a', 'onboarding') "):format(TENANT)
-      .. "on conflict do nothing")
-  end)
-  after_each(function()
-    for _, pid in ipairs(running) do
-      kit.kill(pid)
-      kit.wait(pid)
-    end
-    running = {}
-  end)
-  teardown(function() support.run { "platform", "stop" } end)
-
-  --- Starts the API with these faults; returns its port and its log's path.
-  local function api(faults)
-    local dir = support.tmpdir()
-    local file = support.write(dir .. "/faults.json", next(faults) and json.encode(faults) or "{}")
-    local r, w = kit.pipe()
-    running[#running + 1] = kit.spawn({ "/usr/bin/python3", support.root .. "/tests/support/platform_api.py", socket, TENANT, KEY,
-      support.build, file, dir .. "/log" }, w)
-    kit.close(w)
-    local port = assert(kit.read_line(r), "the API did not start")
-    kit.close(r)
-    return port:match "%d+", dir .. "/log"
-  end
-
-  ---@param options {faults: table?, key: string?, more: string?, argv: string[]?, port: string?}?
+  ---@param options {faults: table?, key: string?, wall_s: number?, argv: string[]?, port: string?, dataset: string?}?
   local function run(options)
     options = options or {}
-    local port, log = options.port, nil
-    if not port then port, log = api(options.faults or {}) end
-    local dir = support.tmpdir()
-    local url = "postgres:///platform?host=" .. socket .. "&user="
-    local config = support.write(dir .. "/conf.lua", ([[
-      return { platform = "external", adapter = "http", validation_tenant = %q,
-        endpoints = { platform = { url = "http://127.0.0.1:%s", auth = "api_key" } },
-        auth = { api_key = { value = %q, header = "X-API-Key" } },
-        solver = { kind = "http", endpoint = "platform", wall_s = %s },
-        database = { app = { url = %q }, admin = { url = %q },
-          tenant = { column = "tenant_id", setting = "app.current_tenant_id", table = "core.tenants", key = "id", code = "code" } } }
-      ]]):format(TENANT, port, options.key or KEY, options.wall_s or 30, url .. "app_user", url .. "postgres"))
-    local argv = { "run", "gates/golden_path_e2e.lua", "--tenant", "acme", "--config", config, "--report", "json=" .. dir .. "/report.json",
-      "--dataset", options.dataset or support.write(support.tmpdir() .. "/input.txt", FORECAST) }
-    for _, word in ipairs(options.argv or {}) do argv[#argv + 1] = word end
-    local r = support.run { argv = argv }
-    r.gate = json.decode(support.must_read(dir .. "/report.json")).gates[1]
-    r.log = log and support.must_read(log) or ""
-    r.checks = {}
-    for _, c in ipairs(r.gate.checks) do
-      r.checks[c.name] = c.status
-      r.first = r.first or c.status ~= "PASS" and c or nil
-    end
-    return r
+    local argv = { "--dataset", options.dataset or support.write(support.tmpdir() .. "/input.txt", FORECAST) }
+    options.argv = table.move(options.argv or {}, 1, #(options.argv or {}), #argv + 1, argv)
+    return api.run("gates/golden_path_e2e.lua", options)
   end
 
   local function count(text, wanted) return select(2, text:gsub(wanted, "")) end
-  local function stored() return tonumber(psql(("select count(*) from forecast_versions f join core.tenants t on t.id = f.tenant_id "
-    .. "where t.code = '%s'"):format(TENANT))) end
 
   it("passes with all six stages, and what it left is a locked plan in the validation tenant", function()
     local r = run()
@@ -173,10 +115,8 @@ describe("the golden path through the platform's API", function()
       assert.equal(class, r.first.class)
     end
     it("where the platform is down", function()
-      local port = api {}
-      kit.kill(running[1])
-      kit.wait(running[1])
-      running = {}
+      local port = api.start {}
+      api.stop()
       is_error(run { port = port }, "http_connect")
     end)
     it("where it stays busy", function()
@@ -184,9 +124,6 @@ describe("the golden path through the platform's API", function()
     end)
     it("where the key is another tenant's", function()
       is_error(run { faults = { ["POST /forecasts"] = { "lie" } } }, "adapter_tenant")
-    end)
-    it("for the routing pack, which this adapter does not drive", function()
-      is_error(run { argv = { "--pack", "routing" }, dataset = "wien_small" }, "adapter_pack")
     end)
   end)
 
@@ -201,5 +138,74 @@ describe("the golden path through the platform's API", function()
     local r = run { dataset = "3er_violation" }
     assert.equal(1, r.code, r.stdout .. r.stderr)
     assert.is_truthy(r.stdout:find("the platform makes its plans itself", 1, true), r.stdout)
+  end)
+
+  describe("with the routing pack", function()
+    local function route(options)
+      options = options or {}
+      options.dataset, options.argv = options.dataset or "wien_small", { "--pack", "routing" }
+      return run(options)
+    end
+
+    it("passes with all six stages, on the matrix that the platform holds", function()
+      local r = route()
+      assert.equal(0, r.code, r.stdout .. r.stderr)
+      for _, stage in ipairs { "Parse", "Expand", "Solve", "Audit", "Lock", "Verify" } do assert.equal("PASS", r.checks[stage], stage) end
+      assert.equal(3, r.gate.facts.attacks_refused)
+      assert.equal("aef483f890d719415389f02f78aa83b22cda94e9ba09e49b208768dd5b7a06e1", r.gate.facts.output_hash)
+      local forecast = r.gate.facts.left_behind:match "^forecasts ([%x-]+)"
+      assert.equal("routing LOCKED", psql(("select pack_id || ' ' || status from plan_versions where forecast_version_id = '%s'"):format(
+        forecast)))
+    end)
+
+    for name, case in pairs {
+      ["loses a stop"] = { { ["GET /forecasts"] = { "lie", "lie" } }, "Stage Expand failed: " },
+      ["swaps vehicles after it stored the plan"] = { { ["GET /plans/export"] = { "none", "lie" } }, "Stage Audit failed: " },
+    } do
+      it("fails where the platform " .. name, function()
+        local r = route { faults = case[1] }
+        assert.equal(1, r.code, r.stdout .. r.stderr)
+        support.has(r.stdout, "❌ FAIL - " .. case[2])
+      end)
+    end
+
+    it("fails where the platform holds another matrix", function()
+      local dir = support.tmpdir()
+      support.shell(("cp %s/stdlib/datasets/routing/wien_small/input.json %s"):format(support.root, dir))
+      local matrix = support.must_read(support.root .. "/stdlib/datasets/routing/wien_small/matrix.csv")
+      support.write(dir .. "/matrix.csv", (matrix:gsub(",141,540", ",142,540", 1)))
+      local r = route { dataset = dir }
+      assert.equal(1, r.code, r.stdout .. r.stderr)
+      support.has(r.stdout, "Stage Parse failed: POST /forecasts: the platform answers 422: the platform does not hold the matrix wien-")
+    end)
+  end)
+
+  describe("with an audit of three weeks", function()
+    local function week(iso, port, more)
+      local dir = support.tmpdir()
+      support.write(dir .. "/input.txt", FORECAST)
+      support.write(dir .. "/manifest.json", ('{"name": "a", "pack": "roster", "version": "1.0.0", "week": "%s"}'):format(iso))
+      local audit = support.root .. "/examples/audits/three_sundays.lua"
+      local r = run { dataset = dir, port = port, argv = more and { "--audit", audit } }
+      return r, r.checks["Audit three_sundays"] or r.checks["Audit Three Sundays"]
+    end
+
+    it("has the platform's locked weeks before this one, and is an error without enough of them", function()
+      local port = api.start {}
+      local short = week("2019-W20", port, true)
+      assert.equal(3, short.code, short.stdout)
+      support.has(short.stdout, "locked week(s) before 2019-W20")
+      assert.equal(0, week("2019-W21", port).code)
+      assert.equal(0, week("2019-W22", port).code)
+      local r = week("2019-W23", port, true)
+      assert.equal(0, r.code, r.stdout .. r.stderr)
+    end)
+
+    it("is an error where the platform answers with other weeks", function()
+      local port = api.start { ["GET /plans?"] = { "lie" } }
+      local r = week("2019-W23", port, true)
+      assert.equal(3, r.code, r.stdout)
+      support.has(r.stdout, "GET /plans: plans[0]: expected a plan of a week before 2019-W23")
+    end)
   end)
 end)

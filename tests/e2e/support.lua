@@ -151,6 +151,52 @@ function support.must_read(path)
   return assert(support.read(path), "there is no " .. path)
 end
 
+--- A directory with these files, such as a dataset.
+---@param files table<string, string>  content by name
+---@return string dir
+function support.dataset(files)
+  local dir = support.tmpdir()
+  for name, content in pairs(files) do support.write(dir .. "/" .. name, content) end
+  return dir
+end
+
+--- Runs a gate with a JSON report, and sorts what it says.
+---@param argv string[]
+---@param more table?  of support.run
+---@return support.result r  with report, gate (its part of it), checks (status by name) and its checks that are FAIL (failed), ERROR
+---  (errors) and advisories (advice)
+function support.gate(argv, more)
+  local report = support.tmpdir() .. "/report.json"
+  local t = { argv = table.move(argv, 1, #argv, 1, {}) }
+  for k, v in pairs(more or {}) do t[k] = v end
+  t.argv[#t.argv + 1], t.argv[#t.argv + 2] = "--report", "json=" .. report
+  local r = support.run(t)
+  r.report = require("engine.json").decode(support.must_read(report))
+  r.gate = r.report.gates[1]
+  r.failed, r.errors, r.checks, r.advice = {}, {}, {}, {}
+  for _, c in ipairs(r.gate and r.gate.checks or {}) do
+    r.checks[c.name] = c.status
+    if c.status == "FAIL" then r.failed[#r.failed + 1] = c end
+    if c.status == "ERROR" then r.errors[#r.errors + 1] = c end
+    if c.severity == "advisory" then r.advice[#r.advice + 1] = c end
+  end
+  return r
+end
+
+--- The texts of a gate's failures, each once.
+---@param r table  of support.gate()
+---@return string
+function support.failures(r)
+  local seen, out = {}, {}
+  for _, c in ipairs(r.failed) do
+    if not seen[c.failure] then
+      seen[c.failure] = true
+      out[#out + 1] = c.failure
+    end
+  end
+  return table.concat(out, "; ")
+end
+
 --- Asserts that each of the parts stands in a text.
 ---@param text string
 ---@param ... string

@@ -132,6 +132,14 @@ describe("engine.hash", function()
       assert.are.equal(hash.canonical(json.decode(text)), hash.canonical_json(text))
     end)
 
+    it("is what sha256 of hash.of_json goes over", function()
+      local text = ' { "b" : null, "a" : [ 1.0, 5e-1, "\\u00e4" ] } '
+      assert.are.equal(hash.sha256(hash.canonical_json(text)), hash.of_json(text))
+      assert.are.equal(hash.of(json.decode(text)), hash.of_json(text))
+      assert.are.equal("json_syntax", failure(hash.of_json, "{").code)
+      assert_refused("bad_argument", "hash.of_json: expected the JSON text as a string, got table", hash.of_json, {})
+    end)
+
     it("refuses duplicate keys, large integers and what is no JSON", function()
       assert_refused("json_duplicate_key", [[line 1, column 10: duplicate object key near '"a"']],
         hash.canonical_json, '{"a":1,"a":1}')

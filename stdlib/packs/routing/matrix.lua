@@ -254,6 +254,27 @@ function Matrix:travel(from, to)
     source = "haversine" }
 end
 
+--- Ways of the file, evenly taken in the order of its lines.
+---@param most integer
+---@return {from: {lat: number, lng: number}, to: {lat: number, lng: number}, duration_seconds: number, distance_meters: number}[]
+function Matrix:sample(most)
+  local order, wanted = {}, {}
+  for _, row in pairs(self.pairs_) do order[#order + 1] = row[3] end
+  table.sort(order)
+  local n = math.min(#order, most)
+  for i = 1, n do wanted[order[(i - 1) * #order // n + 1]] = i end
+  local out = {}
+  for key, row in pairs(self.pairs_) do
+    local place = wanted[row[3]]
+    if place then
+      local a, b, c, d = key:match "^(%-?%d+),(%-?%d+),(%-?%d+),(%-?%d+)$"
+      out[place] = { from = { lat = a / UNIT, lng = b / UNIT }, to = { lat = c / UNIT, lng = d / UNIT }, duration_seconds = row[1],
+        distance_meters = row[2] }
+    end
+  end
+  return out
+end
+
 --- The points that ways of the matrix begin at, from south to north.
 ---@return {lat: number, lng: number}[]
 function Matrix:points()

@@ -10,9 +10,10 @@ import os
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 WAYS = {}
+TABLES = [0]  # how many tables were asked for
 
 
 def read_matrix(path):
@@ -49,6 +50,8 @@ def bend(fault, a, b, duration, distance):
         return 20 * duration + 3000, 20 * distance
     if fault == "drift":
         return 2 * duration, distance
+    if fault == "wobble":
+        return duration + TABLES[0], distance
     return duration, distance
 
 
@@ -113,10 +116,16 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {"code": "Ok", "routes": [{"duration": factor * duration + (600 if factor == 2 else 0),
                                                         "distance": distance}]})
         else:
-            self.table(fault, points)
+            query = parse_qs(urlsplit(self.path).query)
+            sides = [[points[int(i)] for i in query[side][0].split(";")] if side in query else points
+                     for side in ("sources", "destinations")]
+            TABLES[0] += 1
+            if fault == "third" and TABLES[0] > 2:
+                return self.answer(500, None, body=b"oops")
+            self.table(fault, *sides)
 
-    def table(self, fault, points):
-        ways = [[bend(fault, a, b, *way(a, b)) for b in points] for a in points]
+    def table(self, fault, sources, destinations):
+        ways = [[bend(fault, a, b, *way(a, b)) for b in destinations] for a in sources]
         durations = [[w[0] for w in row] for row in ways]
         distances = [[w[1] for w in row] for row in ways]
         if fault == "island":
