@@ -139,6 +139,10 @@ static void add_detail(http_request *r) {
             return;
         }
     }
+    const char *signs = r->endpoint->signer.secret;
+    if (r->endpoint->signer.auth != HTTP_AUTH_AZURE_KEY && signs != NULL && strstr(r->curl_error, signs) != NULL) {
+        return;
+    }
     if (r->endpoint->proxy != NULL && strchr(r->endpoint->proxy, '@') != NULL) {
         return; /* a proxy with a password in its URL */
     }

@@ -195,6 +195,7 @@ int http_transfer_prepare(http_request *r, err *e) {
     rc = rc != CURLE_OK ? rc : set_tls(h, r->endpoint);
     rc = rc != CURLE_OK ? rc : set_callbacks(h, r);
     rc = rc != CURLE_OK ? rc : set_message(h, r);
+    rc = rc != CURLE_OK ? rc : http_sign_transfer(r);
     rc = rc != CURLE_OK ? rc : curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)left);
     rc = rc != CURLE_OK ? rc : curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)r->connect_timeout_ms);
     if (rc != CURLE_OK) {

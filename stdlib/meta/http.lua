@@ -17,11 +17,15 @@ local http = {}
 ---@class http.client
 local client = {}
 
----@class http.auth  exactly one of bearer, basic, header
+---@class http.auth  exactly one of bearer, basic, header, sigv4, azure_key, azure_sas
 ---@field bearer? string  sent as `Authorization: Bearer …`
 ---@field basic? string   "user:password", sent as `Authorization: Basic …`
 ---@field header? string  name of a header that carries `value`
 ---@field value? string
+---@field sigv4? {access_key_id: string, secret_access_key: string, session_token?: string, region: string}
+---                         AWS Signature Version 4, for S3: each request is signed, its body's SHA-256 with it
+---@field azure_key? {account: string, key: string}  Azure Storage Shared Key
+---@field azure_sas? string a shared access signature, added to each request's query
 
 ---@class http.endpoint
 ---@field url string                     http(s)://[user:password@]host[:port][/prefix]; no query, no fragment
@@ -66,11 +70,16 @@ local client = {}
 ---@field not_after string   RFC 3339
 ---@field days_left integer  whole days until not_after, rounded down
 
+---@class http.element  its elements are in its list part
+---@field name string
+---@field text string  what stands directly in it
+
 ---@class http.response
 ---@field status integer
 ---@field headers table<string, string>  names in lower case; repeated ones joined by ", ", set-cookie by newlines
 ---@field body string
 ---@field json fun(): any  decodes the body, strictly; null is json.null
+---@field xml fun(): http.element  reads the body as XML; a document type is refused
 ---@field timings http.timings
 ---@field certificate? http.certificate  over TLS
 ---@field address string          of the peer

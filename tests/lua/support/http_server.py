@@ -178,6 +178,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(int(self.query["is"]), b"sorry", headers)
         return self.answer(200, b"well")
 
+    def on_same(self):
+        self.answer(200, self.body)
+
     def on_text(self):
         self.answer(200, self.query["is"].encode())
 
