@@ -16,6 +16,8 @@ local STEPS = {
     .. "Then check network and service; endpoints.platform in gate-engine.conf.lua.",
   store_failed = "Check the store: artifacts in gate-engine.conf.lua.\n    env | grep -E '(S3|AWS|AZURE)' | sed 's/=.*/=***/'\n"
     .. "Local: the directory exists, is writable and its disk is not full.  S3: aws s3 ls s3://bucket-name/",
+  store_accepts_wrong = "Stop here: the store answers who has no right to it. Look at its access policy, and at what stands before it.",
+  store_tenant_open = "Stop here: one tenant's credentials reach another's objects. Look at the policy of the bucket, and of the key.",
   osrm_failed = "Test it by hand:\n    curl \"$OSRM_URL/health\"\n"
     .. "Then check network and OSRM service; endpoints.osrm in gate-engine.conf.lua.",
   database_failed = "Test it by hand:\n    psql \"$DATABASE_URL\" -c 'select 1'\n"
@@ -34,6 +36,7 @@ return gate.define {
   needs = { db = { "admin", "app", "operator" }, stores = { "artifacts", "matrix" }, endpoints = true, auth = { "api_key", "entra" } },
   options = {
     clients = { type = "integer", default = 8, min = 2, max = 64, help = "parallel clients of the pool check" },
+    large_mb = { type = "integer", default = 64, min = 9, max = 4096, help = "megabytes that go through the artifact store in parts" },
   },
 
   failures = {
@@ -41,6 +44,10 @@ return gate.define {
     auth_unreachable = { text = "Auth flow failed: %s", fix = "Check endpoints.platform and the network" },
     auth_accepts_wrong = { text = "Auth flow failed: a wrong key is accepted", fix = "Check what the platform compares a key with" },
     store_failed = { text = "Artifact store: %s", fix = "Check S3/Azure credentials" },
+    store_accepts_wrong = { text = "Artifact store: wrong credentials are accepted",
+      fix = "Let the store verify who asks: signatures, and no anonymous access" },
+    store_tenant_open = { text = "Artifact store: another tenant's place is open",
+      fix = "Give each tenant credentials for its own place alone" },
     osrm_failed = { text = "OSRM: %s", fix = "Check network, OSRM service" },
     database_failed = { text = "Database pool: %s", fix = "Check server, pooler and credentials" },
     context_leaks = { text = "Database pool: tenant context leaks",

@@ -17,5 +17,11 @@ void target_scratch_tenant(const run_request *r, json_t *database);
  * auth = { "entra" }, who issues tokens, by the name TARGET_ISSUER, with the client's id and secret. New reference. */
 #define TARGET_ISSUER "auth.entra" /* no endpoint of the configuration can have this name */
 json_t *target_endpoints(const run_request *r, const json_t *needs);
+/* The stores that `needs` declares, each with what opens it: {"missing": key} where the configuration does not define
+ * it. New reference. In a bucket's name and a prefix TARGET_TENANT_MARK stands for the tenant's code. */
+#define TARGET_TENANT_MARK "{tenant}"
+json_t *target_stores(const target *t, const run_request *r, const json_t *needs);
+/* The URLs that a store behind HTTP is reached by, its proxy's too. */
+void target_store_urls(const json_t *settings, const char *code, void (*take)(void *user, const char *url), void *user);
 
 #endif

@@ -19,6 +19,56 @@ probe.SAYS = {
 }
 local SAYS = probe.SAYS
 
+--- Why TLS failed, by the reason of an http_tls error.
+local TLS_SAYS = { expired = "certificate expired", not_yet_valid = "certificate not valid yet", revoked = "certificate revoked",
+  wrong_host = "certificate for another name", untrusted = "certificate not trusted", handshake = "no handshake" }
+
+--- A service that is out of reach, in a few words; nil: what was raised says nothing of the kind.
+---@param raised any
+---@return string?
+function probe.says(raised)
+  if not errors.is(raised) then return nil end
+  local text = SAYS[raised.code]
+  if raised.code == "http_tls" then
+    local why = TLS_SAYS[rawget(raised, "reason") or ""]
+    return why and text .. ": " .. why or text
+  end
+  if raised.code == "http_protocol" and raised.message:find("the connection broke", 1, true) then return "connection lost" end
+  return text
+end
+
+--- What a store says when it cannot be used.
+local STORE_SAYS = {
+  store_missing = "not found", store_denied = "access denied", store_full = "no space left", store_key = "no valid key",
+  store_corrupt = "the bytes that came back differ", store_io = "connection refused", store_readonly = "read-only",
+  dir_create = "cannot be made", store_bucket = "bucket missing", store_clock = "clock skew", store_signature = "credentials refused",
+  store_expired = "credentials expired", store_region = "bucket in another region", store_busy = "asked too often",
+  store_answer = "the answer cannot be read",
+}
+
+--- A store that cannot be used, in a few words; nil: what was raised says nothing of the kind.
+---@param raised any
+---@return string?
+function probe.store_says(raised)
+  if not errors.is(raised) then return nil end
+  local text, status = STORE_SAYS[raised.code], rawget(raised, "status")
+  if not text or not status then return text or probe.says(raised) end
+  return ("%s (HTTP %d)"):format(raised.code == "store_io" and "server error" or text, status)
+end
+
+--- What was seen of a service's connection, as facts: the longest of each time, and the certificate.
+---@param ctx gate.Context
+---@param name string  of the service
+---@param seen table?  times in milliseconds by the names of http.timings, certificate; nil: it has no connection
+function probe.connection(ctx, name, seen)
+  if not seen then return end
+  for _, time in ipairs { "dns", "connect", "tls", "first_byte", "total" } do
+    if seen[time] then ctx:fact(("%s_%s_ms"):format(name, time), math.floor(seen[time] * 10 + 0.5) / 10) end
+  end
+  local cert = seen.certificate
+  if cert then ctx:fact(name .. "_certificate", ("%s, issued by %s, %d days left"):format(cert.subject, cert.issuer, cert.days_left)) end
+end
+
 --- Sends a request once. A redirect is an answer: what it points to is a login.
 ---@param ctx gate.Context
 ---@param options http.request
@@ -29,8 +79,9 @@ function probe.request(ctx, options, where, reproduce)
   options.redirects, options.timeout = 0, 10
   local ok, reply = pcall(ctx.http.request, ctx.http, options)
   if ok then return reply end
-  if not (errors.is(reply) and SAYS[reply.code]) then error(reply, 0) end
-  ctx:fail("auth_unreachable", { object = where, args = { SAYS[reply.code] }, detail = reply.message, reproduce = reproduce })
+  local text = probe.says(reply)
+  if not text then error(reply, 0) end
+  ctx:fail("auth_unreachable", { object = where, args = { text }, detail = reply.message, reproduce = reproduce })
   return nil
 end
 

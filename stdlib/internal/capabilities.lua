@@ -164,10 +164,18 @@ local function add_mail(ctx, job, channel)
   end
 end
 
-local function add_stores(ctx, job, state, tracer)
+local function add_stores(ctx, job, state, channel, tracer)
   local function open(name, spec)
     refuse_missing(spec, "ctx.store")
-    local store = require("engine.store").open(spec)
+    local store
+    if spec.place then
+      store = require("internal.stores.remote").open(spec, function(url, auth)
+        return http_client(require "engine.http", channel, "store",
+          { url = url, auth = auth or nil, ca_file = spec.ca_file, proxy = spec.proxy })
+      end)
+    else
+      store = require("engine.store").open(spec)
+    end
     return tracer and tracer:store(name, store) or store
   end
   ctx.store = lazy(state, "ctx.store", "needs: stores = { %q }", open, job.stores)
@@ -286,7 +294,7 @@ function capabilities.add(ctx, job, state, channel, tracer)
   add_http(ctx, job, channel, tracer)
   add_mail(ctx, job, channel)
   webhooks.add(ctx, job, function(name) return http_client(require "engine.http", channel, name, job.endpoints[name]) end)
-  add_stores(ctx, job, state, tracer)
+  add_stores(ctx, job, state, channel, tracer)
   add_exec(ctx, job, channel)
   add_audits(ctx, job, channel)
   ctx.auth = credentials(state, job)
