@@ -138,11 +138,20 @@ static void set_time(lua_State *L, const char *key, int64_t at) { /* [-0, +0, m]
 }
 
 static void push_certificate(lua_State *L, const http_certificate *cert) { /* [-0, +1, m] */
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 6);
     lua_pushstring(L, cert->subject);
     lua_setfield(L, -2, "subject");
     lua_pushstring(L, cert->issuer);
     lua_setfield(L, -2, "issuer");
+    lua_newtable(L);
+    lua_Integer n = 0;
+    for (const char *at = cert->chain; *at != '\0';) {
+        size_t line = strcspn(at, "\n");
+        lua_pushlstring(L, at, line);
+        lua_rawseti(L, -2, ++n);
+        at += line + (at[line] != '\0' ? 1 : 0);
+    }
+    lua_setfield(L, -2, "chain");
     set_time(L, "not_before", cert->not_before);
     set_time(L, "not_after", cert->not_after);
     lua_pushinteger(L, (lua_Integer)floor((double)(cert->not_after - (int64_t)time(NULL)) / 86400.0));

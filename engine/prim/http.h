@@ -94,6 +94,7 @@ typedef struct http_certificate {
     bool known;
     char subject[512];
     char issuer[512];
+    char chain[2048];   /* the subjects of what was sent, the server's own first, a line each; whole lines alone */
     int64_t not_before; /* seconds since 1970 */
     int64_t not_after;
 } http_certificate;

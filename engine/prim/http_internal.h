@@ -98,5 +98,7 @@ void http_outcome_error(http_request *r, CURLcode code); /* sets r->error and r-
 void http_outcome_read(http_request *r);                 /* timings, address, certificate */
 const char *http_outcome_field(const http_response *x, const char *name);
 int64_t http_outcome_retry_after_ms(const http_response *x); /* -1: none */
+/* Between half of a pause and the whole, by a random number: who failed together does not come back together. */
+int64_t http_outcome_jitter(int64_t pause_ms, uint32_t random);
 
 #endif

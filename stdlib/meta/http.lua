@@ -50,7 +50,8 @@ local client = {}
 ---@field connect_timeout? number seconds for each connection (default 10)
 ---@field retries? integer        repetitions after a failed connect, a 5xx, or a 429 with Retry-After; GET, HEAD, OPTIONS,
 ---                               PUT and DELETE only; default 0. No other 4xx is ever repeated
----@field backoff? number         seconds before the first repetition, then doubled, at most 5 (default 0.2); Retry-After wins
+---@field backoff? number         seconds before the first repetition, then doubled, at most 5 (default 0.2), each time a random
+---                               part of it between half and the whole, so that many do not come back at once; Retry-After wins
 ---@field redirects? integer      most to follow (default 5); 0: a redirect is the answer, wherever it points
 ---@field max_body? integer       bytes of the answer's body; more is http_too_large
 ---@field auth? boolean           false: without the endpoint's headers and credential, so that the request can send its own
@@ -66,6 +67,7 @@ local client = {}
 ---@class http.certificate
 ---@field subject string
 ---@field issuer string
+---@field chain string[]    subjects of all certificates that were sent, the server's own first
 ---@field not_before string  RFC 3339
 ---@field not_after string   RFC 3339
 ---@field days_left integer  whole days until not_after, rounded down
