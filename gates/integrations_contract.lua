@@ -6,12 +6,14 @@ local artifacts = require "integrations.artifacts"
 local auth = require "integrations.auth"
 local database = require "integrations.database"
 local osrm = require "integrations.osrm"
+local probe = require "integrations.probe"
 
 --- What an operator does next, by class of failure (tenant-onboarding: gate 4, recovery path).
 local STEPS = {
   auth_failed = "Check the key: auth.api_key in gate-engine.conf.lua, and the variable it is read from.\n"
     .. "    env | grep -E '(ENTRA|API_KEY)' | sed 's/=.*/=***/'\nIssue a new key where it is lost; a stored key cannot be read back.",
-  auth_accepts_wrong = "Stop here: the platform lets in who has no key. Look at what compares keys (embedded: platform.authenticate).",
+  auth_accepts_wrong = "Stop here: the platform lets in who has no right to it. Look at what compares keys\n"
+    .. "(embedded: platform.authenticate) or verifies tokens: signature, algorithm, issuer, audience, tenant and times.",
   auth_unreachable = "Test it by hand:\n    curl -si \"$PLATFORM_URL/\"\n"
     .. "Then check network and service; endpoints.platform in gate-engine.conf.lua.",
   store_failed = "Check the store: artifacts in gate-engine.conf.lua.\n    env | grep -E '(S3|AWS|AZURE)' | sed 's/=.*/=***/'\n"
@@ -42,7 +44,8 @@ return gate.define {
   failures = {
     auth_failed = { text = "Auth flow failed: token invalid", fix = "Check Entra config or API key" },
     auth_unreachable = { text = "Auth flow failed: %s", fix = "Check endpoints.platform and the network" },
-    auth_accepts_wrong = { text = "Auth flow failed: a wrong key is accepted", fix = "Check what the platform compares a key with" },
+    auth_accepts_wrong = { text = "Auth flow failed: a wrong credential is accepted",
+      fix = "Check what the platform compares a credential with" },
     store_failed = { text = "Artifact store: %s", fix = "Check S3/Azure credentials" },
     store_accepts_wrong = { text = "Artifact store: wrong credentials are accepted",
       fix = "Let the store verify who asks: signatures, and no anonymous access" },
@@ -50,12 +53,17 @@ return gate.define {
       fix = "Give each tenant credentials for its own place alone" },
     osrm_failed = { text = "OSRM: %s", fix = "Check network, OSRM service" },
     database_failed = { text = "Database pool: %s", fix = "Check server, pooler and credentials" },
+    certificate_ends = { text = "The certificate of %s ends in %s days", fix = "Renew it, and look at what should have" },
     context_leaks = { text = "Database pool: tenant context leaks",
       fix = "Set the tenant with set_config(…, true) inside each transaction" },
   },
 
   run = function(ctx)
-    ctx:check("auth", function() auth.check(ctx) end)
+    ctx:check("auth", function()
+      local ok, raised = pcall(auth.check, ctx)
+      probe.tell(ctx, { "platform", "auth.entra" })
+      if not ok then error(raised, 0) end
+    end)
     ctx:check("artifact_store", function() artifacts.check(ctx) end)
     ctx:check("osrm", function() osrm.check(ctx) end)
     ctx:check("database", function() database.check(ctx) end)

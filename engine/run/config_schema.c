@@ -326,6 +326,7 @@ static const schema_spec artifacts_s3[] = {
     {.key = "session_token", TEXT, .secret = SCHEMA_SECRET, .doc = "AWS_SESSION_TOKEN"},
     OTHER_TENANT,
     {.key = "proxy", HTTP_URL, .doc = "proxy on the way to it"},
+    {.key = "timeout_s", .type = SCHEMA_NUMBER, RANGE(0.1, 3600), .def = "60", .doc = "seconds a request may take"},
     {.key = "ca_file", TEXT, .doc = "certificates which are trusted for it, instead of the system's"},
     END};
 static const schema_spec artifacts_azure[] = {
@@ -340,6 +341,7 @@ static const schema_spec artifacts_azure[] = {
      .doc = "shared access signature in place of the key; AZURE_STORAGE_SAS_TOKEN"},
     OTHER_TENANT,
     {.key = "proxy", HTTP_URL, .doc = "proxy on the way to it"},
+    {.key = "timeout_s", .type = SCHEMA_NUMBER, RANGE(0.1, 3600), .def = "60", .doc = "seconds a request may take"},
     {.key = "endpoint", HTTP_URL, .doc = "a service that is not Microsoft's"},
     {.key = "ca_file", TEXT, .doc = "certificates which are trusted for it, instead of the system's"},
     END};

@@ -96,10 +96,10 @@ static json_t *sign_of(const json_t *spec) {
 static json_t *service_store(const json_t *spec, const char *code) {
     const char *other = str(spec, "other_tenant");
     json_t *elsewhere = other != NULL && strcmp(other, code) != 0 ? place_of(spec, other) : NULL;
-    return json_pack("{s:O, s:o, s:o, s:o*, s:O*, s:O*, s:O*}", "kind", json_object_get(spec, "kind"), "sign",
+    return json_pack("{s:O, s:o, s:o, s:o*, s:O*, s:O*, s:O*, s:O*}", "kind", json_object_get(spec, "kind"), "sign",
                      sign_of(spec), "place", place_of(spec, code), "elsewhere", elsewhere, "other_tenant",
                      json_object_get(spec, "other_tenant"), "ca_file", json_object_get(spec, "ca_file"), "proxy",
-                     json_object_get(spec, "proxy"));
+                     json_object_get(spec, "proxy"), "timeout_s", json_object_get(spec, "timeout_s"));
 }
 
 void target_store_urls(const json_t *settings, const char *code, void (*take)(void *user, const char *url),

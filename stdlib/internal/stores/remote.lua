@@ -13,7 +13,7 @@ local DRIVERS = { azure = require "internal.stores.azure", s3 = require "interna
 -- Bytes. S3 takes parts from 5 MiB on, Azure blocks to 4000 MiB; what is not above one part is sent at once.
 local PART = 8 << 20
 local GET_MAX, KEYS_MAX = 64 << 20, 100000
-local TIMEOUT_S, RETRIES = 60, 3
+local TIMEOUT_S, RETRIES = 60, 3 -- the seconds where the configuration says none
 -- Seconds. S3 refuses a request whose clock is 15 minutes off, and so does Azure.
 local SKEW_S = 15 * 60
 
@@ -26,6 +26,7 @@ local FIX = {
   store_expired = "get new temporary credentials (AWS_SESSION_TOKEN), or a new shared access signature",
   store_busy = "the service limits how often it is asked: try again later",
   store_io = "look at the service's own log",
+  store_redirect = "set artifacts.endpoint to where the service is; no credential goes where an answer points to",
 }
 
 --- What a refusal is, by the service's word for it, else by its status.
@@ -48,7 +49,7 @@ local function by_status(status)
   if status == 404 then return "store_missing" end
   if status == 429 or status == 503 then return "store_busy" end
   if status == 507 then return "store_full" end
-  if status >= 300 and status < 400 then return "store_region" end
+  if status >= 300 and status < 400 then return "store_redirect" end
   return status >= 500 and "store_io" or "store_answer"
 end
 
@@ -89,7 +90,7 @@ end
 
 --- Sends a request; redirects are answers. What was seen of the connection is kept for those who ask (seen).
 local function ask(self, options)
-  options.endpoint, options.redirects, options.timeout, options.retries = "store", 0, TIMEOUT_S, RETRIES
+  options.endpoint, options.redirects, options.timeout, options.retries = "store", 0, self.timeout_s, RETRIES
   options.auth = self.signed
   options.max_body = options.max_body or PART + (1 << 20)
   local reply = self.client:request(options)
@@ -292,7 +293,8 @@ end
 
 local function opened(connect, spec, auth, place)
   return handle(Store, ("store (%s)"):format(spec.kind), { client = connect(place.url, auth or spec.sign), signed = auth ~= false,
-    driver = DRIVERS[spec.kind], prefix = place.prefix, readonly = spec.readonly, seen_ = { requests = 0 } })
+    driver = DRIVERS[spec.kind], prefix = place.prefix, readonly = spec.readonly, timeout_s = spec.timeout_s or TIMEOUT_S,
+    seen_ = { requests = 0 } })
 end
 
 --- Opens a store, and what the check of one needs beside it: the same place with credentials that must be refused, and another tenant's

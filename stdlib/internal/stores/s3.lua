@@ -49,8 +49,8 @@ function M.commit(ask, key, upload)
   local root = text.document(reply) -- a failure comes with status 200 too
   if not root or root.name ~= "CompleteMultipartUploadResult" then
     local word, told = M.refusal(reply)
-    raise.raise { code = "store_io", message = ("store: the parts were not joined: %s"):format(word or "the answer cannot be read"),
-      detail = told }
+    raise.raise { code = "store_io", status = reply.status, detail = told,
+      message = ("store: the parts were not joined: %s"):format(word or "the answer cannot be read") }
   end
 end
 
