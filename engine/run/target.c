@@ -53,18 +53,24 @@ static void add_url(void *hosts, const char *url) {
     add_host(hosts, url);
 }
 
+/* A service, and the proxy on the way to it. */
+static void add_service(json_t *hosts, const json_t *spec, const char *url) {
+    json_t *proxy = target_proxy(spec, url);
+    add_host(hosts, url);
+    add_host(hosts, json_string_value(proxy));
+    json_decref(proxy);
+}
+
 static json_t *all_hosts(const json_t *settings, const char *code) {
     json_t *hosts = json_array();
     target_store_urls(settings, code, add_url, hosts);
     json_t *endpoints = json_object_get(settings, "endpoints");
     for (void *it = json_object_iter(endpoints); it != NULL; it = json_object_iter_next(endpoints, it)) {
-        add_host(hosts, str(json_object_iter_value(it), "url"));
-        add_host(hosts, str(json_object_iter_value(it), "proxy"));
+        add_service(hosts, json_object_iter_value(it), str(json_object_iter_value(it), "url"));
     }
     add_host(hosts, str(json_object_get(settings, "mail"), "url"));
     const json_t *entra = json_object_get(json_object_get(settings, "auth"), "entra");
-    add_host(hosts, str(entra, "authority"));
-    add_host(hosts, str(entra, "proxy"));
+    add_service(hosts, entra, str(entra, "authority"));
     static const char *const ROLES[] = {"admin", "app", "operator", NULL};
     for (size_t i = 0; ROLES[i] != NULL; i++) {
         const json_t *spec = json_object_get(json_object_get(settings, "database"), ROLES[i]);

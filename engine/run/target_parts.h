@@ -23,5 +23,9 @@ json_t *target_endpoints(const run_request *r, const json_t *needs);
 json_t *target_stores(const target *t, const run_request *r, const json_t *needs);
 /* The URLs that a store behind HTTP is reached by, its proxy's too. */
 void target_store_urls(const json_t *settings, const char *code, void (*take)(void *user, const char *url), void *user);
+/* The proxy on the way to url: spec's own, else the environment's (https_proxy, HTTPS_PROXY, http_proxy, all_proxy,
+ * ALL_PROXY, but for no_proxy, NO_PROXY and the loopback); NULL: none. New reference. It is no part of the
+ * configuration, so that what was proved from one machine holds from another. */
+json_t *target_proxy(const json_t *spec, const char *url);
 
 #endif

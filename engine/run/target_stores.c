@@ -95,11 +95,12 @@ static json_t *sign_of(const json_t *spec) {
 
 static json_t *service_store(const json_t *spec, const char *code) {
     const char *other = str(spec, "other_tenant");
+    json_t *place = place_of(spec, code);
     json_t *elsewhere = other != NULL && strcmp(other, code) != 0 ? place_of(spec, other) : NULL;
-    return json_pack("{s:O, s:o, s:o, s:o*, s:O*, s:O*, s:O*, s:O*}", "kind", json_object_get(spec, "kind"), "sign",
-                     sign_of(spec), "place", place_of(spec, code), "elsewhere", elsewhere, "other_tenant",
+    return json_pack("{s:O, s:o, s:o, s:o*, s:O*, s:O*, s:o*, s:O*}", "kind", json_object_get(spec, "kind"), "sign",
+                     sign_of(spec), "place", place, "elsewhere", elsewhere, "other_tenant",
                      json_object_get(spec, "other_tenant"), "ca_file", json_object_get(spec, "ca_file"), "proxy",
-                     json_object_get(spec, "proxy"), "timeout_s", json_object_get(spec, "timeout_s"));
+                     target_proxy(spec, str(place, "url")), "timeout_s", json_object_get(spec, "timeout_s"));
 }
 
 void target_store_urls(const json_t *settings, const char *code, void (*take)(void *user, const char *url),
@@ -113,12 +114,12 @@ void target_store_urls(const json_t *settings, const char *code, void (*take)(vo
     for (size_t i = 0; i < 2; i++) {
         json_t *place = codes[i] != NULL ? place_of(spec, codes[i]) : NULL;
         if (place != NULL) {
+            json_t *proxy = target_proxy(spec, str(place, "url"));
             take(user, str(place, "url"));
+            take(user, json_string_value(proxy));
+            json_decref(proxy);
         }
         json_decref(place);
-    }
-    if (str(spec, "proxy") != NULL) {
-        take(user, str(spec, "proxy"));
     }
 }
 

@@ -4,7 +4,8 @@
 --- makes the client and adds the credentials, which no script, answer or error ever shows.
 ---
 --- An endpoint is an origin (scheme, host, port) with a path before all paths. Nothing else is a target: a path cannot
---- name another host, redirects are followed inside the origin alone, the environment's proxies are not read, bodies
+--- name another host, redirects are followed inside the origin alone, proxies are the endpoints' alone (a script's have the
+--- configuration's, or the environment's: https_proxy, http_proxy, all_proxy, but for no_proxy and the loopback), bodies
 --- are not inflated, no cookie is kept. Under task.map requests overlap.
 ---
 --- A status of any class is a result. Errors: http_endpoint (unknown, or its URL is none), http_resolve, http_connect,
