@@ -7,26 +7,7 @@ local auth = require "integrations.auth"
 local database = require "integrations.database"
 local osrm = require "integrations.osrm"
 local probe = require "integrations.probe"
-
---- What an operator does next, by class of failure (tenant-onboarding: gate 4, recovery path).
-local STEPS = {
-  auth_failed = "Check the key: auth.api_key in gate-engine.conf.lua, and the variable it is read from.\n"
-    .. "    env | grep -E '(ENTRA|API_KEY)' | sed 's/=.*/=***/'\nIssue a new key where it is lost; a stored key cannot be read back.",
-  auth_accepts_wrong = "Stop here: the platform lets in who has no right to it. Look at what compares keys\n"
-    .. "(embedded: platform.authenticate) or verifies tokens: signature, algorithm, issuer, audience, tenant and times.",
-  auth_unreachable = "Test it by hand:\n    curl -si \"$PLATFORM_URL/\"\n"
-    .. "Then check network and service; endpoints.platform in gate-engine.conf.lua.",
-  store_failed = "Check the store: artifacts in gate-engine.conf.lua.\n    env | grep -E '(S3|AWS|AZURE)' | sed 's/=.*/=***/'\n"
-    .. "Local: the directory exists, is writable and its disk is not full.  S3: aws s3 ls s3://bucket-name/",
-  store_accepts_wrong = "Stop here: the store answers who has no right to it. Look at its access policy, and at what stands before it.",
-  store_tenant_open = "Stop here: one tenant's credentials reach another's objects. Look at the policy of the bucket, and of the key.",
-  osrm_failed = "Test it by hand:\n    curl \"$OSRM_URL/health\"\n"
-    .. "Then check network and OSRM service; endpoints.osrm in gate-engine.conf.lua.",
-  database_failed = "Test it by hand:\n    psql \"$DATABASE_URL\" -c 'select 1'\n"
-    .. "Then check server, pooler and database.app in gate-engine.conf.lua.",
-  context_leaks = "Find where the application calls set_config(…, false) or SET: "
-    .. "the tenant must be set with set_config(…, true) in each transaction.",
-}
+local recovery = require "integrations.recovery"
 
 return gate.define {
   api = 1,
@@ -35,7 +16,8 @@ return gate.define {
   number = 4,
   purpose = "Verify external services: auth, artifact store, OSRM, database pool",
   pass = "All integrations verified",
-  needs = { db = { "admin", "app", "operator" }, stores = { "artifacts", "matrix" }, endpoints = true, auth = { "api_key", "entra" } },
+  needs = { db = { "admin", "app", "operator" }, stores = { "artifacts", "matrix" }, endpoints = true, auth = { "api_key", "entra" },
+    mail = true },
   options = {
     clients = { type = "integer", default = 8, min = 2, max = 64, help = "parallel clients of the pool check" },
     large_mb = { type = "integer", default = 64, min = 9, max = 4096, help = "megabytes that go through the artifact store in parts" },
@@ -69,17 +51,5 @@ return gate.define {
     ctx:check("database", function() database.check(ctx) end)
   end,
 
-  recover = function(ctx, findings)
-    local done = {}
-    for _, f in ipairs(findings) do
-      if STEPS[f.class] and not done[f.class] then
-        done[f.class] = true
-        ctx:apply(("%s (%s)"):format(f.check, f.detail or f.class), { note = STEPS[f.class] })
-      end
-    end
-    if next(done) then
-      ctx:apply("Rerun the gate",
-        { note = ("gate-engine run gates/integrations_contract.lua --tenant %s --verbose"):format(ctx.tenant.code) })
-    end
-  end,
+  recover = recovery.propose,
 }

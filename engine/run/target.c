@@ -391,7 +391,12 @@ static json_t *job_mail(const run_request *r, const json_t *needs) {
     if (!json_is_true(json_object_get(needs, "mail")) || spec == NULL) {
         return NULL;
     }
-    return str(spec, "from") != NULL ? json_incref(spec) : json_pack("{s:s}", "missing", "mail.from");
+    if (str(spec, "from") != NULL) {
+        return json_incref(spec);
+    }
+    json_t *own = json_copy(spec);
+    json_object_set_new(own, "missing", json_string("mail.from"));
+    return own;
 }
 
 /* The directories that files given as options stand in: a store of one file opens it from there. */
@@ -491,6 +496,9 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     json_object_set_new(job, "verbose", json_boolean(r->verbose));
     json_object_set_new(job, "trace", json_boolean(r->trace));
     json_object_set_new(job, "apply", json_boolean(r->apply));
+    if (strcmp(mode, "recover") == 0) {
+        json_object_set_new(json_object_get(job, "config"), "services", target_services(t, r));
+    }
     bool dry = target_is_dry(r, mode);
     json_object_set_new(job, "dry_run", json_boolean(dry));
     if (dry || strcmp(mode, "recover") == 0) {

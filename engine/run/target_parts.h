@@ -27,5 +27,10 @@ void target_store_urls(const json_t *settings, const char *code, void (*take)(vo
  * ALL_PROXY, but for no_proxy, NO_PROXY and the loopback); NULL: none. New reference. It is no part of the
  * configuration, so that what was proved from one machine holds from another. */
 json_t *target_proxy(const json_t *spec, const char *url);
+/* {url, prefix, tenant} of a store behind HTTP; NULL: it is none. New reference. */
+json_t *target_store_place(const json_t *spec, const char *code);
+/* Where each service of the configuration is, without a credential, and which variables of the environment are set: for
+ * a recovery. New reference. */
+json_t *target_services(const target *t, const run_request *r);
 
 #endif

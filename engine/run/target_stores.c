@@ -80,6 +80,11 @@ static json_t *place_of(const json_t *spec, const char *code) {
     return out;
 }
 
+json_t *target_store_place(const json_t *spec, const char *code) {
+    const char *kind = str(spec, "kind");
+    return kind != NULL && strcmp(kind, "local") != 0 ? place_of(spec, code) : NULL;
+}
+
 static json_t *sign_of(const json_t *spec) {
     if (strcmp(str(spec, "kind"), "s3") == 0) {
         return json_pack("{s:{s:O, s:O, s:O*, s:O}}", "sigv4", "access_key_id", json_object_get(spec, "access_key_id"),
