@@ -285,7 +285,8 @@ int engine_evidence(engine_run_state *s, err *e) {
     }
     err_clear(e);
     json_t *record = record_new(s, e);
-    int rc = record != NULL ? put_on_record(s, path, record, e) : -1;
+    int rc = record != NULL ? evidence_history(path, record, s->report, e) : -1;
+    rc = rc == 0 ? put_on_record(s, path, record, e) : -1;
     json_decref(record);
     return rc;
 }

@@ -31,6 +31,12 @@ int evidence_trust(const json_t *keys, dsse_trust *trust, err *e);
  * evidence_key_unknown, evidence_key_revoked, evidence_edited, those of reading. */
 int evidence_check(const char *ledger_path, const json_t *record, const dsse_trust *trust, err *e);
 
+#define EVIDENCE_HISTORY_MAX 60
+/* Puts into the report "history", how the last runs of the same script for the same tenant on the same target ended
+ * (the oldest first, this one not among them), and where this one did not pass "since_pass", what is not as it was when
+ * one last did. `now`: the record of this run. Errors: those of reading a ledger. */
+int evidence_history(const char *ledger_path, const json_t *now, json_t *report, err *e);
+
 /* What go-live is asked for. */
 typedef struct evidence_question {
     const json_t *keys;   /* the configuration's evidence */
