@@ -174,11 +174,34 @@ static int rule_artifacts(const json_t *doc, const schema_source *src, err *e) {
     return 0;
 }
 
+/* A ledger is of all tenants: its head is in a place that is one for all, and stays. */
+static int rule_anchor(const json_t *doc, const schema_source *src, err *e) {
+    const json_t *evidence = json_object_get(doc, "evidence"), *artifacts = json_object_get(doc, "artifacts");
+    const char *kind = json_string_value(json_object_get(artifacts, "kind"));
+    bool local = kind == NULL || strcmp(kind, "local") == 0;
+    if (json_object_get(evidence, "anchor") == NULL) {
+        return 0;
+    }
+    if (local && json_object_get(artifacts, "path") == NULL) {
+        return schema_problem(src, "evidence.anchor", NULL, e, "schema_required",
+                              "set artifacts: a bucket, a container, or a directory with path",
+                              "expected artifacts in a place of their own, found none");
+    }
+    if (names_tenant(artifacts)) {
+        return schema_problem(src, "evidence.anchor", NULL, e, "schema_required",
+                              "leave evidence.anchor out, or keep artifacts in one place for all tenants",
+                              "expected artifacts in one place for all tenants, found {tenant} in it");
+    }
+    return 0;
+}
+
 int config_rules(const json_t *doc, const schema_source *src, err *e) {
     if (rule_platform(doc, src, e) != 0 || rule_references(doc, src, e) != 0) {
         return -1;
     }
-    return rule_trust(doc, src, e) == 0 && rule_artifacts(doc, src, e) == 0 ? rule_tickets(doc, src, e) : -1;
+    return rule_trust(doc, src, e) == 0 && rule_artifacts(doc, src, e) == 0 && rule_anchor(doc, src, e) == 0
+               ? rule_tickets(doc, src, e)
+               : -1;
 }
 
 /* ---- paths ---- */

@@ -440,6 +440,7 @@ static const schema_spec mail[] = {
     {.key = "timeout_s", .type = SCHEMA_NUMBER, RANGE(0.1, 600), .def = "60", .doc = "seconds a message may take"},
     {.key = "ca_file", TEXT, .doc = "certificates which are trusted for it, instead of the system's"},
     END};
+static const char *const anchors[] = {"artifacts", NULL};
 static const schema_spec evidence[] = {
     {.key = "ledger", TEXT, .doc = "file of the ledger"},
     {.key = "key", TEXT, .secret = SCHEMA_SECRET, .doc = "signing key (Ed25519, PEM), taken from file \"PATH\""},
@@ -459,7 +460,10 @@ static const schema_spec evidence[] = {
      PATTERN(is_span, "a span such as \"24h\" (s, m, h or d)"),
      .def = "\"24h\"",
      .doc = "how old evidence may be"},
-    {.key = "anchor", TEXT, .doc = "store that keeps the ledger's head"},
+    {.key = "anchor",
+     .type = SCHEMA_ENUM,
+     .choices = anchors,
+     .doc = "store that keeps the ledger's head too, where who changes the ledger does not reach"},
     {.key = "scripts",
      .type = SCHEMA_MAP,
      .def = "{}",

@@ -261,11 +261,12 @@ static int state_it(const json_t *keys, const char *ledger_path, json_t *record,
 
 /* --- on record --- */
 
-static int put_on_record(const engine_run_state *s, const char *path, json_t *record, err *e) {
+static int put_on_record(engine_run_state *s, const char *path, json_t *record, err *e) {
     const json_t *keys = json_object_get(s->r->cfg->doc, "evidence");
     bool approved = json_is_true(json_object_get(record, "approved"));
     ledger l;
     int rc = ledger_open(&l, path, e);
+    rc = rc == 0 ? engine_anchor_check(s, &l, e) : rc;
     rc = rc == 0 ? engine_activation(s, &l, e) : rc;
     rc = rc == 0 ? ledger_place(&l, record, e) : rc;
     if (rc == 0 && approved && json_object_get(keys, "key") == NULL) {
@@ -274,6 +275,7 @@ static int put_on_record(const engine_run_state *s, const char *path, json_t *re
         rc = state_it(keys, path, record, e);
     }
     rc = rc == 0 ? ledger_append(&l, record, e) : rc;
+    rc = rc == 0 ? engine_anchor_put(s, &l, e) : rc;
     ledger_close(&l);
     return rc;
 }

@@ -100,6 +100,8 @@ static const struct {
     {"artifacts = {\n kind = 's4' },\n", ":3: artifacts.kind: expected \"local\", \"s3\" or \"azure\", found \"s4\""},
     {"platform = 'external',\nartifacts = { kind = 'local' },\n",
      ":3: artifacts.path: expected a string that is not empty, found nothing"},
+    {"evidence = { ledger = 'l',\n anchor = 'artifacts' },\n",
+     ":3: evidence.anchor: expected artifacts in a place of their own, found none"},
     {"artifacts = { kind = 'azure', account = 'a',\n container = 'c' },\n",
      ":2: artifacts.key: expected either key or sas, found neither"},
     {"artifacts = { kind = 'azure', account = 'a', container = 'c',\n key = 'a2V5', sas = 'sig=x' },\n",

@@ -151,6 +151,22 @@ describe("an S3 store that verifies who asks", function()
     fails(run(('kind = "s3", endpoint = "https://127.0.0.1:%s", bucket = "gate"'):format(port), OPERATOR), "TLS failed")
   end)
 
+  checked("keeps the head of a ledger, which an older state of the ledger does not have", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/g.lua", [[return require("gate").define { api = 1, id = "g", name = "G", failures = { odd = { text = "Odd" } },
+      run = function(ctx) ctx:check("c", function() end) end }]])
+    support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "embedded", artifacts = { %s },
+      evidence = { ledger = "e/ledger.jsonl", anchor = "artifacts" } }]]):format(s3 "gate"))
+    local function engine() return support.run { cwd = dir, env = OPERATOR, argv = { "run", "g.lua", "--tenant", "acme" } } end
+    assert.equal(0, engine().code)
+    support.shell(("cp -r %s/e %s/older"):format(dir, dir))
+    assert.equal(0, engine().code)
+    support.shell(("rm -rf %s/e && mv %s/older %s/e"):format(dir, dir, dir))
+    local r = engine()
+    assert.equal(3, r.code, r.stdout .. r.stderr)
+    assert.is_truthy(r.stderr:find("its anchor knows record 2, it ends with 1", 1, true), r.stderr)
+  end)
+
   checked("names a clock that is wrong", function()
     assert(faketime, "libfaketime is not installed")
     fails(run(s3 "gate", OPERATOR, { preload = faketime, faketime = "+3h" }), "clock skew (HTTP 403)")
