@@ -292,3 +292,23 @@ int engine_evidence(engine_run_state *s, err *e) {
     json_decref(record);
     return rc;
 }
+
+int evidence_refused(const char *ledger_path, const evidence_refusal *r, err *e) {
+    char now[CLOCK_RFC3339_MAX];
+    clock_rfc3339(now, sizeof now);
+    err_clear(e);
+    json_t *record = json_pack("{s:s, s:s, s:s, s:o, s:{s:s?}, s:s, s:b, s:s, s:i, s:o}", "at", now, "verb", r->verb,
+                               "kind", "refused", "script", r->script != NULL ? clean(r->script) : json_null(),
+                               "tenant", "code", r->tenant, "status", "ERROR", "approved", 0, "error", r->code,
+                               "exit_code", r->exit_code, "environment", environment());
+    ledger l;
+    if (record == NULL) {
+        return no_memory(e);
+    }
+    int rc = ledger_open(&l, ledger_path, e);
+    rc = rc == 0 ? ledger_place(&l, record, e) : rc;
+    rc = rc == 0 ? ledger_append(&l, record, e) : rc;
+    ledger_close(&l);
+    json_decref(record);
+    return rc;
+}

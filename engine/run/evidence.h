@@ -22,6 +22,15 @@ char *evidence_statement_path(const char *ledger_path, const char *name);
  * reference. */
 json_t *evidence_target(const json_t *reported, const json_t *prepared);
 
+/* Puts on record a run that never began: what was wrong with its command line or with what that named (exit 2). Its
+ * kind is "refused", so that it proves nothing either way. Errors: those of ledger.h. */
+typedef struct evidence_refusal {
+    const char *verb, *script, *tenant; /* the latter two may be NULL */
+    const char *code;                   /* of the error */
+    int exit_code;
+} evidence_refusal;
+int evidence_refused(const char *ledger_path, const evidence_refusal *r, err *e);
+
 /* The keys which the configuration trusts: evidence.key's own and those of evidence.trusted; evidence.revoked. Errors:
  * key_form. */
 int evidence_trust(const json_t *keys, dsse_trust *trust, err *e);

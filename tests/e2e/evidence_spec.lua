@@ -168,6 +168,34 @@ PY]]):format(quote(file), quote(dir)))
     has(r.stdout, "nothing that is on record changed: look at data, services and time.")
   end)
 
+  it("is on record as well when it never began, and proves nothing either way", function()
+    local approving = #records()
+    for _, case in ipairs {
+      { { "run", "gates/golden_path_e2e.lua", "--tenant", "acme", "--no-such-flag" }, "usage_" },
+      { { "run", "no_such_script", "--tenant", "acme" }, "" },
+      { { "run", "gates/golden_path_e2e.lua", "--tenant", "acme", "--only", "no_such_check" }, "only_unknown" },
+    } do
+      local n = #records()
+      local r = engine(table.unpack(case[1]))
+      assert.equal(2, r.code, r.stdout .. r.stderr)
+      local all = records()
+      assert.equal(n + 1, #all)
+      local last = all[#all]
+      assert.same({ "run", case[1][2], "acme", "ERROR", false },
+        { last.verb, last.script, last.tenant.code, last.status, last.approved })
+      assert.is_truthy((last.error or ""):find("^" .. case[2]), last.error)
+    end
+    assert.equal(0, engine("verify", "evidence/ledger.jsonl").code)
+    has(engine("evidence", "list", "--tenant", "acme").stdout, "refused   ERROR    gates/golden_path_e2e.lua",
+      "refused   ERROR    no_such_script")
+    assert.is_true(records()[approving].seq == approving)
+    -- Nothing is written where the configuration cannot be read.
+    local n = #records()
+    support.write(dir .. "/broken.conf.lua", "return {")
+    assert.equal(2, engine("run", "gates/golden_path_e2e.lua", "--tenant", "acme", "--config", "broken.conf.lua").code)
+    assert.equal(n, #records())
+  end)
+
   it("never holds a secret, not even one that is given as an option", function()
     support.write(dir .. "/op.lua", [[return require("operation").define { api = 1, id = "op", name = "Op",
       options = { note = { type = "string", default = "" } }, run = function(ctx) ctx:unchanged("so it is: " .. ctx.options.note) end }]])
