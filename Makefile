@@ -15,9 +15,10 @@ Q := $(if $(V),,@)
 export BUILD
 
 # What Debian 12 has to provide: to build and run, to test, and for what is beside that.
-PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libpq-dev libcurl4-openssl-dev libssl-dev libcjose-dev libpg-query-dev postgresql-15
+PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libpq-dev libcurl4-openssl-dev libexpat1-dev libssl-dev libcjose-dev libpg-query-dev postgresql-15
 PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema python3-yaml libxml2-utils procps libfaketime python3-html5lib cmark-gfm perl glpk-utils locales python3-psycopg
-PACKAGES_SERVICES := pgbouncer python3-psycopg python3-pytest openssl python3-aiosmtpd python3-icalendar
+PACKAGES_SERVICES := pgbouncer python3-psycopg python3-pytest openssl python3-aiosmtpd python3-icalendar \
+                     swift-proxy swift-account swift-container swift-object memcached
 PACKAGES_LINT     := clang-format lua-check
 PACKAGES_BENCH    := hyperfine lua5.4 postgresql-15-pgtap lua-cjson python3
 PACKAGES_FUZZ     := clang libclang-rt-14-dev lua5.4 libmxml-dev
@@ -40,7 +41,7 @@ MODULES := db http hash json sql store exec task statement mail jose
 # libcrypto calls functions of theirs (engine/prim/crypto.c) until the process ends, when plain Lua has closed its modules.
 STAY       := -Wl,-z,nodelete
 LIBS_db    := -lpq -ljansson
-LIBS_http  := -lcurl -lcrypto $(STAY) -ljansson
+LIBS_http  := -lcurl -lexpat -lcrypto $(STAY) -ljansson
 LIBS_hash  := -lcrypto $(STAY) -ljansson
 LIBS_json  := -ljansson
 LIBS_sql   := -lpg_query -ljansson
@@ -188,7 +189,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/c/%.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BA
                   $(filter-out engine/recorder/main.c,$(RECORD_SRC)))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lpq -lcurl -lcjose -lssl -lcrypto -lseccomp -lpg_query
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lpq -lcurl -lexpat -lcjose -lssl -lcrypto -lseccomp -lpg_query
 
 $(BUILD)/tests/test_mem: private LDFLAGS += -Wl,--wrap=malloc
 
@@ -222,7 +223,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(call objs,$(RUN_SRC) $(VM_SR
                  $(filter-out %/main.c,$(ROSTER_SRC) $(ROUTING_SRC) $(SOLVER_SRC)) $(filter-out engine/recorder/main.c,$(RECORD_SRC)) $(wildcard engine/bind/db*.c))
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lpq -lcurl -lcjose -lssl -lcrypto -lpg_query -lmxml
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lpq -lcurl -lexpat -lcjose -lssl -lcrypto -lpg_query -lmxml
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 

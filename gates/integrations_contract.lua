@@ -6,23 +6,8 @@ local artifacts = require "integrations.artifacts"
 local auth = require "integrations.auth"
 local database = require "integrations.database"
 local osrm = require "integrations.osrm"
-
---- What an operator does next, by class of failure (tenant-onboarding: gate 4, recovery path).
-local STEPS = {
-  auth_failed = "Check the key: auth.api_key in gate-engine.conf.lua, and the variable it is read from.\n"
-    .. "    env | grep -E '(ENTRA|API_KEY)' | sed 's/=.*/=***/'\nIssue a new key where it is lost; a stored key cannot be read back.",
-  auth_accepts_wrong = "Stop here: the platform lets in who has no key. Look at what compares keys (embedded: platform.authenticate).",
-  auth_unreachable = "Test it by hand:\n    curl -si \"$PLATFORM_URL/\"\n"
-    .. "Then check network and service; endpoints.platform in gate-engine.conf.lua.",
-  store_failed = "Check the store: artifacts in gate-engine.conf.lua.\n    env | grep -E '(S3|AWS|AZURE)' | sed 's/=.*/=***/'\n"
-    .. "Local: the directory exists, is writable and its disk is not full.  S3: aws s3 ls s3://bucket-name/",
-  osrm_failed = "Test it by hand:\n    curl \"$OSRM_URL/health\"\n"
-    .. "Then check network and OSRM service; endpoints.osrm in gate-engine.conf.lua.",
-  database_failed = "Test it by hand:\n    psql \"$DATABASE_URL\" -c 'select 1'\n"
-    .. "Then check server, pooler and database.app in gate-engine.conf.lua.",
-  context_leaks = "Find where the application calls set_config(…, false) or SET: "
-    .. "the tenant must be set with set_config(…, true) in each transaction.",
-}
+local probe = require "integrations.probe"
+local recovery = require "integrations.recovery"
 
 return gate.define {
   api = 1,
@@ -31,40 +16,40 @@ return gate.define {
   number = 4,
   purpose = "Verify external services: auth, artifact store, OSRM, database pool",
   pass = "All integrations verified",
-  needs = { db = { "admin", "app", "operator" }, stores = { "artifacts", "matrix" }, endpoints = true, auth = { "api_key", "entra" } },
+  needs = { db = { "admin", "app", "operator" }, stores = { "artifacts", "matrix" }, endpoints = true, auth = { "api_key", "entra" },
+    mail = true },
   options = {
     clients = { type = "integer", default = 8, min = 2, max = 64, help = "parallel clients of the pool check" },
+    large_mb = { type = "integer", default = 64, min = 9, max = 4096, help = "megabytes that go through the artifact store in parts" },
   },
 
   failures = {
     auth_failed = { text = "Auth flow failed: token invalid", fix = "Check Entra config or API key" },
     auth_unreachable = { text = "Auth flow failed: %s", fix = "Check endpoints.platform and the network" },
-    auth_accepts_wrong = { text = "Auth flow failed: a wrong key is accepted", fix = "Check what the platform compares a key with" },
+    auth_accepts_wrong = { text = "Auth flow failed: a wrong credential is accepted",
+      fix = "Check what the platform compares a credential with" },
     store_failed = { text = "Artifact store: %s", fix = "Check S3/Azure credentials" },
+    store_accepts_wrong = { text = "Artifact store: wrong credentials are accepted",
+      fix = "Let the store verify who asks: signatures, and no anonymous access" },
+    store_tenant_open = { text = "Artifact store: another tenant's place is open",
+      fix = "Give each tenant credentials for its own place alone" },
     osrm_failed = { text = "OSRM: %s", fix = "Check network, OSRM service" },
     database_failed = { text = "Database pool: %s", fix = "Check server, pooler and credentials" },
+    certificate_ends = { text = "The certificate of %s ends in %s days", fix = "Renew it, and look at what should have" },
     context_leaks = { text = "Database pool: tenant context leaks",
       fix = "Set the tenant with set_config(…, true) inside each transaction" },
   },
 
   run = function(ctx)
-    ctx:check("auth", function() auth.check(ctx) end)
+    ctx:check("auth", function()
+      local ok, raised = pcall(auth.check, ctx)
+      probe.tell(ctx, { "platform", "auth.entra" })
+      if not ok then error(raised, 0) end
+    end)
     ctx:check("artifact_store", function() artifacts.check(ctx) end)
     ctx:check("osrm", function() osrm.check(ctx) end)
     ctx:check("database", function() database.check(ctx) end)
   end,
 
-  recover = function(ctx, findings)
-    local done = {}
-    for _, f in ipairs(findings) do
-      if STEPS[f.class] and not done[f.class] then
-        done[f.class] = true
-        ctx:apply(("%s (%s)"):format(f.check, f.detail or f.class), { note = STEPS[f.class] })
-      end
-    end
-    if next(done) then
-      ctx:apply("Rerun the gate",
-        { note = ("gate-engine run gates/integrations_contract.lua --tenant %s --verbose"):format(ctx.tenant.code) })
-    end
-  end,
+  recover = recovery.propose,
 }

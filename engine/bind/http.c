@@ -13,6 +13,7 @@
 #include "bind/http_args.h"
 #include "bind/wait.h"
 #include "prim/http_url.h"
+#include "prim/http_xml.h"
 #include "vm/conv.h"
 #include "vm/luax.h"
 
@@ -20,6 +21,7 @@
 #define REQUEST "gate.http.request"
 #define LIBRARY "gate.http.library"
 #define JSON_BOX "gate.http.json"
+#define XML_BOX "gate.http.xml"
 
 typedef struct request {
     http_request *r; /* owned */
@@ -81,6 +83,45 @@ static int response_json(lua_State *L) { /* [-0, +1, v] */
     return 1;
 }
 
+static int xml_gc(lua_State *L) { /* [-0, +0, -] */
+    http_xml_free(luaL_checkudata(L, 1, XML_BOX));
+    return 0;
+}
+
+/* response.xml(): upvalue 1 is the body. An element is {name=, text=, its elements…}. */
+static int response_xml(lua_State *L) { /* [-0, +1, v] */
+    size_t n = 0;
+    const char *body = lua_tolstring(L, lua_upvalueindex(1), &n);
+    http_xml *x = luax_new(L, XML_BOX, sizeof *x, 0);
+    err e;
+    size_t blank = strspn(body, " \t\r\n"); /* S3 sends some while it works on a long answer */
+    if (http_xml_parse(body + blank, n - blank, x, &e) != 0) {
+        http_xml_free(x);
+        return luax_raise(L, &e);
+    }
+    luaL_checkstack(L, 6, "xml");
+    lua_createtable(L, (int)x->count, 0); /* every element, by its place */
+    int all = lua_gettop(L);
+    for (size_t i = 0; i < x->count; i++) {
+        const http_xml_node *node = &x->nodes[i];
+        lua_createtable(L, 0, 2);
+        lua_pushstring(L, node->name);
+        lua_setfield(L, -2, "name");
+        lua_pushlstring(L, buf_str(&node->text), node->text.len);
+        lua_setfield(L, -2, "text");
+        if (node->parent != i) {
+            lua_rawgeti(L, all, (lua_Integer)node->parent + 1);
+            lua_pushvalue(L, -2);
+            lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+            lua_pop(L, 1);
+        }
+        lua_rawseti(L, all, (lua_Integer)i + 1);
+    }
+    http_xml_free(x);
+    lua_rawgeti(L, all, 1);
+    return 1;
+}
+
 static void set_number(lua_State *L, const char *key, double value) { /* [-0, +0, m] */
     lua_pushnumber(L, value);
     lua_setfield(L, -2, key);
@@ -97,11 +138,20 @@ static void set_time(lua_State *L, const char *key, int64_t at) { /* [-0, +0, m]
 }
 
 static void push_certificate(lua_State *L, const http_certificate *cert) { /* [-0, +1, m] */
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 6);
     lua_pushstring(L, cert->subject);
     lua_setfield(L, -2, "subject");
     lua_pushstring(L, cert->issuer);
     lua_setfield(L, -2, "issuer");
+    lua_newtable(L);
+    lua_Integer n = 0;
+    for (const char *at = cert->chain; *at != '\0';) {
+        size_t line = strcspn(at, "\n");
+        lua_pushlstring(L, at, line);
+        lua_rawseti(L, -2, ++n);
+        at += line + (at[line] != '\0' ? 1 : 0);
+    }
+    lua_setfield(L, -2, "chain");
     set_time(L, "not_before", cert->not_before);
     set_time(L, "not_after", cert->not_after);
     lua_pushinteger(L, (lua_Integer)floor((double)(cert->not_after - (int64_t)time(NULL)) / 86400.0));
@@ -120,7 +170,7 @@ static void push_timings(lua_State *L, const http_response *x) { /* [-0, +1, m] 
 
 static void push_response(lua_State *L, const http_response *x) { /* [-0, +1, m] */
     luaL_checkstack(L, 6, "response");
-    lua_createtable(L, 0, 9);
+    lua_createtable(L, 0, 10);
     lua_pushinteger(L, x->status);
     lua_setfield(L, -2, "status");
     lua_createtable(L, 0, (int)x->field_count);
@@ -133,6 +183,9 @@ static void push_response(lua_State *L, const http_response *x) { /* [-0, +1, m]
     lua_pushvalue(L, -1);
     lua_pushcclosure(L, response_json, 1);
     lua_setfield(L, -3, "json");
+    lua_pushvalue(L, -1);
+    lua_pushcclosure(L, response_xml, 1);
+    lua_setfield(L, -3, "xml");
     lua_setfield(L, -2, "body");
     push_timings(L, x);
     lua_setfield(L, -2, "timings");
@@ -328,11 +381,13 @@ int luaopen_engine_http(lua_State *L) {
     static const luaL_Reg NONE[] = {{NULL, NULL}};
     static const luaL_Reg REQUEST_META[] = {{"__gc", request_gc}, {NULL, NULL}};
     static const luaL_Reg JSON_META[] = {{"__gc", json_gc}, {NULL, NULL}};
+    static const luaL_Reg XML_META[] = {{"__gc", xml_gc}, {NULL, NULL}};
     static const luaL_Reg FUNCTIONS[] = {{"client", lib_client}, {"target", lib_target}, {NULL, NULL}};
     start_library(L);
     luax_class(L, CLIENT, METHODS, META);
     luax_class(L, REQUEST, NONE, REQUEST_META);
     luax_class(L, JSON_BOX, NONE, JSON_META);
+    luax_class(L, XML_BOX, NONE, XML_META);
     luaL_newlib(L, FUNCTIONS);
     return 1;
 }

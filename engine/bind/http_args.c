@@ -80,9 +80,51 @@ static const char *const *read_addresses(lua_State *L, int idx, const char *key)
     return out;
 }
 
-/* auth = {bearer=} | {basic="user:password"} | {header=, value=}. Messages never show a value. [-0, +1, v] */
+/* auth = {sigv4={access_key_id=, secret_access_key=, session_token=, region=}} | {azure_key={account=, key=}} |
+ * {azure_sas="sv=…"}: true, and *s filled. [-0, +2, v] */
+static bool read_signer(lua_State *L, int tab, http_endpoint_spec *s) {
+    static const char *const AWS[] = {"access_key_id", "secret_access_key", "session_token", "region", NULL};
+    static const char *const AZURE[] = {"account", "key", NULL};
+    const char *fn = "http.client: auth";
+    luaL_checkstack(L, 8, "auth");
+    s->credential.value = luax_opt_string(L, tab, fn, "azure_sas", &s->credential.value_len, NULL);
+    bool aws = luax_opt_value(L, tab, fn, "sigv4", LUA_TTABLE) == LUA_TTABLE;
+    int spec = lua_gettop(L);
+    bool azure = luax_opt_value(L, tab, fn, "azure_key", LUA_TTABLE) == LUA_TTABLE;
+    if (!aws && !azure && s->credential.value == NULL) {
+        return false;
+    }
+    lua_pushnil(L);
+    int named = 0;
+    while (lua_next(L, tab) != 0) {
+        named++;
+        lua_pop(L, 1);
+    }
+    if (named != 1) {
+        luax_fail(L, "bad_argument", "%s: expected one kind of credential, got %d", fn, named);
+    }
+    if (aws) {
+        luax_only_keys(L, spec, fn, AWS);
+        s->auth = HTTP_AUTH_SIGV4;
+        s->account = luax_req_string(L, spec, fn, "access_key_id", NULL);
+        s->credential.value = luax_req_string(L, spec, fn, "secret_access_key", &s->credential.value_len);
+        s->session_token = luax_opt_string(L, spec, fn, "session_token", NULL, NULL);
+        s->region = luax_req_string(L, spec, fn, "region", NULL);
+    } else if (azure) {
+        luax_only_keys(L, spec + 1, fn, AZURE);
+        s->auth = HTTP_AUTH_AZURE_KEY;
+        s->account = luax_req_string(L, spec + 1, fn, "account", NULL);
+        s->credential.value = luax_req_string(L, spec + 1, fn, "key", &s->credential.value_len);
+    } else {
+        s->auth = HTTP_AUTH_AZURE_SAS;
+    }
+    return true;
+}
+
+/* auth = {bearer=} | {basic="user:password"} | {header=, value=} | what signs. Messages never show a value. [-0, +n, v]
+ */
 static void read_auth(lua_State *L, int idx, http_endpoint_spec *s) {
-    static const char *const KEYS[] = {"bearer", "basic", "header", "value", NULL};
+    static const char *const KEYS[] = {"bearer", "basic", "header", "value", "sigv4", "azure_key", "azure_sas", NULL};
     const char *fn = "http.client: auth";
     if (luax_opt_value(L, idx, CLIENT_FN, "auth", LUA_TTABLE) == LUA_TNIL) {
         return;
@@ -91,6 +133,9 @@ static void read_auth(lua_State *L, int idx, http_endpoint_spec *s) {
     size_t bearer_len = 0;
     size_t basic_len = 0;
     luax_only_keys(L, tab, fn, KEYS);
+    if (read_signer(L, tab, s)) {
+        return;
+    }
     const char *bearer = luax_opt_string(L, tab, fn, "bearer", &bearer_len, NULL);
     const char *basic = luax_opt_string(L, tab, fn, "basic", &basic_len, NULL);
     const char *header = luax_opt_string(L, tab, fn, "header", &s->credential.name_len, NULL);

@@ -87,6 +87,27 @@ static int lib_send(lua_State *L) { /* [-1, +1, v] */
     return 1;
 }
 
+static int lib_probe(lua_State *L) { /* [-1, +1, v] */
+    static const char *const KEYS[] = {"url",     "user",    "password",        "ca_file",
+                                       "resolve", "timeout", "connect_timeout", NULL};
+    const char *fn = "mail.probe";
+    luax_check_table(L, 1, fn);
+    luax_only_keys(L, 1, fn, KEYS);
+    mail_spec s = {.url = luax_req_string(L, 1, fn, "url", NULL)};
+    s.user = luax_opt_string(L, 1, fn, "user", NULL, NULL);
+    s.password = luax_opt_string(L, 1, fn, "password", NULL, NULL);
+    s.ca_file = luax_opt_string(L, 1, fn, "ca_file", NULL, NULL);
+    s.timeout_ms = (int64_t)ceil(luax_opt_number(L, 1, fn, "timeout", 0.001, 3600, 10) * 1000);
+    s.connect_timeout_ms = (int64_t)ceil(luax_opt_number(L, 1, fn, "connect_timeout", 0.001, 3600, 10) * 1000);
+    s.resolve = read_list(L, "resolve", 32);
+    err e;
+    if (mail_probe(&s, &e) != 0) {
+        return luax_raise(L, &e);
+    }
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 static int lib_seal(lua_State *L) { /* [-2, +1, v] */
     size_t pem_len, n;
     const char *pem = luaL_checklstring(L, 1, &pem_len);
@@ -139,7 +160,8 @@ static void start_library(lua_State *L) { /* [-0, +0, v] */
 LUAX_EXPORT int luaopen_engine_mail(lua_State *L);
 
 int luaopen_engine_mail(lua_State *L) {
-    static const luaL_Reg FUNCTIONS[] = {{"send", lib_send}, {"seal", lib_seal}, {"target", lib_target}, {NULL, NULL}};
+    static const luaL_Reg FUNCTIONS[] = {
+        {"send", lib_send}, {"probe", lib_probe}, {"seal", lib_seal}, {"target", lib_target}, {NULL, NULL}};
     start_library(L);
     work_class(L);
     luaL_newlib(L, FUNCTIONS);

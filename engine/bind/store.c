@@ -8,6 +8,9 @@
 
 #define STORE "gate.store"
 #define SCRATCH "gate.store.scratch"
+#define WRITER "gate.store.writer"
+#define READER "gate.store.reader"
+#define PART_BYTES ((size_t)8 << 20)
 
 typedef struct handle {
     store *s; /* owned; NULL once closed */
@@ -184,6 +187,128 @@ static int method_delete(lua_State *L) { /* [-2, +1, v] */
     return 1;
 }
 
+/* ---- values in parts ---- */
+
+typedef struct writer {
+    store_writer *w; /* owned; NULL once closed */
+} writer;
+
+typedef struct reader {
+    store_reader *r; /* owned; NULL once closed */
+} reader;
+
+static int method_writer(lua_State *L) { /* [-2, +1, v] */
+    store *s = check_open(L, "store:writer");
+    size_t len = 0;
+    const char *key = check_key(L, "store:writer", s, &len);
+    lua_pushlstring(L, key, len);
+    writer *x = luax_new(L, WRITER, sizeof *x, 1);
+    lua_pushvalue(L, -2);
+    lua_setiuservalue(L, -2, 1);
+    err e;
+    x->w = store_writer_open(s, key, len, &e);
+    return x->w != NULL ? 1 : luax_raise(L, &e);
+}
+
+static writer *check_writer(lua_State *L, const char *fn) { /* [-0, +0, v] */
+    writer *x = luax_check(L, 1, WRITER, fn);
+    if (x->w == NULL) {
+        luax_fail(L, "store_closed", "%s: the writer is closed", fn);
+    }
+    return x;
+}
+
+static int writer_write(lua_State *L) { /* [-2, +1, v] */
+    const writer *x = check_writer(L, "writer:write");
+    size_t n = 0;
+    if (lua_type(L, 2) != LUA_TSTRING) {
+        return luax_fail(L, "bad_argument", "writer:write: expected bytes as a string, got %s", luaL_typename(L, 2));
+    }
+    const char *bytes = lua_tolstring(L, 2, &n);
+    err e;
+    if (store_writer_add(x->w, bytes, n, &e) != 0) {
+        return luax_raise(L, &e);
+    }
+    lua_settop(L, 1);
+    return 1;
+}
+
+static int writer_close(lua_State *L) { /* [-0, +0, -] */
+    writer *x = luaL_checkudata(L, 1, WRITER);
+    store_writer *w = x->w;
+    x->w = NULL;
+    store_writer_close(w);
+    return 0;
+}
+
+static int writer_commit(lua_State *L) { /* [-1, +1, v] */
+    writer *x = check_writer(L, "writer:commit");
+    store_info info;
+    err e;
+    size_t len = 0;
+    int rc = store_writer_commit(x->w, &info, &e);
+    writer_close(L);
+    if (rc != 0) {
+        return luax_raise(L, &e);
+    }
+    lua_getiuservalue(L, 1, 1);
+    const char *key = lua_tolstring(L, -1, &len);
+    push_info(L, key, len, &info);
+    return 1;
+}
+
+static int method_reader(lua_State *L) { /* [-2, +1, v] */
+    store *s = check_open(L, "store:reader");
+    size_t len = 0;
+    const char *key = check_key(L, "store:reader", s, &len);
+    reader *x = luax_new(L, READER, sizeof *x, 0);
+    err e;
+    x->r = store_reader_open(s, key, len, &e);
+    return x->r != NULL ? 1 : luax_raise(L, &e);
+}
+
+static int reader_read(lua_State *L) { /* [-1, +1, v] */
+    reader *x = luax_check(L, 1, READER, "reader:read");
+    if (x->r == NULL) {
+        return luax_fail(L, "store_closed", "reader:read: the reader is closed");
+    }
+    scratch *b = luax_new(L, SCRATCH, sizeof *b, 0);
+    err e;
+    int rc = store_reader_next(x->r, PART_BYTES, &b->bytes, &e);
+    if (rc < 0) {
+        buf_free(&b->bytes);
+        return luax_raise(L, &e);
+    }
+    if (rc == 0) {
+        lua_pushnil(L);
+    } else {
+        lua_pushlstring(L, buf_str(&b->bytes), b->bytes.len);
+    }
+    buf_free(&b->bytes);
+    return 1;
+}
+
+static int reader_close(lua_State *L) { /* [-0, +0, -] */
+    reader *x = luaL_checkudata(L, 1, READER);
+    store_reader *r = x->r;
+    x->r = NULL;
+    store_reader_close(r);
+    return 0;
+}
+
+/* Nothing but a service behind HTTP has credentials that could be wrong, another tenant's place or a connection. */
+static int method_nothing(lua_State *L) { /* [-1, +1, v] */
+    (void)check_open(L, "store");
+    lua_pushnil(L);
+    return 1;
+}
+
+static int method_forged(lua_State *L) { /* [-1, +1, v] */
+    (void)check_open(L, "store:forged");
+    lua_newtable(L);
+    return 1;
+}
+
 static int lib_open(lua_State *L) { /* [-1, +1, v] */
     static const char *const KEYS[] = {"kind", "path", "readonly", "create", NULL};
     const char *fn = "store.open";
@@ -211,9 +336,15 @@ static int lib_open(lua_State *L) { /* [-1, +1, v] */
 LUAX_EXPORT int luaopen_engine_store(lua_State *L);
 
 int luaopen_engine_store(lua_State *L) {
-    static const luaL_Reg METHODS[] = {{"put", method_put},   {"get", method_get},       {"head", method_head},
-                                       {"list", method_list}, {"delete", method_delete}, {"close", store_gc},
-                                       {NULL, NULL}};
+    static const luaL_Reg METHODS[] = {
+        {"put", method_put},           {"get", method_get},       {"head", method_head},     {"list", method_list},
+        {"delete", method_delete},     {"writer", method_writer}, {"reader", method_reader}, {"forged", method_forged},
+        {"elsewhere", method_nothing}, {"seen", method_nothing},  {"close", store_gc},       {NULL, NULL}};
+    static const luaL_Reg WRITER_METHODS[] = {
+        {"write", writer_write}, {"commit", writer_commit}, {"close", writer_close}, {NULL, NULL}};
+    static const luaL_Reg WRITER_META[] = {{"__gc", writer_close}, {"__close", writer_close}, {NULL, NULL}};
+    static const luaL_Reg READER_METHODS[] = {{"read", reader_read}, {"close", reader_close}, {NULL, NULL}};
+    static const luaL_Reg READER_META[] = {{"__gc", reader_close}, {"__close", reader_close}, {NULL, NULL}};
     static const luaL_Reg META[] = {
         {"__gc", store_gc}, {"__close", store_gc}, {"__tostring", store_tostring}, {NULL, NULL}};
     static const luaL_Reg NONE[] = {{NULL, NULL}};
@@ -222,6 +353,8 @@ int luaopen_engine_store(lua_State *L) {
     crypto_begin();
     luax_class(L, STORE, METHODS, META);
     luax_class(L, SCRATCH, NONE, SCRATCH_META);
+    luax_class(L, WRITER, WRITER_METHODS, WRITER_META);
+    luax_class(L, READER, READER_METHODS, READER_META);
     luaL_newlib(L, FUNCTIONS);
     return 1;
 }

@@ -36,7 +36,15 @@ typedef struct http_header {
     size_t value_len;
 } http_header;
 
-typedef enum http_auth { HTTP_AUTH_NONE, HTTP_AUTH_BEARER, HTTP_AUTH_BASIC, HTTP_AUTH_HEADER } http_auth;
+typedef enum http_auth {
+    HTTP_AUTH_NONE,
+    HTTP_AUTH_BEARER,
+    HTTP_AUTH_BASIC,
+    HTTP_AUTH_HEADER,
+    HTTP_AUTH_SIGV4,     /* AWS Signature Version 4 for S3: account is the access key's id */
+    HTTP_AUTH_AZURE_KEY, /* Azure Storage Shared Key: the credential is base64 */
+    HTTP_AUTH_AZURE_SAS  /* a shared access signature: a query that goes with every request */
+} http_auth;
 
 typedef struct http_endpoint_spec {
     const char *name;
@@ -44,8 +52,12 @@ typedef struct http_endpoint_spec {
     const http_header *headers;
     size_t header_count;
     http_auth auth;
-    http_header credential;     /* value: token, "user:password" or the header's value; name for HTTP_AUTH_HEADER */
-    const char *const *resolve; /* NULL-ended addresses for the host, or NULL: ask the system's resolver */
+    http_header
+        credential; /* value: token, "user:password", the header's value or the secret; name for HTTP_AUTH_HEADER */
+    const char *account;              /* for HTTP_AUTH_SIGV4 and HTTP_AUTH_AZURE_KEY */
+    const char *region;               /* for HTTP_AUTH_SIGV4 */
+    const char *session_token;        /* for HTTP_AUTH_SIGV4, or NULL */
+    const char *const *resolve;       /* NULL-ended addresses for the host, or NULL: ask the system's resolver */
     const char *const *proxy_resolve; /* the same for the proxy's host */
     const char *proxy;                /* URL (http, https, socks5, socks5h), or NULL: none, the environment's neither */
     const char *ca_file;              /* PEM file, or NULL */
@@ -82,6 +94,7 @@ typedef struct http_certificate {
     bool known;
     char subject[512];
     char issuer[512];
+    char chain[2048];   /* the subjects of what was sent, the server's own first, a line each; whole lines alone */
     int64_t not_before; /* seconds since 1970 */
     int64_t not_after;
 } http_certificate;

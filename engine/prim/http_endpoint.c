@@ -116,8 +116,8 @@ static int add_credential(http_endpoint *x, const http_endpoint_spec *s, err *e)
     snprintf(what, sizeof what, "http.client: endpoint \"%.80s\": auth", x->name);
     const char *name = s->auth == HTTP_AUTH_HEADER ? cred->name : "Authorization";
     size_t name_len = s->auth == HTTP_AUTH_HEADER ? cred->name_len : 13;
-    if (s->auth == HTTP_AUTH_NONE) {
-        return 0;
+    if (s->auth == HTTP_AUTH_NONE || s->auth >= HTTP_AUTH_SIGV4) {
+        return http_signer_set(x, s, e);
     }
     if (http_check_header(what, name, name_len, cred->value, cred->value_len, e) != 0) {
         return -1;
@@ -242,6 +242,7 @@ void http_endpoint_clear(http_endpoint *x) {
     free(x->proxy);
     free(x->ca_file);
     free(x->ca_pem);
+    http_signer_clear(&x->signer);
     memset(x, 0, sizeof *x);
 }
 

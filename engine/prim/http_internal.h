@@ -8,6 +8,15 @@
 #include "prim/http.h"
 #include "prim/http_url.h"
 
+/* What signs an endpoint's requests; auth is HTTP_AUTH_NONE where nothing does. */
+typedef struct http_signer {
+    http_auth auth;
+    char *account; /* all owned */
+    char *region;
+    char *secret; /* wiped before it is freed */
+    size_t secret_len;
+} http_signer;
+
 typedef struct http_endpoint {
     char *name; /* all owned */
     http_base base;
@@ -17,6 +26,7 @@ typedef struct http_endpoint {
     char *proxy;
     char *ca_file;
     char *ca_pem;
+    http_signer signer;
     http_certificate certificate; /* as last seen; a connection that is used again shows none */
 } http_endpoint;
 
@@ -45,6 +55,7 @@ struct http_request {
     char method[8];
     buf body;
     bool has_body;
+    bool sign; /* by the endpoint's signer, where it has one */
     struct curl_slist *lines;
     int64_t started_ms, deadline_ms, resume_ms;
     int64_t connect_timeout_ms, backoff_ms;
@@ -72,6 +83,12 @@ void http_client_finished(http_client *c, http_request *r);
 /* http_endpoint.c */
 void http_endpoint_clear(http_endpoint *x);
 
+/* http_sign.c */
+int http_signer_set(http_endpoint *x, const http_endpoint_spec *spec, err *e);
+void http_signer_clear(http_signer *s);
+int http_sign_request(http_request *r, err *e); /* adds what is sent with a request that is complete but for that */
+CURLcode http_sign_transfer(http_request *r);   /* sets what libcurl signs with */
+
 /* http_transfer.c */
 int http_transfer_prepare(http_request *r, err *e);       /* sets an easy handle's options for the next attempt */
 void http_transfer_ended(http_request *r, CURLcode code); /* answers, follows, repeats or fails */
@@ -81,5 +98,7 @@ void http_outcome_error(http_request *r, CURLcode code); /* sets r->error and r-
 void http_outcome_read(http_request *r);                 /* timings, address, certificate */
 const char *http_outcome_field(const http_response *x, const char *name);
 int64_t http_outcome_retry_after_ms(const http_response *x); /* -1: none */
+/* Between half of a pause and the whole, by a random number: who failed together does not come back together. */
+int64_t http_outcome_jitter(int64_t pause_ms, uint32_t random);
 
 #endif

@@ -34,6 +34,11 @@ int64_t http_outcome_retry_after_ms(const http_response *x) {
     return at > now ? (int64_t)(at - now) * 1000 : 0;
 }
 
+int64_t http_outcome_jitter(int64_t pause_ms, uint32_t random) {
+    int64_t half = pause_ms / 2;
+    return pause_ms - (half > 0 ? (int64_t)(random % (uint64_t)(half + 1)) : 0);
+}
+
 /* ---- errors ---- */
 
 static const char *tls_reason(const http_request *r, CURLcode code) {
@@ -139,6 +144,10 @@ static void add_detail(http_request *r) {
             return;
         }
     }
+    const char *signs = r->endpoint->signer.secret;
+    if (r->endpoint->signer.auth != HTTP_AUTH_AZURE_KEY && signs != NULL && strstr(r->curl_error, signs) != NULL) {
+        return;
+    }
     if (r->endpoint->proxy != NULL && strchr(r->endpoint->proxy, '@') != NULL) {
         return; /* a proxy with a password in its URL */
     }
@@ -192,6 +201,25 @@ static bool copy_after(const char *line, const char *key, char *out, size_t cap)
     return true;
 }
 
+/* The subjects of all that the server sent. */
+static void read_chain(const struct curl_certinfo *info, http_certificate *cert) {
+    size_t used = 0;
+    char subject[512];
+    for (int i = 0; i < info->num_of_certs; i++) {
+        for (const struct curl_slist *at = info->certinfo[i]; at != NULL; at = at->next) {
+            if (!copy_after(at->data, "Subject:", subject, sizeof subject)) {
+                continue;
+            }
+            size_t n = strlen(subject);
+            if (used + n + 2 > sizeof cert->chain) {
+                return;
+            }
+            used +=
+                (size_t)snprintf(cert->chain + used, sizeof cert->chain - used, "%s%s", used > 0 ? "\n" : "", subject);
+        }
+    }
+}
+
 /* The first certificate of the chain is the server's own (CURLINFO_CERTINFO(3)). */
 static void read_certificate(http_request *r) {
     struct curl_certinfo *info = NULL;
@@ -210,6 +238,7 @@ static void read_certificate(http_request *r) {
             }
         }
         cert.known = cert.not_after > 0;
+        read_chain(info, &cert);
         r->endpoint_state->certificate = cert;
     }
     r->response.certificate = r->endpoint->certificate;

@@ -53,9 +53,16 @@ static int add_lines(http_request *r, const http_request_spec *s, err *e) {
             return no_memory(e);
         }
     }
-    if (s->content_type != NULL && !http_lines_have(r->lines, "Content-Type", 12) &&
-        http_lines_add(&r->lines, "Content-Type", 12, s->content_type, strlen(s->content_type)) != 0) {
+    bool framed = s->body != NULL || strcmp(s->method, "PUT") == 0 || strcmp(s->method, "POST") == 0;
+    const char *type = s->content_type != NULL                                ? s->content_type
+                       : framed && r->endpoint->signer.auth != HTTP_AUTH_NONE ? "application/octet-stream"
+                                                                              : NULL;
+    if (type != NULL && !http_lines_have(r->lines, "Content-Type", 12) &&
+        http_lines_add(&r->lines, "Content-Type", 12, type, strlen(type)) != 0) {
         return no_memory(e);
+    }
+    if (r->endpoint->signer.auth == HTTP_AUTH_SIGV4) {
+        return 0; /* libcurl would sign a header that is only taken out, and not send it */
     }
     /* Without this libcurl waits a second for "100 Continue" before a large body, and names a form's type. */
     struct curl_slist *grown = curl_slist_append(r->lines, "Expect:");
@@ -80,7 +87,7 @@ static int fill(http_request *r, const http_request_spec *s, err *e) {
                        "DELETE, POST or PATCH");
     }
     memcpy(r->method, s->method, strlen(s->method) + 1);
-    if (http_url_join(&r->endpoint->base, s->path, s->path_len, s->query, &r->url, e) != 0 || add_lines(r, s, e) != 0) {
+    if (http_url_join(&r->endpoint->base, s->path, s->path_len, s->query, &r->url, e) != 0) {
         return -1;
     }
     if (s->body_len > BODY_MAX) {
@@ -89,6 +96,10 @@ static int fill(http_request *r, const http_request_spec *s, err *e) {
     r->has_body = s->body != NULL;
     if (s->body != NULL && buf_append(&r->body, s->body, s->body_len) != 0) {
         return no_memory(e);
+    }
+    r->sign = s->credentials;
+    if (add_lines(r, s, e) != 0 || http_sign_request(r, e) != 0) {
+        return -1;
     }
     r->started_ms = clock_ms();
     r->deadline_ms = r->started_ms + s->timeout_ms;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/random.h>
 
 #include "base/clock.h"
 #include "prim/http_internal.h"
@@ -195,6 +196,7 @@ int http_transfer_prepare(http_request *r, err *e) {
     rc = rc != CURLE_OK ? rc : set_tls(h, r->endpoint);
     rc = rc != CURLE_OK ? rc : set_callbacks(h, r);
     rc = rc != CURLE_OK ? rc : set_message(h, r);
+    rc = rc != CURLE_OK ? rc : http_sign_transfer(r);
     rc = rc != CURLE_OK ? rc : curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)left);
     rc = rc != CURLE_OK ? rc : curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)r->connect_timeout_ms);
     if (rc != CURLE_OK) {
@@ -234,7 +236,11 @@ static bool repeat(http_request *r, CURLcode code) {
     if (!useful || r->retries == 0 || !is_idempotent(r->method)) {
         return false;
     }
-    int64_t pause = asked >= 0 ? asked : r->backoff_ms;
+    uint32_t random = 0;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random) {
+        random = 0; /* the whole pause */
+    }
+    int64_t pause = asked >= 0 ? asked : http_outcome_jitter(r->backoff_ms, random);
     int64_t now = clock_ms();
     if (pause >= r->deadline_ms - now) {
         return false; /* the time allowed would be over: what is known now is the answer */

@@ -135,12 +135,17 @@ static bool set_up(transfer *t) {
     SET(CURLOPT_TIMEOUT_MS, (long)s->timeout_ms);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)s->connect_timeout_ms);
     SET(CURLOPT_ERRORBUFFER, t->curl_error);
-    SET(CURLOPT_MAIL_FROM, s->from);
-    SET(CURLOPT_MAIL_RCPT, t->to);
-    SET(CURLOPT_UPLOAD, 1L);
-    SET(CURLOPT_READFUNCTION, on_read);
-    SET(CURLOPT_READDATA, t);
-    SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)s->message_len);
+    if (t->to == NULL) {
+        SET(CURLOPT_NOBODY, 1L);
+        SET(CURLOPT_CUSTOMREQUEST, "NOOP");
+    } else {
+        SET(CURLOPT_MAIL_FROM, s->from);
+        SET(CURLOPT_MAIL_RCPT, t->to);
+        SET(CURLOPT_UPLOAD, 1L);
+        SET(CURLOPT_READFUNCTION, on_read);
+        SET(CURLOPT_READDATA, t);
+        SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)s->message_len);
+    }
     SET(CURLOPT_HEADERFUNCTION, on_reply);
     SET(CURLOPT_HEADERDATA, t);
     SET(CURLOPT_WRITEFUNCTION, no_body);
@@ -263,6 +268,29 @@ int mail_send(const mail_spec *s, mail_result *out, err *e) {
     hang_up(t.easy);
     curl_easy_cleanup(t.easy);
     curl_slist_free_all(t.to);
+    curl_slist_free_all(t.resolve);
+    return rc;
+}
+
+int mail_probe(const mail_spec *s, err *e) {
+    transfer t = {.spec = s};
+    if (mail_url(s->url, &t.target, e) != 0) {
+        return -1;
+    }
+    t.easy = curl_easy_init();
+    int rc = t.easy != NULL ? 0 : err_set(e, "out_of_memory", "mail: out of memory");
+    rc = rc == 0 ? pin(&t, e) : rc;
+    if (rc == 0 && !set_up(&t)) {
+        rc = err_set(e, "out_of_memory", "mail: libcurl does not take the options");
+    }
+    if (rc == 0) {
+        long reply = 0;
+        CURLcode code = curl_easy_perform(t.easy);
+        curl_easy_getinfo(t.easy, CURLINFO_RESPONSE_CODE, &reply);
+        rc = code == CURLE_OK ? 0 : failed(&t, code, reply, e);
+    }
+    hang_up(t.easy);
+    curl_easy_cleanup(t.easy);
     curl_slist_free_all(t.resolve);
     return rc;
 }

@@ -50,6 +50,10 @@ int mail_url(const char *url, mail_target *out, err *e);
 /* Sends it and waits. 0: *out says whether it was accepted or the outcome is unknown. -1: it was not accepted. */
 int mail_send(const mail_spec *s, mail_result *out, err *e);
 
+/* Goes as far as a message would, through TLS and login, and says NOOP in its place: from, to and message are not
+ * looked at. 0, or -1 with what mail_send would have said. */
+int mail_probe(const mail_spec *s, err *e);
+
 /* Appends n bytes to out (DER), sealed to the first certificate of pem: CMS AuthEnvelopedData (RFC 5083) with
  * AES-256-GCM; the key of an RSA certificate's by OAEP. `openssl cms -decrypt` opens it. Errors: mail_certificate,
  * out_of_memory. */

@@ -108,8 +108,7 @@ static int sha256_hex(const void *bytes, size_t n, char out[STORE_SHA256_HEX + 1
     return 0;
 }
 
-/* A fresh file in dir, its name in temp. -1 with errno. */
-static int make_temp(int dir, char temp[64]) {
+int store_make_temp(int dir, char temp[64]) {
     for (int i = 0; i < TEMP_TRIES; i++) {
         uint64_t r = 0;
         if (getrandom(&r, sizeof r, 0) != (ssize_t)sizeof r) {
@@ -124,8 +123,7 @@ static int make_temp(int dir, char temp[64]) {
     return -1;
 }
 
-/* Refuses what a rename would turn into a surprise. A symbolic link is replaced by it, never followed. */
-static int check_target(int dir, const char *name) {
+int store_check_target(int dir, const char *name) {
     struct stat st;
     if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         return errno == ENOENT ? 0 : -1;
@@ -139,10 +137,10 @@ static int check_target(int dir, const char *name) {
 
 static int write_and_rename(int dir, const char *name, const void *bytes, size_t n) {
     char temp[64];
-    if (check_target(dir, name) != 0) {
+    if (store_check_target(dir, name) != 0) {
         return -1;
     }
-    int fd = make_temp(dir, temp);
+    int fd = store_make_temp(dir, temp);
     if (fd < 0) {
         return -1;
     }
@@ -188,8 +186,7 @@ int store_put(store *s, const char *key, size_t len, const void *bytes, size_t n
     return rc;
 }
 
-/* The key's file, opened for reading, with its state; -1 with *e set (store_missing where there is none). */
-static int open_value(store *s, const char *key, size_t len, struct stat *st, err *e) {
+int store_open_value(store *s, const char *key, size_t len, struct stat *st, err *e) {
     char text[STORE_SHOWN_MAX];
     char name[STORE_KEY_MAX + 1];
     int dir = store_parent(s, key, len, false, name, e);
@@ -250,7 +247,7 @@ int store_get(store *s, const char *key, size_t len, size_t max, const char *exp
               err *e) {
     char text[STORE_SHOWN_MAX];
     struct stat st;
-    int fd = open_value(s, key, len, &st, e);
+    int fd = store_open_value(s, key, len, &st, e);
     if (fd < 0) {
         return -1;
     }
@@ -274,7 +271,7 @@ int store_get(store *s, const char *key, size_t len, size_t max, const char *exp
 
 int store_head(store *s, const char *key, size_t len, store_info *info, err *e) {
     struct stat st;
-    int fd = open_value(s, key, len, &st, e);
+    int fd = store_open_value(s, key, len, &st, e);
     if (fd < 0) {
         return strcmp(e->code, "store_missing") == 0 ? 0 : -1;
     }

@@ -66,6 +66,18 @@ int store_put(store *s, const char *key, size_t len, const void *bytes, size_t n
 /* Appends the value to out, at most max bytes. expect (hex, or NULL) is compared with what was read: store_corrupt. */
 int store_get(store *s, const char *key, size_t len, size_t max, const char *expect, buf *out, store_info *info,
               err *e);
+/* A value in parts, for what is too large to be held at once. The value is there once store_writer_commit returned 0,
+ * whole and durable; a writer that is closed before leaves nothing. It outlives its store. */
+typedef struct store_writer store_writer;
+store_writer *store_writer_open(store *s, const char *key, size_t len, err *e);
+int store_writer_add(store_writer *w, const void *bytes, size_t n, err *e);
+int store_writer_commit(store_writer *w, store_info *info, err *e); /* after it only store_writer_close */
+void store_writer_close(store_writer *w);                           /* NULL is fine */
+typedef struct store_reader store_reader;
+store_reader *store_reader_open(store *s, const char *key, size_t len, err *e);
+/* Appends the next part, at most max bytes. 1, 0 at the end, -1. */
+int store_reader_next(store_reader *r, size_t max, buf *out, err *e);
+void store_reader_close(store_reader *r); /* NULL is fine */
 /* 1 and *info, 0 when there is no such key, -1. */
 int store_head(store *s, const char *key, size_t len, store_info *info, err *e);
 /* Every key that begins with prefix ("" = all), sorted. Symbolic links, special files and names that are no valid key

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 #include "prim/store.h"
 
@@ -31,6 +32,13 @@ int store_open_beneath(int dir, const char *path, int flags, unsigned mode);
  * component as a C string. make: missing directories are created. -1 with *e set; code store_missing when one is not
  * there. */
 int store_parent(store *s, const char *key, size_t len, bool make, char name[STORE_KEY_MAX + 1], err *e);
+/* A fresh file in dir, its name in temp. -1 with errno. */
+int store_make_temp(int dir, char temp[64]);
+/* Refuses what a rename would turn into a surprise: -1 with errno. A symbolic link is replaced by it, never followed.
+ */
+int store_check_target(int dir, const char *name);
+/* The key's file, opened for reading, with its state; -1 with *e set (store_missing where there is none). */
+int store_open_value(store *s, const char *key, size_t len, struct stat *st, err *e);
 /* A key as messages show it: printable UTF-8, cut where it is long. Returns out. */
 const char *store_shown(const char *key, size_t len, char out[STORE_SHOWN_MAX]);
 /* Names the failed call on key by errno: store_missing, store_denied, store_full, …. Returns -1. */

@@ -7,7 +7,9 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "run/config.h"
 #include "run/engine.h"
+#include "run/evidence.h"
 
 typedef enum {
     VERB_RUN = 1,
@@ -69,6 +71,11 @@ const char *cli_peek_value(int argc, char **argv, const char *flag);
 const char *cli_peek_script(const cli_verb *verb, int argc, char **argv);
 /* Targets of every well-formed --report on the line: [{"format", "file"}]. NULL out of memory. */
 json_t *cli_peek_reports(int argc, char **argv);
+/* Says why a run never began and puts it on record, where a ledger can be found: somebody tried it. cfg: the
+ * configuration, or NULL: it was not read yet; where it cannot be, nobody knows which ledger. What went wrong there is
+ * said, and changes nothing: the run has failed already. */
+void cli_refused(const cli_verb *verb, int argc, char **argv, const config *cfg, const char *label, const char *tenant,
+                 int code, const err *why);
 
 /* "json=FILE" → {"format", "file"}, or NULL with *e. */
 json_t *cli_report_target(const char *text, err *e);

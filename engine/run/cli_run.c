@@ -555,7 +555,7 @@ static int fail(const job *j, int argc, char **argv, err *e) {
     mem_explain(e);
     bool memory = strcmp(e->code, "out_of_memory") == 0;
     int code = signals_flag != 0 ? signals_exit_code() : memory ? EXIT_BROKEN : EXIT_USAGE;
-    cli_say_error(e);
+    cli_refused(j->verb, argc, argv, j->cfg, j->main.label, j->r.tenant, code, e);
     json_t *targets = cli_peek_reports(argc, argv);
     err unfit;
     (void)fit_reports(j, argc, argv, targets, &unfit);

@@ -167,7 +167,10 @@ static int fill_artifacts(json_t *artifacts) {
         rc |= fill(artifacts, "endpoint", "AWS_ENDPOINT_URL");
     } else if (kind != NULL && strcmp(kind, "azure") == 0) {
         rc |= fill(artifacts, "account", "AZURE_STORAGE_ACCOUNT");
-        rc |= fill(artifacts, "key", "AZURE_STORAGE_KEY");
+        if (json_object_get(artifacts, "key") == NULL && json_object_get(artifacts, "sas") == NULL) {
+            bool key = env("AZURE_STORAGE_KEY") != NULL;
+            rc |= key ? fill(artifacts, "key", "AZURE_STORAGE_KEY") : fill(artifacts, "sas", "AZURE_STORAGE_SAS_TOKEN");
+        }
     }
     return rc;
 }

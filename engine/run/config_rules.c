@@ -152,11 +152,67 @@ static int rule_tickets(const json_t *doc, const schema_source *src, err *e) {
                           "expected either endpoint or file, found %s", endpoint ? "both" : "neither");
 }
 
+static bool names_tenant(const json_t *artifacts) {
+    static const char *const KEYS[] = {"bucket", "container", "prefix"};
+    for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++) {
+        const char *text = json_string_value(json_object_get(artifacts, KEYS[i]));
+        if (text != NULL && strstr(text, "{tenant}") != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int rule_artifacts(const json_t *doc, const schema_source *src, err *e) {
+    const json_t *artifacts = json_object_get(doc, "artifacts");
+    const char *kind = json_string_value(json_object_get(artifacts, "kind"));
+    bool key = json_object_get(artifacts, "key") != NULL, sas = json_object_get(artifacts, "sas") != NULL;
+    bool other = json_object_get(artifacts, "other_tenant") != NULL;
+    if (kind == NULL || strcmp(kind, "local") == 0) {
+        return 0;
+    }
+    if (strcmp(kind, "azure") == 0 && key == sas) {
+        return schema_problem(src, "artifacts.key", NULL, e, "schema_required",
+                              "set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or name one of them here",
+                              "expected either key or sas, found %s", key ? "both" : "neither");
+    }
+    if (names_tenant(artifacts) != other) {
+        return schema_problem(src, "artifacts.other_tenant", NULL, e, "schema_required",
+                              "where the place is a tenant's ({tenant}), name one whose place must stay closed",
+                              other ? "expected {tenant} in bucket, container or prefix, found none"
+                                    : "expected another tenant's code, found nothing");
+    }
+    return 0;
+}
+
+/* A ledger is of all tenants: its head is in a place that is one for all, and stays. */
+static int rule_anchor(const json_t *doc, const schema_source *src, err *e) {
+    const json_t *evidence = json_object_get(doc, "evidence"), *artifacts = json_object_get(doc, "artifacts");
+    const char *kind = json_string_value(json_object_get(artifacts, "kind"));
+    bool local = kind == NULL || strcmp(kind, "local") == 0;
+    if (json_object_get(evidence, "anchor") == NULL) {
+        return 0;
+    }
+    if (local && json_object_get(artifacts, "path") == NULL) {
+        return schema_problem(src, "evidence.anchor", NULL, e, "schema_required",
+                              "set artifacts: a bucket, a container, or a directory with path",
+                              "expected artifacts in a place of their own, found none");
+    }
+    if (names_tenant(artifacts)) {
+        return schema_problem(src, "evidence.anchor", NULL, e, "schema_required",
+                              "leave evidence.anchor out, or keep artifacts in one place for all tenants",
+                              "expected artifacts in one place for all tenants, found {tenant} in it");
+    }
+    return 0;
+}
+
 int config_rules(const json_t *doc, const schema_source *src, err *e) {
     if (rule_platform(doc, src, e) != 0 || rule_references(doc, src, e) != 0) {
         return -1;
     }
-    return rule_trust(doc, src, e) == 0 ? rule_tickets(doc, src, e) : -1;
+    return rule_trust(doc, src, e) == 0 && rule_artifacts(doc, src, e) == 0 && rule_anchor(doc, src, e) == 0
+               ? rule_tickets(doc, src, e)
+               : -1;
 }
 
 /* ---- paths ---- */

@@ -332,23 +332,40 @@ static const schema_spec auth[] = {
     { .key = "kind", TEXT, .required = true }
 static const schema_spec artifacts_local[] = {
     KIND, {.key = "path", TEXT, .doc = "directory; the embedded platform has one of its own"}, END};
+#define OTHER_TENANT                                                                                                   \
+    { .key = "other_tenant", TEXT, .doc = "tenant whose place these credentials must not reach" }
+static const char *const addressings[] = {"path", "virtual", NULL};
 static const schema_spec artifacts_s3[] = {
     KIND,
-    {.key = "bucket", TEXT, .required = true, .doc = "bucket"},
-    {.key = "prefix", .type = SCHEMA_STRING, .def = "\"\"", .doc = "what every key starts with"},
+    {.key = "bucket", TEXT, .required = true, .doc = "bucket; {tenant} stands for the tenant's code"},
+    {.key = "prefix", .type = SCHEMA_STRING, .def = "\"\"", .doc = "what every key starts with; {tenant} as above"},
     {.key = "region", TEXT, .def = "\"us-east-1\"", .doc = "region; AWS_REGION"},
     {.key = "endpoint", HTTP_URL, .doc = "a service that is not Amazon's; AWS_ENDPOINT_URL"},
+    {.key = "addressing",
+     .type = SCHEMA_ENUM,
+     .choices = addressings,
+     .doc = "bucket in the path (default with endpoint) or in the host name (default without)"},
     {.key = "access_key_id", TEXT, .required = true, .doc = "AWS_ACCESS_KEY_ID"},
     {.key = "secret_access_key", TEXT, .required = true, .secret = SCHEMA_SECRET, .doc = "AWS_SECRET_ACCESS_KEY"},
     {.key = "session_token", TEXT, .secret = SCHEMA_SECRET, .doc = "AWS_SESSION_TOKEN"},
+    OTHER_TENANT,
+    {.key = "proxy", HTTP_URL, .doc = "proxy on the way to it"},
+    {.key = "timeout_s", .type = SCHEMA_NUMBER, RANGE(0.1, 3600), .def = "60", .doc = "seconds a request may take"},
     {.key = "ca_file", TEXT, .doc = "certificates which are trusted for it, instead of the system's"},
     END};
 static const schema_spec artifacts_azure[] = {
     KIND,
     {.key = "account", TEXT, .required = true, .doc = "storage account; AZURE_STORAGE_ACCOUNT"},
-    {.key = "container", TEXT, .required = true, .doc = "container"},
-    {.key = "prefix", .type = SCHEMA_STRING, .def = "\"\"", .doc = "what every key starts with"},
-    {.key = "key", TEXT, .required = true, .secret = SCHEMA_SECRET, .doc = "account key; AZURE_STORAGE_KEY"},
+    {.key = "container", TEXT, .required = true, .doc = "container; {tenant} stands for the tenant's code"},
+    {.key = "prefix", .type = SCHEMA_STRING, .def = "\"\"", .doc = "what every key starts with; {tenant} as above"},
+    {.key = "key", TEXT, .secret = SCHEMA_SECRET, .doc = "account key; AZURE_STORAGE_KEY"},
+    {.key = "sas",
+     TEXT,
+     .secret = SCHEMA_SECRET,
+     .doc = "shared access signature in place of the key; AZURE_STORAGE_SAS_TOKEN"},
+    OTHER_TENANT,
+    {.key = "proxy", HTTP_URL, .doc = "proxy on the way to it"},
+    {.key = "timeout_s", .type = SCHEMA_NUMBER, RANGE(0.1, 3600), .def = "60", .doc = "seconds a request may take"},
     {.key = "endpoint", HTTP_URL, .doc = "a service that is not Microsoft's"},
     {.key = "ca_file", TEXT, .doc = "certificates which are trusted for it, instead of the system's"},
     END};
@@ -446,6 +463,7 @@ static const schema_spec mail[] = {
     {.key = "timeout_s", .type = SCHEMA_NUMBER, RANGE(0.1, 600), .def = "60", .doc = "seconds a message may take"},
     {.key = "ca_file", TEXT, .doc = "certificates which are trusted for it, instead of the system's"},
     END};
+static const char *const anchors[] = {"artifacts", NULL};
 static const schema_spec evidence[] = {
     {.key = "ledger", TEXT, .doc = "file of the ledger"},
     {.key = "key", TEXT, .secret = SCHEMA_SECRET, .doc = "signing key (Ed25519, PEM), taken from file \"PATH\""},
@@ -465,7 +483,10 @@ static const schema_spec evidence[] = {
      PATTERN(is_span, "a span such as \"24h\" (s, m, h or d)"),
      .def = "\"24h\"",
      .doc = "how old evidence may be"},
-    {.key = "anchor", TEXT, .doc = "store that keeps the ledger's head"},
+    {.key = "anchor",
+     .type = SCHEMA_ENUM,
+     .choices = anchors,
+     .doc = "store that keeps the ledger's head too, where who changes the ledger does not reach"},
     {.key = "scripts",
      .type = SCHEMA_MAP,
      .def = "{}",

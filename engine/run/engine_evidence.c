@@ -261,11 +261,12 @@ static int state_it(const json_t *keys, const char *ledger_path, json_t *record,
 
 /* --- on record --- */
 
-static int put_on_record(const engine_run_state *s, const char *path, json_t *record, err *e) {
+static int put_on_record(engine_run_state *s, const char *path, json_t *record, err *e) {
     const json_t *keys = json_object_get(s->r->cfg->doc, "evidence");
     bool approved = json_is_true(json_object_get(record, "approved"));
     ledger l;
     int rc = ledger_open(&l, path, e);
+    rc = rc == 0 ? engine_anchor_check(s, &l, e) : rc;
     rc = rc == 0 ? engine_activation(s, &l, e) : rc;
     rc = rc == 0 ? ledger_place(&l, record, e) : rc;
     if (rc == 0 && approved && json_object_get(keys, "key") == NULL) {
@@ -274,6 +275,7 @@ static int put_on_record(const engine_run_state *s, const char *path, json_t *re
         rc = state_it(keys, path, record, e);
     }
     rc = rc == 0 ? ledger_append(&l, record, e) : rc;
+    rc = rc == 0 ? engine_anchor_put(s, &l, e) : rc;
     ledger_close(&l);
     return rc;
 }
@@ -285,7 +287,28 @@ int engine_evidence(engine_run_state *s, err *e) {
     }
     err_clear(e);
     json_t *record = record_new(s, e);
-    int rc = record != NULL ? put_on_record(s, path, record, e) : -1;
+    int rc = record != NULL ? evidence_history(path, record, s->report, e) : -1;
+    rc = rc == 0 ? put_on_record(s, path, record, e) : -1;
+    json_decref(record);
+    return rc;
+}
+
+int evidence_refused(const char *ledger_path, const evidence_refusal *r, err *e) {
+    char now[CLOCK_RFC3339_MAX];
+    clock_rfc3339(now, sizeof now);
+    err_clear(e);
+    json_t *record = json_pack("{s:s, s:s, s:s, s:o, s:{s:s?}, s:s, s:b, s:s, s:i, s:o}", "at", now, "verb", r->verb,
+                               "kind", "refused", "script", r->script != NULL ? clean(r->script) : json_null(),
+                               "tenant", "code", r->tenant, "status", "ERROR", "approved", 0, "error", r->code,
+                               "exit_code", r->exit_code, "environment", environment());
+    ledger l;
+    if (record == NULL) {
+        return no_memory(e);
+    }
+    int rc = ledger_open(&l, ledger_path, e);
+    rc = rc == 0 ? ledger_place(&l, record, e) : rc;
+    rc = rc == 0 ? ledger_append(&l, record, e) : rc;
+    ledger_close(&l);
     json_decref(record);
     return rc;
 }

@@ -61,7 +61,8 @@ static int ask(engine_run_state *s, json_t **record, err *e) {
 
 int engine_judge(engine_run_state *s, err *e) {
     json_t *record = NULL;
-    int rc = ask(s, &record, e);
+    int rc = engine_anchor_check(s, NULL, e);
+    rc = rc == 0 ? ask(s, &record, e) : rc;
     if (rc != 0 && !is_refusal(e->code)) {
         return -1;
     }

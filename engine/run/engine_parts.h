@@ -87,6 +87,12 @@ bool engine_is_operation(const run_request *r);
  * statement, signed. Errors: those of ledger.h and dsse.h, evidence_statement. */
 int engine_evidence(engine_run_state *s, err *e);
 
+/* Where evidence.anchor is configured: does the ledger hold the record that its anchor knows? l: it is open; NULL: it
+ * is read. And after a record was appended: that is what the anchor knows from now on. Errors: evidence_anchor (it does
+ * not), anchor_unreachable, those of ledger.h. */
+int engine_anchor_check(engine_run_state *s, ledger *l, err *e);
+int engine_anchor_put(engine_run_state *s, const ledger *l, err *e);
+
 /* Judges the evidence for the tenant to go live, for an operation that asks (needs.evidence): into s->target.evidence,
  * what holds or why it does not. -1 where it could not be found out. */
 int engine_judge(engine_run_state *s, err *e);

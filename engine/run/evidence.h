@@ -22,6 +22,15 @@ char *evidence_statement_path(const char *ledger_path, const char *name);
  * reference. */
 json_t *evidence_target(const json_t *reported, const json_t *prepared);
 
+/* Puts on record a run that never began: what was wrong with its command line or with what that named (exit 2). Its
+ * kind is "refused", so that it proves nothing either way. Errors: those of ledger.h. */
+typedef struct evidence_refusal {
+    const char *verb, *script, *tenant; /* the latter two may be NULL */
+    const char *code;                   /* of the error */
+    int exit_code;
+} evidence_refusal;
+int evidence_refused(const char *ledger_path, const evidence_refusal *r, err *e);
+
 /* The keys which the configuration trusts: evidence.key's own and those of evidence.trusted; evidence.revoked. Errors:
  * key_form. */
 int evidence_trust(const json_t *keys, dsse_trust *trust, err *e);
@@ -30,6 +39,12 @@ int evidence_trust(const json_t *keys, dsse_trust *trust, err *e);
  * Errors: evidence_unsigned, evidence_statement_missing, evidence_statement_edited, evidence_signature,
  * evidence_key_unknown, evidence_key_revoked, evidence_edited, those of reading. */
 int evidence_check(const char *ledger_path, const json_t *record, const dsse_trust *trust, err *e);
+
+#define EVIDENCE_HISTORY_MAX 60
+/* Puts into the report "history", how the last runs of the same script for the same tenant on the same target ended
+ * (the oldest first, this one not among them), and where this one did not pass "since_pass", what is not as it was when
+ * one last did. `now`: the record of this run. Errors: those of reading a ledger. */
+int evidence_history(const char *ledger_path, const json_t *now, json_t *report, err *e);
 
 /* What go-live is asked for. */
 typedef struct evidence_question {

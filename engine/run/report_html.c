@@ -32,6 +32,8 @@ static const char STYLE[] =
     "table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.25rem .5rem .25rem 0;"
     "border-bottom:1px solid var(--line)}td.n,th.n{text-align:right;white-space:nowrap}\n"
     "summary{cursor:pointer;padding:.25rem 0}\n"
+    ".history{margin:.5rem 0}.history svg{max-width:100%;height:24px}"
+    ".history .PASS{fill:var(--good)}.history .FAIL{fill:var(--bad)}.history .ERROR,.history .FLAKY{fill:var(--warn)}\n"
     "@media(max-width:30rem){dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}td.n,th.n{display:none}}\n"
     "@media print{body{max-width:none;padding:0}.finding{break-inside:avoid}pre{border-color:#999}}\n";
 
@@ -111,6 +113,46 @@ static void put_summary(buf *out, const json_t *report, const char *title) {
     put_fact(out, "Started", report_member(report, "started"));
     put_fact(out, "By", report_member(report, "tool"));
     buf_puts(out, "</dl>\n</header>\n");
+}
+
+/* One bar a run, the oldest first, this one last: its height and its title say what its colour does. */
+static void put_history(buf *out, const json_t *report) {
+    const json_t *runs = json_object_get(report, "history");
+    size_t n = json_array_size(runs), i;
+    if (n == 0) {
+        return;
+    }
+    size_t passed = 0;
+    json_t *run;
+    json_array_foreach((json_t *)runs, i, run) {
+        passed += report_same(report_member(run, "status"), "PASS") ? 1 : 0;
+    }
+    buf_printf(out,
+               "<figure class=\"history\"><svg role=\"img\" viewBox=\"0 0 %zu 24\" width=\"%zu\" height=\"24\" "
+               "aria-label=\"%zu of %zu runs before this one passed\">",
+               8 * (n + 1), 8 * (n + 1), passed, n);
+    for (i = 0; i <= n; i++) {
+        const json_t *one = i < n ? json_array_get(runs, i) : report;
+        const char *status = known_status(report_member(one, "status"));
+        bool pass = strcmp(status, "PASS") == 0;
+        buf_printf(out, "<rect class=\"%s\" x=\"%zu\" y=\"%d\" width=\"6\" height=\"%d\"><title>", status, 8 * i,
+                   pass ? 12 : 0, pass ? 12 : 24);
+        put_text(out, i < n ? report_member(one, "at") : "this run");
+        buf_printf(out, ": %s</title></rect>", status);
+    }
+    buf_printf(out, "</svg>\n<figcaption class=\"soft\">%zu of %zu runs before this one passed</figcaption></figure>\n",
+               passed, n);
+}
+
+static void put_since(buf *out, const json_t *report) {
+    buf since = BUF_INIT;
+    if (report_since(&since, report)) {
+        buf_puts(out, "<section>\n<h2>Since the last pass</h2>\n");
+        put_element(out, "pre", " tabindex=\"0\"", buf_str(&since));
+        buf_puts(out, "</section>\n");
+    }
+    out->failed = out->failed || since.failed;
+    buf_free(&since);
 }
 
 static void put_overview(buf *out, const json_t *sections) {
@@ -243,7 +285,9 @@ int report_html(buf *out, const json_t *report, err *e) {
     put_head(out, report, title);
     put_summary(out, report, title);
     buf_puts(out, "<main>\n");
+    put_history(out, report);
     put_overview(out, sections);
+    put_since(out, report);
     size_t i;
     json_t *section;
     json_array_foreach(sections, i, section) {

@@ -217,6 +217,13 @@ int report_markdown(buf *out, const json_t *report, err *e) {
     json_array_foreach(sections, i, section) {
         put_findings(out, section);
     }
+    buf since = BUF_INIT;
+    if (report_since(&since, report)) {
+        buf_puts(out, "**Since the last pass**\n\n");
+        put_code(out, buf_str(&since));
+    }
+    out->failed = out->failed || since.failed;
+    buf_free(&since);
     put_budgets(out, sections);
     int rc = sections != NULL && !out->failed ? 0 : -1;
     json_decref(sections);

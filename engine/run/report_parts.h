@@ -62,4 +62,7 @@ int report_tap(buf *out, const json_t *report, err *e);
 int report_html(buf *out, const json_t *report, err *e);
 int report_github(buf *out, const json_t *report, err *e);
 
+/* What changed since the last pass, a line each, in plain text; false and nothing where there is nothing to say. */
+bool report_since(buf *out, const json_t *report);
+
 #endif

@@ -418,6 +418,13 @@ int report_text(buf *out, const json_t *report, const report_opts *o) {
         passed += report_same(report_member(gate, "status"), "PASS") ? 1 : 0;
     }
     put_error(&p, json_object_get(report, "error"));
+    buf since = BUF_INIT;
+    if (report_since(&since, report)) {
+        put_lines(&p, "  ", buf_str(&since)); /* indented, as all that is not the verdict */
+        buf_putc(out, '\n');
+    }
+    out->failed = out->failed || since.failed;
+    buf_free(&since);
     buf_printf(out, "=== OVERALL: %zu/%zu GATES PASS ===\n", passed, json_array_size(gates));
     if (suite) {
         put_approval(&p, report);

@@ -49,17 +49,28 @@ static void add_host(json_t *hosts, const char *url) {
     }
 }
 
-static json_t *all_hosts(const json_t *settings) {
+static void add_url(void *hosts, const char *url) {
+    add_host(hosts, url);
+}
+
+/* A service, and the proxy on the way to it. */
+static void add_service(json_t *hosts, const json_t *spec, const char *url) {
+    json_t *proxy = target_proxy(spec, url);
+    add_host(hosts, url);
+    add_host(hosts, json_string_value(proxy));
+    json_decref(proxy);
+}
+
+static json_t *all_hosts(const json_t *settings, const char *code) {
     json_t *hosts = json_array();
+    target_store_urls(settings, code, add_url, hosts);
     json_t *endpoints = json_object_get(settings, "endpoints");
     for (void *it = json_object_iter(endpoints); it != NULL; it = json_object_iter_next(endpoints, it)) {
-        add_host(hosts, str(json_object_iter_value(it), "url"));
-        add_host(hosts, str(json_object_iter_value(it), "proxy"));
+        add_service(hosts, json_object_iter_value(it), str(json_object_iter_value(it), "url"));
     }
     add_host(hosts, str(json_object_get(settings, "mail"), "url"));
     const json_t *entra = json_object_get(json_object_get(settings, "auth"), "entra");
-    add_host(hosts, str(entra, "authority"));
-    add_host(hosts, str(entra, "proxy"));
+    add_service(hosts, entra, str(entra, "authority"));
     static const char *const ROLES[] = {"admin", "app", "operator", NULL};
     for (size_t i = 0; ROLES[i] != NULL; i++) {
         const json_t *spec = json_object_get(json_object_get(settings, "database"), ROLES[i]);
@@ -91,7 +102,7 @@ int target_open_offline(target *t, const run_request *r, const paths *tree, err 
     *t = (target){.embedded = r->scratch == NULL && wants_server(r),
                   .scratch = r->scratch != NULL,
                   .audits = json_array(),
-                  .hosts = all_hosts(doc(r)),
+                  .hosts = all_hosts(doc(r), r->tenant != NULL ? r->tenant : ""),
                   .helpers = read_helpers(tree)};
     t->tenant = json_pack("{s:s}", "code", r->tenant != NULL ? r->tenant : "");
     if (t->audits == NULL || t->hosts == NULL || t->helpers == NULL || t->tenant == NULL) {
@@ -245,43 +256,6 @@ int target_add_audit(target *t, const char *path, err *e) {
 
 /* --- jobs --- */
 
-/* The file of locked travel times, to be read and compared with its pin. */
-static json_t *matrix_store(const json_t *settings) {
-    const char *path = str(json_object_get(json_object_get(settings, "packs"), "routing"), "matrix");
-    return path != NULL ? json_pack("{s:s, s:s, s:b}", "kind", "file", "path", path, "readonly", 1)
-                        : json_pack("{s:s}", "missing", "packs.routing.matrix");
-}
-
-/* The CSV file of support tickets. */
-static json_t *tickets_store(const json_t *settings) {
-    const char *path = str(json_object_get(settings, "tickets"), "file");
-    return path != NULL ? json_pack("{s:s, s:s, s:b}", "kind", "file", "path", path, "readonly", 1)
-                        : json_pack("{s:s}", "missing", "tickets.file");
-}
-
-static json_t *job_stores(const target *t, const run_request *r, const json_t *needs) {
-    json_t *out = json_object();
-    size_t i;
-    json_t *name;
-    json_array_foreach(json_object_get(needs, "stores"), i, name) {
-        json_t *spec = json_object_get(doc(r), json_string_value(name));
-        const char *kind = str(spec, "kind");
-        json_t *entry = NULL;
-        if (strcmp(json_string_value(name), "matrix") == 0) {
-            entry = matrix_store(doc(r));
-        } else if (strcmp(json_string_value(name), "tickets") == 0) {
-            entry = tickets_store(doc(r));
-        } else if (kind != NULL && strcmp(kind, "local") == 0) {
-            const char *path = str(spec, "path") != NULL ? str(spec, "path") : t->artifacts;
-            entry = path != NULL ? json_pack("{s:s, s:s, s:b}", "kind", "local", "path", path, "create", 1) : NULL;
-        } else if (kind != NULL) {
-            entry = json_deep_copy(spec);
-        }
-        json_object_set_new(out, json_string_value(name), entry != NULL ? entry : json_pack("{s:O}", "missing", name));
-    }
-    return out;
-}
-
 /* Options of type path become stores beneath what they name. */
 static json_t *job_files(const json_t *head, const json_t *options) {
     json_t *out = json_object();
@@ -417,7 +391,12 @@ static json_t *job_mail(const run_request *r, const json_t *needs) {
     if (!json_is_true(json_object_get(needs, "mail")) || spec == NULL) {
         return NULL;
     }
-    return str(spec, "from") != NULL ? json_incref(spec) : json_pack("{s:s}", "missing", "mail.from");
+    if (str(spec, "from") != NULL) {
+        return json_incref(spec);
+    }
+    json_t *own = json_copy(spec);
+    json_object_set_new(own, "missing", json_string("mail.from"));
+    return own;
 }
 
 /* The directories that files given as options stand in: a store of one file opens it from there. */
@@ -498,7 +477,7 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     json_t *job =
         json_pack("{s:s, s:O, s:O, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "mode", mode, "tenant", t->tenant, "options",
                   options, "config", public_config(r), "db", target_databases(t, r, needs), "endpoints",
-                  target_endpoints(r, needs), "stores", job_stores(t, r, needs), "files", job_files(head, options),
+                  target_endpoints(r, needs), "stores", target_stores(t, r, needs), "files", job_files(head, options),
                   "auth", job_auth(r, needs), "platform", json_pack("{s:s}", "kind", kind(t)));
     if (job == NULL) {
         return NULL;
@@ -517,6 +496,9 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     json_object_set_new(job, "verbose", json_boolean(r->verbose));
     json_object_set_new(job, "trace", json_boolean(r->trace));
     json_object_set_new(job, "apply", json_boolean(r->apply));
+    if (strcmp(mode, "recover") == 0) {
+        json_object_set_new(json_object_get(job, "config"), "services", target_services(t, r));
+    }
     bool dry = target_is_dry(r, mode);
     json_object_set_new(job, "dry_run", json_boolean(dry));
     if (dry || strcmp(mode, "recover") == 0) {

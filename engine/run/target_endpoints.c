@@ -23,6 +23,10 @@ static json_t *endpoint_of(const json_t *settings, const char *name) {
     const char *auth = str(spec, "auth");
     json_object_del(out, "auth");
     json_object_del(out, "probe");
+    json_t *proxy = target_proxy(spec, str(spec, "url"));
+    if (proxy != NULL) {
+        json_object_set_new(out, "proxy", proxy);
+    }
     if (auth != NULL && strcmp(auth, "api_key") == 0) {
         const json_t *key = json_object_get(json_object_get(settings, "auth"), "api_key");
         json_object_set_new(
@@ -50,10 +54,11 @@ static json_t *issuer_of(const json_t *entra) {
     form_encoded(&basic, str(entra, "client_id"));
     buf_putc(&basic, ':');
     form_encoded(&basic, str(entra, "client_secret"));
-    json_t *out = basic.failed ? NULL
-                               : json_pack("{s:O, s:O*, s:O*, s:{s:s}}", "url", json_object_get(entra, "authority"),
-                                           "ca_file", json_object_get(entra, "ca_file"), "proxy",
-                                           json_object_get(entra, "proxy"), "auth", "basic", buf_str(&basic));
+    json_t *out = basic.failed
+                      ? NULL
+                      : json_pack("{s:O, s:O*, s:o*, s:{s:s}}", "url", json_object_get(entra, "authority"), "ca_file",
+                                  json_object_get(entra, "ca_file"), "proxy",
+                                  target_proxy(entra, str(entra, "authority")), "auth", "basic", buf_str(&basic));
     buf_free(&basic);
     return out;
 }

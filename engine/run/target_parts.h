@@ -17,5 +17,20 @@ void target_scratch_tenant(const run_request *r, json_t *database);
  * auth = { "entra" }, who issues tokens, by the name TARGET_ISSUER, with the client's id and secret. New reference. */
 #define TARGET_ISSUER "auth.entra" /* no endpoint of the configuration can have this name */
 json_t *target_endpoints(const run_request *r, const json_t *needs);
+/* The stores that `needs` declares, each with what opens it: {"missing": key} where the configuration does not define
+ * it. New reference. In a bucket's name and a prefix TARGET_TENANT_MARK stands for the tenant's code. */
+#define TARGET_TENANT_MARK "{tenant}"
+json_t *target_stores(const target *t, const run_request *r, const json_t *needs);
+/* The URLs that a store behind HTTP is reached by, its proxy's too. */
+void target_store_urls(const json_t *settings, const char *code, void (*take)(void *user, const char *url), void *user);
+/* The proxy on the way to url: spec's own, else the environment's (https_proxy, HTTPS_PROXY, http_proxy, all_proxy,
+ * ALL_PROXY, but for no_proxy, NO_PROXY and the loopback); NULL: none. New reference. It is no part of the
+ * configuration, so that what was proved from one machine holds from another. */
+json_t *target_proxy(const json_t *spec, const char *url);
+/* {url, prefix, tenant} of a store behind HTTP; NULL: it is none. New reference. */
+json_t *target_store_place(const json_t *spec, const char *code);
+/* Where each service of the configuration is, without a credential, and which variables of the environment are set: for
+ * a recovery. New reference. */
+json_t *target_services(const target *t, const run_request *r);
 
 #endif

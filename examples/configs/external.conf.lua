@@ -13,6 +13,9 @@ return {
   -- What the application's own test suite ran, for the check of its code paths; made with
   --   gate-engine run gates/rls_harness.lua --tenant CODE --record artifacts/recording.jsonl -- COMMAND
   -- recording = "artifacts/recording.jsonl",
-  -- Where artifacts are kept.
+  -- Where artifacts are kept. In S3, or in what speaks its API, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY:
+  --   artifacts = { kind = "s3", bucket = "artifacts", region = "eu-central-1" },   -- endpoint = "https://…": not Amazon's
+  -- in Azure, with AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN: { kind = "azure", account = "acme", container = "artifacts" }.
+  -- Where each tenant has credentials of its own, bucket or prefix names it ("{tenant}/"), and other_tenant one that must stay closed.
   artifacts = { kind = "local", path = "artifacts" },
 }

@@ -1,25 +1,12 @@
 --- Authentication by API key: the right key is accepted, and every other one is refused. Without the refusals an acceptance means nothing.
 local auth_http = require "integrations.auth_http"
+local forgeries = require "integrations.key_forgeries"
 local hash = require "hash"
 local names = require "rls.names"
 
 local auth = {}
 
 local AUTHENTICATE = "select tenant_code, tenant_id::text as tenant_id from platform.authenticate($1)"
-
---- Keys that must not open anything, each for a reason of its own.
-local function forgeries(key, stored)
-  local last = key:sub(-1) == "0" and "1" or "0"
-  return {
-    { "another random key", "sk_live_" .. hash.hex(hash.random(32)) },
-    { "the key with its last character changed", key:sub(1, -2) .. last },
-    { "the key without its last character", key:sub(1, -2) },
-    { "the key in upper case", key:upper() },
-    { "an empty key", "" },
-    { "a pattern", "%" },
-    { "what the database stores in place of the key", stored },
-  }
-end
 
 local function refused(conn, key)
   return #conn:query(AUTHENTICATE, key) == 0
@@ -42,7 +29,7 @@ end
 
 local function check_refusals(ctx, conn, key, where)
   for _, case in ipairs(forgeries(key, "sha256:" .. hash.sha256(key))) do
-    if case[2] ~= key and not refused(conn, case[2]) then
+    if not refused(conn, case[2]) then
       ctx:fail("auth_accepts_wrong", { object = where, detail = case[1] .. " was accepted" })
     end
   end

@@ -24,7 +24,15 @@ end
 local function open_all(ctx, n)
   local numbers = {}
   for i = 1, n do numbers[i] = i end
-  return task.map(numbers, n, function() return ctx.db:open("app") end)
+  local longest = 0
+  local clients = task.map(numbers, n, function()
+    local started = task.now()
+    local conn = ctx.db:open("app")
+    longest = math.max(longest, task.now() - started)
+    return conn
+  end)
+  ctx:fact("database_connect_ms", math.floor(longest * 10 + 0.5) / 10)
+  return clients
 end
 
 local function close_all(clients)

@@ -1,6 +1,7 @@
 --- OSRM, where the routing pack is used: it answers in time, and what it answers can be roads between the pack's points.
 local errors = require "errors"
 local matrix = require "packs.routing.matrix"
+local probe = require "integrations.probe"
 local client = require "osrm"
 
 local osrm = {}
@@ -17,7 +18,6 @@ local ASYMMETRY, ASYMMETRY_S, DETOUR, DETOUR_S, AGREE, AGREE_S = 3, 600, 1.01, 1
 -- The median way of the live service may differ from the matrix's by so much: what is beyond is another map or another profile.
 local MATRIX_SHARE = 0.5
 
-local SAYS = require("integrations.probe").SAYS
 
 local function implausible(text, format, ...)
   errors.raise { code = "osrm_implausible", message = text, detail = format:format(...) }
@@ -135,7 +135,7 @@ function osrm.check(ctx)
     errors.raise { code = "config_missing_key", message = "packs.routing is configured, and no key endpoints.osrm: OSRM was not asked",
       fix = "add endpoints = { osrm = { url = … } } to gate-engine.conf.lua, or take packs.routing away" }
   end
-  local osrm_client = client.client(ctx.http, "osrm")
+  local osrm_client = client.client(probe.watched(ctx), "osrm")
   local points = VIENNA
   local ok, raised = pcall(function()
     -- Does it answer at all? Where this point is not on its map, that is an answer too.
@@ -148,10 +148,12 @@ function osrm.check(ctx)
     if locked then look_at_matrix(ctx, locked, points, seen) end
     ctx:fact("osrm_points", #points)
   end)
+  probe.tell(ctx, { "osrm" })
   if ok then return end
-  local text = errors.is(raised) and (SAYS[raised.code] or raised.code:find "^osrm_" and raised.message)
+  local out_of_reach = probe.says(raised)
+  local text = errors.is(raised) and (out_of_reach or raised.code:find "^osrm_" and raised.message)
   if not text then error(raised, 0) end
-  ctx:fail("osrm_failed", { object = "osrm", args = { text }, detail = SAYS[raised.code] and raised.message or raised.detail,
+  ctx:fail("osrm_failed", { object = "osrm", args = { text }, detail = out_of_reach and raised.message or raised.detail,
     reproduce = ("curl \"$OSRM_URL%s?overview=false\""):format(osrm_client:path("route", { points[1], points[2] })) })
 end
 

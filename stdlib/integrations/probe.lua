@@ -12,12 +12,105 @@ function probe.missing(key, fix)
 end
 
 --- A service that is out of reach, by the class of the error, in the words of the document.
-probe.SAYS = {
+local SAYS = {
   http_timeout = "timeout", http_connect = "connection refused", http_tls = "TLS failed",
   http_resolve = "name not resolved", resolve_failed = "name not resolved", http_redirect = "redirected elsewhere",
   http_too_large = "the answer is too large", http_protocol = "the answer is not HTTP",
 }
-local SAYS = probe.SAYS
+--- Why TLS failed, by the reason of an http_tls error.
+local TLS_SAYS = { expired = "certificate expired", not_yet_valid = "certificate not valid yet", revoked = "certificate revoked",
+  wrong_host = "certificate for another name", untrusted = "certificate not trusted", handshake = "no handshake" }
+
+--- A service that is out of reach, in a few words; nil: what was raised says nothing of the kind.
+---@param raised any
+---@return string?
+function probe.says(raised)
+  if not errors.is(raised) then return nil end
+  local text = SAYS[raised.code]
+  if raised.code == "http_tls" then
+    local why = TLS_SAYS[rawget(raised, "reason") or ""]
+    return why and text .. ": " .. why or text
+  end
+  if raised.code == "http_protocol" and raised.message:find("the connection broke", 1, true) then return "connection lost" end
+  return text
+end
+
+--- What a store says when it cannot be used.
+local STORE_SAYS = {
+  store_missing = "not found", store_denied = "access denied", store_full = "no space left", store_key = "no valid key",
+  store_corrupt = "the bytes that came back differ", store_io = "connection refused", store_readonly = "read-only",
+  dir_create = "cannot be made", store_bucket = "bucket missing", store_clock = "clock skew", store_signature = "credentials refused",
+  store_expired = "credentials expired", store_region = "bucket in another region", store_busy = "asked too often",
+  store_redirect = "redirected elsewhere",
+  store_answer = "the answer cannot be read",
+}
+
+--- A store that cannot be used, in a few words; nil: what was raised says nothing of the kind.
+---@param raised any
+---@return string?
+function probe.store_says(raised)
+  if not errors.is(raised) then return nil end
+  local text, status = STORE_SAYS[raised.code], rawget(raised, "status")
+  if not text or not status then return text or probe.says(raised) end
+  return ("%s (HTTP %d)"):format(raised.code == "store_io" and "server error" or text, status)
+end
+
+-- Days. A certificate that ends sooner is told of while everything still works.
+local CERTIFICATE_DAYS = 14
+
+--- What was seen of the endpoints of a run, by their names.
+local SEEN = setmetatable({}, { __mode = "k" })
+
+--- Keeps what an answer says of its connection.
+---@param ctx gate.Context
+---@param name string  of the service
+---@param reply http.response
+function probe.watch(ctx, name, reply)
+  SEEN[ctx] = SEEN[ctx] or {}
+  local seen = SEEN[ctx][name] or {}
+  SEEN[ctx][name] = seen
+  for time, ms in pairs(reply.timings) do seen[time] = math.max(seen[time] or 0, ms) end
+  seen.certificate, seen.address = reply.certificate or seen.certificate, reply.address
+end
+
+--- The HTTP capability, which keeps what it sees of the connections.
+---@param ctx gate.Context
+---@return {request: fun(self: any, options: http.request): http.response}
+function probe.watched(ctx)
+  return { request = function(_, options)
+    local reply = ctx.http:request(options)
+    probe.watch(ctx, options.endpoint, reply)
+    return reply
+  end }
+end
+
+--- Tells what was kept, as probe.connection does. Within the check whose services they are.
+---@param ctx gate.Context
+---@param names string[]
+function probe.tell(ctx, names)
+  for _, name in ipairs(names) do
+    probe.connection(ctx, (name:gsub("%.", "_")), SEEN[ctx] and SEEN[ctx][name])
+  end
+end
+
+--- What was seen of a service's connection, as facts: the longest of each time, and the certificate.
+---@param ctx gate.Context
+---@param name string  of the service
+---@param seen table?  times in milliseconds by the names of http.timings, certificate; nil: it has no connection
+function probe.connection(ctx, name, seen)
+  if not seen then return end
+  for _, time in ipairs { "dns", "connect", "tls", "first_byte", "total" } do
+    if seen[time] then ctx:fact(("%s_%s_ms"):format(name, time), math.floor(seen[time] * 10 + 0.5) / 10) end
+  end
+  if seen.address then ctx:fact(name .. "_address", seen.address) end
+  local cert = seen.certificate
+  if not cert then return end
+  ctx:fact(name .. "_certificate", ("%s, issued by %s, %d days left"):format(cert.subject, cert.issuer, cert.days_left))
+  ctx:fact(name .. "_certificate_chain", cert.chain)
+  if cert.days_left < CERTIFICATE_DAYS then
+    ctx:advise("certificate_ends", { object = name, args = { name, cert.days_left }, detail = cert.subject .. ", " .. cert.not_after })
+  end
+end
 
 --- Sends a request once. A redirect is an answer: what it points to is a login.
 ---@param ctx gate.Context
@@ -28,9 +121,13 @@ local SAYS = probe.SAYS
 function probe.request(ctx, options, where, reproduce)
   options.redirects, options.timeout = 0, 10
   local ok, reply = pcall(ctx.http.request, ctx.http, options)
-  if ok then return reply end
-  if not (errors.is(reply) and SAYS[reply.code]) then error(reply, 0) end
-  ctx:fail("auth_unreachable", { object = where, args = { SAYS[reply.code] }, detail = reply.message, reproduce = reproduce })
+  if ok then
+    probe.watch(ctx, options.endpoint, reply)
+    return reply
+  end
+  local text = probe.says(reply)
+  if not text then error(reply, 0) end
+  ctx:fail("auth_unreachable", { object = where, args = { text }, detail = reply.message, reproduce = reproduce })
   return nil
 end
 

@@ -147,9 +147,19 @@ end
 --- Mail goes to the configuration's server alone, with its credentials; the script says what and to whom.
 local function add_mail(ctx, job, channel)
   if not job.mail then return end
-  refuse_missing(job.mail, "ctx.mail")
+  if job.mode == "operation" then refuse_missing(job.mail, "ctx.mail") end -- before it has done anything else
   local mail = require "engine.mail"
+  local function at_server(fields)
+    local at = mail.target(job.mail.url)
+    fields.url, fields.user, fields.password, fields.ca_file = job.mail.url, job.mail.user, job.mail.password, job.mail.ca_file
+    fields.resolve = not at.address and channel:resolve(at.host, at.port) or nil
+    return fields
+  end
   ctx.mail = { from = job.mail.from, to = job.mail.to, fetch = job.mail.fetch, seal = function(_, ...) return mail.seal(...) end }
+  function ctx.mail.probe(self)
+    with_colon(self, "ctx.mail:probe")
+    return mail.probe(at_server { timeout = math.min(job.mail.timeout_s or 10, 10) })
+  end
   function ctx.mail.send(self, message)
     with_colon(self, "ctx.mail:send")
     if job.dry_run then
@@ -157,17 +167,23 @@ local function add_mail(ctx, job, channel)
     end
     refuse_in_recovery(job, "ctx.mail:send", "say what to send: ctx:apply(title, { note = … })")
     local given = type(message) == "table" and message or {}
-    local at = mail.target(job.mail.url)
-    return mail.send { url = job.mail.url, user = job.mail.user, password = job.mail.password, ca_file = job.mail.ca_file,
-      timeout = job.mail.timeout_s, resolve = not at.address and channel:resolve(at.host, at.port) or nil, from = job.mail.from,
-      to = rawget(given, "to"), message = rawget(given, "message") }
+    return mail.send(at_server { timeout = job.mail.timeout_s, from = job.mail.from, to = rawget(given, "to"),
+      message = rawget(given, "message") })
   end
 end
 
-local function add_stores(ctx, job, state, tracer)
+local function add_stores(ctx, job, state, channel, tracer)
   local function open(name, spec)
     refuse_missing(spec, "ctx.store")
-    local store = require("engine.store").open(spec)
+    local store
+    if spec.place then
+      store = require("internal.stores.remote").open(spec, function(url, auth)
+        return http_client(require "engine.http", channel, "store",
+          { url = url, auth = auth or nil, ca_file = spec.ca_file, proxy = spec.proxy })
+      end)
+    else
+      store = require("engine.store").open(spec)
+    end
     return tracer and tracer:store(name, store) or store
   end
   ctx.store = lazy(state, "ctx.store", "needs: stores = { %q }", open, job.stores)
@@ -293,7 +309,7 @@ function capabilities.add(ctx, job, state, channel, tracer)
   add_http(ctx, job, channel, tracer)
   add_mail(ctx, job, channel)
   webhooks.add(ctx, job, function(name) return http_client(require "engine.http", channel, name, job.endpoints[name]) end)
-  add_stores(ctx, job, state, tracer)
+  add_stores(ctx, job, state, channel, tracer)
   add_exec(ctx, job, channel)
   add_audits(ctx, job, channel)
   ctx.auth = credentials(state, job)

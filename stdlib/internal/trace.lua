@@ -166,6 +166,8 @@ function trace:store(name, object)
     head = function(info) return info and ("%d bytes"):format(info.size) or "none" end,
     list = function(list) return ("%d keys"):format(#list) end,
     delete = function(removed) return removed and "removed" or "none" end,
+    writer = function() return "opened" end,
+    reader = function() return "opened" end,
   }
   for method_name, outcome in pairs(outcomes) do
     methods[method_name] = function(_, method, _, key, ...)

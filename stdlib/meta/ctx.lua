@@ -10,7 +10,7 @@
 ---@class gate.Context
 ---@field tenant {code: string, id: string?, name: string?}  the tenant; id where the platform has a row of it
 ---@field options table<string, any>  the script's options, by their names in the head, as values of their types
----@field config table               the configuration without its secrets
+---@field config table               the configuration without its secrets; in a recovery with `services`: where each is
 ---@field platform {kind: "embedded"|"external"|"scratch"}
 ---@field mode "run"|"recover"|"operation"
 ---@field verbose boolean
@@ -71,6 +71,11 @@ local mail = {}
 ---@return mail.result
 ---Errors: those of engine.mail, and dry_run.
 function mail:send(message) end
+
+--- Goes as far as a message would, through TLS and login, and sends none.
+---@return boolean  true
+---Errors: those of engine.mail.
+function mail:probe() end
 
 --- Bytes sealed to a certificate, as engine.mail does it.
 ---@param pem string

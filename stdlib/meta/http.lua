@@ -4,7 +4,8 @@
 --- makes the client and adds the credentials, which no script, answer or error ever shows.
 ---
 --- An endpoint is an origin (scheme, host, port) with a path before all paths. Nothing else is a target: a path cannot
---- name another host, redirects are followed inside the origin alone, the environment's proxies are not read, bodies
+--- name another host, redirects are followed inside the origin alone, proxies are the endpoints' alone (a script's have the
+--- configuration's, or the environment's: https_proxy, http_proxy, all_proxy, but for no_proxy and the loopback), bodies
 --- are not inflated, no cookie is kept. Under task.map requests overlap.
 ---
 --- A status of any class is a result. Errors: http_endpoint (unknown, or its URL is none), http_resolve, http_connect,
@@ -17,11 +18,15 @@ local http = {}
 ---@class http.client
 local client = {}
 
----@class http.auth  exactly one of bearer, basic, header
+---@class http.auth  exactly one of bearer, basic, header, sigv4, azure_key, azure_sas
 ---@field bearer? string  sent as `Authorization: Bearer …`
 ---@field basic? string   "user:password", sent as `Authorization: Basic …`
 ---@field header? string  name of a header that carries `value`
 ---@field value? string
+---@field sigv4? {access_key_id: string, secret_access_key: string, session_token?: string, region: string}
+---                         AWS Signature Version 4, for S3: each request is signed, its body's SHA-256 with it
+---@field azure_key? {account: string, key: string}  Azure Storage Shared Key
+---@field azure_sas? string a shared access signature, added to each request's query
 
 ---@class http.endpoint
 ---@field url string                     http(s)://[user:password@]host[:port][/prefix]; no query, no fragment
@@ -46,7 +51,8 @@ local client = {}
 ---@field connect_timeout? number seconds for each connection (default 10)
 ---@field retries? integer        repetitions after a failed connect, a 5xx, or a 429 with Retry-After; GET, HEAD, OPTIONS,
 ---                               PUT and DELETE only; default 0. No other 4xx is ever repeated
----@field backoff? number         seconds before the first repetition, then doubled, at most 5 (default 0.2); Retry-After wins
+---@field backoff? number         seconds before the first repetition, then doubled, at most 5 (default 0.2), each time a random
+---                               part of it between half and the whole, so that many do not come back at once; Retry-After wins
 ---@field redirects? integer      most to follow (default 5); 0: a redirect is the answer, wherever it points
 ---@field max_body? integer       bytes of the answer's body; more is http_too_large
 ---@field auth? boolean           false: without the endpoint's headers and credential, so that the request can send its own
@@ -62,15 +68,21 @@ local client = {}
 ---@class http.certificate
 ---@field subject string
 ---@field issuer string
+---@field chain string[]    subjects of all certificates that were sent, the server's own first
 ---@field not_before string  RFC 3339
 ---@field not_after string   RFC 3339
 ---@field days_left integer  whole days until not_after, rounded down
+
+---@class http.element  its elements are in its list part
+---@field name string
+---@field text string  what stands directly in it
 
 ---@class http.response
 ---@field status integer
 ---@field headers table<string, string>  names in lower case; repeated ones joined by ", ", set-cookie by newlines
 ---@field body string
 ---@field json fun(): any  decodes the body, strictly; null is json.null
+---@field xml fun(): http.element  reads the body as XML; a document type is refused
 ---@field timings http.timings
 ---@field certificate? http.certificate  over TLS
 ---@field address string          of the peer

@@ -19,6 +19,13 @@ local mail = {}
 ---Errors: mail_connect, mail_tls, mail_auth, mail_timeout, mail_deferred (4yz), mail_refused (5yz), mail_broken, mail_url, bad_argument.
 function mail.send(options) end
 
+--- Goes as far as a message would, through TLS and login, and sends none. (ctx.mail:probe() is of the configuration's server.)
+---@param options {url: string, user: string?, password: string?, ca_file: string?, resolve: string[]?, timeout: number?,
+---  connect_timeout: number?}  timeouts in seconds (10, 10)
+---@return boolean  true
+---Errors: as mail.send.
+function mail.probe(options) end
+
 --- Bytes sealed to a certificate: CMS AuthEnvelopedData (RFC 5083), AES-256-GCM, DER. `openssl cms -decrypt -inform DER` opens it.
 ---@param pem string    an X.509 certificate of an RSA or elliptic-curve key
 ---@param bytes string

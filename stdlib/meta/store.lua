@@ -1,7 +1,9 @@
 ---@meta
 
 --- `require "engine.store"`: named byte strings beneath one directory, or in one file. Scripts reach stores as
---- `ctx.store.<name>` (needs.stores) and, for options of type path, as `ctx.files.<option>`.
+--- `ctx.store.<name>` (needs.stores) and, for options of type path, as `ctx.files.<option>`. Where the configuration's
+--- artifacts are in Amazon S3, in what speaks its API or in Azure Blob Storage, ctx.store.artifacts has the same
+--- methods; the credentials are in no script's reach.
 ---
 --- A key is a relative path in UTF-8 of at most 1024 bytes and 64 components: none empty, none "." or "..", none over
 --- 255 bytes, no leading "/", no control character. No key leads outside: every step is resolved by openat2(2) beneath the root, and
@@ -12,7 +14,9 @@
 ---
 --- Errors: store_key (no valid key, or a directory or file stands in its way), store_missing, store_denied (permission,
 --- a symbolic link, a special file), store_full, store_corrupt, store_readonly, store_too_large, store_closed,
---- store_unsupported (a kernel without openat2), store_io, bad_argument.
+--- store_unsupported (a kernel without openat2), store_io, bad_argument. Of a service, besides: store_bucket (none of
+--- the name), store_signature and store_expired (the credentials), store_clock (this machine's is off), store_region,
+--- store_redirect, store_busy, store_answer (one that cannot be read), each with field `status`; and those of engine.http.
 ---@class engine.store
 local store = {}
 
@@ -73,6 +77,63 @@ function handle:list(prefix) end
 ---@param key? string
 ---@return boolean removed  false when there was none
 function handle:delete(key) end
+
+---@class store.writer
+local writer = {}
+
+---@class store.reader
+local reader = {}
+
+--- Begins a value that is written in parts, for what is too large to be held at once. It is there, whole, after commit
+--- and not before; a writer that is closed without it leaves the former value.
+---
+--- ```lua
+--- local w <close> = ctx.store.artifacts:writer("doc/large.bin")
+--- w:write(("x"):rep(10)):write(("y"):rep(10))
+--- assert(w:commit().size == 20)
+--- local r <close> = ctx.store.artifacts:reader("doc/large.bin")
+--- assert(r:read() == ("x"):rep(10) .. ("y"):rep(10) and r:read() == nil)
+--- ctx.store.artifacts:delete("doc/large.bin")
+--- ```
+---@param key? string
+---@return store.writer
+function handle:writer(key) end
+
+--- Reads a value in parts.
+---@param key? string
+---@return store.reader
+function handle:reader(key) end
+
+--- Adds bytes to the value.
+---@param bytes string
+---@return store.writer self
+function writer:write(bytes) end
+
+--- Ends the value. The writer is closed then.
+---@return store.info  with size and sha256
+function writer:commit() end
+
+--- Lets go of what was not committed. May be repeated; also done by `local w <close>`.
+function writer:close() end
+
+--- The next part, at most 8 MB; nil at the end.
+---@return string?
+function reader:read() end
+
+--- Ends the reading. May be repeated; also done by `local r <close>`.
+function reader:close() end
+
+--- The same place, opened with credentials that must be refused. Empty where the store has none.
+---@return {what: string, store: store.handle}[]
+function handle:forged() end
+
+--- Another tenant's place, opened with this tenant's credentials (artifacts.other_tenant); nil where there is none.
+---@return {tenant: string, store: store.handle}?
+function handle:elsewhere() end
+
+--- What was seen of a service: how often it was asked, the longest of each of http.timings, its certificate; nil for files.
+---@return {requests: integer, address: string?, certificate: http.certificate?, [string]: number}?
+function handle:seen() end
 
 --- May be repeated; also done by `local s <close>` and the garbage collector.
 function handle:close() end

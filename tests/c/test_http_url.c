@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "prim/http_internal.h"
 #include "prim/http_url.h"
 
 #define TEST(title, fn)                                                                                                \
@@ -235,6 +236,20 @@ static void header_bytes(void **state) {
     }
 }
 
+/* A pause is never longer than was meant, nor shorter than its half, and not always the same. */
+static void jittered(void **state) {
+    (void)state;
+    for (int64_t pause = 0; pause < 5000; pause += 7) {
+        for (uint32_t random = 0; random < 5000; random += 13) {
+            int64_t got = http_outcome_jitter(pause, random);
+            assert_true(got <= pause && 2 * got >= pause);
+        }
+    }
+    assert_int_equal(http_outcome_jitter(200, 0), 200);
+    assert_int_equal(http_outcome_jitter(200, 100), 100);
+    assert_int_equal(http_outcome_jitter(200, UINT32_MAX), 200 - UINT32_MAX % 101);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST("a path is joined beneath the endpoint's prefix, with what no URL holds encoded", joined),
@@ -243,6 +258,7 @@ int main(void) {
         TEST("a redirect stays in the origin or is refused", redirected),
         TEST("a redirect stays beneath the endpoint's prefix or is refused", redirected_beneath),
         TEST("userinfo is taken out of the URL and stands in no message", userinfo),
+        TEST("a pause before a repetition is a random part of it", jittered),
         TEST("a header's name is a token and its value holds no control character", header_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,11 +8,11 @@ local KEY = "Sk_Live_0123456789abcdefPLANTED9"
 
 --- Each: the fault's path, the exit code, and what is shown.
 local CASES = {
-  { "everybody", 1, "❌ FAIL - Auth flow failed: a wrong key is accepted", "who shows no key was answered, HTTP status 200" },
-  { "anonymous", 1, "❌ FAIL - Auth flow failed: a wrong key is accepted", "who shows no key was answered" },
-  { "prefix", 1, "❌ FAIL - Auth flow failed: a wrong key is accepted", "the key with its last character changed was answered" },
-  { "case", 1, "❌ FAIL - Auth flow failed: a wrong key is accepted", "the key in upper case was answered" },
-  { "pattern", 1, "❌ FAIL - Auth flow failed: a wrong key is accepted", "a pattern was answered" },
+  { "everybody", 1, "❌ FAIL - Auth flow failed: a wrong credential is accepted", "who shows no key was answered, HTTP status 200" },
+  { "anonymous", 1, "❌ FAIL - Auth flow failed: a wrong credential is accepted", "who shows no key was answered" },
+  { "prefix", 1, "❌ FAIL - Auth flow failed: a wrong credential is accepted", "the key with its last character changed was answered" },
+  { "case", 1, "❌ FAIL - Auth flow failed: a wrong credential is accepted", "the key in upper case was answered" },
+  { "pattern", 1, "❌ FAIL - Auth flow failed: a wrong credential is accepted", "a pattern was answered" },
   { "nobody", 1, "❌ FAIL - Auth flow failed: token invalid", "the platform refuses the configured key, HTTP status 401" },
   { "stall", 1, "❌ FAIL - Auth flow failed: timeout" },
   { "broken", 3, "⚠️ ERROR - the platform neither accepted nor refused the configured key: HTTP status 500" },
@@ -44,11 +44,11 @@ describe("gate 4's auth check", function()
     return ('platform = { url = "http://127.0.0.1:%d", auth = "api_key", probe = "/%s/me" }'):format(server.ports.plain, fault)
   end
 
-  it("passes where the key is answered and nine others are not, by a refusal or a redirect to a login", function()
+  it("passes where the key is answered and ten others are not, by a refusal or a redirect to a login", function()
     for _, fault in ipairs { "api", "login" } do
       local r = run(platform(fault))
       assert.equal(0, r.code, r.stdout .. r.stderr)
-      assert.equal(9, r.gate.facts.auth_refusals_tried)
+      assert.equal(10, r.gate.facts.auth_refusals_tried)
     end
   end)
 

@@ -118,6 +118,84 @@ PY]]):format(quote(file), quote(dir)))
     assert.is_nil(all[n + 1].statement)
   end)
 
+  it("says what changed since the last pass, and how the runs before ended", function()
+    local argv = { "run", "gates/golden_path_e2e.lua", "--tenant", "gamma", "--report", "json=r.json", "--report", "html=r.html",
+      "--report", "markdown=r.md" }
+    local function run(...)
+      local words = table.move({ ... }, 1, select("#", ...), #argv + 1, table.move(argv, 1, #argv, 1, {}))
+      local r = engine(table.unpack(words))
+      r.report = json.decode((support.must_read(dir .. "/r.json")))
+      support.shell(("/usr/bin/python3 -m jsonschema -i %s/r.json stdlib/schema/report-1.json"):format(quote(dir)))
+      return r
+    end
+    local first = run()
+    assert.equal(0, first.code, first.stdout)
+    assert.same({}, first.report.history)
+    assert.is_nil(first.report.since_pass)
+    assert.is_nil((support.must_read(dir .. "/r.html")):find("<svg", 1, true))
+
+    local seq = #records()
+    local r = run("--dataset", "3er_violation")
+    assert.equal(1, r.code, r.stdout)
+    has(r.stdout, ("  Changed since the last pass (record %d, "):format(seq), "  - options of golden_path_e2e\n")
+    assert.same({ "options of golden_path_e2e", "inputs of golden_path_e2e" },
+      { r.report.since_pass.changed[1].what, (r.report.since_pass.changed[2] or {}).what or "inputs of golden_path_e2e" })
+    has(support.must_read(dir .. "/r.html"), 'aria-label="1 of 1 runs before this one passed"', '<rect class="PASS" x="0" y="12"',
+      '<rect class="FAIL" x="8" y="0"', "Since the last pass</h2>")
+    has(support.must_read(dir .. "/r.md"), "**Since the last pass**", "- options of golden_path_e2e")
+
+    local config = support.must_read(dir .. "/gate-engine.conf.lua")
+    support.write(dir .. "/gate-engine.conf.lua", (config:gsub('platform = "embedded",', '%0 trust = {}, limits = { wall_s = 299 },')))
+    r = run("--dataset", "3er_violation")
+    support.write(dir .. "/gate-engine.conf.lua", config)
+    has(r.stdout, "  - configuration: ", " → ")
+    assert.equal(2, #r.report.history)
+    assert.equal("FAIL", r.report.history[2].status)
+  end)
+
+  it("says that nothing on record changed where nothing did", function()
+    support.write(dir .. "/marked.lua", [[return require("gate").define { api = 1, id = "marked", name = "Marked",
+      needs = { stores = { "artifacts" } }, failures = { odd = { text = "Odd" } }, run = function(ctx)
+        ctx:check("c", function() if ctx.store.artifacts:head "mark" then ctx:fail "odd" end end) end }]])
+    local config = support.must_read(dir .. "/gate-engine.conf.lua")
+    support.write(dir .. "/gate-engine.conf.lua", (config:gsub('platform = "embedded",',
+      ('%%0 artifacts = { kind = "local", path = %q },'):format(dir .. "/marks"))))
+    assert.equal(0, engine("run", "./marked.lua", "--tenant", "acme").code)
+    support.write(dir .. "/marks/mark", "x")
+    local r = engine("run", "./marked.lua", "--tenant", "acme")
+    support.write(dir .. "/gate-engine.conf.lua", config)
+    assert.equal(1, r.code, r.stdout)
+    has(r.stdout, "nothing that is on record changed: look at data, services and time.")
+  end)
+
+  it("is on record as well when it never began, and proves nothing either way", function()
+    local approving = #records()
+    for _, case in ipairs {
+      { { "run", "gates/golden_path_e2e.lua", "--tenant", "acme", "--no-such-flag" }, "usage_" },
+      { { "run", "no_such_script", "--tenant", "acme" }, "" },
+      { { "run", "gates/golden_path_e2e.lua", "--tenant", "acme", "--only", "no_such_check" }, "only_unknown" },
+    } do
+      local n = #records()
+      local r = engine(table.unpack(case[1]))
+      assert.equal(2, r.code, r.stdout .. r.stderr)
+      local all = records()
+      assert.equal(n + 1, #all)
+      local last = all[#all]
+      assert.same({ "run", case[1][2], "acme", "ERROR", false },
+        { last.verb, last.script, last.tenant.code, last.status, last.approved })
+      assert.is_truthy((last.error or ""):find("^" .. case[2]), last.error)
+    end
+    assert.equal(0, engine("verify", "evidence/ledger.jsonl").code)
+    has(engine("evidence", "list", "--tenant", "acme").stdout, "refused   ERROR    gates/golden_path_e2e.lua",
+      "refused   ERROR    no_such_script")
+    assert.is_true(records()[approving].seq == approving)
+    -- Nothing is written where the configuration cannot be read.
+    local n = #records()
+    support.write(dir .. "/broken.conf.lua", "return {")
+    assert.equal(2, engine("run", "gates/golden_path_e2e.lua", "--tenant", "acme", "--config", "broken.conf.lua").code)
+    assert.equal(n, #records())
+  end)
+
   it("never holds a secret, not even one that is given as an option", function()
     support.write(dir .. "/op.lua", [[return require("operation").define { api = 1, id = "op", name = "Op",
       options = { note = { type = "string", default = "" } }, run = function(ctx) ctx:unchanged("so it is: " .. ctx.options.note) end }]])

@@ -87,7 +87,7 @@ describe("gate 4", function()
     psql [[create or replace function platform.authenticate(p_key text) returns table(tenant_code text, tenant_id uuid)
       language sql stable security definer set search_path = pg_catalog, pg_temp
       as $$ select c.code, c.id from core.tenants c where c.code = 'acme' $$]]
-    assert_shown(run(), 1, "❌ FAIL - Auth flow failed: a wrong key is accepted")
+    assert_shown(run(), 1, "❌ FAIL - Auth flow failed: a wrong credential is accepted")
     assert.equal(0, support.run({ argv = { "platform", "reset" }, env = { GATE_ENGINE_STATE = state } }).code)
   end)
 

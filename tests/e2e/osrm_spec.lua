@@ -8,7 +8,7 @@ local MATRIX = support.root .. "/stdlib/datasets/routing/wien_small/matrix.csv"
 
 --- Each: the fault's path, what the failure says, and a part of its detail.
 local FAULTS = {
-  { "truncated", "the answer is not HTTP" }, { "login", "the answer cannot be read", "nearest: not JSON" },
+  { "truncated", "connection lost" }, { "login", "the answer cannot be read", "nearest: not JSON" },
   { "e500", "HTTP status 500" }, { "e429", "HTTP status 429" }, { "elsewhere", "redirected elsewhere" },
   { "headers", "the answer is too large" }, { "toobig", "OSRM answered TooBig", "Too many table coordinates" },
   { "region", "the map is of another region", "50000 m away" }, { "island", "there is no way between two points", "from 48." },

@@ -338,4 +338,64 @@ describe("engine.store", function()
     assert.are.equal("store (closed)", tostring(s))
     assert.are.equal("store_closed", failure(s.get, s, "k").code)
   end)
+
+  describe("values in parts", function()
+    it("are there, whole, after commit and not before", function()
+      local own <close> = store.open { kind = "local", path = root }
+      own:put("v", "old")
+      local w <close> = own:writer "v"
+      assert.equal(w, w:write "one")
+      w:write(""):write "two"
+      assert.equal("old", (own:get "v"))
+      assert.equal("v", own:list()[1].key)
+      assert.equal(1, #own:list())
+      local info = w:commit()
+      assert.same({ "v", 6 }, { info.key, info.size })
+      assert.equal("onetwo", (own:get("v", { expect_sha256 = info.sha256 })))
+      assert.equal("store_closed", failure(w.write, w, "x").code)
+      assert.equal("store_closed", failure(w.commit, w).code)
+      own:delete "v"
+    end)
+
+    it("leave nothing where they are let go, and the former value as it was", function()
+      local own <close> = store.open { kind = "local", path = root }
+      local before = tree(root)
+      own:put("v", "old")
+      local between = tree(root)
+      do
+        local w <close> = own:writer "v"
+        w:write "new"
+      end
+      assert.equal(between, tree(root))
+      assert.equal("old", (own:get "v"))
+      own:delete "v"
+      assert.equal(before, tree(root))
+    end)
+
+    it("are read to their end, in parts of 8 MB", function()
+      local own <close> = store.open { kind = "local", path = root }
+      local w <close> = own:writer "v"
+      for i = 0, 8 do w:write(string.char(65 + i):rep(1 << 20)) end
+      w:commit()
+      local r <close> = own:reader "v"
+      local first, second = r:read(), r:read()
+      assert.same({ 8 << 20, 1 << 20 }, { #first, #second })
+      assert.same({ "A", "I" }, { first:sub(1, 1), second:sub(-1) })
+      assert.is_nil(r:read())
+      r:close()
+      assert.equal("store_closed", failure(r.read, r).code)
+      own:delete "v"
+      assert.equal("store_missing", failure(own.reader, own, "v").code)
+    end)
+
+    it("are refused where a value would be", function()
+      local own <close> = store.open { kind = "local", path = root }
+      assert.equal("store_key", failure(s.writer, s, "../v").code)
+      assert.equal("bad_argument", failure(own:writer "v".write, own:writer "v", 1).code)
+      local readonly <close> = store.open { kind = "local", path = root, readonly = true }
+      assert.equal("store_readonly", failure(readonly.writer, readonly, "v").code)
+      collectgarbage()
+      assert.is_nil(own:head "v")
+    end)
+  end)
 end)

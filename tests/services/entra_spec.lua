@@ -11,7 +11,7 @@ local TID = "11111111-2222-3333-4444-555555555555"
 local fetched = support.build .. "/services"
 local missing = support.read(fetched .. "/missing")
 
-local WRONG = "❌ FAIL - Auth flow failed: a wrong key is accepted"
+local WRONG = "❌ FAIL - Auth flow failed: a wrong credential is accepted"
 local INVALID = "❌ FAIL - Auth flow failed: token invalid"
 
 --- Each: kind of issuer, fault of the platform, exit code, and what is shown.

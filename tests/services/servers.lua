@@ -173,6 +173,62 @@ function servers.entra(dir, secret)
   return ports
 end
 
+--- Starts a program that prints its port on the first line, and ends it with the others.
+local function with_port(argv, what)
+  local kit = require "testkit"
+  local r, w = kit.pipe()
+  local pid = kit.spawn({ "/bin/sh", "-c", 'exec "$@" >&3 3>&-', "sh", table.unpack(argv) }, w)
+  kit.close(w)
+  stops[#stops + 1] = function()
+    kit.kill(pid, 15)
+    kit.wait(pid)
+  end
+  local line = kit.read_line(r, 120000)
+  kit.close(r)
+  assert(line, what .. " did not start")
+  return assert(line:match "^%d+", line)
+end
+
+--- OpenStack Swift with its S3 API (swift.sh).
+---@return string port
+function servers.swift()
+  local dir = must "mktemp -d /tmp/gate-engine-services.XXXXXX"
+  stops[#stops + 1] = function() must("rm -rf -- " .. dir) end
+  return with_port({ "/bin/sh", "tests/services/swift.sh", dir }, "swift")
+end
+
+--- A store that speaks S3 and verifies nothing (open_store.py).
+---@param dir string
+---@return {port: string, fault: fun(name: string?)}
+function servers.open_store(dir)
+  return { port = with_port({ "/usr/bin/python3", "tests/services/open_store.py", dir }, "the open store"),
+    fault = function(name)
+      local f = assert(io.open(dir .. "/fault", "w"))
+      f:write(name or "")
+      f:close()
+    end }
+end
+
+--- Azure's Blob Storage as npm's azurite has it, from where fetch.sh put it.
+---@param fetched string
+---@param accounts table<string, string>  keys in base64
+---@return string port
+function servers.azurite(fetched, accounts)
+  local kit = require "testkit"
+  local dir, port, list = must "mktemp -d /tmp/gate-engine-services.XXXXXX", free_port(), {}
+  for name, key in pairs(accounts) do list[#list + 1] = name .. ":" .. key end
+  local pid = kit.spawn({ "/usr/bin/env", "AZURITE_ACCOUNTS=" .. table.concat(list, ";"), "node", "--no-warnings",
+    fetched .. "/node_modules/azurite/dist/src/blob/main.js", "--location", dir, "--blobHost", "127.0.0.1", "--blobPort", port, "--silent",
+    "--disableTelemetry" })
+  stops[#stops + 1] = function()
+    kit.kill(pid)
+    kit.wait(pid)
+    must("rm -rf -- " .. dir)
+  end
+  must(("timeout 60 bash -c 'until exec 3<>/dev/tcp/127.0.0.1/%s; do sleep 0.1; done' 2>/dev/null"):format(port))
+  return port
+end
+
 --- Stops all servers, the last one first.
 function servers.stop_all()
   for i = #stops, 1, -1 do

@@ -1,6 +1,6 @@
 #!/bin/sh
 # certificates.sh DIR: a certificate authority (ca.pem) and what it signed for the TLS tests: good, wrong (another
-# host's), expired; and lone, signed by itself. NAME.crt with NAME.key, made anew each time, valid for 20 days.
+# host's), soon (ends in five days), expired; and lone, signed by itself. NAME.crt with NAME.key, made anew each time, valid for 20 days.
 set -eu
 cd "$1"
 exec 2>openssl.log
@@ -29,4 +29,5 @@ leaf() { # name, subjectAltName, validity
 }
 leaf good "IP:127.0.0.1,DNS:pinned.invalid" "-days 20"
 leaf wrong "DNS:other.example" "-days 20"
+leaf soon "IP:127.0.0.1" "-days 5"
 leaf expired "IP:127.0.0.1" "-startdate 20200101000000Z -enddate 20210101000000Z"

@@ -178,12 +178,19 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(int(self.query["is"]), b"sorry", headers)
         return self.answer(200, b"well")
 
+    def on_same(self):
+        self.answer(200, self.body)
+
     def on_text(self):
         self.answer(200, self.query["is"].encode())
 
 
+class Server6(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
 def start(name, context=None):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server6(("::1", 0), Handler) if name == "six" else ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.name = name
     if context is not None:
@@ -195,6 +202,10 @@ def start(name, context=None):
 if __name__ == "__main__":
     for name in ("plain", "other", "proxy"):
         start(name)
+    try:
+        start("six")  # the same over IPv6, where the machine has it
+    except OSError:
+        pass
     for cert in glob.glob(os.path.join(sys.argv[1], "*.crt")) if len(sys.argv) > 1 else []:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, cert[:-4] + ".key")
