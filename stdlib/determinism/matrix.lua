@@ -65,7 +65,7 @@ local function locked_matrix(ctx, source)
   if source and source.bytes then return locked_ways.parse(source.bytes, { version = source.version, sha256 = source.sha256 }) end
   local routing = ctx.config.packs and ctx.config.packs.routing
   if not routing or not routing.matrix then return nil end
-  return locked_ways.parse(outside.of(ctx).matrix(), { sha256 = routing.matrix_sha256 })
+  return locked_ways.parse(outside.of(ctx).matrix()) -- whether it is the one that was pinned is the other check's
 end
 
 --- Inside a check: how far the live OSRM is from the locked matrix, where there are both.
