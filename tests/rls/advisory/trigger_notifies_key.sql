@@ -29,4 +29,6 @@ select * from dblink('listener', 'listen orders') l(said text);
 -- @tenant_b
 insert into orders (tenant_id, body) values (:'B', 'B-secret');
 -- @look
+select * from dblink('listener', 'select 1') round_trip(said int);
+-- @look
 select from dblink_get_notify('listener') where extra like '%' || :'B' || '%';
