@@ -3,6 +3,9 @@
 #include "run/cli_parts.h"
 
 const struct engine_class ISOLATION_CLASSES[] = {
+    {"admin_pooled", "database.admin goes through a pooler that lends its sessions",
+     "Give it the server's own address, or a pool in session mode.",
+     "The lock by which two runs do not meet belongs to a session: lent to the next client it would be held for ever."},
     {"admin_right_missing", "database.admin lacks a right that the probe needs",
      "GRANT what the message names, or ask for less: --probe read, --probe static.",
      "The table of rights: gate-engine doc rights."},

@@ -56,6 +56,7 @@ for class in ("00 01 0A 21 22 23 25 26 28 2B 2D 2F 34 3B 3D 3F 40 42 44 53 54 55
 ---@return string
 function said.of(conn, err)
   local message, state, innermost = (err.message or ""):match "^[^\n]*", err.sqlstate or "", (err.context or ""):match "^[^\n]*"
+  if state == "" then return message end -- what the engine says itself, or the connection's end
   local raised = innermost:find "RAISE$" or innermost:find "^PL/P[erythonl]+ function" or innermost:find "^PL/Tcl"
   if (raised or not KNOWN[state:sub(1, 2)]) and not is_written(conn, message) then
     local by = innermost:match "([%w_%.\"]+%b())"

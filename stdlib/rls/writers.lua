@@ -108,7 +108,7 @@ local function view_sql(v, columns)
   return function(found)
     local row = {}
     for base, name in pairs(columns) do row[name] = found.row[base] end
-    return (reproduce.insert(v, row):gsub(" OVERRIDING SYSTEM VALUE", ""):gsub(" ON CONFLICT DO NOTHING;$", ";"))
+    return (reproduce.insert(v, row):gsub(" ON CONFLICT DO NOTHING;$", ";"))
   end
 end
 
