@@ -91,7 +91,8 @@ describe("the corpus", function()
       end
     end
     assert.equal("", table.concat(silent, "\n\n"))
-    assert.is_true(pasted > 700, pasted .. " texts were pasted")
+    -- A server of an older minor release has one more in each case: what the newer ones close.
+    assert.is_true(pasted > 400, pasted .. " texts were pasted")
     -- Rows that a CHECK or a partition's bounds refuse; the texts say so.
     assert.is_true(untried <= 7, untried .. " texts say that their row cannot be made")
   end)
