@@ -19,7 +19,7 @@ typedef struct alloc_cap {
 void *alloc_capped(void *ud, void *ptr, size_t osize, size_t nsize);
 
 /* Stops the collector of a state that uses this cap until more than `floor` bytes are in use: what little there is to
- * collect before is not worth walking all that lives. */
+ * collect before is not worth walking all that lives. From there on it keeps close to what lives. */
 void alloc_rest(alloc_cap *cap, lua_State *L, size_t floor);
 
 #endif
