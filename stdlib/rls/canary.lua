@@ -6,7 +6,6 @@ local attempts = require "rls.attempts"
 local catalogue = require "rls.catalogue"
 local errors = require "errors"
 local json = require "json"
-local mentions = require "rls.mentions"
 local names = require "rls.names"
 local said = require "rls.said"
 local solve = require "rls.solve"
@@ -98,27 +97,14 @@ function Maker:refer(t, fk, who, fixed, later)
   end
 end
 
---- A JSON document that says the key wherever an expression looks: (meta -> 'a') ->> 'b' is met by {"a": {"b": key}}.
-local function document(expression, key)
-  local path, out = {}, key
-  for name in expression:gmatch "%->>?%s*'([^']*)'" do path[#path + 1] = name end
-  for i = #path, 1, -1 do out = { [path[i]] = out } end
-  return type(out) == "table" and json.encode(out) or nil
-end
-
 --- Values of the columns that a generated tenant column is made of. Whether it comes out as the key is seen in the row that is made.
 function Maker:generate(t, mine, who, fixed)
-  local expression = self.conn:value([[select pg_get_expr(d.adbin, d.adrelid)
-    from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
-    where d.adrelid::text = $1 and a.attname = $2]], t.oid, mine)
   t.sources = {}
-  for _, c in ipairs(t.columns) do
-    if c.name ~= mine and mentions.name(expression:lower(), c.name) then
-      local is_json = c.base == "json" or c.base == "jsonb"
-      fixed[c.name] = fixed[c.name] or names.literal(is_json and document(expression, who.key) or who.key)
-      t.sources[#t.sources + 1] = c.name
-    end
+  for name, literal in pairs(solve.sources(self.conn, t, mine, who.key)) do
+    fixed[name] = fixed[name] or literal
+    t.sources[#t.sources + 1] = name
   end
+  table.sort(t.sources)
 end
 
 --- Values that are given by what the row belongs to: its tenant's key and its foreign keys.

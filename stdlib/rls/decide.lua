@@ -158,7 +158,7 @@ local function with_hijacks(input, verdicts, cache)
       if again.status == "proven" or again.status == "trusted" then
         verdicts[command] = again
       elseif again.status == "counterexample" or v.otherwise == "proven" then
-        v.hijacked = { func = func, what = what, temporary = temporary }
+        v.hijacked = { func = func, what = what, temporary = temporary, again = again.status == "counterexample" and again or nil }
       end
     end
   end

@@ -38,6 +38,11 @@ local FUNCTIONS = [[
            as callable,
          array(select r from unnest($1::text[]) with ordinality a(r, i) where has_function_privilege(r, p.oid, 'EXECUTE')
                   and has_schema_privilege(r, n.oid, 'USAGE') order by i) as callers,
+         -- who may call an aggregate of which it is the step, and the aggregate
+         (select array[r, format('%I.%I', m.nspname, g.proname)] from unnest($1::text[]) with ordinality c(r, i), pg_aggregate a
+            join pg_proc g on g.oid = a.aggfnoid join pg_namespace m on m.oid = g.pronamespace
+           where a.aggtransfn = p.oid and a.aggkind = 'n' and a.aggfnoid >= 16384 and has_function_privilege(r, a.aggfnoid, 'EXECUTE')
+             and has_schema_privilege(r, m.oid, 'USAGE') order by i limit 1) as step_of,
          exists (select from pg_proc s where s.proname = p.proname and s.pronamespace = 'pg_catalog'::regnamespace) as shadowed,
          array(select format_type(t, null) from unnest(p.proargtypes) with ordinality a(t, i) order by i) as arg_types,
          (select array_agg(coalesce(p.proargnames[i], '') order by i)

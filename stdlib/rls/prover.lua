@@ -413,7 +413,7 @@ local function publish(verdict)
     local m = f.model
     out.class, out.text, out.statements, out.settings = f.class, f.text, f.statements, f.need.settings
     out.chosen, out.written = f.chosen, f.written
-    out.assignment = { settings = m.settings, row = m.row, rows = m.rows, own = m.own }
+    out.assignment = { settings = m.settings, row = m.row, rows = m.rows, own = m.own, fired = m.fired, free = m.free }
     return out
   end
   local also = {}

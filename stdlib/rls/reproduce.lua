@@ -20,20 +20,34 @@ local function filler(c)
 end
 reproduce.filler = filler
 
---- INSERT of a row with what its table needs besides.
+--- The values of a row with what its table needs besides.
 ---@param t rls.Table
 ---@param row table<string, any>
----@return string
-function reproduce.insert(t, row)
-  local columns, values = {}, {}
+---@return table<string, string>  SQL by column
+function reproduce.values(t, row)
+  local out = {}
   for _, c in ipairs(t.columns) do
     local given = row[c.name]
     -- A value of a type that the prover does not compute with, which has to be there and is of no matter.
     if given == functions.UNKNOWN then given = nil end
     local needed = c.notnull and not c.has_default and c.identity == ""
-    if not c.generated and (given ~= nil or needed) then
+    if not c.generated and (given ~= nil or needed) then out[c.name] = given ~= nil and prover.literal(given) or filler(c) end
+  end
+  return out
+end
+
+--- INSERT of a row with what its table needs besides.
+---@param t rls.Table
+---@param row table<string, any>
+---@param literals table<string, string>?  what takes the place of reproduce.values
+---@return string
+function reproduce.insert(t, row, literals)
+  local columns, values = {}, {}
+  literals = literals or reproduce.values(t, row)
+  for _, c in ipairs(t.columns) do
+    if literals[c.name] then
       columns[#columns + 1] = names.ident(c.name)
-      values[#values + 1] = given ~= nil and prover.literal(given) or filler(c)
+      values[#values + 1] = literals[c.name]
     end
   end
   if #columns == 0 then return ("INSERT INTO %s DEFAULT VALUES;"):format(t.sql) end
@@ -81,7 +95,7 @@ end
 function reproduce.text(world, t, v, statement, is_new)
   local a = v and v.assignment
   local lines, made, own = { "BEGIN;" }, {}, {}
-  if a and t and not is_new then made[1] = reproduce.insert(t, a.row) end
+  if a and t and not is_new then made[1] = reproduce.insert(t, a.row, v.literals) end
   local by = {}
   for _, one in ipairs(v and v.written or {}) do
     by[one.row] = one.writer.sql(one) or ("-- by %s"):format(one.writer.name)
@@ -91,6 +105,7 @@ function reproduce.text(world, t, v, statement, is_new)
       end
     end
   end
+  table.move(v and v.before or {}, 1, #(v and v.before or {}), #made + 1, made)
   local labels = {}
   for label in pairs(a and a.rows or {}) do labels[#labels + 1] = label end
   table.sort(labels)
@@ -126,9 +141,35 @@ function reproduce.text(world, t, v, statement, is_new)
     if not s:find("\1", 1, true) then lines[#lines + 1] = s end
   end
   table.move(own, 1, #own, #lines + 1, lines)
+  table.move(v and v.impostors or {}, 1, #(v and v.impostors or {}), #lines + 1, lines)
   lines[#lines + 1] = statement
   lines[#lines + 1] = "ROLLBACK;"
   return table.concat(lines, "\n"), lines
+end
+
+--- Has a text keep what a query gives before its change of role, and show behind its statement what another is given then.
+---@param text string   of reproduce.text
+---@param query string
+---@return string
+function reproduce.with_changes(text, query)
+  local before = ("CREATE TEMPORARY TABLE was_there ON COMMIT DROP AS %s;\n"):format(query)
+  local after = ("RESET SESSION AUTHORIZATION;\n(TABLE was_there EXCEPT (%s)) UNION ALL ((%s) EXCEPT TABLE was_there);\nROLLBACK;")
+    :format(query, query)
+  local at = text:find "SET LOCAL SESSION AUTHORIZATION " or text:find "SET LOCAL ROLE "
+  text = text:sub(1, at - 1) .. before .. text:sub(at)
+  return (text:gsub("ROLLBACK;$", function() return after end))
+end
+
+--- Has a text show what its statement changes of the other tenant's rows.
+---@param text string       of reproduce.text
+---@param t rls.Table
+---@param v prover.Verdict
+---@return string
+function reproduce.with_difference(text, t, v)
+  local key = v and v.assignment and v.assignment.row[t.tenant or ""]
+  if key == nil then return text end
+  return reproduce.with_changes(text, ("SELECT to_jsonb(x) AS theirs FROM %s x WHERE %s = %s"):format(t.sql, names.ident(t.tenant),
+    prover.literal(key)))
 end
 
 --- Becomes a role that may read the table or view, where the application's own may not; "" where it may.

@@ -1,6 +1,8 @@
 --- Looks for values of several columns that satisfy a table's CHECK constraints, or lie in one of its partitions.
 --
 -- The constraints are not read: the server evaluates them, as it prints them, over combinations of candidates in one query.
+local json = require "json"
+local mentions = require "rls.mentions"
 local names = require "rls.names"
 local values = require "rls.values"
 
@@ -151,6 +153,33 @@ function solve.keys_of_partition(conn, t, list)
   local ok, _, rows = conn:try(("select %s::text as key from (values %s) v(%s) where %s limit 3"):format(names.ident(t.tenant),
     table.concat(literals, ", "), names.ident(t.tenant), bound or "false"))
   for i, row in ipairs(ok and rows or {}) do out[i] = row.key end
+  return out
+end
+
+--- A JSON document that says the key wherever an expression looks: (meta -> 'a') ->> 'b' is met by {"a": {"b": key}}.
+local function document(expression, key)
+  local path, out = {}, key
+  for name in expression:gmatch "%->>?%s*'([^']*)'" do path[#path + 1] = name end
+  for i = #path, 1, -1 do out = { [path[i]] = out } end
+  return type(out) == "table" and json.encode(out) or nil
+end
+
+--- Values of the columns that a generated column is made of. Whether it comes out as the key is seen in the row that is made.
+---@param conn table
+---@param t rls.Table
+---@param generated string  the column
+---@param key string
+---@return table<string, string>  SQL by column
+function solve.sources(conn, t, generated, key)
+  local expression, out = conn:value([[select pg_get_expr(d.adbin, d.adrelid)
+    from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
+    where d.adrelid::text = $1 and a.attname = $2]], t.oid, generated), {}
+  for _, c in ipairs(t.columns) do
+    if c.name ~= generated and mentions.name(expression:lower(), c.name) then
+      local is_json = c.base == "json" or c.base == "jsonb"
+      out[c.name] = names.literal(is_json and document(expression, key) or key)
+    end
+  end
   return out
 end
 

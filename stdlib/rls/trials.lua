@@ -7,6 +7,7 @@
 local attempts = require "rls.attempts"
 local names = require "rls.names"
 local prover = require "rls.prover"
+local remade = require "rls.remade"
 local said = require "rls.said"
 
 local trials = {}
@@ -20,37 +21,43 @@ local TOGETHER = 25
 local LIMITS = "set local lock_timeout = '5s'; set local statement_timeout = '10s'; set local jit = off; set local row_security = on"
 
 --- The row itself, by the values that it was made with; nil where none of them can be compared as it is written.
-local function by_row(t, row)
+---@param literals table<string, string>?  SQL by column, where it was made with others
+local function by_row(t, row, literals)
   local parts = {}
-  for name, value in pairs(row) do
+  for name, value in pairs(literals or row) do
     local c = t.by_column[name]
-    local plain = type(value) == "string" or math.type(value) == "integer"
-    if c and plain and not c.generated then parts[#parts + 1] = ("%s = %s"):format(names.ident(name), prover.literal(value)) end
+    local plain = literals and value ~= "NULL" or type(value) == "string" or math.type(value) == "integer"
+    -- Of a document there is no equality.
+    if c and plain and not c.generated and c.base ~= "json" then
+      parts[#parts + 1] = ("%s = %s"):format(names.ident(name), literals and value or prover.literal(value))
+    end
   end
   table.sort(parts)
   return #parts > 0 and ("select 1 from %s where %s limit 1"):format(t.sql, table.concat(parts, " and ")) or nil
 end
 
 --- The statements of a trial, the last one shows it, and "fresh" where nothing may have been set on the connection; nil and why not.
-local function statements_of(t, f, max_rows)
+local function statements_of(t, f, max_rows, steps, literals)
   local list, fresh = {}, nil
-  for i, line in ipairs(f.steps) do
+  steps = steps or f.steps
+  for i, line in ipairs(steps) do
     if line:find "^%-%- in a new connection" then
       fresh = "fresh"
-    elseif i > 1 and i < #f.steps then
+    elseif i > 1 and i < #steps then
       list[#list + 1] = { line }
     end
   end
   local last = list[#list][1]
   if f.commands[1] == "SELECT" and f.row then
-    list[#list] = { by_row(t, f.row) or last }
+    list[#list] = { by_row(t, f.row, literals) or last }
   elseif not last:find " WHERE " and not last:find "^INSERT" and t.estimate > max_rows then
     return nil, ("the table has more than %d rows (database.probe.max_rows)"):format(max_rows)
   end
   return list, fresh
 end
 
---- What came of one: true, and how where it was not all the way; false and why it was not reached, nil and why it could not be tried.
+--- What came of one: true, and how where it was not all the way; false and why it was not reached, nil and why it could not be tried. The
+--- third result is the server's refusal of a row.
 local function judge(conn, list, out)
   for i, o in ipairs(out) do
     if not o.ok then
@@ -60,7 +67,7 @@ local function judge(conn, list, out)
       if i == #list and (o.error.sqlstate or ""):sub(1, 2) == "23" then
         return true, "the policies let the row through, a constraint alone stops it"
       end
-      return nil, said.of(conn, o.error)
+      return nil, said.of(conn, o.error), list[i][1]:find "^INSERT" and o.error or nil
     elseif i < #list and o.affected == 0 and list[i][1]:find "^INSERT" then
       return nil, "a row with the key of its row is there already"
     end
@@ -118,14 +125,38 @@ end
 
 --- Says of a finding what came of its trial.
 local function note(f, ok, why)
+  if f.otherwise and not ok then
+    f.reproduce = f.otherwise
+    return
+  end
   f.reproduced = ok
   f.trial = (ok and "tried: " or ok == false and "not reproduced: " or "not tried: ") .. (why or "the row was " .. DONE[f.commands[1]])
 end
 
+--- Tries one again whose row the server refuses as it is.
+local function again(open, conn, one, refusal, max_rows)
+  if not one.f.remake then return nil end
+  return remade.try(conn, one.t, one.f, refusal, function(literals, _, steps)
+    local list, fresh = statements_of(one.t, one.f, max_rows, steps, literals)
+    if not list then return nil end
+    local place = fresh and open() or conn
+    local out = undone(place, list)
+    if place ~= conn then place:close() end
+    return judge(conn, list, out)
+  end)
+end
+
 --- Tries a group.
-local function try(conn, group)
+local function try(open, conn, group, max_rows)
   local out = #group > 1 and together(conn, group) or {}
-  for i, one in ipairs(group) do note(one.f, judge(conn, one.list, out[i] or undone(conn, one.list))) end
+  for i, one in ipairs(group) do
+    local ok, why, refusal = judge(conn, one.list, out[i] or undone(conn, one.list))
+    if refusal then
+      local remade_ok, remade_why = again(open, conn, one, refusal, max_rows)
+      if remade_ok then ok, why = remade_ok, remade_why end
+    end
+    note(one.f, ok, why)
+  end
 end
 
 --- Tries the findings. Each gets `trial`: what to say of it, and `reproduced`, false where the server contradicts it.
@@ -138,7 +169,7 @@ function trials.run(open, found, by_oid, options)
   local function flush()
     if #group == 0 then return end
     conn = conn or open()
-    try(conn, group)
+    try(open, conn, group, options.max_rows)
     group = {}
   end
   for i, one in ipairs(of_tables(found, by_oid)) do
@@ -159,7 +190,7 @@ function trials.run(open, found, by_oid, options)
         conn:close()
         conn = nil
       end
-      group[#group + 1] = { f = one.f, list = list }
+      group[#group + 1] = { f = one.f, t = one.t, list = list }
       if why == "fresh" then flush() end
     end
   end

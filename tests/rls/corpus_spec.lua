@@ -77,24 +77,50 @@ describe("the corpus", function()
   local function is_of_case(r, f) return not (f.class or ""):find "^role_" or r.about[f.class] end
 
   it("has texts to reproduce that show in psql what they claim", function()
-    local pasted, untried, silent = 0, 0, {}
+    local pasted, silent = 0, {}
     for name, r in pairs(runs) do
       for _, f in ipairs(not name:find ":" and r.findings or {}) do
-        if f.pasted and is_of_case(r, f) then
+        -- What the server's minor release is found to be is not the cases' doing.
+        if f.pasted and is_of_case(r, f) and f.class ~= "server_release" then
           pasted = pasted + 1
-          if not f.pasted.shown and f.reproduce:find "^%-%- not tried: " then
-            untried = untried + 1
-          elseif not f.pasted.shown then
+          if not f.pasted.shown then
             silent[#silent + 1] = ("%s %s %s: %s\n%s"):format(name, f.class, f.object, f.pasted.why, f.reproduce)
           end
         end
       end
     end
     assert.equal("", table.concat(silent, "\n\n"))
-    -- A server of an older minor release has one more in each case: what the newer ones close.
     assert.is_true(pasted > 400, pasted .. " texts were pasted")
-    -- Rows that a CHECK or a partition's bounds refuse, and on newer minor releases the server itself; the texts say so.
-    assert.is_true(untried <= 8, untried .. " texts say that their row cannot be made")
+  end)
+
+  --- Leaks that are what the catalogue says: the text asks it, and shows no row. Of all others it becomes the application, and the last
+  --- thing it shows is rows that it reads or has changed.
+  local CATALOGUE = { context_function_cached = "a declaration", foreign_key_cascade = "a constraint and a grant",
+    grant_trigger = "a grant", grant_truncate = "a grant",
+    leakproof_claim = "a declaration", rls_missing = "a switch", rls_not_forced = "a switch",
+    role_bypasses_rls = "an attribute", role_creates_roles = "an attribute", role_owns_function = "an owner",
+    role_owns_schema = "an owner", role_owns_table = "an owner", role_reads_all_data = "a membership", role_replication = "an attribute",
+    role_runs_programs = "a membership or a grant", role_writes_all_data = "a membership", rule_rewrites = "a rule",
+    statistics_exposed = "a grant", trigger_copies = "a trigger and a grant", trigger_notifies = "a trigger's text",
+    view_not_barrier = "an option" }
+  --- The same of single findings: a session's settings before it begins, names that the text does not say which function means.
+  local OF_ONE = { ["policy_default_tenant leaky/policy_default_database_setting"] = true,
+    ["policy_default_tenant leaky/policy_default_role_setting"] = true,
+    ["function_search_path leaky/function_definer_path_writable"] = true }
+
+  it("has texts to reproduce that act as the application where rows are what the finding claims", function()
+    local acting, idle = 0, {}
+    for name, r in pairs(runs) do
+      for _, f in ipairs(not name:find ":" and r.findings or {}) do
+        local leak = f.pasted and f.severity == "leak" and is_of_case(r, f)
+        if leak and not CATALOGUE[f.class] and not OF_ONE[f.class .. " " .. name] then
+          local acts = f.reproduce:find "SESSION AUTHORIZATION" or f.reproduce:lower():find "set local role"
+          if acts then acting = acting + 1 else idle[#idle + 1] = ("%s %s %s:\n%s"):format(name, f.class, f.object, f.reproduce) end
+        end
+      end
+    end
+    assert.same({}, idle)
+    assert.is_true(acting > 200, acting .. " texts act")
   end)
 
   it("has texts to reproduce that show nothing once the leak is closed", function()

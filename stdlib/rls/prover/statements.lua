@@ -400,6 +400,7 @@ return function(compile)
             sorts.of(column.base or column.type, cx.input.types), cx)
         end
       else
+        row.fired = alias
         walk.fired[#walk.fired + 1] = row
         if info.rls and not compile.bypasses(info, cx.input.role) then
           walk.fired_conds[#walk.fired_conds + 1] = compile.combine(info, fired.event, phase, { rows = { row } }, cx)

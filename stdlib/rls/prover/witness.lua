@@ -213,6 +213,13 @@ local function row_values(g, id, columns, main)
   return row
 end
 
+--- The columns of a row that this way asks nothing of.
+local function unasked(g, instance)
+  local out = {}
+  for name in pairs(instance.row.columns or {}) do out[name] = g.x.nulls[instance.id .. "." .. name] == nil or nil end
+  return out
+end
+
 local function same_key(keys, a, b)
   for _, key in ipairs(keys) do
     local same = #key > 0
@@ -242,7 +249,7 @@ function witness.model(x, pins)
   local g = setmetatable({ x = x, values = {}, n = 0, later = later }, Guess)
   for term, value in pairs(pins or {}) do g:give(term, value) end
   g:fill(terms)
-  local model = { settings = {}, rows = {}, renamed = {}, member = x.p.member, own = {} }
+  local model = { settings = {}, rows = {}, renamed = {}, member = x.p.member, own = {}, fired = {}, free = {} }
   for key in pairs(x.nulls) do
     local name = key:match "^set:(.*)$"
     local v = name and g:of_key(key, "text")
@@ -258,7 +265,11 @@ function witness.model(x, pins)
   if not x.p.is_new then add_row(x, model, x.main, model.row) end
   for i = 1, x.n.instances do
     local instance = x.instances[i]
-    if instance ~= x.main and instance.label then add_row(x, model, instance, row_values(g, instance.id, instance.row.columns)) end
+    if instance ~= x.main and instance.label then
+      local row = row_values(g, instance.id, instance.row.columns)
+      if instance.row.fired then model.fired[instance.row.fired], model.free[instance.row.fired] = row, unasked(g, instance) end
+      add_row(x, model, instance, row)
+    end
   end
   return model, terms
 end

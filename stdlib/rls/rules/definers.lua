@@ -3,8 +3,9 @@
 -- A function's statements are read with libpg_query (rls.prover.statements) and decided like policies, with the arguments at the caller's
 -- choice. What was not understood is undecided, unless neither the function nor what it calls names a tenants' table. PostgreSQL
 -- manual: CREATE FUNCTION, 5.8.
+local calling = require "rls.rules.calling"
 local decide = require "rls.decide"
-local functions = require "rls.prover.functions"
+local firing = require "rls.rules.firing"
 local of_triggers = require "rls.rules.fired"
 local mentions = require "rls.mentions"
 local model = require "rls.model"
@@ -64,51 +65,6 @@ local function owners_of(f, read, out, seen)
     if mentions.call(text, other.name:match "[^.]*$") then owners_of(other, read, out, seen) end
   end
   return out
-end
-
---- Who may call it, itself or by an aggregate, and what it is.
-local DEFINITION = [[
-select pg_get_userbyid(p.proowner) as owner, has_function_privilege(%s, p.oid, 'EXECUTE') or exists (select from pg_aggregate a
-         where p.oid in (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
-           and has_function_privilege(%s, a.aggfnoid, 'EXECUTE')) as callable, pg_get_functiondef(p.oid)
-  from pg_proc p where p.oid = %s::regprocedure;]]
-
-local function definition_sql(f, app)
-  return DEFINITION:format(names.literal(app), names.literal(app), names.literal(f.signature))
-end
-
---- Has a text keep what is there of the other tenant's before its change of role, and show behind its statement what is another then.
-local function with_difference(text, t, v)
-  local key = v and v.assignment and v.assignment.row[t.tenant or ""]
-  if key == nil then return text end
-  local rows = ("SELECT to_jsonb(x) AS %%s FROM %s x WHERE %s = %s"):format(t.sql, names.ident(t.tenant), prover.literal(key))
-  local before = ("CREATE TEMPORARY TABLE was_there ON COMMIT DROP AS %s;\n"):format(rows:format "was")
-  local after = ("RESET SESSION AUTHORIZATION;\n(TABLE was_there EXCEPT %s) UNION ALL (%s EXCEPT TABLE was_there);\nROLLBACK;"):format(
-    rows:format "was", rows:format "is_there")
-  local at = text:find "SET LOCAL SESSION AUTHORIZATION " or text:find "SET LOCAL ROLE "
-  text = text:sub(1, at - 1) .. before .. text:sub(at)
-  return (text:gsub("ROLLBACK;$", function() return after end))
-end
-
---- The call, with arguments as the counterexample has them; the definition of what is not called by itself, as an aggregate's step.
-local function call_sql(f, r, world)
-  local v, caller = r.verdict, f.callers[1]
-  if not caller then return definition_sql(f, world.app) end
-  world = setmetatable({ app = caller }, { __index = world })
-  local settings = v and v.assignment and v.assignment.settings or {}
-  local args = {}
-  for i, arg in ipairs(f.args) do
-    local value = settings["\1argument." .. (arg.name and arg.name ~= "" and arg.name or ("$%d"):format(i))]
-    -- Of a function that puts a text into SQL: a condition that holds for every row.
-    if not v and arg.type == "text" then value = "true or true" end
-    args[i] = ("%s::%s"):format(value and names.literal(value) or "NULL", arg.type)
-  end
-  local t = v and world.by_label[r.label]
-  local based = t and (t.kind == "r" or t.kind == "p") and t or nil
-  local statement = ("%s %s(%s);"):format(f.kind == "p" and "CALL" or "SELECT * FROM", f.signature:match "^(.-)%(",
-    table.concat(args, ", "))
-  local text = reproduce.text(world, based, v, statement, r.write)
-  return based and (r.write or r.touched) and with_difference(text, based, v) or text
 end
 
 local function words(text) return (text:gsub("\1argument%.", "argument ")) end
@@ -207,7 +163,7 @@ local function say(found, undecided, f, r, world)
     found[#found + 1] = { class = r.shadow and "function_search_path" or "function_definer", object = f.signature,
       detail = ("it runs with the rights of %s, whom row-level security does not bind, and %s"):format(f.owner,
         r.leak or "what it tells was not decided: " .. what),
-      reproduce = r.leak and call_sql(f, r, world) or definition_sql(f, world.app), advisory = (not r.leak or oracle) or nil,
+      reproduce = r.leak and calling.text(world, f, r) or calling.definition(world, f), advisory = (not r.leak or oracle) or nil,
       by_create = r.by_create }
   elseif r.trusted and not r.unknown then
     found[#found + 1] = { class = "policy_trusted", object = f.signature, advisory = true,
@@ -268,39 +224,6 @@ local function counts(f, r)
   return false
 end
 
---- The row that was inserted where it is another than the statement said; nil where it has no key to find it by.
-local function filled_sql(t, row)
-  local where, columns, given = {}, {}, {}
-  for _, name in ipairs(t.uniques[1] and t.uniques[1].columns or {}) do
-    if row[name] == nil then return nil end
-    where[#where + 1] = ("%s = %s"):format(names.ident(name), prover.literal(row[name]))
-  end
-  for _, c in ipairs(t.columns) do
-    if row[c.name] ~= nil and row[c.name] ~= functions.UNKNOWN then
-      columns[#columns + 1], given[#given + 1] = names.ident(c.name), prover.literal(row[c.name])
-    end
-  end
-  if #where == 0 then return nil end
-  return ("SELECT * FROM %s WHERE %s AND (%s) IS DISTINCT FROM (%s);"):format(t.sql, table.concat(where, " AND "),
-    table.concat(columns, ", "), table.concat(given, ", "))
-end
-
---- The INSERT by which the application fires the trigger, and what became of the other tenant's row; nil where another statement does.
-local function fire_sql(world, at, t, r)
-  local a = r.verdict and r.verdict.assignment
-  local row = a and a.rows and a.rows[t.label] and a.rows[t.label][1]
-  local target = world.by_label[r.label or ""]
-  if at.event ~= "INSERT" or not row or not target or r.shadow then return nil end
-  local v, rest = {}, {}
-  for key, value in pairs(r.verdict) do v[key] = value end
-  for label, rows in pairs(a.rows) do rest[label] = label ~= t.label and rows or nil end
-  v.assignment, v.chosen = { row = a.row, rows = rest, own = a.own, settings = a.settings }, nil
-  local insert = reproduce.insert(t, row):gsub(" ON CONFLICT DO NOTHING;$", ";")
-  if r.write or r.touched then return with_difference(reproduce.text(world, target, v, insert, r.write), target, v) end
-  local shown = filled_sql(t, row)
-  return shown and (reproduce.text(world, target, v, ("%s\nRESET SESSION AUTHORIZATION;\n%s"):format(insert, shown), r.write)) or nil
-end
-
 --- Findings about the functions of triggers that the application fires, which run with their owner's rights.
 ---@param conn table
 ---@param seen table       of rls.harness.look, with `model` and `owners`
@@ -322,7 +245,7 @@ function definers.triggers(conn, seen, base)
         found[f] = true
         found[#found + 1] = { class = r.shadow and "function_search_path" or "function_definer", object = f.signature,
           by_create = r.by_create, detail = ("%s, and %s"):format(about, r.leak),
-          reproduce = fire_sql(world, at, t, r) or definition_sql(f, world.app) }
+          reproduce = firing.text(world, at, t, r) or calling.definition(world, f) }
       elseif r.unknown then
         undecided[f] = true
         undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = ("%s: %s"):format(about, r.unknown), f = f }
@@ -421,7 +344,7 @@ function definers.findings(seen, base)
         undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = changed, f = f }
       else
         found[#found + 1] = { class = "function_definer", object = f.signature, detail = text,
-          reproduce = definition_sql(f, world.app) }
+          reproduce = calling.rights(world, f) }
       end
     elseif is_suspect(f, state) then
       local schema = open_schema(f, state.role)

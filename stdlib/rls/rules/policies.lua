@@ -3,6 +3,7 @@
 -- The text to reproduce sets the session up as the counterexample has it, and asks for rows that are not the tenant's own; it runs in
 -- psql as somebody who may SET ROLE to the application's role.
 local decide = require "rls.decide"
+local impostors = require "rls.rules.impostors"
 local names = require "rls.names"
 local prover = require "rls.prover"
 local reproduce = require "rls.reproduce"
@@ -34,9 +35,12 @@ end
 local STATEMENT = {
   SELECT = function(t, v) return ("SELECT * FROM %s%s LIMIT 5;"):format(t.sql, where_foreign(t, v)) end,
   DELETE = function(t, v, readable) return ("DELETE FROM %s%s;"):format(t.sql, readable and where_foreign(t, v) or "") end,
-  INSERT = function(t, v) return (reproduce.insert(t, v.assignment and v.assignment.row or {}):gsub(" ON CONFLICT DO NOTHING;$", ";")) end,
+  INSERT = function(t, v)
+    return (reproduce.insert(t, v.assignment and v.assignment.row or {}, v.literals):gsub(" ON CONFLICT DO NOTHING;$", ";"))
+  end,
   UPDATE = function(t, v, readable)
     local column, value = settable(t)
+    if v.phase == "check" and v.sets then return ("UPDATE %s SET %s;"):format(t.sql, v.sets) end
     if v.phase == "check" then
       local tenant = t.tenant and v.assignment and v.assignment.row[t.tenant]
       if tenant ~= nil then column, value = names.ident(t.tenant), prover.literal(tenant) end
@@ -56,7 +60,7 @@ local STATEMENT = {
 ---@param world table  of rls.reproduce
 ---@param d rls.Decision
 ---@param command string
----@param v prover.Verdict
+---@param v prover.Verdict  literals: the row as SQL by column, in place of its own; sets: what an UPDATE sets
 ---@return string text, string[] lines
 function policies.reproduce(world, d, command, v)
   local readable = d.verdicts.SELECT.status == "counterexample"
@@ -94,6 +98,15 @@ local function add(out, world, d, command, v)
     f = { class = v.class, object = d.table.label, oid = d.table.oid, commands = {}, text = v.text, role = d.role,
       row = v.assignment and v.assignment.row }
     f.reproduce, f.steps = policies.reproduce(world, d, command, v)
+    f.own = v.assignment and v.assignment.own or {}
+    f.moves = command == "UPDATE" and v.phase == "check"
+    -- For rls.trials, where the server takes the row with other values only.
+    function f.remake(literals, sets)
+      local other = {}
+      for name, value in pairs(v) do other[name] = value end
+      other.literals, other.sets = literals, sets
+      return policies.reproduce(world, d, command, other)
+    end
     out.by_key[key] = f
     out[#out + 1] = f
   end
@@ -126,14 +139,29 @@ local function pin(seen, func, v)
   return named and #named == 1 and ("ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp;"):format(named[1].signature) or nil
 end
 
+--- SQL by which the role gives a name in the helper another meaning, and reads another tenant's row; nil where it is not known how.
+local function impostor_sql(seen, world, d, v)
+  local func, again = v.hijacked.func, v.hijacked.again
+  local helper = seen.model.functions[func]
+  if not again or not again.assignment or not helper or #helper ~= 1 then return nil end
+  local own = impostors.statements(helper[1], func, v.hijacked, again.assignment.settings, d.role.creates or {})
+  if not own then return nil end
+  return policies.reproduce(world, d, "SELECT", setmetatable({ impostors = own }, { __index = again }))
+end
+
 --- A function of the policies whose names the role may give another meaning.
-local function hijack(seen, d, v)
+local function hijack(seen, world, d, command, v)
   local func, what, temporary = v.hijacked.func, v.hijacked.what, v.hijacked.temporary
   local how = temporary and ("and where it says %s a temporary type of that name is found first: %s may make one, with casts of its own")
     or "and finds the %s along the caller's, and %s may make its own in a schema that it puts first"
-  return { class = "function_search_path", object = func, oid = d.table.oid, commands = decide.COMMANDS,
+  local f = { class = "function_search_path", object = func, oid = d.table.oid, commands = decide.COMMANDS,
     detail = ("a policy of %s calls it; it has no search path of its own " .. how):format(d.table.label, what, d.role.name),
     reproduce = hijack_sql(func, d.role.name, temporary), repair = pin(seen, func, v), by_create = not temporary }
+  local text, steps
+  if command == "SELECT" then text, steps = impostor_sql(seen, world, d, v) end
+  -- Where the trial does not show it, what the function is and what the role may is all that is shown.
+  if text then f.otherwise, f.reproduce, f.steps, f.row = f.reproduce, text, steps, v.hijacked.again.assignment.row end
+  return f
 end
 
 --- Counterexamples as findings, the undecided and the trusted as advisories. What is decided without a policy (no row-level security, an
@@ -147,8 +175,8 @@ function policies.findings(decisions, seen)
     local reasons, order = {}, {}
     for _, command in ipairs(decide.COMMANDS) do
       local v = d.verdicts[command]
+      worlds[d.role] = worlds[d.role] or reproduce.world(seen, d.role.name)
       if v.status == "counterexample" and v.decided_by == "policies" then
-        worlds[d.role] = worlds[d.role] or reproduce.world(seen, d.role.name)
         add(out, worlds[d.role], d, command, v)
         for _, other in ipairs(v.also or {}) do
           local more = { status = v.status, phases = v.phases }
@@ -157,7 +185,7 @@ function policies.findings(decisions, seen)
         end
       elseif v.hijacked then
         local func = v.hijacked.func
-        hijacks[func] = hijacks[func] or hijack(seen, d, v)
+        hijacks[func] = hijacks[func] or hijack(seen, worlds[d.role], d, command, v)
       elseif v.status == "unknown" or v.status == "trusted" then
         local text = v.reason or (v.trust and v.trust[1] and v.trust[1].reason) or v.text or "?"
         local key = v.status .. "\0" .. text

@@ -44,6 +44,13 @@ local function last_result(out)
   return n
 end
 
+--- Is the last table that was printed one row with nothing in it?
+local function is_blank(out)
+  local row
+  for found in out:gmatch "\n[-+]+\n([^\n]*)\n%(1 row%)" do row = found end
+  return row ~= nil and not row:find "[^%s|]"
+end
+
 --- Does a text that shows a leak still show it where the leak is closed? One that looks a definition up shows another one there, or none.
 ---@param before {out: string, shown: boolean}  where the leak was
 ---@param after {out: string, shown: boolean}   where it is closed
@@ -76,6 +83,8 @@ function paste.run(place, base, text, detail)
     r.why = "it shows nothing"
   elseif n == 0 then
     r.why = "its last statement has no row"
+  elseif n == 1 and is_blank(out) then
+    r.why = "its last row is empty"
   elseif out:find "\n%-+\n f?%s*\n%(1 row%)\n*ROLLBACK\n*$" or out:find "\n%-+\n f\n%(1 row%)\n*$" then
     r.why = "it says no"
   end
