@@ -4,8 +4,7 @@ local json = require "engine.json"
 local support = require "support"
 
 local GATE = "gates/golden_path_e2e.lua"
-local dataset, failures = support.dataset, support.failures
-local psql
+local dataset, failures, psql = support.dataset, support.failures, support.psql
 
 --- Runs the gate; the result has the JSON report as `gate` (the gate's part) and `failed` (its FAIL checks).
 local function run(args, more)
@@ -42,15 +41,8 @@ local function planted(text, drivers)
 end
 
 describe("the golden path", function()
-  setup(function()
-    assert.equal(0, support.run({ "platform", "start" }).code)
-    function psql(sql)
-      local r = support.run { "platform", "psql", "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", sql }
-      assert.equal(0, r.code, r.stderr)
-      return (r.stdout:gsub("\n$", ""))
-    end
-  end)
-  teardown(function() support.run { "platform", "stop" } end)
+  setup(support.platform_start)
+  teardown(support.platform_stop)
 
   it("passes on gurkerl_small with all six stages, and says so in the document's words", function()
     local r = run()

@@ -5,7 +5,7 @@ local hash = require "hash"
 local json = require "json"
 local support = require "support"
 
-local solver = support.build .. "/roster-solver"
+local run, refused = require "solver_kit"(support.build .. "/roster-solver")
 local LIMITS = { max_weekly_minutes = 3300, min_rest_minutes = 660, max_span_regular_minutes = 840, max_span_split_minutes = 960 }
 
 -- Random weeks from numbers of our own: the same on every machine (Park and Miller's minimal standard).
@@ -29,33 +29,12 @@ local function request(instances, more)
   return { pack = "roster", seed = more and more.seed or 94, config = config, instances = json.array(instances) }
 end
 
-local function run(stdin, options)
-  local t = { program = solver, stdin = type(stdin) == "table" and hash.canonical(stdin) or stdin }
-  for key, value in pairs(options or {}) do t[key] = value end
-  local r = support.run(t)
-  local ok, out = pcall(json.decode, r.stdout)
-  r.out = ok and out or nil
-  return r
-end
-
 --- A legal plan, or the test fails with what is wrong.
 local function solve(req, options)
   local r = run(req, options)
   assert.equal(0, r.code, r.stdout .. r.stderr)
   assert.is_nil(auditor.problem(req, r.out), r.command)
   return r.out, r.stdout
-end
-
-local function refused(stdin, code, ...)
-  local r = run(stdin)
-  assert.equal(1, r.code, r.stdout:sub(1, 300) .. r.stderr)
-  assert.is_truthy(r.out and r.out.error, "no error document: " .. r.stdout:sub(1, 300))
-  assert.equal(code, r.out.error.code, r.stdout)
-  for _, text in ipairs { ... } do
-    local all = r.out.error.message .. " " .. tostring(r.out.error.detail) .. " " .. tostring(r.out.error.fix)
-    assert.is_truthy(all:find(text, 1, true), ("expected %q in: %s"):format(text, all))
-  end
-  return r.out.error
 end
 
 local SHAPES = {
