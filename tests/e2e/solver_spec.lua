@@ -88,6 +88,30 @@ describe("the roster solver", function()
     assert.equal(40, reached)
   end)
 
+  --- The bound that CBC has for a week.
+  local function integer_bound(req)
+    local file = support.write(support.tmpdir() .. "/week.json", hash.canonical(req))
+    local r = support.run { program = "/usr/bin/python3", argv = { support.root .. "/tests/support/roster_bound.py", file },
+      env = { LD_PRELOAD = "" } }
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    return json.decode(r.stdout)
+  end
+
+  it("proves no more than an integer program does, whose bound no plan goes below", function()
+    local above = 0
+    for seed = 1, 24 do
+      state = seed * 32452843
+      local req = request(random_week(seed % 3 == 0 and between(3, 6) or between(8, 60), ({ { 1 }, { 3 }, { 1, 2, 4 } })[seed % 3 + 1]),
+        { seed = seed, max_weekly_minutes = seed % 4 == 0 and 1200 or nil })
+      local plan, cbc = solve(req), integer_bound(req)
+      local said = ("week %d: bound %d, CBC's %d, %d drivers"):format(seed, plan.lower_bound, cbc.bound, plan.drivers)
+      assert.is_true(cbc.optimal and plan.lower_bound <= cbc.bound and cbc.bound <= plan.drivers, said)
+      if seed % 3 == 0 then assert.is_true(cbc.bound <= auditor.optimum(req), said) end
+      above = above + (cbc.bound > plan.lower_bound and 1 or 0)
+    end
+    assert.is_true(above < 24, "the two bounds never meet")
+  end)
+
   it("writes RFC 8785 canonical JSON and nothing else", function()
     local _, text = solve(request { tour("Ünïcode/\"x\"", 1, 480, 480), tour("b", 2, 480, 480) })
     assert.equal(hash.canonical_json(text), text)
@@ -145,6 +169,8 @@ describe("the roster solver", function()
     local out = solve(req)
     assert.equal(1385, #out.assignments)
     assert.is_true(out.drivers <= out.lower_bound + 1, ("%d drivers, bound %d"):format(out.drivers, out.lower_bound))
+    local cbc = integer_bound(req)
+    assert.is_true(out.lower_bound <= cbc.bound and cbc.bound <= out.drivers, ("CBC's bound %d"):format(cbc.bound))
     local minutes, of = {}, {}
     for _, t in ipairs(req.instances) do of[t.id] = t.end_min - t.start_min end
     for _, a in ipairs(out.assignments) do minutes[a.driver_id] = (minutes[a.driver_id] or 0) + of[a.tour_instance_id] end
