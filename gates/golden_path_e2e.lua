@@ -485,6 +485,7 @@ return gate.define {
   options = {
     pack = { type = "enum", choices = { "roster", "routing" }, default = "roster", help = "the pack whose workflow is run" },
     dataset = { type = "path", access = "read", default = "gurkerl_small",
+      default_by = { pack = { routing = "wien_small" } },
       search = { "stdlib/datasets/roster", "stdlib/datasets/routing", "stdlib/datasets/known_failures" },
       help = "golden dataset by name, or a directory with input.txt, input.csv or (routing) input.json" },
     audit = { type = "audit", multiple = true, help = "a tenant's own audit, run beside the pack's" },

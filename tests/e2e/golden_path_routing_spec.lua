@@ -51,6 +51,16 @@ describe("the golden path of the routing pack", function()
     assert.same({}, r.advice)
   end)
 
+  it("takes wien_small where no dataset is named, and its way out names the dataset of another run", function()
+    local r = run {}
+    assert.same({ 0, 10 }, { r.code, r.gate.facts.stops }, r.stdout .. r.stderr)
+    local other = run { "--dataset", "gurkerl_small" }
+    assert.equal(1, other.code)
+    assert.matches("%-%-dataset stdlib/datasets/roster/gurkerl_small", other.gate.recover)
+    local help = support.run { "run", support.root .. "/gates/golden_path_e2e.lua", "--help" }
+    support.has(help.stdout, "default gurkerl_small; with --pack routing wien_small)")
+  end)
+
   it("leaves a LOCKED plan whose hash is worked out again by another program than the gate", function()
     local id = run().gate.facts.plan_version
     assert.equal("LOCKED routing", psql(("select status || ' ' || pack_id from plan_versions where id = '%s'"):format(id)))
