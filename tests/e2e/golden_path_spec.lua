@@ -108,6 +108,29 @@ describe("the golden path", function()
       support.quote(dir .. "/audit-plan.json")))
   end)
 
+  it("keeps the products of a run that fails, and says where", function()
+    local dir = support.tmpdir() .. "/kept"
+    local r = run { "--dataset", "3er_violation", "--artifacts", dir }
+    assert.same({ 1, dir, "Review audit violation details. Kept in " .. dir .. ": audits.json, plan.html" },
+      { r.code, r.gate.facts.artifacts, r.failed[1].fix })
+    assert.matches("Kept in " .. dir:gsub("%p", "%%%0"), r.stdout)
+    assert.equal("fatigue", json.decode(support.must_read(dir .. "/audits.json")).failed[1])
+    assert.matches("^<!DOCTYPE html>", support.must_read(dir .. "/plan.html"))
+    dir = support.tmpdir() .. "/stages"
+    r = run { "--dataset", dataset { ["input.txt"] = "Mo 00:00-23:00" }, "--artifacts", dir }
+    assert.matches("Kept in " .. dir:gsub("%p", "%%%0") .. ": each stage's product$", r.failed[1].fix)
+    assert.equal(1, #json.decode(support.must_read(dir .. "/instances.json")))
+  end)
+
+  it("says which limit a forecast is too large for", function()
+    local lines = {}
+    for i = 1, 20000 do lines[i] = ("Mo %02d:%02d-23:59 Depot D%d"):format(i % 23, i % 59, i) end
+    local config = support.write(support.tmpdir() .. "/conf.lua", 'return { platform = "embedded", limits = { memory_mb = 16 } }')
+    local r = run { "--dataset", dataset { ["input.txt"] = table.concat(lines, "\n") }, "--config", config }
+    assert.same({ 3, "ERROR", "script_memory" }, { r.code, r.checks.Parse, r.errors[1].class })
+    assert.matches("limits.memory_mb", r.errors[1].fix)
+  end)
+
   it("keeps a plan that a tenant's audit can be run on again", function()
     local dir = support.tmpdir()
     assert.equal(0, run({ "--artifacts", dir }).code)
