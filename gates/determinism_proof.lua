@@ -421,6 +421,7 @@ return gate.define {
   options = {
     pack = { type = "enum", choices = { "roster", "routing" }, default = "roster", help = "the pack whose solver is run" },
     forecast_id = { type = "path", access = "read", default = "gurkerl_small",
+      default_by = { pack = { routing = "wien_small" } },
       search = { "stdlib/datasets/roster", "stdlib/datasets/routing" },
       help = "forecast by name, or a directory with input.txt, input.csv or (routing) input.json" },
     seed = { type = "integer", default = 94, min = -9007199254740991, max = 9007199254740991, help = "seed of every run" },

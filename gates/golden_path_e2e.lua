@@ -18,7 +18,8 @@ local outside = require "packs.outside"
 
 local PACKS = { roster = require "packs.roster.golden", routing = require "packs.routing.golden" }
 local MAX_FINDINGS = 200
-local FIX_STAGE = "Check specific stage logs"
+local FIX_STAGE, FIX_AUDIT = "Check specific stage logs", "Review audit violation details"
+local FIX_TIMEOUT = "Check input size, increase limit"
 
 --- Who locks the plan; stands in its locked_by.
 local APPROVER = "gate-engine golden path"
@@ -45,10 +46,17 @@ local function command(ctx)
   return table.concat(words, " ")
 end
 
+--- A fix with the place where this run's products are kept, where there is one.
+local function kept(ctx, fix, names)
+  local place = ctx.options.artifacts
+  return place and ("%s. Kept in %s: %s"):format(fix, place.path, names) or fix
+end
+
 local function fail_stage(ctx, stage, message, more)
   more = more or {}
+  local fix = more.fix and (FIX_STAGE .. ": " .. more.fix) or FIX_STAGE
   ctx:fail("stage_failed", { object = more.object or stage, args = { stage, message }, detail = more.detail,
-    fix = more.fix and (FIX_STAGE .. ": " .. more.fix) or FIX_STAGE, reproduce = more.reproduce or command(ctx) })
+    fix = kept(ctx, fix, "each stage's product"), reproduce = more.reproduce or command(ctx) })
 end
 
 --- Canonical JSON of a product, its long lists in pieces, because one encoded value is bounded in size. What stands in a short list may
@@ -163,7 +171,8 @@ local function solve(ctx, s)
   if ok then return reply end
   if not errors.is(reply, "exec_timeout") then error(reply, 0) end
   ctx:fail("solve_timeout", { object = s.pack.size(s.instances),
-    detail = reply.message .. (reply.detail and "; " .. reply.detail or ""), reproduce = command(ctx) })
+    detail = reply.message .. (reply.detail and "; " .. reply.detail or ""), reproduce = command(ctx),
+    fix = kept(ctx, FIX_TIMEOUT, "each stage's product") })
   s.failed = true
   return nil
 end
@@ -209,7 +218,8 @@ end
 --- Findings of one audit that is FAIL, one a violation.
 local function report_violations(ctx, name, violations)
   local function fail(object, detail)
-    ctx:fail("audit_failed", { object = object or "plan", args = { name }, detail = detail, reproduce = command(ctx) })
+    ctx:fail("audit_failed", { object = object or "plan", args = { name }, detail = detail, reproduce = command(ctx),
+      fix = kept(ctx, FIX_AUDIT, "audits.json, plan.html") })
   end
   for i, v in ipairs(violations) do
     if i > MAX_FINDINGS then
@@ -438,6 +448,7 @@ end
 
 local function run(ctx)
   local s = { audits = {}, failed_audits = {}, done = {} }
+  if ctx.options.artifacts then ctx:fact("artifacts", ctx.options.artifacts.path) end
   local previous
   for _, name in ipairs { "Parse", "Expand", "Solve", "Audit" } do
     local before = previous
@@ -485,6 +496,7 @@ return gate.define {
   options = {
     pack = { type = "enum", choices = { "roster", "routing" }, default = "roster", help = "the pack whose workflow is run" },
     dataset = { type = "path", access = "read", default = "gurkerl_small",
+      default_by = { pack = { routing = "wien_small" } },
       search = { "stdlib/datasets/roster", "stdlib/datasets/routing", "stdlib/datasets/known_failures" },
       help = "golden dataset by name, or a directory with input.txt, input.csv or (routing) input.json" },
     audit = { type = "audit", multiple = true, help = "a tenant's own audit, run beside the pack's" },
@@ -492,8 +504,8 @@ return gate.define {
   },
   failures = {
     stage_failed = { text = "Stage %s failed: %s", fix = FIX_STAGE },
-    audit_failed = { text = "Audit %s: FAIL", fix = "Review audit violation details" },
-    solve_timeout = { text = "Timeout on solve", fix = "Check input size, increase limit" },
+    audit_failed = { text = "Audit %s: FAIL", fix = FIX_AUDIT },
+    solve_timeout = { text = "Timeout on solve", fix = FIX_TIMEOUT },
     forecast_warning = { text = "Forecast %s: %s", fix = "Check whether the line says what is meant" },
     travel_estimated = { text = "Travel times are estimated", fix = "Record the missing ways and pin the new matrix" },
     matrix_unpinned = { text = "Travel times are not pinned", fix = "Set matrix_sha256 in manifest.json, or in packs.routing" },

@@ -29,6 +29,7 @@ local gate = {}
 ---@class gate.Option
 ---@field type "string"|"integer"|"number"|"boolean"|"enum"|"path"|"audit"
 ---@field default any?
+---@field default_by table<string, table<string, any>>?  defaults by the choice of another option, an enum: { pack = { routing = "x" } }
 ---@field min number?
 ---@field max number?
 ---@field choices string[]?

@@ -92,16 +92,9 @@ static bool option_keys(checker *c, const char *name, const json_t *spec, const 
     return false;
 }
 
-static bool option_default(checker *c, const char *name, const json_t *spec, buf *path) {
-    const json_t *value = json_object_get(spec, "default");
-    if (value == NULL) {
-        return false;
-    }
-    if (json_is_true(json_object_get(spec, "required"))) {
-        return report(c, path_of(path, "options", name, "required"), "head_option",
-                      "remove one of required and default",
-                      "expected no default for an option that must be given, found one");
-    }
+/* A default, at options.NAME.KEY, is a value that the flag would take. */
+static bool default_fits(checker *c, const char *name, const json_t *spec, const json_t *value, const char *key,
+                         buf *path) {
     buf expected = BUF_INIT;
     bool stop = false;
     if (options_default_fits(spec, value, &expected) != 0) {
@@ -109,7 +102,7 @@ static bool option_default(checker *c, const char *name, const json_t *spec, buf
         char *shown = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
         buf_printf(&text, "expected %s, found ", buf_str(&expected));
         text_sanitise(&text, shown != NULL ? shown : "?", shown != NULL ? strlen(shown) : 1, 60, false);
-        stop = report(c, path_of(path, "options", name, "default"), "head_option",
+        stop = report(c, path_of(path, "options", name, key), "head_option",
                       "the default must be a value the flag would accept", buf_str(&text));
         free(shown);
         buf_free(&text);
@@ -118,15 +111,66 @@ static bool option_default(checker *c, const char *name, const json_t *spec, buf
     return stop;
 }
 
+static bool is_choice(const json_t *spec, const char *text) {
+    size_t i;
+    const json_t *choice;
+    json_array_foreach(json_object_get(spec, "choices"), i, choice) {
+        if (json_is_string(choice) && strcmp(json_string_value(choice), text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Defaults by the choice of another option: that is an enum, and has the choice. */
+static bool option_default_by(checker *c, const json_t *options, const char *name, const json_t *spec, buf *path) {
+    const char *by, *choice;
+    json_t *choices, *value;
+    bool stop = false;
+    json_object_foreach(json_object_get(spec, "default_by"), by, choices) {
+        const json_t *other = json_object_get(options, by);
+        json_object_foreach(choices, choice, value) {
+            buf key = BUF_INIT;
+            buf_printf(&key, "default_by.%s", by);
+            if (!is_choice(other, choice)) {
+                stop = report(c, path_of(path, "options", name, buf_str(&key)), "head_option",
+                              "name an option of type enum of this script, and its choices",
+                              "expected a choice of another option, found one that no option has");
+            } else {
+                buf_printf(&key, ".%s", choice);
+                stop = default_fits(c, name, spec, value, buf_str(&key), path);
+            }
+            buf_free(&key);
+            if (stop) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool option_default(checker *c, const json_t *options, const char *name, const json_t *spec, buf *path) {
+    const json_t *value = json_object_get(spec, "default");
+    bool any = value != NULL || json_object_get(spec, "default_by") != NULL;
+    if (any && json_is_true(json_object_get(spec, "required"))) {
+        return report(c, path_of(path, "options", name, "required"), "head_option",
+                      "remove one of required and default",
+                      "expected no default for an option that must be given, found one");
+    }
+    return (value != NULL && default_fits(c, name, spec, value, "default", path)) ||
+           option_default_by(c, options, name, spec, path);
+}
+
 static bool check_options(checker *c, const json_t *head) {
     const char *name;
     json_t *spec;
     buf path = BUF_INIT;
     bool stop = false;
-    json_object_foreach(json_object_get(head, "options"), name, spec) {
+    const json_t *options = json_object_get(head, "options");
+    json_object_foreach((json_t *)options, name, spec) {
         const char *type = json_string_value(json_object_get(spec, "type"));
-        stop = option_name(c, name, &path) ||
-               (type != NULL && (option_keys(c, name, spec, type, &path) || option_default(c, name, spec, &path)));
+        stop = option_name(c, name, &path) || (type != NULL && (option_keys(c, name, spec, type, &path) ||
+                                                                option_default(c, options, name, spec, &path)));
         if (stop) {
             break;
         }

@@ -68,9 +68,21 @@ static const schema_spec needs[] = {
 
 static const char *const types[] = {"string", "integer", "number", "boolean", "enum", "path", "audit", NULL};
 static const char *const accesses[] = {"read", "write", NULL};
+static const schema_spec default_value[] = {{.key = "value", .type = SCHEMA_ANY}, END};
+static const schema_spec default_choices[] = {{.key = "choice",
+                                               .type = SCHEMA_MAP,
+                                               .what = "a table of values by the other option's choice",
+                                               .children = default_value},
+                                              END};
 static const schema_spec option[] = {
     {.key = "type", .type = SCHEMA_ENUM, .required = true, .choices = types, .doc = "type of the value"},
     {.key = "default", .type = SCHEMA_ANY, .doc = "value when the flag is not given"},
+    {.key = "default_by",
+     .type = SCHEMA_MAP,
+     .key_is = text_is_id,
+     .key_what = "a name ([a-z][a-z0-9_]*)",
+     .children = default_choices,
+     .doc = "defaults that depend on an enum option: { pack = { routing = \"wien_small\" } }"},
     {.key = "min", .type = SCHEMA_NUMBER, .doc = "smallest value of an integer or number"},
     {.key = "max", .type = SCHEMA_NUMBER, .doc = "largest value of an integer or number"},
     {.key = "choices", .type = SCHEMA_LIST, .children = text_item, .doc = "values of an enum"},

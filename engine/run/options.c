@@ -398,13 +398,28 @@ static json_t *resolve(const char *name, const json_t *spec, const json_t *value
     return list;
 }
 
+const json_t *options_default(const json_t *options, const json_t *spec, const json_t *values) {
+    const char *by;
+    json_t *choices;
+    json_object_foreach(json_object_get(spec, "default_by"), by, choices) {
+        const json_t *other = json_object_get(values, by);
+        other = other != NULL ? other : json_object_get(json_object_get(options, by), "default");
+        const json_t *own = json_is_string(other) ? json_object_get(choices, json_string_value(other)) : NULL;
+        if (own != NULL) {
+            return own;
+        }
+    }
+    return json_object_get(spec, "default");
+}
+
 json_t *options_resolve(const json_t *head, const json_t *given, err *e) {
     json_t *out = json_object();
+    const json_t *options = json_object_get(head, "options");
     const char *name;
     json_t *spec;
-    json_object_foreach(json_object_get(head, "options"), name, spec) {
+    json_object_foreach((json_t *)options, name, spec) {
         const json_t *value = json_object_get(given, name);
-        value = value != NULL ? value : json_object_get(spec, "default");
+        value = value != NULL ? value : options_default(options, spec, given);
         if (value == NULL && json_is_true(json_object_get(spec, "required"))) {
             buf flag = BUF_INIT;
             options_flag(name, &flag);
@@ -449,18 +464,28 @@ static void say_argument(buf *b, const json_t *spec) {
                                           : "TEXT");
 }
 
-static void say_default(buf *b, const json_t *value) {
-    if (value == NULL || ((json_is_array(value) || json_is_object(value)) && json_array_size(value) == 0)) {
-        return;
-    }
-    char *shown = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    buf_puts(b, "; default ");
-    if (json_is_string(value)) {
-        buf_puts(b, json_string_value(value));
-    } else {
-        buf_puts(b, shown != NULL ? shown : "?");
-    }
+static void say_value(buf *b, const json_t *value) {
+    char *shown = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    buf_puts(b, json_is_string(value) ? json_string_value(value) : shown != NULL ? shown : "?");
     free(shown);
+}
+
+static void say_default(buf *b, const json_t *spec) {
+    const json_t *value = json_object_get(spec, "default");
+    if (value != NULL && !((json_is_array(value) || json_is_object(value)) && json_array_size(value) == 0)) {
+        buf_puts(b, "; default ");
+        say_value(b, value);
+    }
+    const char *by, *choice;
+    json_t *choices, *own;
+    json_object_foreach(json_object_get(spec, "default_by"), by, choices) {
+        json_object_foreach(choices, choice, own) {
+            buf_puts(b, "; with ");
+            options_flag(by, b);
+            buf_printf(b, " %s ", choice);
+            say_value(b, own);
+        }
+    }
 }
 
 void options_help(const json_t *options, buf *out) {
@@ -476,7 +501,7 @@ void options_help(const json_t *options, buf *out) {
         text_sanitise(out, help, strlen(help), 0, false);
         buf_printf(out, "%s(%s", *help != '\0' ? " " : "", type_of(spec));
         say_range(out, spec);
-        say_default(out, json_object_get(spec, "default"));
+        say_default(out, spec);
         if (json_is_true(json_object_get(spec, "required"))) {
             buf_puts(out, "; must be given");
         }

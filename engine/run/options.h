@@ -17,6 +17,10 @@ json_t *options_parse(const char *name, const json_t *spec, const char *text, er
 /* Does a default fit its own declaration? 0, or -1 with what was expected appended to `expected`. */
 int options_default_fits(const json_t *spec, const json_t *value, buf *expected);
 
+/* What an option is where its flag is not given: what default_by says for the values of other options, else default;
+ * NULL where it has none. options: of a head; values: name → value of those that are given. Borrowed. */
+const json_t *options_default(const json_t *options, const json_t *spec, const json_t *values);
+
 /* Values for a head: given (name → value or list, may hold names of other gates), else default; paths and audits
  * resolved to
  * {"path": absolute, "access": "read"|"write"}. New reference, or NULL with *e: usage_option_missing, usage_path. */

@@ -182,8 +182,7 @@ static void add_option(buf *out, const char *name, const json_t *value) {
 }
 
 /* Is it what the option is where nobody says anything? A path is where the default's name was found. */
-static bool is_default(const json_t *spec, const json_t *value) {
-    const json_t *def = json_object_get(spec, "default");
+static bool is_default(const json_t *def, const json_t *value) {
     const char *path = member(value, "path"), *name = json_string_value(def);
     size_t n = name != NULL ? strlen(name) : 0;
     if (path == NULL) {
@@ -199,7 +198,8 @@ static void add_options(buf *out, const json_t *head, const json_t *options) {
     json_object_foreach(json_object_get(head, "options"), name, spec) {
         const json_t *value = json_object_get(options, name), *one;
         const char *access = member(spec, "access");
-        if (value == NULL || is_default(spec, value) || (access != NULL && strcmp(access, "write") == 0)) {
+        const json_t *def = options_default(json_object_get(head, "options"), spec, options);
+        if (value == NULL || is_default(def, value) || (access != NULL && strcmp(access, "write") == 0)) {
             continue;
         }
         if (!json_is_array(value)) {

@@ -15,6 +15,10 @@ local function error_of(raised)
     return { code = raised.code, message = raised.message, detail = raised.detail, fix = raised.fix, where = rawget(raised, "where"),
       line = rawget(raised, "line"), types = rawget(raised, "types") }
   end
+  if raised == "not enough memory" then -- Lua's own words, which name no limit
+    return { code = "script_memory", message = "the script hit its memory limit: not enough memory",
+      fix = "raise limits.memory_mb, or make the script use less" }
+  end
   return { code = "script_error", message = type(raised) == "string" and raised or "a " .. type(raised) .. " was raised" }
 end
 

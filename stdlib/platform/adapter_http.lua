@@ -4,8 +4,9 @@
 --   GET    /forecasts/{id}                                                  → {id, tenant, status, input_hash, instances}
 --   POST   /plans/solve          {forecast_id, seed, config}                → {id, …}
 --   GET    /plans/{id}                                                      → {id, status, error}; until it is no longer QUEUED or RUNNING
---   GET    /plans/{id}/export                                               → {id, tenant, status, seed, output_hash, solver_config_hash,
---                                    solver, drivers, lower_bound, locked_at, locked_by, assignments, audits = {{id, status}}}
+--   GET    /plans/{id}/export                                               → {id, tenant, forecast_id, status, seed, output_hash,
+--                                    solver_config_hash, solver, drivers, lower_bound, locked_at, locked_by, assignments,
+--                                    audits = {{id, status}}}
 --   POST   /plans/{id}/lock      {locked_by}                                → {status}; 409 or 423 where the plan's state forbids it
 --   GET    /plans?status=LOCKED&before=2026-W10&limit=3                     → {plans = {{id, week, forecast_id}}}: the tenant's last locked
 --                                    plans of weeks before that one, newest first, one a week
@@ -17,9 +18,9 @@
 -- The platform expands, solves and audits by itself; the gate checks each of its products against its own. What would break a lock
 -- (DELETE and PATCH of a plan, DELETE of its forecast) is tried on a plan of its own first, since an answered request is not undone.
 --
--- Every POST carries an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header), the same at each repetition. Repeated is only what
--- is safe to: GET, and POST with its key, where the connection broke, timed out or the answer was 429, 502, 503 or 504. A request
--- that is to break a lock is never repeated.
+-- Every POST carries an Idempotency-Key (a quoted string, as draft-ietf-httpapi-idempotency-key-header says), the same at each repetition.
+-- Repeated is only what is safe to: GET, and POST with its key, where the connection broke, timed out or the answer was 429, 502, 503 or
+-- 504. A request that is to break a lock is never repeated.
 
 local errors = require "errors"
 local hash = require "hash"
@@ -91,7 +92,8 @@ local function send(http, request)
 end
 
 local function post(http, path, body)
-  return send(http, { method = "POST", path = path, json = body, headers = { ["Idempotency-Key"] = hash.hex(hash.random(16)) } })
+  local key = ('"%s"'):format(hash.hex(hash.random(16)))
+  return send(http, { method = "POST", path = path, json = body, headers = { ["Idempotency-Key"] = key } })
 end
 
 local function get(http, path) return send(http, { path = path }) end
@@ -109,6 +111,17 @@ local function id_of(request, body)
   local id = field(request, body, "id", "string")
   if not id:find "^[%w_-]+$" then unreadable(request, ("id: expected letters, digits, - and _, found %q"):format(id:sub(1, 80))) end
   return id
+end
+
+--- What was asked for has to be what is answered: another one's would be judged in its place.
+local function need_same(path, body, expected)
+  for _, name in ipairs { "id", "tenant", "forecast_id" } do
+    local found = body[name] == nil and json.null or body[name]
+    if expected[name] and found ~= expected[name] then
+      unreadable({ path = path }, ("%s: expected %s, found %s"):format(name, expected[name], json.encode(found)))
+    end
+  end
+  return body
 end
 
 local function without_null(value)
@@ -140,7 +153,7 @@ local function uploads(http, tenant)
     local plan = id_of(request, (post(http, "/plans/solve", { forecast_id = forecast, seed = seed, config = config })))
     local path, started, pause = "/plans/" .. plan, task.now(), 0.05
     while true do
-      local body = get(http, path)
+      local body = need_same(path, get(http, path), { id = plan })
       local status = field({ path = path }, body, "status", "string")
       if status == "FAILED" then
         local why = type(body.error) == "table" and body.error or { message = body.error }
@@ -176,13 +189,25 @@ local function attempt(http, plan, forecast, a)
   return out
 end
 
---- The plan and its audits, as they are now.
-local function export(http, plan)
+--- The plan and its audits, as they are now. forecast_of: the forecast of each plan that is known.
+local function export(http, plan, tenant, forecast_of)
   local path = ("/plans/%s/export"):format(plan)
-  local body = get(http, path)
-  if body.id ~= plan then unreadable({ path = path }, ("id: expected %s, found %s"):format(plan, tostring(body.id))) end
+  local body = need_same(path, get(http, path), { id = plan, tenant = tenant, forecast_id = forecast_of[plan] })
   field({ path = path }, body, "assignments", "table")
   return body
+end
+
+--- The platform's result of one audit; where it has two that differ, none.
+local function audit_of(path, body, audit)
+  local found
+  for _, a in ipairs(field({ path = path }, body, "audits", "table")) do
+    if type(a) == "table" and a.id == audit then
+      local status = tostring(a.status)
+      if found and found ~= status then unreadable({ path = path }, ("audits: two results of %s"):format(audit)) end
+      found = status
+    end
+  end
+  return found
 end
 
 --- The tenant's locked plans of earlier weeks. What is not just those that were asked for is refused: an audit would judge other weeks.
@@ -201,7 +226,7 @@ local function locked_weeks(http, week, most)
 end
 
 --- Functions that make something.
-local function makers(adapter, http, up, opts)
+local function makers(adapter, http, up, opts, forecast_of)
   local small -- a forecast of one line, for the controls
   local seed, config = 0, nil
 
@@ -214,7 +239,8 @@ local function makers(adapter, http, up, opts)
   function adapter.solve_plan(forecast, options)
     seed, config = options.seed, options.config
     local plan = up.plan(forecast, seed, config, opts.solve_s or SOLVE_S)
-    return plan, packs[opts.pack].answer(export(http, plan))
+    forecast_of[plan] = forecast
+    return plan, packs[opts.pack].answer(export(http, plan, opts.tenant_code, forecast_of))
   end
 
   --- The attack on a plan of its own, which nobody locked: there it must succeed.
@@ -236,12 +262,13 @@ end
 function M.new(opts)
   local pack, http = packs[opts.pack], opts.http
   local up = uploads(http, { code = opts.tenant_code })
-  local adapter = { audits_itself = true }
-  makers(adapter, http, up, opts)
+  local adapter, forecast_of = { audits_itself = true }, {}
+  makers(adapter, http, up, opts, forecast_of)
 
   function adapter.read_instances(forecast)
     local request = { path = "/forecasts/" .. forecast }
-    local list = field(request, get(http, request.path), "instances", "table")
+    local body = need_same(request.path, get(http, request.path), { id = forecast, tenant = opts.tenant_code })
+    local list = field(request, body, "instances", "table")
     return pack.instances(list, function(what) unreadable(request, what) end)
   end
 
@@ -250,23 +277,20 @@ function M.new(opts)
   end
 
   function adapter.read_plan(plan)
-    local body = export(http, plan)
+    local body = export(http, plan, opts.tenant_code, forecast_of)
     return { status = body.status, seed = body.seed, output_hash = body.output_hash, solver_config_hash = body.solver_config_hash,
       locked_at = without_null(body.locked_at), locked_by = without_null(body.locked_by), assignments = body.assignments }
   end
 
   --- The platform's verdict must be this gate's.
   function adapter.record_audit(plan, audit, status)
-    for _, a in ipairs(field({ path = ("/plans/%s/export"):format(plan) }, export(http, plan), "audits", "table")) do
-      if type(a) == "table" and a.id == audit then
-        if a.status == status then return plan end
-        errors.raise { code = "stage",
-          message = ("audit %s: the platform says %s, and it is %s"):format(audit, tostring(a.status), status),
-          fix = ("Compare the platform's audit with stdlib/packs/%s/audits.lua"):format(opts.pack) }
-      end
-    end
-    errors.raise { code = "stage", message = ("audit %s: the platform has no result of it"):format(audit),
-      fix = "Have the platform run every audit before a plan may be locked" }
+    local found = audit_of(("/plans/%s/export"):format(plan), export(http, plan, opts.tenant_code, forecast_of), audit)
+    if found == status then return plan end
+    errors.raise { code = "stage",
+      message = found and ("audit %s: the platform says %s, and it is %s"):format(audit, found, status)
+        or ("audit %s: the platform has no result of it"):format(audit),
+      fix = found and ("Compare the platform's audit with stdlib/packs/%s/audits.lua"):format(opts.pack)
+        or "Have the platform run every audit before a plan may be locked" }
   end
 
   function adapter.lock_plan(plan, who)
@@ -283,7 +307,9 @@ function M.new(opts)
 
   function adapter.locked_weeks(week, most)
     if opts.pack ~= "roster" then return {} end
-    return locked_weeks(http, week, most)
+    local weeks = locked_weeks(http, week, most)
+    for _, w in ipairs(weeks) do forecast_of[w.plan] = w.forecast end
+    return weeks
   end
 
   function adapter.lock_refused(err)

@@ -5,21 +5,21 @@ local json = require "engine.json"
 local kit = require "testkit"
 local support = require "support"
 
-local api = { KEY = "gate-validation-key-0815", TENANT = "gate-http" }
+local api = { KEY = "gate-validation-key-0815", TENANT = "gate-http", psql = support.psql }
 
 local MATRIX = support.root .. "/stdlib/datasets/routing/wien_small/matrix.csv"
 local running, socket = {}, nil
 
 --- Starts the embedded platform, with the tenants of the specs.
 function api.setup()
-  assert.equal(0, support.run({ "platform", "start" }).code)
+  support.platform_start()
   local status = support.run { "platform", "status" }
   socket = assert(status.stdout:match "socket: ([^,%s]+)", status.stdout)
   api.psql(("insert into core.tenants (code, name, status) values ('%s', 'v', 'onboarding'), ('acme', 'a', 'onboarding') "):format(
     api.TENANT) .. "on conflict do nothing")
 end
 
-function api.teardown() support.run { "platform", "stop" } end
+api.teardown = support.platform_stop
 
 --- Ends the servers that api.start started.
 function api.stop()
@@ -28,14 +28,6 @@ function api.stop()
     kit.wait(pid)
   end
   running = {}
-end
-
----@param sql string
----@return string
-function api.psql(sql)
-  local r = support.run { "platform", "psql", "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", sql }
-  assert.equal(0, r.code, r.stderr)
-  return (r.stdout:gsub("\n$", ""))
 end
 
 --- How many forecasts the validation tenant has.

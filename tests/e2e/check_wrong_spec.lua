@@ -136,6 +136,10 @@ local WRONG = {
     l = { type = "path", acess = "write" },
     m = 24,
     n = { type = "integer", required = true, default = 3 },
+    o = { type = "integer", default_by = { g = { a = 1, b = 2 } } },
+    p = { type = "integer", default_by = { g = { c = "x" } } },
+    q = { type = "integer", default_by = { nobody = { a = 1 } } },
+    r = { type = "integer", default_by = { g = 5 } },
   },]]), '@:5: options.a.type: expected "string", "integer", "number", "boolean", "enum", "path" or "audit", found "int"',
     "@:6: options.b.type: ", "found nothing", '@:7: options.c.default: expected a whole number, found "x"', "@:8: options.d.max: ",
     "@:9: options.e.choices: ",
@@ -147,7 +151,9 @@ local WRONG = {
     '@:17: options.k.default: expected true or false, found "true"',
     '@:18: options.l.acess: ', 'fix: did you mean "access"?',
     "@:19: options.m: expected a table with a type, found 24\n  fix: NAME = { type = ",
-    "@:20: options.n.required: " },
+    "@:20: options.n.required: ", "@:21: options.o.default_by.g: expected a choice of another option",
+    '@:22: options.p.default_by.g.c: expected a whole number, found "x"', "@:23: options.q.default_by.nobody: expected a choice",
+    "@:24: options.r.default_by.g: expected a table of values by the other option's choice, found 5" },
   failures = { gate('  failures = {\n    a = { text = "%d rows" }, b = { fix = "x" },\n'
     .. '    c = { text = "" }, d = { text = "x", severity = "high" },\n'
     .. '    ["E-f"] = { text = "x" }, g = { text = "100%" }, h = { txt = "x" } },'),

@@ -53,6 +53,11 @@ describe("the determinism proof of the routing pack", function()
     assert.equal("seed 95, 9 stops", facts.control)
   end)
 
+  it("takes wien_small where no forecast is named", function()
+    local r = run {}
+    assert.same({ 0, 3 }, { r.code, r.gate.facts.identical_runs }, r.stdout .. r.stderr)
+  end)
+
   it("passes in ten runs side by side", function()
     assert.equal(10, run({ "--forecast-id", "wien_small", "--runs", "10" }).gate.facts.identical_runs)
   end)

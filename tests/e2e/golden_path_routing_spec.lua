@@ -6,8 +6,7 @@ local support = require "support"
 
 local DATASET = "stdlib/datasets/routing/wien_small"
 local AUDITS = { "coverage", "time_window", "capacity", "overlap", "skills_compliance" }
-local dataset, failures = support.dataset, support.failures
-local psql
+local dataset, failures, psql = support.dataset, support.failures, support.psql
 
 --- Runs the gate; the result has the gate's part of the report, its FAIL and ERROR checks, and the status of each by name.
 local function run(args, more)
@@ -31,17 +30,12 @@ describe("the golden path of the routing pack", function()
   local plan
 
   setup(function()
-    assert.equal(0, support.run({ "platform", "start" }).code)
-    function psql(sql)
-      local r = support.run { "platform", "psql", "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", sql }
-      assert.equal(0, r.code, r.stderr)
-      return (r.stdout:gsub("\n$", ""))
-    end
+    support.platform_start()
     local out = support.tmpdir()
     assert.equal(0, run({ "--dataset", "wien_small", "--artifacts", out }).code)
     plan = json.decode(support.must_read(out .. "/plan.json"))
   end)
-  teardown(function() support.run { "platform", "stop" } end)
+  teardown(support.platform_stop)
 
   it("passes on wien_small with all six stages at its golden plan, and says so in the document's words", function()
     local r = run()
@@ -55,6 +49,16 @@ describe("the golden path of the routing pack", function()
     assert.same({ manifest.input_hash, manifest.expected_output_hash, manifest.matrix_sha256, "wien-small-1" },
       { facts.input_hash, facts.output_hash, facts.matrix_sha256, facts.matrix_version })
     assert.same({}, r.advice)
+  end)
+
+  it("takes wien_small where no dataset is named, and its way out names the dataset of another run", function()
+    local r = run {}
+    assert.same({ 0, 10 }, { r.code, r.gate.facts.stops }, r.stdout .. r.stderr)
+    local other = run { "--dataset", "gurkerl_small" }
+    assert.equal(1, other.code)
+    assert.matches("%-%-dataset stdlib/datasets/roster/gurkerl_small", other.gate.recover)
+    local help = support.run { "run", support.root .. "/gates/golden_path_e2e.lua", "--help" }
+    support.has(help.stdout, "default gurkerl_small; with --pack routing wien_small)")
   end)
 
   it("leaves a LOCKED plan whose hash is worked out again by another program than the gate", function()

@@ -4,8 +4,7 @@ local json = require "engine.json"
 local support = require "support"
 
 local GATE = "gates/golden_path_e2e.lua"
-local dataset, failures = support.dataset, support.failures
-local psql
+local dataset, failures, psql = support.dataset, support.failures, support.psql
 
 --- Runs the gate; the result has the JSON report as `gate` (the gate's part) and `failed` (its FAIL checks).
 local function run(args, more)
@@ -42,15 +41,8 @@ local function planted(text, drivers)
 end
 
 describe("the golden path", function()
-  setup(function()
-    assert.equal(0, support.run({ "platform", "start" }).code)
-    function psql(sql)
-      local r = support.run { "platform", "psql", "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", sql }
-      assert.equal(0, r.code, r.stderr)
-      return (r.stdout:gsub("\n$", ""))
-    end
-  end)
-  teardown(function() support.run { "platform", "stop" } end)
+  setup(support.platform_start)
+  teardown(support.platform_stop)
 
   it("passes on gurkerl_small with all six stages, and says so in the document's words", function()
     local r = run()
@@ -114,6 +106,29 @@ describe("the golden path", function()
     assert.same({ 10, 3, 7 }, { #seen.assignments, #seen.drivers, #seen.week.days })
     support.shell(("/usr/bin/python3 tests/support/validate_report.py stdlib/schema/audit-plan-1.json %s"):format(
       support.quote(dir .. "/audit-plan.json")))
+  end)
+
+  it("keeps the products of a run that fails, and says where", function()
+    local dir = support.tmpdir() .. "/kept"
+    local r = run { "--dataset", "3er_violation", "--artifacts", dir }
+    assert.same({ 1, dir, "Review audit violation details. Kept in " .. dir .. ": audits.json, plan.html" },
+      { r.code, r.gate.facts.artifacts, r.failed[1].fix })
+    assert.matches("Kept in " .. dir:gsub("%p", "%%%0"), r.stdout)
+    assert.equal("fatigue", json.decode(support.must_read(dir .. "/audits.json")).failed[1])
+    assert.matches("^<!DOCTYPE html>", support.must_read(dir .. "/plan.html"))
+    dir = support.tmpdir() .. "/stages"
+    r = run { "--dataset", dataset { ["input.txt"] = "Mo 00:00-23:00" }, "--artifacts", dir }
+    assert.matches("Kept in " .. dir:gsub("%p", "%%%0") .. ": each stage's product$", r.failed[1].fix)
+    assert.equal(1, #json.decode(support.must_read(dir .. "/instances.json")))
+  end)
+
+  it("says which limit a forecast is too large for", function()
+    local lines = {}
+    for i = 1, 20000 do lines[i] = ("Mo %02d:%02d-23:59 Depot D%d"):format(i % 23, i % 59, i) end
+    local config = support.write(support.tmpdir() .. "/conf.lua", 'return { platform = "embedded", limits = { memory_mb = 16 } }')
+    local r = run { "--dataset", dataset { ["input.txt"] = table.concat(lines, "\n") }, "--config", config }
+    assert.same({ 3, "ERROR", "script_memory" }, { r.code, r.checks.Parse, r.errors[1].class })
+    assert.matches("limits.memory_mb", r.errors[1].fix)
   end)
 
   it("keeps a plan that a tenant's audit can be run on again", function()

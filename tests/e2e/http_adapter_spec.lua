@@ -67,6 +67,18 @@ describe("the golden path through the platform's API", function()
     ["has another verdict of an audit"] = { { ["GET /plans/export"] = { "none", "none", "none", "none", "other_audit" } },
       "Stage Audit failed: audit " },
     ["gives an id that leads elsewhere"] = { { ["POST /plans/solve"] = { "lie" } }, "Stage Solve failed: POST /plans/solve: id: " },
+    ["answers about another forecast"] = { { ["GET /forecasts"] = { "other_id" } }, "Stage Expand failed: GET /forecasts/" },
+    ["answers with another tenant's forecast"] = { { ["GET /forecasts"] = { "other_tenant" } }, "Stage Expand failed: GET /forecasts/" },
+    ["polls another plan"] = { { ["GET /plans"] = { "other_id" } }, "Stage Solve failed: GET /plans/" },
+    ["exports another plan"] = { { ["GET /plans/export"] = { "other_id" } }, "Stage Solve failed: GET /plans/" },
+    ["exports another tenant's plan"] = { { ["GET /plans/export"] = { "none", "other_tenant" } }, "Stage Audit failed: GET /plans/" },
+    ["exports the plan of another forecast"] = { { ["GET /plans/export"] = { "other_forecast" } }, "Stage Solve failed: GET /plans/" },
+    ["has two results of an audit"] = { { ["GET /plans/export"] = { "none", "none", "none", "none", "two_audits" } },
+      "Stage Audit failed: GET /plans/" },
+    ["says 409 to the first lock"] = { { ["POST /plans/lock"] = { "409", "409" } },
+      "Stage Lock failed: lock 1 of two at once: POST /plans/" },
+    ["only says that it locked"] = { { ["POST /plans/lock"] = { "pretend", "pretend" } },
+      "Stage Lock failed: status of the plan: expected LOCKED, found DRAFT" },
     ["refuses the forecast"] = { { ["POST /forecasts"] = { "400" } }, "Stage Parse failed: POST /forecasts: the platform answers 400" },
     ["breaks inside"] = { { ["POST /plans/solve"] = { "500" } }, "Stage Solve failed: POST /plans/solve: the platform answers 500" },
   } do
@@ -91,6 +103,11 @@ describe("the golden path through the platform's API", function()
       ["DELETE /forecasts"] = { "501", "501" } } }
     assert.equal(3, none.code, none.stdout .. none.stderr)
     assert.equal("lock_no_attacks", none.first.class)
+  end)
+
+  it("waits for a plan that takes a while", function()
+    local r = run { faults = { ["GET /plans"] = { "lie", "lie", "lie", "503", "lie" } } }
+    assert.equal(0, r.code, r.stdout .. r.stderr)
   end)
 
   it("says Timeout on solve where the plan is never through", function()

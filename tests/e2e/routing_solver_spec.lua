@@ -6,16 +6,7 @@ local json = require "json"
 local requests = require "routing_requests"
 local support = require "support"
 
-local solver = support.build .. "/routing-solver"
-
-local function run(stdin, options)
-  local t = { program = solver, stdin = type(stdin) == "table" and hash.canonical(stdin) or stdin }
-  for key, value in pairs(options or {}) do t[key] = value end
-  local r = support.run(t)
-  local ok, out = pcall(json.decode, r.stdout)
-  r.out = ok and out or nil
-  return r
-end
+local run, refused = require "solver_kit"(support.build .. "/routing-solver")
 
 --- A plan, and what the separate program says of it.
 local function solve(req)
@@ -31,17 +22,6 @@ local function solve(req)
   local said = json.decode(judged.stdout)
   assert.equal(json.null, said.problem)
   return r.out, said, r.stdout
-end
-
-local function refused(stdin, code, ...)
-  local r = run(stdin)
-  assert.equal(1, r.code, r.stdout:sub(1, 300) .. r.stderr)
-  assert.is_truthy(r.out and r.out.error, "no error document: " .. r.stdout:sub(1, 300))
-  assert.equal(code, r.out.error.code, r.stdout)
-  for _, text in ipairs { ... } do
-    local all = r.out.error.message .. " " .. tostring(r.out.error.fix)
-    assert.is_truthy(all:find(text, 1, true), ("expected %q in: %s"):format(text, all))
-  end
 end
 
 describe("the routing solver", function()

@@ -5,7 +5,7 @@ local hash = require "hash"
 local json = require "json"
 local support = require "support"
 
-local solver = support.build .. "/roster-solver"
+local run, refused = require "solver_kit"(support.build .. "/roster-solver")
 local LIMITS = { max_weekly_minutes = 3300, min_rest_minutes = 660, max_span_regular_minutes = 840, max_span_split_minutes = 960 }
 
 -- Random weeks from numbers of our own: the same on every machine (Park and Miller's minimal standard).
@@ -29,33 +29,12 @@ local function request(instances, more)
   return { pack = "roster", seed = more and more.seed or 94, config = config, instances = json.array(instances) }
 end
 
-local function run(stdin, options)
-  local t = { program = solver, stdin = type(stdin) == "table" and hash.canonical(stdin) or stdin }
-  for key, value in pairs(options or {}) do t[key] = value end
-  local r = support.run(t)
-  local ok, out = pcall(json.decode, r.stdout)
-  r.out = ok and out or nil
-  return r
-end
-
 --- A legal plan, or the test fails with what is wrong.
 local function solve(req, options)
   local r = run(req, options)
   assert.equal(0, r.code, r.stdout .. r.stderr)
   assert.is_nil(auditor.problem(req, r.out), r.command)
   return r.out, r.stdout
-end
-
-local function refused(stdin, code, ...)
-  local r = run(stdin)
-  assert.equal(1, r.code, r.stdout:sub(1, 300) .. r.stderr)
-  assert.is_truthy(r.out and r.out.error, "no error document: " .. r.stdout:sub(1, 300))
-  assert.equal(code, r.out.error.code, r.stdout)
-  for _, text in ipairs { ... } do
-    local all = r.out.error.message .. " " .. tostring(r.out.error.detail) .. " " .. tostring(r.out.error.fix)
-    assert.is_truthy(all:find(text, 1, true), ("expected %q in: %s"):format(text, all))
-  end
-  return r.out.error
 end
 
 local SHAPES = {
@@ -107,6 +86,30 @@ describe("the roster solver", function()
       reached = reached + (plan.drivers == best and 1 or 0)
     end
     assert.equal(40, reached)
+  end)
+
+  --- The bound that CBC has for a week.
+  local function integer_bound(req)
+    local file = support.write(support.tmpdir() .. "/week.json", hash.canonical(req))
+    local r = support.run { program = "/usr/bin/python3", argv = { support.root .. "/tests/support/roster_bound.py", file },
+      env = { LD_PRELOAD = "" } }
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    return json.decode(r.stdout)
+  end
+
+  it("proves no more than an integer program does, whose bound no plan goes below", function()
+    local above = 0
+    for seed = 1, 24 do
+      state = seed * 32452843
+      local req = request(random_week(seed % 3 == 0 and between(3, 6) or between(8, 60), ({ { 1 }, { 3 }, { 1, 2, 4 } })[seed % 3 + 1]),
+        { seed = seed, max_weekly_minutes = seed % 4 == 0 and 1200 or nil })
+      local plan, cbc = solve(req), integer_bound(req)
+      local said = ("week %d: bound %d, CBC's %d, %d drivers"):format(seed, plan.lower_bound, cbc.bound, plan.drivers)
+      assert.is_true(cbc.optimal and plan.lower_bound <= cbc.bound and cbc.bound <= plan.drivers, said)
+      if seed % 3 == 0 then assert.is_true(cbc.bound <= auditor.optimum(req), said) end
+      above = above + (cbc.bound > plan.lower_bound and 1 or 0)
+    end
+    assert.is_true(above < 24, "the two bounds never meet")
   end)
 
   it("writes RFC 8785 canonical JSON and nothing else", function()
@@ -166,6 +169,8 @@ describe("the roster solver", function()
     local out = solve(req)
     assert.equal(1385, #out.assignments)
     assert.is_true(out.drivers <= out.lower_bound + 1, ("%d drivers, bound %d"):format(out.drivers, out.lower_bound))
+    local cbc = integer_bound(req)
+    assert.is_true(out.lower_bound <= cbc.bound and cbc.bound <= out.drivers, ("CBC's bound %d"):format(cbc.bound))
     local minutes, of = {}, {}
     for _, t in ipairs(req.instances) do of[t.id] = t.end_min - t.start_min end
     for _, a in ipairs(out.assignments) do minutes[a.driver_id] = (minutes[a.driver_id] or 0) + of[a.tour_instance_id] end

@@ -161,6 +161,23 @@ function support.dataset(files)
   return dir
 end
 
+--- What the kept server answers to a statement of its superuser, without the last line end; raises what it refuses.
+---@param sql string
+---@return string
+function support.psql(sql)
+  local r = support.run { "platform", "psql", "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", sql }
+  assert(r.code == 0, r.stderr)
+  return (r.stdout:gsub("\n$", ""))
+end
+
+--- Keeps a server for the specs of a file: call it in setup, and support.platform_stop in teardown.
+function support.platform_start()
+  local r = support.run { "platform", "start" }
+  assert(r.code == 0, r.stdout .. r.stderr)
+end
+
+function support.platform_stop() support.run { "platform", "stop" } end
+
 --- Runs a gate with a JSON report, and sorts what it says.
 ---@param argv string[]
 ---@param more table?  of support.run

@@ -5,7 +5,9 @@ SOCKET is the embedded server's directory, TENANT the code of the tenant that KE
 platform's locked travel times. Its port goes to descriptor 3.
 
 Faults before the work: an HTTP status ("503"), "drop" (the connection is cut). After it: "drop_after" (done, but the answer is lost),
-"garbage" (an answer that is no JSON), "lie" (an answer that is wrong in the way that WRONG has for this request). Of POST
+"garbage" (an answer that is no JSON), "lie" (an answer that is wrong in the way that WRONG has for this request), "other_id",
+"other_tenant", "other_forecast" (an answer about something else), "other_audit", "two_audits" (another result of one, in place of the right
+one or beside it). Before it: "pretend" (nothing is locked, and the answer says so nevertheless). Of POST
 /plans/solve also "wander" (a legal plan, and not the one that its seed gives), "again" (the plan that was made last, once more) and
 "forget" (one that is made for the forecast and seed of the first one).
 """
@@ -102,6 +104,7 @@ def make_plan(plan, body, fault):
         forecast, seed, config = body["forecast_id"], body["seed"], body.get("config")
         with guard:
             first = first_question.setdefault("", (forecast, seed))
+        plan["forecast"] = forecast
         if fault == "forget":
             forecast, seed = first
         instances, pack = instances_of(forecast), pack_of[forecast]
@@ -150,7 +153,7 @@ def get_plans(query):
     for _, stored, forecast in rows:
         pack_of.setdefault(forecast, "roster")
         if not any(plan.get("stored") == stored for plan in plans.values()):
-            plans[uuid.uuid4().hex] = {"stored": stored, "status": "LOCKED", "told": {}, "audits": []}
+            plans[uuid.uuid4().hex] = {"stored": stored, "forecast": forecast, "status": "LOCKED", "told": {}, "audits": []}
     name = {plan["stored"]: plan_id for plan_id, plan in plans.items() if "stored" in plan}
     return 200, {"plans": [{"id": name[stored], "week": week, "forecast_id": forecast} for week, stored, forecast in rows]}
 
@@ -163,7 +166,7 @@ def get_plan(plan_id):
 def get_export(plan_id):
     plan = known(plan_id)
     stored = sql("select platform.read_plan(%s::uuid, %s::uuid)", tenant_id, plan["stored"])[0][0]
-    stored.update(plan["told"], id=plan_id, tenant=TENANT, audits=plan["audits"])
+    stored.update(plan["told"], id=plan_id, tenant=TENANT, forecast_id=plan["forecast"], audits=plan["audits"])
     return 200, stored
 
 
@@ -224,6 +227,7 @@ WRONG = {
     "GET /plans": lambda body: body.update(status="RUNNING"),
     "POST /plans/solve": lambda body: body.update(id="../../tenants"),
 }
+OTHER = {"other_id": {"id": "0" * 32}, "other_tenant": {"tenant": "somebody-else"}, "other_forecast": {"forecast_id": str(uuid.uuid4())}}
 WRONG_AUDITS = {"id": "rest", "status": "FAIL"}
 
 
@@ -283,6 +287,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(401, {"message": "unknown key"})
         if fault == "drop":
             return self.cut()
+        if fault == "pretend":
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            return self.answer(200, {"status": "LOCKED"})
         if fault.isdigit():
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             return self.answer(int(fault), {"message": "planted"})
@@ -297,6 +304,10 @@ class Handler(BaseHTTPRequestHandler):
                 if fault == "lie" and isinstance(body, dict):
                     body = json.loads(json.dumps(body))
                     WRONG[kind](body)
+                if fault in OTHER:
+                    body = dict(body, **OTHER[fault])
+                if fault == "two_audits":
+                    body = dict(body, audits=body["audits"] + [WRONG_AUDITS])
                 if fault == "other_audit":
                     body = dict(body, audits=[WRONG_AUDITS if a["id"] == "rest" else a for a in body["audits"]])
                 return self.answer(status, body)
