@@ -192,6 +192,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/c/%.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BA
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LUA_STATIC) -lcmocka -ljansson -lpq -lcurl -lexpat -lcjose -lssl -lcrypto -lseccomp -lpg_query
 
 $(BUILD)/tests/test_mem: private LDFLAGS += -Wl,--wrap=malloc
+$(BUILD)/tests/test_conv_canon: private LDFLAGS += -Wl,--wrap=realloc,--wrap=reallocarray
 
 # Solvers that are wrong on purpose, for the determinism gate's tests. Never sanitized: what they do would not happen then.
 $(BUILD)/tests/solvers/%: tests/solvers/%.c Makefile

@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "base/canon_quick.h"
+#include "base/canon_write.h"
 #include "base/mem.h"
 #include "base/text.h"
 
 #define EXACT_MAX 9007199254740992.0 /* 2^53: every integer up to here is a double of its own */
-#define DIGITS_MAX 17                /* as many always tell one double from the next */
+#define SURE_INTEGER INT64_C(9007199254740992)
+#define DIGITS_MAX 17 /* as many always tell one double from the next */
 
 /* A positive double in decimal: 0.DDDD × 10^point, no zero at the end of the digits. */
 typedef struct decimal {
@@ -99,14 +101,66 @@ static int lay_out(const decimal *d, bool negative, char out[CANON_NUMBER_MAX]) 
     return snprintf(out, CANON_NUMBER_MAX, "%s%c.%.*se%+d", sign, d->digits[0], k - 1, d->digits + 1, n - 1);
 }
 
+/* The digits of a whole number, with a point before the last `fraction` of them (0 = none). */
+static int lay_out_whole(uint64_t m, int fraction, bool negative, char out[CANON_NUMBER_MAX]) {
+    char digits[CANON_NUMBER_MAX];
+    char *const end = digits + sizeof digits;
+    char *at = end;
+    for (int i = 0; i < fraction; i++, m /= 10) {
+        *--at = (char)('0' + m % 10);
+    }
+    if (fraction > 0) {
+        *--at = '.';
+    }
+    do {
+        *--at = (char)('0' + m % 10);
+        m /= 10;
+    } while (m > 0);
+    if (negative) {
+        *--at = '-';
+    }
+    size_t n = (size_t)(end - at);
+    memcpy(out, at, n);
+    out[n] = '\0';
+    return (int)n;
+}
+
+/* Most fractions that anybody writes have few digits: where m / 10^k with m of at most 15 digits is this very double,
+ * the one with the smallest k is its shortest form, since no two decimals of up to 15 digits are one double (DBL_DIG).
+ * Both are exact doubles, and so their quotient is rounded as the decimal itself would be (Clinger, "How to read
+ * floating point numbers accurately", 1990). Returns the length, or 0 where it has more digits or is written otherwise.
+ */
+static int lay_out_few(double size, bool negative, char out[CANON_NUMBER_MAX]) {
+    static const double TEN[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10,
+                                 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21};
+    if (size < 1e-6) {
+        return 0;
+    }
+    for (int k = 1; k < (int)(sizeof TEN / sizeof TEN[0]); k++) {
+        double scaled = size * TEN[k];
+        if (scaled >= 1e15 - 1) {
+            break;
+        }
+        uint64_t m = (uint64_t)(scaled + 0.5);
+        if ((double)m / TEN[k] == size) {
+            return lay_out_whole(m, k, negative, out);
+        }
+    }
+    return 0;
+}
+
 int canon_number(double value, char out[CANON_NUMBER_MAX]) {
     if (!isfinite(value)) {
         out[0] = '\0';
         return -1;
     }
     double size = fabs(value);
-    if (size <= EXACT_MAX && size == floor(size)) { /* and -0 is written 0 */
-        return snprintf(out, CANON_NUMBER_MAX, "%lld", (long long)value);
+    if (size <= EXACT_MAX && size == (double)(uint64_t)size) { /* and -0 is written 0 */
+        return lay_out_whole((uint64_t)size, 0, value < 0, out);
+    }
+    int n = lay_out_few(size, value < 0, out);
+    if (n > 0) {
+        return n;
     }
     decimal d;
     shortest(size, &d);
@@ -146,13 +200,9 @@ static int no_memory(err *e) {
     return err_set(e, "out_of_memory", "out of memory while writing canonical JSON");
 }
 
-int canon_string(buf *out, const char *s, size_t n, err *e) {
+static int put_escaped(buf *out, const char *s, size_t n) {
     static const char short_form[] = "\b\t\n\f\r\"\\";
     static const char letter[] = "btnfr\"\\";
-    size_t start = out->len;
-    if (!text_utf8_valid(s, n)) {
-        return err_set(e, "json_utf8", "a text is not UTF-8");
-    }
     int rc = buf_putc(out, '"');
     size_t plain = 0;
     for (size_t i = 0; i < n && rc == 0; i++) {
@@ -167,11 +217,32 @@ int canon_string(buf *out, const char *s, size_t n, err *e) {
             rc = at != NULL ? buf_printf(out, "\\%c", letter[at - short_form]) : buf_printf(out, "\\u%04x", c);
         }
     }
-    if (rc == 0 && buf_append(out, s + plain, n - plain) == 0 && buf_putc(out, '"') == 0) {
-        return 0;
+    return rc == 0 && buf_append(out, s + plain, n - plain) == 0 ? buf_putc(out, '"') : -1;
+}
+
+int canon_string(buf *out, const char *s, size_t n, err *e) {
+    size_t start = out->len;
+    size_t plain = canon_plain_length(s, n);
+    if (plain < n && !text_utf8_valid(s + plain, n - plain)) {
+        return err_set(e, "json_utf8", "a text is not UTF-8");
     }
-    out->len = start;
-    return no_memory(e);
+    if (plain < n && canon_bare_length(s, n) < n) {
+        if (put_escaped(out, s, n) == 0) {
+            return 0;
+        }
+        out->len = start;
+        return no_memory(e);
+    }
+    char *at = canon_room(out, n + 2);
+    if (at == NULL) {
+        return no_memory(e);
+    }
+    at[0] = '"';
+    canon_copy(at + 1, s, n);
+    at[n + 1] = '"';
+    at[n + 2] = '\0';
+    out->len += n + 2;
+    return 0;
 }
 
 typedef struct member {
@@ -180,22 +251,10 @@ typedef struct member {
     const json_t *value;
 } member;
 
-/* Where a byte stands in the order of UTF-16 code units: characters above U+FFFF (first byte F0 and up) are surrogates
- * there, D800 to DFFF, and so come before U+E000 to U+FFFF (first byte EE and EF). */
-static int weight(unsigned char b) {
-    return b == 0xEE || b == 0xEF ? b + 0x10 : b;
-}
-
 static int by_utf16(const void *left, const void *right) {
     const member *a = left;
     const member *b = right;
-    size_t n = a->len < b->len ? a->len : b->len;
-    for (size_t i = 0; i < n; i++) {
-        if (a->key[i] != b->key[i]) {
-            return weight((unsigned char)a->key[i]) - weight((unsigned char)b->key[i]);
-        }
-    }
-    return (a->len > b->len) - (a->len < b->len);
+    return canon_keys(a->key, a->len, b->key, b->len);
 }
 
 /* How a value is written: canonically, or plainly. */
@@ -285,16 +344,31 @@ static int write_array(const writer *w, const json_t *v, int depth) {
     return rc == 0 ? close_with(w, "]", n, depth - 1) : rc;
 }
 
+int canon_integer(buf *out, int64_t value, err *e) {
+    char text[CANON_NUMBER_MAX];
+    bool sure = value > -SURE_INTEGER && value < SURE_INTEGER;
+    if (!sure) {
+        int n = snprintf(text, sizeof text, "%lld", (long long)value);
+        if (!integer_fits(text, (size_t)n)) {
+            return refuse_integer(text, (size_t)n, e);
+        }
+    }
+    char *at = canon_room(out, CANON_NUMBER_MAX);
+    if (at == NULL) {
+        return no_memory(e);
+    }
+    /* Both end what they write with a zero. */
+    out->len += (size_t)(sure ? lay_out_whole((uint64_t)(value < 0 ? -value : value), 0, value < 0, at)
+                              : canon_number((double)value, at));
+    return 0;
+}
+
 static int write_integer(const writer *w, json_int_t value) {
     char text[CANON_NUMBER_MAX];
-    int n = snprintf(text, sizeof text, "%lld", (long long)value);
     if (!w->plain) {
-        if (!integer_fits(text, (size_t)n)) {
-            return refuse_integer(text, (size_t)n, w->e);
-        }
-        n = canon_number((double)value, text);
+        return canon_integer(w->out, value, w->e);
     }
-    return put(w, text, (size_t)n);
+    return put(w, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)value));
 }
 
 static int write_real(const writer *w, double value) {

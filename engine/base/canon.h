@@ -19,6 +19,8 @@
 
 /* A double as ECMAScript's Number::toString writes it, into out; returns its length, or -1 for NaN and infinities. */
 int canon_number(double value, char out[CANON_NUMBER_MAX]);
+/* Appends an integer as that does. Errors: json_number where no double keeps it, out_of_memory. */
+int canon_integer(buf *out, int64_t value, err *e);
 /* Appends s (UTF-8) as a JSON string, quotes included, escaped as RFC 8785 section 3.2.2.2 says. */
 int canon_string(buf *out, const char *s, size_t n, err *e);
 /* Appends the canonical form of a value, or of a JSON text. Errors: json_syntax, json_duplicate_key, json_number,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/canon.h"
+#include "base/canon_write.h"
 #include "base/text.h"
 
 enum { SURE_DIGITS = 15, DIGITS_MAX = 40, EXPONENT_DIGITS = 5, INSERTION_MAX = 24, SHORT = 32 };
@@ -323,21 +324,10 @@ static bool read_number(quick *q) {
 
 /* --- objects --- */
 
-/* As canon.c's: by UTF-16 code units, in which characters above U+FFFF come before U+E000. */
-static int weight(unsigned char b) {
-    return b == 0xEE || b == 0xEF ? b + 0x10 : b;
-}
-
 static int compare_keys(const void *left, const void *right) {
     const member *a = left;
     const member *b = right;
-    size_t n = a->len < b->len ? a->len : b->len;
-    for (size_t i = 0; i < n; i++) {
-        if (a->key[i] != b->key[i]) {
-            return weight((unsigned char)a->key[i]) - weight((unsigned char)b->key[i]);
-        }
-    }
-    return (a->len > b->len) - (a->len < b->len);
+    return canon_keys(a->key, a->len, b->key, b->len);
 }
 
 typedef enum { IN_ORDER, MOVED, TWICE } order;

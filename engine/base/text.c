@@ -34,6 +34,14 @@ size_t text_utf8_seq(const char *s, size_t n) {
 
 bool text_utf8_valid(const char *s, size_t n) {
     for (size_t i = 0; i < n;) {
+        uint64_t eight;
+        if (n - i >= sizeof eight) { /* most texts are ASCII for long */
+            memcpy(&eight, s + i, sizeof eight);
+            if ((eight & UINT64_C(0x8080808080808080)) == 0) {
+                i += sizeof eight;
+                continue;
+            }
+        }
         size_t step = text_utf8_seq(s + i, n - i);
         if (step == 0) {
             return false;

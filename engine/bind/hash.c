@@ -150,20 +150,11 @@ static int bind_stream(lua_State *L) { /* [-0, +1, v] */
     return self->s != NULL ? 1 : luax_raise(L, &e);
 }
 
-/* The canonical bytes of the Lua value at 1, in a work on the stack. */
-static work *canonical_of(lua_State *L) { /* [-0, +1, v] */
+static int bind_canonical(lua_State *L) { /* [-1, +1, v] */
     luaL_checkany(L, 1);
     err e;
     work *w = work_new(L);
-    w->value = conv_to_json(L, 1, NULL, &e);
-    if (w->value == NULL || canon_value(&w->text, w->value, &e) != 0) {
-        work_fail(L, w, &e);
-    }
-    return w;
-}
-
-static int bind_canonical(lua_State *L) { /* [-1, +1, v] */
-    return work_push(L, canonical_of(L));
+    return conv_canonical(L, 1, &w->text, &e) == 0 ? work_push(L, w) : work_fail(L, w, &e);
 }
 
 /* The digest of a work's text. */
@@ -177,8 +168,40 @@ static int push_digest_of(lua_State *L, work *w) { /* [-0, +1, v] */
     return push_digest(L, digest, false);
 }
 
+/* Where a value's canonical bytes go while it is read. */
+typedef struct drain {
+    hash_stream *s; /* NULL until there is much */
+    err *e;
+} drain;
+
+static int drain_bytes(void *ctx, const char *bytes, size_t n) {
+    drain *d = ctx;
+    if (d->s == NULL) {
+        d->s = hash_stream_open(d->e);
+    }
+    return d->s != NULL ? hash_stream_update(d->s, bytes, n, d->e) : -1;
+}
+
+/* Nothing between taking and freeing raises. */
 static int bind_of(lua_State *L) { /* [-1, +1, v] */
-    return push_digest_of(L, canonical_of(L));
+    luaL_checkany(L, 1);
+    unsigned char digest[HASH_SHA256_SIZE];
+    err e, drained;
+    err_clear(&drained);
+    drain d = {.e = &drained};
+    buf text = {.drain = drain_bytes, .drain_ctx = &d};
+    int rc = conv_canonical(L, 1, &text, &e);
+    if (rc == 0 && d.s == NULL) {
+        rc = hash_sha256(buf_str(&text), text.len, digest, &e);
+    } else if (rc == 0) {
+        rc = drain_bytes(&d, buf_str(&text), text.len) == 0 ? hash_stream_final(d.s, digest, &drained) : -1;
+    }
+    hash_stream_free(d.s);
+    buf_free(&text);
+    if (rc != 0) {
+        return luax_raise(L, drained.code[0] != '\0' ? &drained : &e);
+    }
+    return push_digest(L, digest, false);
 }
 
 /* The canonical bytes of the JSON text at 1, in a work on the stack. */

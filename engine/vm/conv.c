@@ -7,37 +7,54 @@
 
 #include "base/buf.h"
 #include "base/text.h"
-
-#define DEPTH_MAX 200
+#include "vm/conv_walk.h"
 
 const conv_limits CONV_DEFAULT = {.depth = 64, .nodes = 1000000, .bytes = 64u << 20};
 
-typedef struct walk {
-    lua_State *L;
-    const conv_limits *lim;
-    err *e;
-    size_t nodes;
-    size_t bytes;
-    int depth;
-    const void *open[DEPTH_MAX]; /* the tables being read, to see cycles */
-    char path[256];
-} walk;
+/* ".key" or "[index]" for every table that is open, printable and short. */
+static void write_path(const conv_walk *w, char *path, size_t cap) {
+    path[0] = '\0';
+    for (int i = 0; i < w->depth; i++) {
+        const conv_frame *f = &w->open[i];
+        size_t at = strlen(path);
+        if (f->key != NULL) {
+            buf shown = BUF_INIT;
+            text_sanitise(&shown, f->key, f->at, 60, false);
+            snprintf(path + at, cap - at, "%s%s", at > 0 ? "." : "", buf_str(&shown));
+            buf_free(&shown);
+        } else if (f->at > 0) {
+            snprintf(path + at, cap - at, "[%zu]", f->at);
+        }
+    }
+}
 
-static json_t *fail(walk *w, const char *code, const char *what) {
-    err_set(w->e, code, "%s at %s", what, w->path[0] != '\0' ? w->path : "the value itself");
+int conv_fail(conv_walk *w, const char *code, const char *what) {
+    char path[256];
+    write_path(w, path, sizeof path);
+    err_set(w->e, code, "%s at %s", what, path[0] != '\0' ? path : "the value itself");
     if (strcmp(code, "value_type") == 0 || strcmp(code, "value_key") == 0 || strcmp(code, "value_number") == 0) {
         err_fix(w->e, "give nil, booleans, finite numbers, text, and tables of them: lists, or with strings as keys");
     }
+    return -1;
+}
+
+int conv_no_memory(conv_walk *w) {
+    return conv_fail(w, "out_of_memory", "out of memory");
+}
+
+static json_t *fail(conv_walk *w, const char *code, const char *what) {
+    conv_fail(w, code, what);
     return NULL;
 }
 
-static json_t *out_of_memory(walk *w) {
-    return fail(w, "out_of_memory", "out of memory");
+static json_t *out_of_memory(conv_walk *w) {
+    conv_no_memory(w);
+    return NULL;
 }
 
-static json_t *convert(walk *w, int idx);
+static json_t *convert(conv_walk *w, int idx);
 
-static json_t *convert_string(walk *w, int idx) {
+static json_t *convert_string(conv_walk *w, int idx) {
     size_t n;
     const char *s = lua_tolstring(w->L, idx, &n);
     w->bytes += n;
@@ -62,7 +79,7 @@ static json_t *convert_string(walk *w, int idx) {
     return v != NULL ? v : out_of_memory(w);
 }
 
-static json_t *convert_number(walk *w, int idx) {
+static json_t *convert_number(conv_walk *w, int idx) {
     json_t *v;
     double d = lua_tonumber(w->L, idx);
     if (lua_isinteger(w->L, idx)) {
@@ -77,9 +94,7 @@ static json_t *convert_number(walk *w, int idx) {
     return v != NULL ? v : out_of_memory(w);
 }
 
-/* The keys are 1..n and no others? rawlen alone could be a border of a sparse table. */
-static bool is_sequence(walk *w, int idx, size_t *count) {
-    lua_State *L = w->L;
+bool conv_is_sequence(lua_State *L, int idx, size_t *count) {
     size_t n = 0;
     size_t highest = 0;
     lua_pushnil(L);
@@ -97,7 +112,7 @@ static bool is_sequence(walk *w, int idx, size_t *count) {
     return n == highest;
 }
 
-static bool is_marked_array(lua_State *L, int idx) {
+bool conv_is_marked_array(lua_State *L, int idx) {
     if (!lua_getmetatable(L, idx)) {
         return false;
     }
@@ -107,14 +122,13 @@ static bool is_marked_array(lua_State *L, int idx) {
     return marked;
 }
 
-static json_t *convert_array(walk *w, int idx, size_t n) {
+static json_t *convert_array(conv_walk *w, int idx, size_t n) {
     json_t *out = json_array();
     if (out == NULL) {
         return out_of_memory(w);
     }
-    size_t at = strlen(w->path);
     for (size_t i = 1; i <= n; i++) {
-        snprintf(w->path + at, sizeof w->path - at, "[%zu]", i);
+        conv_here(w)->at = i;
         lua_rawgeti(w->L, idx, (lua_Integer)i);
         json_t *v = convert(w, lua_gettop(w->L));
         lua_pop(w->L, 1);
@@ -122,13 +136,12 @@ static json_t *convert_array(walk *w, int idx, size_t n) {
             json_decref(out);
             return v == NULL ? NULL : out_of_memory(w);
         }
-        w->path[at] = '\0';
     }
     return out;
 }
 
 /* The key as text, or NULL with the error set. Numbers are keys only in lossy reading. */
-static const char *key_text(walk *w, int idx, char scratch[32], size_t *n) {
+static const char *key_text(conv_walk *w, int idx, char scratch[32], size_t *n) {
     lua_State *L = w->L;
     if (lua_type(L, idx) == LUA_TSTRING) {
         const char *s = lua_tolstring(L, idx, n);
@@ -147,30 +160,23 @@ static const char *key_text(walk *w, int idx, char scratch[32], size_t *n) {
     return NULL;
 }
 
-/* Adds ".key" to the path, printable and short; what stood before is cut off again at `at`. */
-static void path_key(walk *w, size_t at, const char *key, size_t n) {
-    buf shown = BUF_INIT;
-    text_sanitise(&shown, key, n, 60, false);
-    snprintf(w->path + at, sizeof w->path - at, "%s%s", at > 0 ? "." : "", buf_str(&shown));
-    buf_free(&shown);
-}
-
-static json_t *convert_object(walk *w, int idx) {
+static json_t *convert_object(conv_walk *w, int idx) {
     lua_State *L = w->L;
     json_t *out = json_object();
     if (out == NULL) {
         return out_of_memory(w);
     }
-    size_t at = strlen(w->path);
     int base = lua_gettop(L);
     lua_pushnil(L);
     while (lua_next(L, idx)) {
         char scratch[32];
         size_t n = 0;
         json_t *v = NULL;
+        conv_leave_member(w);
         const char *key = key_text(w, base + 1, scratch, &n);
         if (key != NULL) {
-            path_key(w, at, key, n);
+            conv_here(w)->key = key;
+            conv_here(w)->at = n;
             v = convert(w, base + 2);
         }
         if (v == NULL || json_object_setn_new(out, key, n, v) != 0) {
@@ -178,34 +184,47 @@ static json_t *convert_object(walk *w, int idx) {
             json_decref(out);
             return v == NULL ? NULL : out_of_memory(w);
         }
-        w->path[at] = '\0';
         lua_settop(L, base + 1);
     }
     return out;
 }
 
-static json_t *convert_table(walk *w, int idx) {
+const char *conv_enter(conv_walk *w, int idx, const char **what) {
     const void *self = lua_topointer(w->L, idx);
     for (int i = 0; i < w->depth; i++) {
-        if (w->open[i] == self) {
-            return w->lim->lossy ? json_string("<cycle>") : fail(w, "value_cycle", "a table that contains itself");
+        if (w->open[i].table == self) {
+            *what = "a table that contains itself";
+            return "value_cycle";
         }
     }
-    if (w->depth >= w->lim->depth || w->depth >= DEPTH_MAX) {
-        return w->lim->lossy ? json_string("<too deep>") : fail(w, "value_depth", "nesting that is too deep");
+    if (w->depth >= w->lim->depth || w->depth >= CONV_DEPTH_MAX) {
+        *what = "nesting that is too deep";
+        return "value_depth";
     }
     if (!lua_checkstack(w->L, 8)) {
-        return fail(w, "out_of_memory", "out of stack");
+        *what = "out of stack";
+        return "out_of_memory";
     }
-    w->open[w->depth++] = self;
+    w->open[w->depth++] = (conv_frame){.table = self};
+    return NULL;
+}
+
+static json_t *convert_table(conv_walk *w, int idx) {
+    const char *what = NULL;
+    const char *code = conv_enter(w, idx, &what);
+    if (code != NULL) {
+        bool told = w->lim->lossy && strcmp(code, "out_of_memory") != 0;
+        return told ? json_string(strcmp(code, "value_cycle") == 0 ? "<cycle>" : "<too deep>") : fail(w, code, what);
+    }
     size_t n = 0;
-    json_t *out = is_sequence(w, idx, &n) && (n > 0 || is_marked_array(w->L, idx)) ? convert_array(w, idx, n)
-                                                                                   : convert_object(w, idx);
+    json_t *out = conv_is_sequence(w->L, idx, &n) && (n > 0 || conv_is_marked_array(w->L, idx))
+                      ? convert_array(w, idx, n)
+                      : convert_object(w, idx);
     w->depth--;
     return out;
 }
 
-static json_t *convert_function(walk *w, int idx) {
+static json_t *convert_function(conv_walk *w, int idx) {
     lua_Debug ar;
     lua_pushvalue(w->L, idx);
     int line = lua_getinfo(w->L, ">S", &ar) ? ar.linedefined : 0;
@@ -213,7 +232,7 @@ static json_t *convert_function(walk *w, int idx) {
     return v != NULL ? v : out_of_memory(w);
 }
 
-static json_t *convert(walk *w, int idx) {
+static json_t *convert(conv_walk *w, int idx) {
     if (++w->nodes > w->lim->nodes) {
         return fail(w, "value_size", "too many values");
     }
@@ -251,7 +270,7 @@ static json_t *convert(walk *w, int idx) {
 
 json_t *conv_to_json(lua_State *L, int idx, const conv_limits *lim, err *e) {
     err local;
-    walk w = {.L = L, .lim = lim != NULL ? lim : &CONV_DEFAULT, .e = e != NULL ? e : &local};
+    conv_walk w = {.L = L, .lim = lim != NULL ? lim : &CONV_DEFAULT, .e = e != NULL ? e : &local};
     err_clear(w.e);
     if (!lua_checkstack(L, 8)) {
         return fail(&w, "out_of_memory", "out of stack");

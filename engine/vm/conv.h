@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 #define CONV_ARRAY "gate.json.array"
@@ -29,6 +30,10 @@ extern const conv_limits CONV_DEFAULT; /* depth 64, a million nodes, 64 MB */
  * value_size, value_number, value_key, value_utf8, out_of_memory; messages name the path inside the value.
  * Never raises. [-0, +0, -] */
 json_t *conv_to_json(lua_State *L, int idx, const conv_limits *lim, err *e);
+/* Appends the canonical form (RFC 8785) of the value at idx, read under CONV_DEFAULT, without a tree between. 0, or -1
+ * with *e as conv_to_json sets it, or json_number (an integer that no double keeps); out is then to be freed. Which of
+ * several faults it names does not depend on the order in which Lua walks a table. Never raises. [-0, +0, -] */
+int conv_canonical(lua_State *L, int idx, buf *out, err *e);
 /* Pushes a JSON value. Only empty arrays carry the array metatable. [-0, +1, m] */
 void conv_push_json(lua_State *L, const json_t *v);
 /* Pushes the array metatable, made on first use. [-0, +1, m] */

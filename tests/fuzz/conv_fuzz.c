@@ -1,4 +1,4 @@
-/* JSON into Lua and back: what comes back is what went in. */
+/* JSON into Lua and back: what comes back is what went in, and its canonical bytes are the same on both sides. */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -33,6 +33,22 @@ static void there_and_back(const json_t *value) {
     json_decref(back);
 }
 
+/* The canonical bytes without a tree are those of the tree, unless it is nested deeper than a Lua value may be. */
+static void same_bytes(const json_t *value) {
+    err e, other;
+    buf direct = BUF_INIT, by_tree = BUF_INIT;
+    int rc = conv_canonical(state, 1, &direct, &e);
+    PROMISE(lua_gettop(state) == 1);
+    if (rc != 0 && strcmp(e.code, "json_number") != 0) {
+        PROMISE(strcmp(e.code, "value_depth") == 0 || strcmp(e.code, "value_size") == 0);
+    } else {
+        PROMISE(canon_value(&by_tree, value, &other) == rc);
+        PROMISE(rc != 0 || strcmp(buf_str(&direct), buf_str(&by_tree)) == 0);
+    }
+    buf_free(&direct);
+    buf_free(&by_tree);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     err e;
     if (state == NULL) {
@@ -42,6 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     json_t *value = canon_parse((const char *)data, n, &e);
     if (value != NULL) {
         there_and_back(value);
+        same_bytes(value);
         json_decref(value);
         lua_settop(state, 0);
         lua_gc(state, LUA_GCCOLLECT,

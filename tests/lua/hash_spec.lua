@@ -114,6 +114,22 @@ describe("engine.hash", function()
       assert.are.equal("value_type", failure(hash.of, print).code)
     end)
 
+    it("hashes a value of some megabytes while it reads it, which has the same digest", function()
+      local list = {}
+      for i = 1, 40000 do list[i] = { id = ("Mo-%06d"):format(i), hours = i / 4, name = i % 7 == 0 and "Jürgen" or "x" } end
+      local text = hash.canonical { list = list }
+      assert.is_true(#text > 1500000)
+      assert.are.equal(hash.sha256(text), hash.of { list = list })
+      list[40000].name = "\xff"
+      assert_refused("value_utf8", "text that is not UTF-8 at list[40000].name", hash.of, { list = list })
+    end)
+
+    it("names of several faults the first in the order of the keys", function()
+      local value = {}
+      for i = 1, 100 do value["k" .. i] = { print } end
+      assert_refused("value_type", "a function at k1[1]", hash.of, value)
+    end)
+
     it("does not depend on how a table was made", function()
       local first, second = {}, {}
       for i = 1, 500 do first["k" .. i] = i / 3 end
