@@ -104,7 +104,7 @@ function Issuer:token(audience, headers)
   local all = { ["Content-Type"] = "application/x-www-form-urlencoded" }
   for name, value in pairs(headers or {}) do all[name] = value end
   local reply = self.request { endpoint = ISSUER, method = "POST", path = path, query = query, headers = all, auth = headers == nil,
-    body = form { { "grant_type", "client_credentials" }, { "scope", audience:gsub("/+$", "") .. "/.default" } } }
+    idempotent = true, body = form { { "grant_type", "client_credentials" }, { "scope", audience:gsub("/+$", "") .. "/.default" } } }
   local status = reply.status
   if status == 400 or status == 401 or status == 403 then
     local ok, body = pcall(reply.json)

@@ -79,7 +79,8 @@ typedef struct http_request_spec {
     int64_t connect_timeout_ms;
     int64_t backoff_ms; /* before the first repetition; doubles, at most 5 s */
     int retries;
-    int redirects; /* most to follow; 0: a redirect is the answer */
+    bool idempotent; /* may be repeated whatever its method is */
+    int redirects;   /* most to follow; 0: a redirect is the answer */
     size_t max_body;
     bool credentials; /* send the endpoint's headers and credential */
 } http_request_spec;

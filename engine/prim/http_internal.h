@@ -55,7 +55,8 @@ struct http_request {
     char method[8];
     buf body;
     bool has_body;
-    bool sign; /* by the endpoint's signer, where it has one */
+    bool sign;       /* by the endpoint's signer, where it has one */
+    bool repeatable; /* sent twice it does what it does once */
     struct curl_slist *lines;
     int64_t started_ms, deadline_ms, resume_ms;
     int64_t connect_timeout_ms, backoff_ms;

@@ -3,6 +3,10 @@ local errors = require "errors"
 
 local probe = {}
 
+--- How often a request is repeated that got no connection, a 5xx or a 429 which says when to come back: within its own time, after
+--- pauses that grow and are partly random. A refusal is an answer, and no request that got one is repeated.
+probe.RETRIES = 2
+
 --- Raises: what would have to be known to try is not in the configuration.
 ---@param key string
 ---@param fix string
@@ -70,6 +74,7 @@ function probe.watch(ctx, name, reply)
   local seen = SEEN[ctx][name] or {}
   SEEN[ctx][name] = seen
   for time, ms in pairs(reply.timings) do seen[time] = math.max(seen[time] or 0, ms) end
+  seen.repeated = (seen.repeated or 0) + reply.attempts - 1
   seen.certificate, seen.address = reply.certificate or seen.certificate, reply.address
 end
 
@@ -110,16 +115,17 @@ function probe.connection(ctx, name, seen)
   if cert.days_left < CERTIFICATE_DAYS then
     ctx:advise("certificate_ends", { object = name, args = { name, cert.days_left }, detail = cert.subject .. ", " .. cert.not_after })
   end
+  if (seen.repeated or 0) > 0 then ctx:fact(name .. "_repeated_requests", seen.repeated) end
 end
 
---- Sends a request once. A redirect is an answer: what it points to is a login.
+--- Sends a request. A redirect is an answer: what it points to is a login.
 ---@param ctx gate.Context
 ---@param options http.request
 ---@param where string      what is out of reach where nothing answers
 ---@param reproduce string  how to ask by hand
 ---@return http.response?   nil: out of reach, and a finding says so
 function probe.request(ctx, options, where, reproduce)
-  options.redirects, options.timeout = 0, 10
+  options.redirects, options.timeout, options.retries = 0, 10, probe.RETRIES
   local ok, reply = pcall(ctx.http.request, ctx.http, options)
   if ok then
     probe.watch(ctx, options.endpoint, reply)

@@ -131,8 +131,8 @@ function handle:forged() end
 ---@return {tenant: string, store: store.handle}?
 function handle:elsewhere() end
 
---- What was seen of a service: how often it was asked, the longest of each of http.timings, its certificate; nil for files.
----@return {requests: integer, address: string?, certificate: http.certificate?, [string]: number}?
+--- What was seen of a service: how often it was asked and asked again, the longest of each of http.timings, its certificate; nil for files.
+---@return {requests: integer, repeated: integer, address: string?, certificate: http.certificate?, [string]: number}?
 function handle:seen() end
 
 --- May be repeated; also done by `local s <close>` and the garbage collector.

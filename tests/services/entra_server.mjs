@@ -23,6 +23,7 @@ const KINDS = {
   rotated: () => ({}),
   unknown: () => ({}),
   elsewhere: () => ({}),
+  flaky: () => ({}),
   otherkey: () => ({}),
   iss: () => ({ iss: 'https://login.microsoftonline.com/another/v2.0' }),
   aud: () => ({ aud: 'api://another' }),
@@ -109,6 +110,10 @@ const issuer = createServer(async (req, res) => {
   const [, kind, tid] = req.url.split('/');
   const prefix = `/${kind}/${tid}/v2.0`;
   if (kind === 'broken') return answer(res, 500, {});
+  if (kind === 'flaky' && (asked[req.url] = (asked[req.url] ?? 0) + 1) === 1) {
+    res.setHeader('retry-after', '0');
+    return answer(res, req.method === 'POST' ? 429 : 503, {});
+  }
   if (!KINDS[kind] || tid !== TID || !req.url.startsWith(prefix)) return answer(res, 404, { error: 'invalid_tenant' });
   const origin = `http://127.0.0.1:${issuer.address().port}`;
   providers[kind] ??= provider(kind, origin);

@@ -95,7 +95,7 @@ local function ask(self, options)
   options.max_body = options.max_body or PART + (1 << 20)
   local reply = self.client:request(options)
   local seen = self.seen_
-  seen.requests = seen.requests + 1
+  seen.requests, seen.repeated = seen.requests + 1, seen.repeated + reply.attempts - 1
   seen.certificate, seen.address = reply.certificate or seen.certificate, reply.address
   for name, ms in pairs(reply.timings) do seen[name] = math.max(seen[name] or 0, ms) end
   return reply
@@ -294,7 +294,7 @@ end
 local function opened(connect, spec, auth, place)
   return handle(Store, ("store (%s)"):format(spec.kind), { client = connect(place.url, auth or spec.sign), signed = auth ~= false,
     driver = DRIVERS[spec.kind], prefix = place.prefix, readonly = spec.readonly, timeout_s = spec.timeout_s or TIMEOUT_S,
-    seen_ = { requests = 0 } })
+    seen_ = { requests = 0, repeated = 0 } })
 end
 
 --- Opens a store, and what the check of one needs beside it: the same place with credentials that must be refused, and another tenant's
