@@ -27,7 +27,7 @@ typedef struct http_endpoint {
     char *ca_file;
     char *ca_pem;
     http_signer signer;
-    http_certificate certificate; /* as last seen; a connection that is used again shows none */
+    certificate certificate; /* as last seen; a connection that is used again shows none */
 } http_endpoint;
 
 struct http_client {

@@ -98,6 +98,13 @@ function probe.tell(ctx, names)
   end
 end
 
+--- A certificate in one line.
+---@param cert http.certificate
+---@return string
+function probe.certificate_says(cert)
+  return ("%s, issued by %s, %d days left"):format(cert.subject, cert.issuer, cert.days_left)
+end
+
 --- What was seen of a service's connection, as facts: the longest of each time, and the certificate.
 ---@param ctx gate.Context
 ---@param name string  of the service
@@ -108,14 +115,14 @@ function probe.connection(ctx, name, seen)
     if seen[time] then ctx:fact(("%s_%s_ms"):format(name, time), math.floor(seen[time] * 10 + 0.5) / 10) end
   end
   if seen.address then ctx:fact(name .. "_address", seen.address) end
+  if (seen.repeated or 0) > 0 then ctx:fact(name .. "_repeated_requests", seen.repeated) end
   local cert = seen.certificate
   if not cert then return end
-  ctx:fact(name .. "_certificate", ("%s, issued by %s, %d days left"):format(cert.subject, cert.issuer, cert.days_left))
+  ctx:fact(name .. "_certificate", probe.certificate_says(cert))
   ctx:fact(name .. "_certificate_chain", cert.chain)
   if cert.days_left < CERTIFICATE_DAYS then
     ctx:advise("certificate_ends", { object = name, args = { name, cert.days_left }, detail = cert.subject .. ", " .. cert.not_after })
   end
-  if (seen.repeated or 0) > 0 then ctx:fact(name .. "_repeated_requests", seen.repeated) end
 end
 
 --- Sends a request. A redirect is an answer: what it points to is a login.
