@@ -10,6 +10,7 @@ import * as jose from 'jose';
 import { Provider } from 'oidc-provider';
 
 const TID = '11111111-2222-3333-4444-555555555555';
+const DOMAIN = 'contoso.example'; // of the same directory
 const AUDIENCE = 'api://99999999-8888-7777-6666-555555555555';
 const SECRET = process.env.ISSUER_SECRET;
 
@@ -114,7 +115,7 @@ const issuer = createServer(async (req, res) => {
     res.setHeader('retry-after', '0');
     return answer(res, req.method === 'POST' ? 429 : 503, {});
   }
-  if (!KINDS[kind] || tid !== TID || !req.url.startsWith(prefix)) return answer(res, 404, { error: 'invalid_tenant' });
+  if (!KINDS[kind] || (tid !== TID && tid !== DOMAIN) || !req.url.startsWith(prefix)) return answer(res, 404, { error: 'invalid_tenant' });
   const origin = `http://127.0.0.1:${issuer.address().port}`;
   providers[kind] ??= provider(kind, origin);
   req.originalUrl = req.url;
@@ -151,10 +152,14 @@ const pem = createPublicKey({ key: publicOf(rsa), format: 'jwk' }).export({ type
 const alg = (token) => decoded(token, 0).alg;
 const bearer = (fn) => async (token) => (token ? fn(token) : false);
 
+const SHOWN = new Set(); // the tokens that have opened
+
 // Each fault: who is let in. What throws refuses.
 const FAULTS = {
   api: bearer(proper),
   login: bearer(proper),
+  once: bearer(async (t) => (await proper(t)) && !SHOWN.has(decoded(t, 1).jti) && SHOWN.add(decoded(t, 1).jti)),
+  first: bearer(async (t) => (await proper(t)) && SHOWN.size === 0 && SHOWN.add(decoded(t, 1).jti)),
   everybody: () => true,
   anonymous: async (token) => !token || proper(token),
   nobody: () => false,
