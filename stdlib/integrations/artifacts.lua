@@ -37,19 +37,26 @@ end
 --- What is larger than a part goes up in parts and comes down in parts, and never is whole in memory. Each step differs from the others,
 --- so that parts which change places are found.
 local function large(ctx, store, key, megabytes)
+  local function tell(what, done) -- an eighth at a time
+    if done % math.max(1, megabytes // 8) == 0 or done == megabytes then ctx:progress(what, done, megabytes) end
+  end
+  local up, down = ("%d MB up"):format(megabytes), ("%d MB down"):format(megabytes)
   local block, sum = hash.random(STEP - 8), hash.stream()
   local writer <close> = store:writer(key)
   for i = 1, megabytes do
     local bytes = ("%08d"):format(i) .. block
     sum:update(bytes)
     writer:write(bytes)
+    tell(up, i)
   end
   local put = writer:commit()
   local back, size = hash.stream(), 0
   local reader <close> = store:reader(key)
   for part in function() return reader:read() end do
     back:update(part)
+    local before = size // STEP
     size = size + #part
+    for i = before + 1, math.min(size // STEP, megabytes) do tell(down, i) end
   end
   local sent, got = sum:final(), back:final()
   if put.sha256 ~= sent or got ~= sent or size ~= megabytes * STEP then
