@@ -85,7 +85,8 @@ local function look_at_store(ctx, url)
   end
   local layer = http_layer(raised)
   if not layer then
-    local of = { store_signature = "auth", store_denied = "auth", store_expired = "auth", store_clock = "auth", store_bucket = "bucket",
+    local of = { store_signature = "auth", store_denied = "auth", store_expired = "auth", store_early = "auth", store_clock = "auth",
+      store_bucket = "bucket",
       store_region = "bucket", store_missing = "bucket" }
     layer = of[raised.code] or "HTTP"
   end

@@ -44,7 +44,8 @@ local STORE_SAYS = {
   store_missing = "not found", store_denied = "access denied", store_full = "no space left", store_key = "no valid key",
   store_corrupt = "the bytes that came back differ", store_io = "connection refused", store_readonly = "read-only",
   dir_create = "cannot be made", store_bucket = "bucket missing", store_clock = "clock skew", store_signature = "credentials refused",
-  store_expired = "credentials expired", store_region = "bucket in another region", store_busy = "asked too often",
+  store_expired = "credentials expired", store_early = "credentials not valid yet", store_region = "bucket in another region",
+  store_busy = "asked too often",
   store_redirect = "redirected elsewhere",
   store_answer = "the answer cannot be read",
 }

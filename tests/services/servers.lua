@@ -225,6 +225,12 @@ function servers.open_store(dir)
     end }
 end
 
+--- A proxy that takes every host for the loopback (forward_proxy.py).
+---@return string port
+function servers.forward_proxy()
+  return with_port({ "/usr/bin/python3", "tests/services/forward_proxy.py" }, "the proxy")
+end
+
 --- Azure's Blob Storage as npm's azurite has it, from where fetch.sh put it.
 ---@param fetched string
 ---@param accounts table<string, string>  keys in base64
