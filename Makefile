@@ -40,7 +40,7 @@ DEPFLAGS  = -MMD -MP
 MODULES := db http hash json sql store exec task statement mail jose
 # libcrypto calls functions of theirs (engine/prim/crypto.c) until the process ends, when plain Lua has closed its modules.
 STAY       := -Wl,-z,nodelete
-LIBS_db    := -lpq -ljansson
+LIBS_db    := -lpq -lssl -lcrypto -ljansson
 LIBS_http  := -lcurl -lexpat -lcrypto $(STAY) -ljansson
 LIBS_hash  := -lcrypto $(STAY) -ljansson
 LIBS_json  := -ljansson
@@ -171,6 +171,9 @@ $(BUILD)/perturb.so: $(SHIM_SRC) Makefile
 define MODULE_RULE
 $(BUILD)/modules/engine/$(1).so: $(call objs,$(call mod_src,$(1)) $(if $(filter -lcrypto,$(LIBS_$(1))),engine/prim/crypto.c) \
                                  $(if $(filter jose,$(1)),engine/prim/hash_text.c) \
+                                 $(if $(filter db http mail,$(1)),engine/bind/certificate.c engine/prim/certificate.c) \
+                                 $(if $(filter db,$(1)),engine/prim/certificate_x509.c) \
+                                 $(if $(filter http mail,$(1)),engine/prim/certificate_curl.c) \
                                  $(GLUE_SRC) $(BASE_SRC))
 	@mkdir -p $$(@D)
 	@echo '  LINK  $$@'
@@ -221,7 +224,7 @@ $(BUILD)/tests/fault/gate-audit: $(AUDIT_OBJ) $(BUILD)/tests/fault/fault.so
 # the database binding besides; Mini-XML reads what the engine wrote.
 FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(call objs,$(RUN_SRC) $(VM_SRC) $(BASE_SRC) $(wildcard engine/prim/*.c) \
-                 $(filter-out %/main.c,$(ROSTER_SRC) $(ROUTING_SRC) $(SOLVER_SRC)) $(filter-out engine/recorder/main.c,$(RECORD_SRC)) $(wildcard engine/bind/db*.c))
+                 $(filter-out %/main.c,$(ROSTER_SRC) $(ROUTING_SRC) $(SOLVER_SRC)) $(filter-out engine/recorder/main.c,$(RECORD_SRC)) $(wildcard engine/bind/db*.c) engine/bind/certificate.c)
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LUA_STATIC) -ljansson -lpq -lcurl -lexpat -lcjose -lssl -lcrypto -lpg_query -lmxml

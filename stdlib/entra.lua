@@ -14,6 +14,12 @@ local ISSUER = "auth.entra"
 --- Seconds by which clocks may differ.
 entra.SKEW = 300
 
+--- Who issues tokens of version 1.0, by the host of the authority: a national cloud has its own
+--- (learn.microsoft.com/entra/identity-platform/authentication-national-cloud).
+local STS = { ["login.partner.microsoftonline.cn"] = "https://sts.chinacloudapi.cn",
+  ["login.chinacloudapi.cn"] = "https://sts.chinacloudapi.cn" }
+local STS_ELSEWHERE = "https://sts.windows.net"
+
 --- What a token may be signed with: Entra ID signs with RS256, other issuers with ES256 too.
 local ALGORITHMS = { "RS256", "RS384", "RS512", "PS256", "ES256", "ES384" }
 
@@ -41,7 +47,9 @@ end
 local function beneath(self, url, what)
   local base = self.spec.authority:gsub("/+$", "")
   if type(url) ~= "string" or url:sub(1, #base + 1) ~= base .. "/" then
-    wrong("entra_discovery", "see auth.entra.authority", "the issuer's %s is not beneath the authority: expected %s/…", what, base)
+    local host = type(url) == "string" and url:match "^(https?://[%w.-]+:?%d*)/"
+    wrong("entra_discovery", host and ("see auth.entra.authority: a directory of a national cloud has another, such as %s"):format(host)
+      or "see auth.entra.authority", "the issuer's %s is not beneath the authority: expected %s/…, found %s", what, base, host or "none")
   end
   local path, text = url:sub(#base + 1):match "^([^?]*)%??(.*)$"
   local query
@@ -104,7 +112,7 @@ function Issuer:token(audience, headers)
   local all = { ["Content-Type"] = "application/x-www-form-urlencoded" }
   for name, value in pairs(headers or {}) do all[name] = value end
   local reply = self.request { endpoint = ISSUER, method = "POST", path = path, query = query, headers = all, auth = headers == nil,
-    body = form { { "grant_type", "client_credentials" }, { "scope", audience:gsub("/+$", "") .. "/.default" } } }
+    idempotent = true, body = form { { "grant_type", "client_credentials" }, { "scope", audience:gsub("/+$", "") .. "/.default" } } }
   local status = reply.status
   if status == 400 or status == 401 or status == 403 then
     local ok, body = pcall(reply.json)
@@ -179,14 +187,15 @@ end
 
 --- What is wrong with a token's claims; an empty list: nothing.
 ---@param claims table
----@param expected {issuer: string, tid: string, audience: string, roles: string[]?, now: integer}  now: seconds since 1970
+---@param expected {issuer: string, sts: string?, tid: string, audience: string, roles: string[]?, now: integer}
+---  issuer: of tokens of version 2.0; sts: where that of version 1.0 is, default the public cloud's; now: seconds since 1970
 ---@return {claim: string, expected: string, found: string}[]
 function entra.faults(claims, expected)
   local faults = {}
   local function want(ok, claim, what)
     if not ok then faults[#faults + 1] = { claim = claim, expected = what, found = shown(claims[claim]) } end
   end
-  local issuers = { expected.issuer, ("https://sts.windows.net/%s/"):format(expected.tid) }
+  local issuers = { expected.issuer, ("%s/%s/"):format(expected.sts or STS_ELSEWHERE, expected.tid) }
   local allowed = audiences(expected.audience)
   local exp, nbf = claims.exp, claims.nbf
   want(one_of(issuers, claims.iss), "iss", table.concat(issuers, " or "))
@@ -220,7 +229,8 @@ function Issuer:judge(token, audience, now)
   local held, proven, claims = pcall(jose.verify, token, json.encode(key), ALGORITHMS)
   if not held then return broken(proven) end
   local own = self:discover()
-  return entra.faults(json.decode(claims), { issuer = own.issuer, tid = own.tid, audience = audience, roles = self.spec.roles, now = now })
+  return entra.faults(json.decode(claims), { issuer = own.issuer, sts = STS[self.spec.authority:match "^https://([^/:]+)"],
+    tid = own.tid, audience = audience, roles = self.spec.roles, now = now })
 end
 
 return entra

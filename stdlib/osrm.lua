@@ -3,7 +3,6 @@
 --- Points are {lat=, lng=} in degrees (WGS 84), durations seconds, distances metres. Needs the endpoint that it is given.
 local errors = require "errors"
 local json = require "json"
-local task = require "task"
 
 local M = {}
 
@@ -15,12 +14,13 @@ M.TABLE_POINTS_MAX = 100
 
 ---@param http gate.Context.http
 ---@param endpoint string    of the configuration's endpoints
----@param options {profile: string?, timeout: number?}?  profile: default "driving"; timeout: seconds a request, default 10
----@return osrm.Client       with `latencies`: milliseconds of each request that was answered
+---@param options {profile: string?, timeout: number?, retries: integer?}?  profile: default "driving"; timeout: seconds a request with
+---  all that is repeated, default 10; retries: as of http.request, default 0
+---@return osrm.Client       with `latencies`: milliseconds of each request that was answered, of its last attempt
 function M.client(http, endpoint, options)
   options = options or {}
   return setmetatable({ http = http, endpoint = endpoint, profile = options.profile or "driving", timeout = options.timeout or 10,
-    latencies = {} }, Client)
+    retries = options.retries or 0, latencies = {} }, Client)
 end
 
 local function coordinates(points)
@@ -43,9 +43,9 @@ function Client:path(service, points)
 end
 
 function Client:ask(service, points, query)
-  local started = task.now()
-  local reply = self.http:request { endpoint = self.endpoint, path = self:path(service, points), query = query, timeout = self.timeout }
-  self.latencies[#self.latencies + 1] = task.now() - started
+  local reply = self.http:request { endpoint = self.endpoint, path = self:path(service, points), query = query, timeout = self.timeout,
+    retries = self.retries }
+  self.latencies[#self.latencies + 1] = reply.timings.total
   local readable, answer = pcall(json.decode, reply.body)
   local code = readable and type(answer) == "table" and type(answer.code) == "string" and answer.code or nil
   if code and code ~= "Ok" then

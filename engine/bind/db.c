@@ -162,6 +162,7 @@ static const char *const CONNECT_KEYS[] = {"url",
                                            "options",
                                            "connect_timeout",
                                            "statement_timeout_ms",
+                                           "only_tls",
                                            NULL};
 
 #define FN "db.connect"
@@ -216,6 +217,12 @@ static int set_up(lua_State *L, db_handle *h) {
     return h->shield ? db_drive_shielded(L, h, set_up_done) : db_drive(L, h, set_up_done);
 }
 
+static int looked(lua_State *L, db_handle *h) {
+    h->mode = 0;
+    lua_settop(L, 1);
+    return 1;
+}
+
 /* options = {setting = value}: strings, numbers and booleans. The strings are anchored in a table left on the stack. */
 static size_t read_settings(lua_State *L, db_setting out[SETTINGS_MAX]) {
     if (luax_opt_value(L, 2, FN, "options", LUA_TTABLE) == LUA_TNIL) {
@@ -268,6 +275,7 @@ static int connect(lua_State *L) {
         .connect_timeout_ms = (int)(luax_opt_number(L, 2, FN, "connect_timeout", 0.001, 3600, 10) * 1000),
         .readonly = luax_opt_boolean(L, 2, FN, "readonly", false),
         .rollback = luax_opt_boolean(L, 2, FN, "rollback", false),
+        .only_tls = luax_opt_boolean(L, 2, FN, "only_tls", false),
     };
     lua_Integer number = luax_opt_integer(L, 2, FN, "port", 1, 65535, 0);
     if (number > 0) {
@@ -290,7 +298,7 @@ static int connect(lua_State *L) {
         return luax_raise(L, &e);
     }
     lua_settop(L, 1);
-    return db_drive(L, h, set_up);
+    return db_drive(L, h, p.only_tls ? looked : set_up);
 }
 #undef FN
 
@@ -422,6 +430,7 @@ LUAX_EXPORT int luaopen_engine_db(lua_State *L) {
                                        {"notices", conn_notices},
                                        {"parameter", conn_parameter},
                                        {"backend_pid", conn_backend_pid},
+                                       {"tls", db_m_tls},
                                        {"is_open", conn_is_open},
                                        {"close", conn_close},
                                        {NULL, NULL}};

@@ -76,6 +76,10 @@ void db_push_first(lua_State *L, const PGresult *res, int row);
 void db_push_affected(lua_State *L, const PGresult *res);        /* [-0, +1, -] */
 const char *db_check_sql(lua_State *L, const char *fn, int idx); /* [-0, +0, v] */
 
+/* ---- db_tls.c */
+
+int db_m_tls(lua_State *L);
+
 /* ---- db_error.c */
 
 /* The server's error as a table. `sql` may be NULL. [-0, +1, m] */

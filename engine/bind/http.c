@@ -1,15 +1,14 @@
 /* http.c: require "engine.http", requests to named endpoints (stdlib/meta/http.lua is its reference). */
 #include <arpa/inet.h>
 #include <jansson.h>
-#include <math.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/mem.h"
+#include "bind/certificate.h"
 #include "bind/http_args.h"
 #include "bind/wait.h"
 #include "prim/http_url.h"
@@ -127,37 +126,6 @@ static void set_number(lua_State *L, const char *key, double value) { /* [-0, +0
     lua_setfield(L, -2, key);
 }
 
-static void set_time(lua_State *L, const char *key, int64_t at) { /* [-0, +0, m] */
-    time_t t = (time_t)at;
-    struct tm tm;
-    char text[32];
-    if (gmtime_r(&t, &tm) != NULL && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) > 0) {
-        lua_pushstring(L, text);
-        lua_setfield(L, -2, key);
-    }
-}
-
-static void push_certificate(lua_State *L, const http_certificate *cert) { /* [-0, +1, m] */
-    lua_createtable(L, 0, 6);
-    lua_pushstring(L, cert->subject);
-    lua_setfield(L, -2, "subject");
-    lua_pushstring(L, cert->issuer);
-    lua_setfield(L, -2, "issuer");
-    lua_newtable(L);
-    lua_Integer n = 0;
-    for (const char *at = cert->chain; *at != '\0';) {
-        size_t line = strcspn(at, "\n");
-        lua_pushlstring(L, at, line);
-        lua_rawseti(L, -2, ++n);
-        at += line + (at[line] != '\0' ? 1 : 0);
-    }
-    lua_setfield(L, -2, "chain");
-    set_time(L, "not_before", cert->not_before);
-    set_time(L, "not_after", cert->not_after);
-    lua_pushinteger(L, (lua_Integer)floor((double)(cert->not_after - (int64_t)time(NULL)) / 86400.0));
-    lua_setfield(L, -2, "days_left");
-}
-
 static void push_timings(lua_State *L, const http_response *x) { /* [-0, +1, m] */
     lua_createtable(L, 0, 6);
     set_number(L, "dns", x->dns_ms);
@@ -196,7 +164,7 @@ static void push_response(lua_State *L, const http_response *x) { /* [-0, +1, m]
     lua_pushstring(L, x->address);
     lua_setfield(L, -2, "address");
     if (x->certificate.known) {
-        push_certificate(L, &x->certificate);
+        certificate_push(L, &x->certificate);
         lua_setfield(L, -2, "certificate");
     }
 }

@@ -305,9 +305,9 @@ static const char *read_query(lua_State *L, int idx) {
 }
 
 void http_args_request(lua_State *L, int idx, const client *c, http_request_spec *out) {
-    static const char *const KEYS[] = {"endpoint",  "method",   "path",    "query",           "headers",
-                                       "json",      "body",     "timeout", "retries",         "backoff",
-                                       "redirects", "max_body", "auth",    "connect_timeout", NULL};
+    static const char *const KEYS[] = {"endpoint", "method",          "path",       "query",   "headers",   "json",
+                                       "body",     "timeout",         "retries",    "backoff", "redirects", "max_body",
+                                       "auth",     "connect_timeout", "idempotent", NULL};
     const char *fn = REQUEST_FN;
     luax_check_table(L, idx, fn);
     luax_only_keys(L, idx, fn, KEYS);
@@ -320,6 +320,7 @@ void http_args_request(lua_State *L, int idx, const client *c, http_request_spec
         to_ms(luax_opt_number(L, idx, fn, "connect_timeout", 0.001, SECONDS_MOST, c->connect_timeout_s));
     out->backoff_ms = to_ms(luax_opt_number(L, idx, fn, "backoff", 0, 60, 0.2));
     out->retries = (int)luax_opt_integer(L, idx, fn, "retries", 0, 20, 0);
+    out->idempotent = luax_opt_boolean(L, idx, fn, "idempotent", false);
     out->redirects = (int)luax_opt_integer(L, idx, fn, "redirects", 0, 20, 5);
     out->max_body = (size_t)luax_opt_integer(L, idx, fn, "max_body", 0, MAX_BODY_MOST, c->max_body);
     out->credentials = luax_opt_boolean(L, idx, fn, "auth", true);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "bind/certificate.h"
 #include "prim/crypto.h"
 #include "vm/luax_work.h"
 
@@ -100,11 +101,16 @@ static int lib_probe(lua_State *L) { /* [-1, +1, v] */
     s.timeout_ms = (int64_t)ceil(luax_opt_number(L, 1, fn, "timeout", 0.001, 3600, 10) * 1000);
     s.connect_timeout_ms = (int64_t)ceil(luax_opt_number(L, 1, fn, "connect_timeout", 0.001, 3600, 10) * 1000);
     s.resolve = read_list(L, "resolve", 32);
+    certificate cert;
     err e;
-    if (mail_probe(&s, &e) != 0) {
+    if (mail_probe(&s, &cert, &e) != 0) {
         return luax_raise(L, &e);
     }
-    lua_pushboolean(L, true);
+    lua_createtable(L, 0, 1);
+    if (cert.known) {
+        certificate_push(L, &cert);
+        lua_setfield(L, -2, "certificate");
+    }
     return 1;
 }
 

@@ -118,6 +118,9 @@ static int start(db_conn *c, const db_params *p, const char *options, err *e) {
         {"fallback_application_name", "gate-engine"},
         {"client_encoding", "UTF8"},
         {"options", options[0] != '\0' ? options : NULL},
+        {"sslmode", p->only_tls ? "require" : NULL},
+        {"sslrootcert", p->only_tls ? "/dev/null/none" : NULL}, /* where there is none, "require" verifies nothing */
+        {"gssencmode", p->only_tls ? "disable" : NULL},
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (all[i].value != NULL) {
@@ -142,6 +145,7 @@ db_conn *db_connect(const db_params *p, err *e) {
     }
     c->readonly = p->readonly;
     c->rolls_back = p->rollback;
+    c->only_tls = p->only_tls;
     c->statement_timeout_ms = p->statement_timeout_ms;
     c->connect_timeout_ms = p->connect_timeout_ms;
     c->password = copy_or_null(p->password);
@@ -239,9 +243,22 @@ static db_progress connect_failed(db_conn *c, err *e) {
     return DB_FAILED;
 }
 
+/* Of a connection that goes no further than TLS. */
+static bool has_looked(db_conn *c) {
+    if (!c->only_tls || !db_tls_looked(c)) {
+        return false;
+    }
+    c->act = ACT_NONE;
+    c->deadline = -1;
+    return true;
+}
+
 db_progress db_step_connect(db_conn *c, err *e) {
     if (PQstatus(c->pg) == CONNECTION_BAD) {
         return connect_failed(c, e);
+    }
+    if (has_looked(c)) {
+        return DB_DONE;
     }
     if (clock_ms() >= c->deadline) {
         err_set(e, "db_connect", "no connection to database \"%s\" on %s port %s within %g s", shown(PQdb(c->pg)),
@@ -257,7 +274,11 @@ db_progress db_step_connect(db_conn *c, err *e) {
             return DB_WAIT;
         }
     }
-    switch (PQconnectPoll(c->pg)) {
+    PostgresPollingStatusType polled = PQconnectPoll(c->pg);
+    if (polled != PGRES_POLLING_FAILED && has_looked(c)) {
+        return DB_DONE;
+    }
+    switch (polled) {
     case PGRES_POLLING_READING:
         c->events = POLLIN;
         return DB_WAIT;

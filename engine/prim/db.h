@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "prim/certificate.h"
 
 typedef struct db_conn db_conn;
 
@@ -38,6 +39,8 @@ typedef struct db_params {
     int connect_timeout_ms;   /* over all addresses; > 0 */
     bool readonly;
     bool rollback; /* see db_rolls_back */
+    bool
+        only_tls; /* no further than TLS, whose certificate is not verified: no credential is sent, no session begins */
 } db_params;
 
 /* A statement. The four arrays have n entries, or are NULL with n = 0, as PQsendQueryParams takes them. */
@@ -49,6 +52,15 @@ typedef struct db_stmt {
     const int *lengths;
     const int *formats;
 } db_stmt;
+
+typedef struct db_tls {
+    bool used;
+    char mode[16]; /* sslmode */
+    char protocol[16];
+    char cipher[64];
+    char address[64]; /* of the server; "" over a socket's path */
+    certificate certificate;
+} db_tls;
 
 typedef enum { DB_DONE, DB_WAIT, DB_FAILED } db_progress;
 typedef enum { DB_STMT_OWN /* its result is kept */, DB_STMT_GUARD /* only its error is */ } db_kind;
@@ -115,6 +127,8 @@ void db_abandon(db_conn *c);
 PGTransactionStatusType db_tx_status(const db_conn *c);
 const char *db_parameter(const db_conn *c, const char *name); /* reported by the server, or NULL */
 int db_backend_pid(const db_conn *c);
+/* What TLS it has: of a connection that is open, or that was made with only_tls. */
+void db_tls_of(const db_conn *c, db_tls *out);
 bool db_readonly(const db_conn *c);
 /* Was the connection opened so that nothing done on it stays? The binding sees to it: outside of a transaction a
  * statement can only read, and a transaction ends with ROLLBACK. */

@@ -16,6 +16,7 @@ struct db_conn {
     bool lost; /* and the connection has gone since */
     bool readonly;
     bool rolls_back;
+    bool only_tls;
     short events;
     int64_t deadline; /* monotonic ms, -1 = none */
     int statement_timeout_ms;
@@ -57,6 +58,8 @@ int db_ready(db_conn *c, err *e);
 int db_keep(db_conn *c, PGresult *res, err *e);
 /* Sets the deadline for n statements: statement_timeout plus a margin in which the server answers by itself. */
 void db_set_deadline(db_conn *c, size_t n);
+/* While connecting: has all been seen that there is to see of its TLS? */
+bool db_tls_looked(const db_conn *c);
 db_progress db_step_connect(db_conn *c, err *e);
 db_progress db_step_plain(db_conn *c, err *e);
 db_progress db_step_pipeline(db_conn *c, err *e);

@@ -19,6 +19,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "prim/certificate.h"
 
 #define HTTP_ENDPOINTS_MAX 64
 #define HTTP_HEADER_BYTES_MAX (64u << 10) /* of an answer's header block */
@@ -79,7 +80,8 @@ typedef struct http_request_spec {
     int64_t connect_timeout_ms;
     int64_t backoff_ms; /* before the first repetition; doubles, at most 5 s */
     int retries;
-    int redirects; /* most to follow; 0: a redirect is the answer */
+    bool idempotent; /* may be repeated whatever its method is */
+    int redirects;   /* most to follow; 0: a redirect is the answer */
     size_t max_body;
     bool credentials; /* send the endpoint's headers and credential */
 } http_request_spec;
@@ -89,15 +91,6 @@ typedef struct http_field {
     char *value;
     size_t value_len;
 } http_field;
-
-typedef struct http_certificate {
-    bool known;
-    char subject[512];
-    char issuer[512];
-    char chain[2048];   /* the subjects of what was sent, the server's own first, a line each; whole lines alone */
-    int64_t not_before; /* seconds since 1970 */
-    int64_t not_after;
-} http_certificate;
 
 typedef struct http_response {
     long status;
@@ -109,7 +102,7 @@ typedef struct http_response {
     int attempts;
     int redirects;
     char address[64]; /* of the peer */
-    http_certificate certificate;
+    certificate certificate;
 } http_response;
 
 /* libcurl's global state; counted, so every init has its cleanup. */

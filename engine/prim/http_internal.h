@@ -27,7 +27,7 @@ typedef struct http_endpoint {
     char *ca_file;
     char *ca_pem;
     http_signer signer;
-    http_certificate certificate; /* as last seen; a connection that is used again shows none */
+    certificate certificate; /* as last seen; a connection that is used again shows none */
 } http_endpoint;
 
 struct http_client {
@@ -55,7 +55,8 @@ struct http_request {
     char method[8];
     buf body;
     bool has_body;
-    bool sign; /* by the endpoint's signer, where it has one */
+    bool sign;       /* by the endpoint's signer, where it has one */
+    bool repeatable; /* sent twice it does what it does once */
     struct curl_slist *lines;
     int64_t started_ms, deadline_ms, resume_ms;
     int64_t connect_timeout_ms, backoff_ms;

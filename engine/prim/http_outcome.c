@@ -192,58 +192,6 @@ static void read_timings(http_request *r) {
     x->total_ms = ms_between(0, total);
 }
 
-static bool copy_after(const char *line, const char *key, char *out, size_t cap) {
-    size_t n = strlen(key);
-    if (strncasecmp(line, key, n) != 0) {
-        return false;
-    }
-    snprintf(out, cap, "%s", line + n);
-    return true;
-}
-
-/* The subjects of all that the server sent. */
-static void read_chain(const struct curl_certinfo *info, http_certificate *cert) {
-    size_t used = 0;
-    char subject[512];
-    for (int i = 0; i < info->num_of_certs; i++) {
-        for (const struct curl_slist *at = info->certinfo[i]; at != NULL; at = at->next) {
-            if (!copy_after(at->data, "Subject:", subject, sizeof subject)) {
-                continue;
-            }
-            size_t n = strlen(subject);
-            if (used + n + 2 > sizeof cert->chain) {
-                return;
-            }
-            used +=
-                (size_t)snprintf(cert->chain + used, sizeof cert->chain - used, "%s%s", used > 0 ? "\n" : "", subject);
-        }
-    }
-}
-
-/* The first certificate of the chain is the server's own (CURLINFO_CERTINFO(3)). */
-static void read_certificate(http_request *r) {
-    struct curl_certinfo *info = NULL;
-    if (curl_easy_getinfo(r->easy, CURLINFO_CERTINFO, &info) == CURLE_OK && info != NULL && info->num_of_certs > 0) {
-        http_certificate cert = {0};
-        char date[64];
-        for (const struct curl_slist *at = info->certinfo[0]; at != NULL; at = at->next) {
-            if (copy_after(at->data, "Subject:", cert.subject, sizeof cert.subject) ||
-                copy_after(at->data, "Issuer:", cert.issuer, sizeof cert.issuer)) {
-                continue;
-            }
-            if (copy_after(at->data, "Start date:", date, sizeof date)) {
-                cert.not_before = (int64_t)curl_getdate(date, NULL);
-            } else if (copy_after(at->data, "Expire date:", date, sizeof date)) {
-                cert.not_after = (int64_t)curl_getdate(date, NULL);
-            }
-        }
-        cert.known = cert.not_after > 0;
-        read_chain(info, &cert);
-        r->endpoint_state->certificate = cert;
-    }
-    r->response.certificate = r->endpoint->certificate;
-}
-
 void http_outcome_read(http_request *r) {
     const char *address = NULL;
     curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &r->response.status);
@@ -251,5 +199,6 @@ void http_outcome_read(http_request *r) {
         snprintf(r->response.address, sizeof r->response.address, "%s", address);
     }
     read_timings(r);
-    read_certificate(r);
+    (void)certificate_of_transfer(&r->endpoint_state->certificate, r->easy);
+    r->response.certificate = r->endpoint->certificate;
 }

@@ -76,6 +76,10 @@ static int add_lines(http_request *r, const http_request_spec *s, err *e) {
     return grown != NULL ? 0 : no_memory(e);
 }
 
+static bool is_idempotent(const char *method) { /* RFC 9110 section 9.2.2 */
+    return strcmp(method, "POST") != 0 && strcmp(method, "PATCH") != 0;
+}
+
 static int fill(http_request *r, const http_request_spec *s, err *e) {
     size_t known = 0;
     while (METHODS[known] != NULL && strcmp(METHODS[known], s->method) != 0) {
@@ -106,6 +110,7 @@ static int fill(http_request *r, const http_request_spec *s, err *e) {
     r->connect_timeout_ms = s->connect_timeout_ms < s->timeout_ms ? s->connect_timeout_ms : s->timeout_ms;
     r->backoff_ms = s->backoff_ms;
     r->retries = s->retries;
+    r->repeatable = s->idempotent || is_idempotent(s->method);
     r->redirects = s->redirects == 0 ? -1 : s->redirects; /* below zero: none is followed, a redirect is the answer */
     r->max_body = s->max_body;
     r->reason = "";

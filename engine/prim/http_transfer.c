@@ -222,10 +222,6 @@ static void next_transfer(http_request *r) {
     }
 }
 
-static bool is_idempotent(const char *method) { /* RFC 9110 section 9.2.2 */
-    return strcmp(method, "POST") != 0 && strcmp(method, "PATCH") != 0;
-}
-
 /* Repeats only what cannot do harm twice and what repeating can help: no connection, a server's own failure, or 429
  * with the time it asks for. Any other 4xx is an answer. */
 static bool repeat(http_request *r, CURLcode code) {
@@ -233,7 +229,7 @@ static bool repeat(http_request *r, CURLcode code) {
     int64_t asked = code == CURLE_OK ? http_outcome_retry_after_ms(&r->response) : -1;
     bool useful = code == CURLE_COULDNT_CONNECT ||
                   (code == CURLE_OK && ((status >= 500 && status <= 599) || (status == 429 && asked >= 0)));
-    if (!useful || r->retries == 0 || !is_idempotent(r->method)) {
+    if (!useful || r->retries == 0 || !r->repeatable) {
         return false;
     }
     uint32_t random = 0;

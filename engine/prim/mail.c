@@ -138,6 +138,7 @@ static bool set_up(transfer *t) {
     if (t->to == NULL) {
         SET(CURLOPT_NOBODY, 1L);
         SET(CURLOPT_CUSTOMREQUEST, "NOOP");
+        SET(CURLOPT_CERTINFO, 1L);
     } else {
         SET(CURLOPT_MAIL_FROM, s->from);
         SET(CURLOPT_MAIL_RCPT, t->to);
@@ -272,7 +273,8 @@ int mail_send(const mail_spec *s, mail_result *out, err *e) {
     return rc;
 }
 
-int mail_probe(const mail_spec *s, err *e) {
+int mail_probe(const mail_spec *s, certificate *cert, err *e) {
+    *cert = (certificate){0};
     transfer t = {.spec = s};
     if (mail_url(s->url, &t.target, e) != 0) {
         return -1;
@@ -288,6 +290,7 @@ int mail_probe(const mail_spec *s, err *e) {
         CURLcode code = curl_easy_perform(t.easy);
         curl_easy_getinfo(t.easy, CURLINFO_RESPONSE_CODE, &reply);
         rc = code == CURLE_OK ? 0 : failed(&t, code, reply, e);
+        (void)certificate_of_transfer(cert, t.easy);
     }
     hang_up(t.easy);
     curl_easy_cleanup(t.easy);

@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "prim/certificate.h"
 
 #define MAIL_RECIPIENTS_MAX 100
 #define MAIL_HOST_MAX 256
@@ -51,8 +52,8 @@ int mail_url(const char *url, mail_target *out, err *e);
 int mail_send(const mail_spec *s, mail_result *out, err *e);
 
 /* Goes as far as a message would, through TLS and login, and says NOOP in its place: from, to and message are not
- * looked at. 0, or -1 with what mail_send would have said. */
-int mail_probe(const mail_spec *s, err *e);
+ * looked at. 0 and the server's certificate, or -1 with what mail_send would have said. */
+int mail_probe(const mail_spec *s, certificate *cert, err *e);
 
 /* Appends n bytes to out (DER), sealed to the first certificate of pem: CMS AuthEnvelopedData (RFC 5083) with
  * AES-256-GCM; the key of an RSA certificate's by OAEP. `openssl cms -decrypt` opens it. Errors: mail_certificate,

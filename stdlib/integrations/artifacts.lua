@@ -37,19 +37,26 @@ end
 --- What is larger than a part goes up in parts and comes down in parts, and never is whole in memory. Each step differs from the others,
 --- so that parts which change places are found.
 local function large(ctx, store, key, megabytes)
+  local function tell(what, done) -- an eighth at a time
+    if done % math.max(1, megabytes // 8) == 0 or done == megabytes then ctx:progress(what, done, megabytes) end
+  end
+  local up, down = ("%d MB up"):format(megabytes), ("%d MB down"):format(megabytes)
   local block, sum = hash.random(STEP - 8), hash.stream()
   local writer <close> = store:writer(key)
   for i = 1, megabytes do
     local bytes = ("%08d"):format(i) .. block
     sum:update(bytes)
     writer:write(bytes)
+    tell(up, i)
   end
   local put = writer:commit()
   local back, size = hash.stream(), 0
   local reader <close> = store:reader(key)
   for part in function() return reader:read() end do
     back:update(part)
+    local before = size // STEP
     size = size + #part
+    for i = before + 1, math.min(size // STEP, megabytes) do tell(down, i) end
   end
   local sent, got = sum:final(), back:final()
   if put.sha256 ~= sent or got ~= sent or size ~= megabytes * STEP then
@@ -110,10 +117,14 @@ local function is_refusal(raised)
   return math.type(status) == "integer" and (status == 400 or status == 401 or status == 403 or status == 412)
 end
 
---- Was it done? That an object is missing is something that the asker was told.
+--- Was it done? That an object is missing is something that the asker was told, where it is the store that says so in its own words.
 local function is_let_in(ok, raised)
-  return ok or errors.is(raised, "store_missing") and rawget(raised, "status") == 404
+  return ok or errors.is(raised, "store_missing") and rawget(raised, "status") == 404 and rawget(raised, "word") ~= nil
 end
+
+--- What is there for the right credentials is not there for others, and no word of the store's says why: they were not let in. (OpenStack
+--- Swift takes an unsigned request for the list of a bucket in the host name for none of S3.)
+local function is_hidden(raised) return errors.is(raised, "store_missing") and rawget(raised, "status") == 404 end
 
 --- What is tried with credentials, or in a place, that must stay closed. `key` is there in the run's own place.
 local function attempts(key)
@@ -140,7 +151,7 @@ local function refuses_forged(ctx, store, key)
       local ok, raised = pcall(attempt[2], forged.store)
       if is_let_in(ok, raised) then
         ctx:fail("store_accepts_wrong", { object = key, detail = ("%s with %s was not refused"):format(attempt[1], forged.what) })
-      elseif not is_refusal(raised) then
+      elseif not is_refusal(raised) and not is_hidden(raised) then
         undecided("with " .. forged.what, attempt[1], raised)
       end
       tried = tried + 1
@@ -198,7 +209,9 @@ function artifacts.check(ctx)
     store = ctx.store.artifacts
     whole(ctx, store, prefix)
   end)
-  probe.connection(ctx, "store", store and store:seen())
+  local seen = store and store:seen()
+  probe.connection(ctx, "store", seen)
+  if seen and seen.ends then ctx:fact("store_credentials_end", seen.ends) end
   if ok then return end
   local text = probe.store_says(raised)
   if not text then error(raised, 0) end

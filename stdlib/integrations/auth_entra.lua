@@ -155,18 +155,33 @@ local function check_secret(ctx, issuer)
   end
 end
 
+--- The forgeries of a token. Where a token opens once, each is of one that nobody has seen: it must not be refused for having been seen.
+local function all_forgeries(ctx, issuer, token)
+  local function of(one) return forgeries(one, json.encode(issuer:key(json.decode(jose.header(one)).kid))) end
+  local cases = of(token)
+  for i = 1, issuer.spec.single_use and #cases or 0 do cases[i] = of(own_token(ctx, issuer) or error(GONE, 0))[i] end
+  return cases
+end
+
 local function try(ctx, path)
   local issuer = issuer_of(ctx)
   local token = own_token(ctx, issuer)
   if not token then return end
-  if not probe.must_be_accepted(ctx, ask(ctx, path, "Bearer " .. token), "a token that holds", OBJECT, curl(path, true)) then return end
+  local function is_accepted(who)
+    return probe.must_be_accepted(ctx, ask(ctx, path, "Bearer " .. token), who, OBJECT, curl(path, true))
+  end
+  if not is_accepted "a token that holds" then return end
   local function must_refuse(who, authorization)
     probe.must_be_refusal(ctx, ask(ctx, path, authorization), who, curl(path, authorization))
   end
   must_refuse("who shows no token", nil)
   local refused = 1
-  local header = json.decode(jose.header(token))
-  local cases = forgeries(token, json.encode(issuer:key(header.kid)))
+  if issuer.spec.single_use then
+    must_refuse("a token that was shown before", "Bearer " .. token)
+    refused, token = refused + 1, own_token(ctx, issuer)
+    if not token or not is_accepted "the next token" then return end
+  end
+  local cases = all_forgeries(ctx, issuer, token)
   local other = other_token(issuer)
   if other then cases[#cases + 1] = { "a token of the same issuer for another audience", other } end
   add_supplied(issuer, cases)

@@ -1,14 +1,16 @@
 --- The database pool: parallel clients, each with a tenant of its own, and no context that passes from one client to the next.
+local database_tls = require "integrations.database_tls"
 local errors = require "errors"
 local hash = require "hash"
 local pool = require "integrations.pool"
+local probe = require "integrations.probe"
 local task = require "task"
 
 local database = {}
 
 --- What is wrong, in a few words; nil where it is nothing of the pool's. A server says that it is full by SQLSTATE 53300, pgbouncer in
 --- words of its own.
-local function says(raised)
+local function says(raised, certificate)
   if not errors.is(raised) then return nil end
   if raised.code == "pool_failed" then return raised.message end
   local words = raised.message .. " " .. tostring(raised.detail)
@@ -16,6 +18,7 @@ local function says(raised)
     or words:find("too many connections", 1, true) or words:find("query_wait_timeout", 1, true) then
     return "exhausted"
   end
+  if database_tls.is_tls(raised) then return database_tls.says(raised, certificate) end
   local texts = { db_connect = "connection refused", db_auth = "login refused", db_timeout = "timeout", db_lost = "connection lost",
     resolve_failed = "name not resolved" }
   return texts[raised.code]
@@ -33,6 +36,13 @@ local function open_all(ctx, n)
   end)
   ctx:fact("database_connect_ms", math.floor(longest * 10 + 0.5) / 10)
   return clients
+end
+
+--- What the application's connections have of TLS. Over the network none is a fact worth to be read.
+local function tell_tls(ctx, tls)
+  ctx:fact("database_tls", tls.used and ("%s %s, sslmode %s"):format(tls.protocol, tls.cipher, tls.mode)
+    or ("none, sslmode %s"):format(tls.mode))
+  probe.connection(ctx, "database", { address = tls.address, certificate = tls.certificate })
 end
 
 local function close_all(clients)
@@ -101,6 +111,7 @@ function database.check(ctx)
   local clients = {}
   local ok, raised = pcall(function()
     clients = open_all(ctx, ctx.options.clients)
+    tell_tls(ctx, clients[1]:tls())
     task.map(clients, #clients, function(conn) one_client(ctx, conn, setting) end)
     local at_once = session_context(ctx, clients, setting)
     ctx:fact("clients", ctx.options.clients)
@@ -110,9 +121,12 @@ function database.check(ctx)
   end)
   close_all(clients)
   if ok then return end
-  local text = says(raised)
+  local certificate = database_tls.is_tls(raised) and database_tls.shown(ctx, "app") or nil
+  probe.connection(ctx, "database", certificate and { certificate = certificate })
+  local text = says(raised, certificate)
   if not text then error(raised, 0) end
-  ctx:fail("database_failed", { object = "app", args = { text }, detail = raised.code == "pool_failed" and raised.detail or raised.message,
+  local words = raised.code ~= "pool_failed" and raised.detail and ("%s: %s"):format(raised.message, raised.detail) or raised.message
+  ctx:fail("database_failed", { object = "app", args = { text }, detail = raised.code == "pool_failed" and raised.detail or words,
     fix = raised.fix })
 end
 

@@ -1,5 +1,6 @@
 --- The layers that a service stands on, each looked at in its turn: its name, its port, TLS, the protocol, who is let in. The first that
 --- does not hold explains what is above it.
+local database_tls = require "integrations.database_tls"
 local errors = require "errors"
 local probe = require "integrations.probe"
 
@@ -12,11 +13,17 @@ local M = {}
 ---@field detail string?
 
 --- The layers up to the one that is broken, which holds none above it.
-local function up_to(names, broken, detail)
+---@param names string[]
+---@param broken string?
+---@param detail string?                  of the broken one
+---@param told table<string, string>?     of those that hold
+local function up_to(names, broken, detail, told)
   local out, found = {}, false
   for i, name in ipairs(names) do
     local is_broken = name == broken
-    out[i] = { name = name, broken = is_broken or nil, holds = not found and not is_broken or nil, detail = is_broken and detail or nil }
+    out[i] = { name = name, broken = is_broken or nil, holds = not found and not is_broken or nil,
+      detail = is_broken and detail or nil }
+    if out[i].holds and told then out[i].detail = told[name] end
     found = found or is_broken
   end
   return out
@@ -42,6 +49,11 @@ local function http_layer(raised)
   return code:find "^http_" and "HTTP" or nil
 end
 
+--- What TLS showed, where it was looked at.
+local function of_tls(certificate)
+  return certificate and { TLS = probe.certificate_says(certificate) } or nil
+end
+
 local function http_names(url)
   return url:find "^https:" and { "name", "port", "TLS", "HTTP", "auth" } or { "name", "port", "HTTP", "auth" }
 end
@@ -53,17 +65,19 @@ local function look_at_http(ctx, endpoint, path, url)
     if not errors.is(reply) then error(reply, 0) end
     return up_to(names, http_layer(reply) or "HTTP", text_of(reply))
   end
-  local status = ("HTTP status %d"):format(reply.status)
-  if reply.status >= 500 or reply.status == 429 then return up_to(names, "HTTP", status) end
-  if probe.is_refusal(reply.status) then return up_to(names, "auth", status) end
-  return up_to(names)
+  local status, told = ("HTTP status %d"):format(reply.status), of_tls(reply.certificate)
+  if reply.status >= 500 or reply.status == 429 then return up_to(names, "HTTP", status, told) end
+  if probe.is_refusal(reply.status) then return up_to(names, "auth", status, told) end
+  return up_to(names, nil, nil, told)
 end
 
 local function look_at_store(ctx, url)
   local names = url and http_names(url) or { "directory", "list" }
   if url then names[#names + 1] = "bucket" end
   local ok, raised = pcall(function() ctx.store.artifacts:list(("gate-engine/%s/"):format(ctx.tenant.code)) end)
-  if ok then return up_to(names) end
+  local opened, seen = pcall(function() return ctx.store.artifacts:seen() end)
+  local told = opened and seen and of_tls(seen.certificate) or nil
+  if ok then return up_to(names, nil, nil, told) end
   if not errors.is(raised) then error(raised, 0) end
   if not url then
     local missing = raised.code == "store_missing" or raised.code == "dir_create"
@@ -71,14 +85,15 @@ local function look_at_store(ctx, url)
   end
   local layer = http_layer(raised)
   if not layer then
-    local of = { store_signature = "auth", store_denied = "auth", store_expired = "auth", store_clock = "auth", store_bucket = "bucket",
+    local of = { store_signature = "auth", store_denied = "auth", store_expired = "auth", store_early = "auth", store_clock = "auth",
+      store_bucket = "bucket",
       store_region = "bucket", store_missing = "bucket" }
     layer = of[raised.code] or "HTTP"
   end
-  return up_to(names, layer, text_of(raised))
+  return up_to(names, layer, text_of(raised), told)
 end
 
---- TLS is named where it is what failed: a connection may do without it.
+--- TLS is named where it is used, or is what failed: a connection may do without it.
 local function look_at_database(ctx, role)
   local names = { "name", "port", "login", "query" }
   local ok, conn = pcall(ctx.db.open, ctx.db, role)
@@ -86,19 +101,25 @@ local function look_at_database(ctx, role)
     if not errors.is(conn) then error(conn, 0) end
     local text = text_of(conn)
     local layer = conn.code == "resolve_failed" and "name" or conn.code == "db_auth" and "login"
-      or (text:find("SSL", 1, true) or text:find("certificate", 1, true)) and "TLS" or conn.sqlstate and "login" or "port"
-    if layer == "TLS" then table.insert(names, 3, "TLS") end
+      or database_tls.is_tls(conn) and "TLS" or conn.sqlstate and "login" or "port"
+    if layer == "TLS" then
+      local certificate = database_tls.shown(ctx, role)
+      table.insert(names, 3, "TLS")
+      if certificate then text = text .. "; it shows " .. probe.certificate_says(certificate) end
+    end
     return up_to(names, layer, text)
   end
+  local tls = conn:tls()
+  if tls.used then table.insert(names, 3, "TLS") end
   local answered, raised = pcall(conn.value, conn, "select 1")
   pcall(conn.close, conn)
-  return up_to(names, not answered and "query" or nil, not answered and text_of(raised) or nil)
+  return up_to(names, not answered and "query" or nil, not answered and text_of(raised) or nil, of_tls(tls.certificate))
 end
 
 local function look_at_mail(ctx)
   local names = { "name", "port", "TLS", "login", "SMTP" }
   local ok, raised = pcall(ctx.mail.probe, ctx.mail)
-  if ok then return up_to(names) end
+  if ok then return up_to(names, nil, nil, of_tls(raised.certificate)) end
   if not errors.is(raised) then error(raised, 0) end
   local of = { resolve_failed = "name", mail_connect = "port", mail_timeout = "port", mail_tls = "TLS", mail_auth = "login" }
   return up_to(names, of[raised.code] or "SMTP", text_of(raised))

@@ -135,7 +135,7 @@ function osrm.check(ctx)
     errors.raise { code = "config_missing_key", message = "packs.routing is configured, and no key endpoints.osrm: OSRM was not asked",
       fix = "add endpoints = { osrm = { url = … } } to gate-engine.conf.lua, or take packs.routing away" }
   end
-  local osrm_client = client.client(probe.watched(ctx), "osrm")
+  local osrm_client = client.client(probe.watched(ctx), "osrm", { retries = probe.RETRIES })
   local points = VIENNA
   local ok, raised = pcall(function()
     -- Does it answer at all? Where this point is not on its map, that is an answer too.

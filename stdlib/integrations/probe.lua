@@ -3,6 +3,10 @@ local errors = require "errors"
 
 local probe = {}
 
+--- How often a request is repeated that got no connection, a 5xx or a 429 which says when to come back: within its own time, after
+--- pauses that grow and are partly random. A refusal is an answer, and no request that got one is repeated.
+probe.RETRIES = 2
+
 --- Raises: what would have to be known to try is not in the configuration.
 ---@param key string
 ---@param fix string
@@ -40,7 +44,8 @@ local STORE_SAYS = {
   store_missing = "not found", store_denied = "access denied", store_full = "no space left", store_key = "no valid key",
   store_corrupt = "the bytes that came back differ", store_io = "connection refused", store_readonly = "read-only",
   dir_create = "cannot be made", store_bucket = "bucket missing", store_clock = "clock skew", store_signature = "credentials refused",
-  store_expired = "credentials expired", store_region = "bucket in another region", store_busy = "asked too often",
+  store_expired = "credentials expired", store_early = "credentials not valid yet", store_region = "bucket in another region",
+  store_busy = "asked too often",
   store_redirect = "redirected elsewhere",
   store_answer = "the answer cannot be read",
 }
@@ -70,6 +75,7 @@ function probe.watch(ctx, name, reply)
   local seen = SEEN[ctx][name] or {}
   SEEN[ctx][name] = seen
   for time, ms in pairs(reply.timings) do seen[time] = math.max(seen[time] or 0, ms) end
+  seen.repeated = (seen.repeated or 0) + reply.attempts - 1
   seen.certificate, seen.address = reply.certificate or seen.certificate, reply.address
 end
 
@@ -93,6 +99,13 @@ function probe.tell(ctx, names)
   end
 end
 
+--- A certificate in one line.
+---@param cert http.certificate
+---@return string
+function probe.certificate_says(cert)
+  return ("%s, issued by %s, %d days left"):format(cert.subject, cert.issuer, cert.days_left)
+end
+
 --- What was seen of a service's connection, as facts: the longest of each time, and the certificate.
 ---@param ctx gate.Context
 ---@param name string  of the service
@@ -103,23 +116,24 @@ function probe.connection(ctx, name, seen)
     if seen[time] then ctx:fact(("%s_%s_ms"):format(name, time), math.floor(seen[time] * 10 + 0.5) / 10) end
   end
   if seen.address then ctx:fact(name .. "_address", seen.address) end
+  if (seen.repeated or 0) > 0 then ctx:fact(name .. "_repeated_requests", seen.repeated) end
   local cert = seen.certificate
   if not cert then return end
-  ctx:fact(name .. "_certificate", ("%s, issued by %s, %d days left"):format(cert.subject, cert.issuer, cert.days_left))
+  ctx:fact(name .. "_certificate", probe.certificate_says(cert))
   ctx:fact(name .. "_certificate_chain", cert.chain)
   if cert.days_left < CERTIFICATE_DAYS then
     ctx:advise("certificate_ends", { object = name, args = { name, cert.days_left }, detail = cert.subject .. ", " .. cert.not_after })
   end
 end
 
---- Sends a request once. A redirect is an answer: what it points to is a login.
+--- Sends a request. A redirect is an answer: what it points to is a login.
 ---@param ctx gate.Context
 ---@param options http.request
 ---@param where string      what is out of reach where nothing answers
 ---@param reproduce string  how to ask by hand
 ---@return http.response?   nil: out of reach, and a finding says so
 function probe.request(ctx, options, where, reproduce)
-  options.redirects, options.timeout = 0, 10
+  options.redirects, options.timeout, options.retries = 0, 10, probe.RETRIES
   local ok, reply = pcall(ctx.http.request, ctx.http, options)
   if ok then
     probe.watch(ctx, options.endpoint, reply)

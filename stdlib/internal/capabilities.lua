@@ -35,13 +35,14 @@ end
 
 --- What a script may say of a connection it opens. Where it goes and as whom is the configuration's alone: the credentials that come
 --- with it must not follow a script's wish to another host or user.
-local OPEN_OPTIONS = { readonly = "boolean", application_name = "string", connect_timeout = "number", statement_timeout_ms = "number" }
+local OPEN_OPTIONS = { readonly = "boolean", only_tls = "boolean", application_name = "string", connect_timeout = "number",
+  statement_timeout_ms = "number" }
 
 local function check_open_options(extra)
   for k, v in pairs(extra) do
     if OPEN_OPTIONS[k] == nil or type(v) ~= OPEN_OPTIONS[k] then
       errors.raise { code = "not_declared", message = ("ctx.db:open: the option %s is not one a script may give"):format(text_of(k)),
-        fix = "readonly, application_name, connect_timeout or statement_timeout_ms; the rest is the configuration's" }
+        fix = "readonly, only_tls, application_name, connect_timeout or statement_timeout_ms; the rest is the configuration's" }
     end
   end
 end

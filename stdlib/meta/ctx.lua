@@ -73,7 +73,7 @@ local mail = {}
 function mail:send(message) end
 
 --- Goes as far as a message would, through TLS and login, and sends none.
----@return boolean  true
+---@return {certificate: http.certificate?}  what the server showed
 ---Errors: those of engine.mail.
 function mail:probe() end
 

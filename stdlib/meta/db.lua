@@ -41,6 +41,8 @@ local db = {}
 ---@field role string?              SET ROLE after connecting, and again by reset_session
 ---@field readonly boolean?         see below
 ---@field rollback boolean?         see below
+---@field only_tls boolean?         no further than TLS, unverified: for tls() of a server whose certificate does not hold. No credential
+---                                 is sent, and no statement can be
 ---@field connect_timeout number?   seconds over all addresses, default 10
 ---@field statement_timeout_ms integer? the server cancels longer statements; 0 = the server's own setting
 ---@field options table<string, string|number|boolean>? server settings the session starts with (and returns to with RESET)
@@ -216,6 +218,16 @@ function connection:parameter(name) end
 --- The process that serves this connection: what pg_stat_activity calls pid.
 ---@return integer
 function connection:backend_pid() end
+
+--- What TLS the connection has.
+---
+--- ```lua
+--- local tls = ctx.db.admin:tls()
+--- assert(tls.used or tls.protocol == nil)
+--- ```
+---@return {used: boolean, mode: string?, protocol: string?, cipher: string?, address: string?, certificate: http.certificate?}
+---        mode: the sslmode of libpq that is in force; address: of the server
+function connection:tls() end
 
 --- False once closed or known to be lost.
 ---@return boolean

@@ -51,6 +51,7 @@ local client = {}
 ---@field connect_timeout? number seconds for each connection (default 10)
 ---@field retries? integer        repetitions after a failed connect, a 5xx, or a 429 with Retry-After; GET, HEAD, OPTIONS,
 ---                               PUT and DELETE only; default 0. No other 4xx is ever repeated
+---@field idempotent? boolean     true: this POST or PATCH does no more when it is sent twice, and may be repeated too
 ---@field backoff? number         seconds before the first repetition, then doubled, at most 5 (default 0.2), each time a random
 ---                               part of it between half and the whole, so that many do not come back at once; Retry-After wins
 ---@field redirects? integer      most to follow (default 5); 0: a redirect is the answer, wherever it points

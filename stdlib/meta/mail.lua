@@ -22,7 +22,7 @@ function mail.send(options) end
 --- Goes as far as a message would, through TLS and login, and sends none. (ctx.mail:probe() is of the configuration's server.)
 ---@param options {url: string, user: string?, password: string?, ca_file: string?, resolve: string[]?, timeout: number?,
 ---  connect_timeout: number?}  timeouts in seconds (10, 10)
----@return boolean  true
+---@return {certificate: http.certificate?}  what the server showed
 ---Errors: as mail.send.
 function mail.probe(options) end
 

@@ -15,8 +15,9 @@
 --- Errors: store_key (no valid key, or a directory or file stands in its way), store_missing, store_denied (permission,
 --- a symbolic link, a special file), store_full, store_corrupt, store_readonly, store_too_large, store_closed,
 --- store_unsupported (a kernel without openat2), store_io, bad_argument. Of a service, besides: store_bucket (none of
---- the name), store_signature and store_expired (the credentials), store_clock (this machine's is off), store_region,
---- store_redirect, store_busy, store_answer (one that cannot be read), each with field `status`; and those of engine.http.
+--- the name), store_signature, store_expired and store_early (the credentials), store_clock (this machine's is off), store_region,
+--- store_redirect, store_busy, store_answer (one that cannot be read), each with fields `status` and, where
+--- the service has one, `word` (its own: "NoSuchKey"); and those of engine.http.
 ---@class engine.store
 local store = {}
 
@@ -131,8 +132,9 @@ function handle:forged() end
 ---@return {tenant: string, store: store.handle}?
 function handle:elsewhere() end
 
---- What was seen of a service: how often it was asked, the longest of each of http.timings, its certificate; nil for files.
----@return {requests: integer, address: string?, certificate: http.certificate?, [string]: number}?
+--- What was seen of a service: how often it was asked and asked again, the longest of each of http.timings, its certificate, when
+--- its credentials end where they say so; nil for files.
+---@return {requests: integer, repeated: integer, ends: string?, address: string?, certificate: http.certificate?, [string]: number}?
 function handle:seen() end
 
 --- May be repeated; also done by `local s <close>` and the garbage collector.

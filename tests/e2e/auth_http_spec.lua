@@ -52,6 +52,17 @@ describe("gate 4's auth check", function()
     end
   end)
 
+  it("asks again where the platform is busy for a moment, and says so", function()
+    local r = run(platform "flaky")
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    assert.equal(10, r.gate.facts.auth_refusals_tried)
+    assert.equal(22, r.gate.facts.platform_repeated_requests)
+  end)
+
+  it("asks once where it is refused", function()
+    assert.is_nil(run(platform "nobody").gate.facts.platform_repeated_requests)
+  end)
+
   for _, case in ipairs(CASES) do
     it("names what is wrong: " .. case[1], function()
       local r = run(platform(case[1]))

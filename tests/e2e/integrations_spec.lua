@@ -63,6 +63,23 @@ describe("gate 4", function()
 
   teardown(function() support.run { argv = { "platform", "stop" }, env = { GATE_ENGINE_STATE = state } } end)
 
+  it("says how far it is with what is large, on the terminal alone", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/gate-engine.conf.lua", [[return { platform = "external", artifacts = { kind = "local", path = "s" },
+      database = { admin = { url = "postgresql://a@127.0.0.1:1/x" }, app = { url = "postgresql://b@127.0.0.1:1/x" } } }]])
+    local function shown(...)
+      local r = support.run { cwd = dir, argv = { "run", "integrations_contract", "--tenant", "acme", "--only", "artifact_store",
+        "--large-mb", "20", "--report", "json=r.json", ... } }
+      assert.equal(0, r.code, r.stdout .. r.stderr)
+      assert.is_nil((r.stdout .. support.must_read(dir .. "/r.json")):find("20 MB", 1, true))
+      local _, up = r.stderr:gsub("20 MB up %[", "")
+      local _, down = r.stderr:gsub("20 MB down %[", "")
+      return { up, down, r.stderr:find "20 MB down %[#+%] 100 %%" ~= nil }
+    end
+    assert.same({ 10, 10, true }, shown "--verbose")
+    assert.same({ 0, 0, false }, shown())
+  end)
+
   it("passes on the platform as it is, with OSRM skipped for its reason", function()
     local result, report = run()
     assert.equal(0, result.code, result.stdout .. result.stderr)

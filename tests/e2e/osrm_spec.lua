@@ -55,6 +55,12 @@ describe("gate 4's OSRM check", function()
       and facts.osrm_latency_ms_p95 <= facts.osrm_latency_ms_max)
   end)
 
+  it("asks again where the service fails for a moment, and says so", function()
+    local r = run "flaky"
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    assert.is_true(r.gate.facts.osrm_repeated_requests > 8)
+  end)
+
   it("takes points of its own where no matrix is configured", function()
     local r = run("", "")
     assert.equal(0, r.code, r.stdout .. r.stderr)

@@ -53,12 +53,14 @@ describe("an issuer", function()
   local function public(key) return { kty = key.kty, crv = key.crv, x = key.x, y = key.y, kid = key.kid } end
 
   --- Who answers with these key sets, one after the other; and how often it was asked for one.
-  local function issuer(...)
+  local function issuer_at(authority, tenant, ...)
     local sets, asked = { ... }, 0
-    local self = entra.issuer({ tenant = TID, authority = "https://login.microsoftonline.com" }, function(o)
+    local self = entra.issuer({ tenant = tenant, authority = authority }, function(o)
       if o.path:find("openid-configuration", 1, true) then
+        assert.equal("/" .. tenant .. "/v2.0/.well-known/openid-configuration", o.path)
         return { status = 200, json = function()
-          return { issuer = ISS, jwks_uri = "https://login.microsoftonline.com/keys?appid=1", token_endpoint = "https://elsewhere/token" }
+          return { issuer = authority .. "/" .. TID .. "/v2.0", jwks_uri = authority .. "/keys?appid=1",
+            token_endpoint = "https://login.elsewhere.example/token" }
         end }
       end
       asked = asked + 1
@@ -68,8 +70,10 @@ describe("an issuer", function()
     return self, function() return asked end
   end
 
-  local function signed(kid)
-    return jose.sign(json.encode { alg = "ES256", kid = kid }, json.encode(claims()), json.encode(keys[kid]))
+  local function issuer(...) return issuer_at("https://login.microsoftonline.com", TID, ...) end
+
+  local function signed(kid, changes)
+    return jose.sign(json.encode { alg = "ES256", kid = kid }, json.encode(claims(changes)), json.encode(keys[kid]))
   end
 
   local function judged(self, token)
@@ -93,9 +97,27 @@ describe("an issuer", function()
     assert.equal("signature", judged(issuer({}), "no token"))
   end)
 
+  it("issues tokens in the name of its own cloud, for a tenant by its id or by a domain's name", function()
+    for authority, sts in pairs { ["https://login.microsoftonline.com"] = "https://sts.windows.net",
+      ["https://login.microsoftonline.us"] = "https://sts.windows.net",
+      ["https://login.partner.microsoftonline.cn"] = "https://sts.chinacloudapi.cn" } do
+      for _, tenant in ipairs { TID, "contoso.onmicrosoft.com" } do
+        local self = issuer_at(authority, tenant, { public(keys.old) })
+        assert.is_nil(judged(self, signed("old", { iss = authority .. "/" .. TID .. "/v2.0" })))
+        assert.is_nil(judged(self, signed("old", { iss = sts .. "/" .. TID .. "/" })))
+        assert.equal("iss", judged(self, signed("old", { iss = "https://login.example/" .. TID .. "/v2.0" })))
+        assert.equal("tid", judged(self, signed("old", { iss = sts .. "/" .. TID .. "/", tid = APP })))
+      end
+    end
+    local china = issuer_at("https://login.partner.microsoftonline.cn", TID, { public(keys.old) })
+    assert.equal("iss", judged(china, signed("old", { iss = "https://sts.windows.net/" .. TID .. "/" })))
+  end)
+
   it("is asked for tokens beneath the authority alone", function()
     local ok, e = pcall(issuer({}).token, (issuer({})), "api://" .. APP)
     assert.is_false(ok)
     assert.equal("entra_discovery", e.code)
+    assert.matches("found https://login.elsewhere.example$", e.message)
+    assert.matches("such as https://login.elsewhere.example$", e.fix)
   end)
 end)

@@ -414,6 +414,12 @@ describe("engine.http", function()
       end
     end)
 
+    it("is done for one of which it is known that it does none", function()
+      local key = fresh()
+      local r = get("/flaky", { method = "POST", query = { key = key, fail = 1, is = 503, after = 0 }, retries = 3, idempotent = true })
+      assert.are.same({ 200, 2 }, { r.status, count(key) })
+    end)
+
     it("is not done after an answer that broke", function()
       assert.are.equal("http_protocol", failure(get, "/reset", { retries = 3, backoff = 0 }).code)
     end)

@@ -10,6 +10,7 @@ import * as jose from 'jose';
 import { Provider } from 'oidc-provider';
 
 const TID = '11111111-2222-3333-4444-555555555555';
+const DOMAIN = 'contoso.example'; // of the same directory
 const AUDIENCE = 'api://99999999-8888-7777-6666-555555555555';
 const SECRET = process.env.ISSUER_SECRET;
 
@@ -23,6 +24,7 @@ const KINDS = {
   rotated: () => ({}),
   unknown: () => ({}),
   elsewhere: () => ({}),
+  flaky: () => ({}),
   otherkey: () => ({}),
   iss: () => ({ iss: 'https://login.microsoftonline.com/another/v2.0' }),
   aud: () => ({ aud: 'api://another' }),
@@ -109,7 +111,11 @@ const issuer = createServer(async (req, res) => {
   const [, kind, tid] = req.url.split('/');
   const prefix = `/${kind}/${tid}/v2.0`;
   if (kind === 'broken') return answer(res, 500, {});
-  if (!KINDS[kind] || tid !== TID || !req.url.startsWith(prefix)) return answer(res, 404, { error: 'invalid_tenant' });
+  if (kind === 'flaky' && (asked[req.url] = (asked[req.url] ?? 0) + 1) === 1) {
+    res.setHeader('retry-after', '0');
+    return answer(res, req.method === 'POST' ? 429 : 503, {});
+  }
+  if (!KINDS[kind] || (tid !== TID && tid !== DOMAIN) || !req.url.startsWith(prefix)) return answer(res, 404, { error: 'invalid_tenant' });
   const origin = `http://127.0.0.1:${issuer.address().port}`;
   providers[kind] ??= provider(kind, origin);
   req.originalUrl = req.url;
@@ -146,10 +152,14 @@ const pem = createPublicKey({ key: publicOf(rsa), format: 'jwk' }).export({ type
 const alg = (token) => decoded(token, 0).alg;
 const bearer = (fn) => async (token) => (token ? fn(token) : false);
 
+const SHOWN = new Set(); // the tokens that have opened
+
 // Each fault: who is let in. What throws refuses.
 const FAULTS = {
   api: bearer(proper),
   login: bearer(proper),
+  once: bearer(async (t) => (await proper(t)) && !SHOWN.has(decoded(t, 1).jti) && SHOWN.add(decoded(t, 1).jti)),
+  first: bearer(async (t) => (await proper(t)) && SHOWN.size === 0 && SHOWN.add(decoded(t, 1).jti)),
   everybody: () => true,
   anonymous: async (token) => !token || proper(token),
   nobody: () => false,

@@ -1,6 +1,7 @@
 -- What an operator reads for each of the things that go wrong outside (gate 4): every fault by its name, with the words that it must say.
 -- No two of one service say the same, and each ends by itself, within its own time.
 package.path = "tests/services/?.lua;tests/e2e/?.lua;tests/lua/?.lua;" .. package.path
+local db = require "engine.db"
 local http_server = require "support.http_server"
 local servers = require "servers"
 local support = require "support"
@@ -45,6 +46,15 @@ local TLS = {
   { "expired certificate", "expired", "TLS failed: certificate expired" },
   { "wrong host name", "wrong", "TLS failed: certificate for another name" },
   { "unknown authority", "lone", "TLS failed: certificate not trusted" },
+}
+
+--- TLS with the database: the certificate (nil: it speaks none), the parameters of the URL, what the failure says.
+local DATABASE_TLS = {
+  { "expired certificate", "expired", "verify-full", "TLS failed: certificate expired", "certificate verify failed" },
+  { "wrong host name", "wrong", "verify-full", "TLS failed: certificate for another name" },
+  { "unknown authority", "lone", "verify-full", "TLS failed: certificate not trusted", "certificate verify failed" },
+  { "no TLS where it should be", nil, "require", "TLS failed: the server offers none" },
+  { "no authority to verify with", "good", "verify-full&sslrootcert=/no/such/file.pem", "TLS failed: no authority to verify with" },
 }
 
 --- OSRM: the path of osrm_server.py, what the failure says.
@@ -172,6 +182,45 @@ describe("the fault", function()
   it('"wrong password" of the database', function()
     says(run("database", { admin = postgres.url("postgres", "PLANTED-password"), app = postgres.url("app_user", "PLANTED-wrong") }), 1,
       "❌ FAIL - Database pool: login refused")
+  end)
+
+  local function over_tls(mode)
+    return ("%s?sslrootcert=%s/ca.pem&sslmode=%s"):format(postgres.url("app_user", "PLANTED-password"), tls_dir, mode)
+  end
+
+  for _, case in ipairs(DATABASE_TLS) do
+    it(("%q of the database"):format(case[1]), function()
+      postgres.tls(tls_dir, case[2])
+      local r = run("database", { admin = postgres.url("postgres", "PLANTED-password"), app = over_tls(case[3]) })
+      postgres.tls(tls_dir, nil)
+      says(r, 1, "❌ FAIL - Database pool: " .. case[4], case[5])
+      if case[2] == "expired" then says(r, 1, "database_certificate: CN = expired, issued by CN = Test CA, -") end
+    end)
+  end
+
+  it("of a database's certificate is looked at without a login", function()
+    postgres.tls(tls_dir, "expired")
+    local function shown(where)
+      local looked <close> = db.connect { url = where, only_tls = true }
+      assert.equal("db_lost", select(2, pcall(looked.value, looked, "select 1")).code)
+      return looked:tls()
+    end
+    local over = shown(postgres.url("nobody_there", "PLANTED-password"))
+    local by_path = shown(("postgresql://nobody_there@/postgres?host=%s&port=%s"):format(postgres.dir, postgres.port))
+    postgres.tls(tls_dir, nil)
+    assert.same({ "require", "CN = expired", { "CN = expired" } }, { over.mode, over.certificate.subject, over.certificate.chain })
+    assert.same({ false }, { by_path.used, by_path.certificate })
+    assert.is_nil(support.must_read(postgres.dir .. "/log"):find("nobody_there", 1, true))
+  end)
+
+  it("of a database's certificate that ends soon is told of, with its name, days and chain", function()
+    postgres.tls(tls_dir, "soon")
+    local r = run("database", { admin = postgres.url("postgres", "PLANTED-password"), app = over_tls "verify-full" })
+    postgres.tls(tls_dir, nil)
+    says(r, 0, "The certificate of database ends in 4 days", "database_certificate: CN = soon, issued by CN = Test CA, 4 days left",
+      'database_certificate_chain: ["CN = soon"]', "database_tls: TLSv1.3 TLS_AES_256_GCM_SHA384, sslmode verify-full")
+    says(run("database", { admin = postgres.url("postgres", "PLANTED-password"), app = postgres.url("app_user", "PLANTED-password") }), 0,
+      "database_tls: none, sslmode prefer")
   end)
 
   it('"pool exhausted" of the database', function()

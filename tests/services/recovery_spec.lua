@@ -59,6 +59,18 @@ describe("the recovery of gate 4", function()
     assert.equal(0, #mail.messages())
   end)
 
+  it("says what each server shows of itself: a store, a mail server, a database", function()
+    postgres.tls(mail_dir, "good")
+    local url = ("%s?sslrootcert=%s/ca.pem&sslmode=verify-full"):format(postgres.url("app_user", "PLANTED-password"), mail_dir)
+    local r = recover { app = url }
+    postgres.tls(mail_dir, "expired")
+    local expired = recover { app = url }
+    postgres.tls(mail_dir, nil)
+    local _, shown = r.all:gsub("TLS       holds: CN = good, issued by CN = Test CA, 19 days left", "")
+    assert.equal(4, shown, r.all) -- the database as admin too, which takes what is offered
+    says(expired, "database as app: the first layer that is broken is TLS", "; it shows CN = expired, issued by CN = Test CA, -")
+  end)
+
   --- Each: what is put in place, and the first layer that is broken.
   local CASES = {
     { "a name", { platform = "http://no-such-host.invalid", store = "https://no-such-host.invalid", mail = "smtp://no-such-host.invalid",

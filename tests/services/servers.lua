@@ -60,6 +60,22 @@ function servers.postgres()
     url = function(user, password)
       return ("postgresql://%s:%s@127.0.0.1:%s/postgres"):format(user, password, port)
     end,
+    --- From now on it speaks TLS with a certificate of certificates.sh; nil: it speaks none.
+    tls = function(from, name)
+      if name then
+        must(("install -m 600 %s %s/%s.crt %s/server.crt && install -m 600 %s %s/%s.key %s/server.key"):format(
+          IS_ROOT and "-o postgres" or "", from, name, dir, IS_ROOT and "-o postgres" or "", from, name, dir))
+      end
+      local set = ("psql -XqAt -v ON_ERROR_STOP=1 -h %s -p %s -U postgres -d postgres"):format(dir, port)
+      for _, text in ipairs { "ssl_cert_file = '" .. dir .. "/server.crt'", "ssl_key_file = '" .. dir .. "/server.key'",
+        "ssl = " .. (name and "on" or "off") } do
+        set = set .. " -c " .. quote("alter system set " .. text)
+      end
+      must(set .. " -c 'select pg_reload_conf()'")
+      -- The reload is a signal: a new connection has it once the server says so.
+      must(("timeout 30 sh -c 'until test \"$(psql -XqAt -h %s -p %s -U postgres -d postgres -c \"show ssl\")\" = %s; do :; done'"):format(
+        dir, port, name and "on" or "off"))
+    end,
   }
 end
 
@@ -207,6 +223,12 @@ function servers.open_store(dir)
       f:write(name or "")
       f:close()
     end }
+end
+
+--- A proxy that takes every host for the loopback (forward_proxy.py).
+---@return string port
+function servers.forward_proxy()
+  return with_port({ "/usr/bin/python3", "tests/services/forward_proxy.py" }, "the proxy")
 end
 
 --- Azure's Blob Storage as npm's azurite has it, from where fetch.sh put it.

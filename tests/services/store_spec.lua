@@ -128,6 +128,19 @@ describe("an S3 store that verifies who asks", function()
     assert.is_nil(store:head "plain")
   end)
 
+  checked("passes with its bucket in the host name, and by the proxy of the environment", function()
+    local proxy = servers.forward_proxy()
+    local at = ('kind = "s3", endpoint = "http://s3.test:%s", bucket = "gate", prefix = "gate/", addressing = '):format(port)
+    local function through(env, addressing)
+      for name, value in pairs(OPERATOR) do env[name] = value end
+      return run(at .. addressing, env)
+    end
+    passes(through({ http_proxy = "http://127.0.0.1:" .. proxy }, '"virtual"'))
+    passes(through({ all_proxy = "http://127.0.0.1:" .. proxy }, '"path"'))
+    fails(through({ http_proxy = "http://127.0.0.1:" .. proxy, no_proxy = ".s3.test" }, '"virtual"'), "name not resolved")
+    fails(through({ http_proxy = "http://127.0.0.1:1" }, '"virtual"'), "connection refused")
+  end)
+
   checked("lists more keys than one page holds", function()
     local store = remote.open({ kind = "s3", place = { url = ("http://127.0.0.1:%s/gate"):format(port), prefix = "many/" },
       sign = { sigv4 = { access_key_id = "test:operator", secret_access_key = "operator-secret-1", region = "us-east-1" } } },
@@ -217,11 +230,13 @@ describe("an Azure Blob Storage", function()
   end
 
   --- A service's shared access signature for a container (learn.microsoft.com: create-service-sas, version 2020-12-06).
-  local function sas(container, expiry)
-    local text = table.concat({ "rwdl", "", expiry, ("/blob/%s/%s"):format(ACCOUNT, container), "", "", "", "2020-12-06", "c", "", "", "",
-      "", "", "", "" }, "\n")
+  local function sas(container, expiry, start, allows)
+    allows = allows or "rwdl"
+    local text = table.concat({ allows, start or "", expiry, ("/blob/%s/%s"):format(ACCOUNT, container), "", "", "", "2020-12-06", "c", "",
+      "", "", "", "", "", "" }, "\n")
     local signature = hash.base64(hash.hmac_sha256_raw(hash.unbase64(KEY), text))
-    return ("sv=2020-12-06&sr=c&sp=rwdl&se=%s&sig=%s"):format((expiry:gsub(":", "%%3A")),
+    return ("sv=2020-12-06&sr=c&sp=%s%s&se=%s&sig=%s"):format(allows, start and "&st=" .. start:gsub(":", "%%3A") or "",
+      (expiry:gsub(":", "%%3A")),
       (signature:gsub("[+/=]", { ["+"] = "%2B", ["/"] = "%2F", ["="] = "%3D" })))
   end
 
@@ -236,6 +251,7 @@ describe("an Azure Blob Storage", function()
     passes(r)
     assert.equal("refused", r.gate.facts.store_other_tenant)
     assert.equal(12, r.gate.facts.store_refusals_tried)
+    assert.equal("2199-01-01T00:00:00Z", r.gate.facts.store_credentials_end)
   end)
 
   checked("fails for an account's key, which reaches every container", function()
@@ -245,8 +261,17 @@ describe("an Azure Blob Storage", function()
   checked("names what is wrong with the configuration", function()
     fails(run(azure "gate", { AZURE_STORAGE_KEY = OTHER_KEY }), "access denied (HTTP 403)")
     fails(run(azure "no-such-container", { AZURE_STORAGE_KEY = KEY }), "bucket missing (HTTP 404)")
-    fails(run(azure "gate", { AZURE_STORAGE_SAS_TOKEN = sas("gate", "2020-01-01T00:00:00Z") }), "access denied (HTTP 403)")
-    local r = run(azure("gate", 'sas = env "AZURE_STORAGE_SAS_TOKEN"'), { AZURE_STORAGE_SAS_TOKEN = "no-signature-at-all" })
+    local r = run(azure "gate", { AZURE_STORAGE_SAS_TOKEN = sas("gate", "2020-01-01T00:00:00Z") })
+    fails(r, "credentials expired (HTTP 403)")
+    assert.is_truthy(r.all:find("the shared access signature ended at 2020-01-01T00:00:00Z (se)", 1, true), r.all)
+    r = run(azure "gate", { AZURE_STORAGE_SAS_TOKEN = sas("gate", "2199-01-01T00:00:00Z", "2198-01-01") })
+    fails(r, "credentials not valid yet (HTTP 403)")
+    assert.is_truthy(r.all:find("begins at 2198-01-01 (st)", 1, true), r.all)
+    r = run(azure "gate", { AZURE_STORAGE_SAS_TOKEN = sas("gate", "2199-01-01T00:00:00Z", nil, "rl") })
+    fails(r, "access denied (HTTP 403)")
+    assert.is_truthy(r.all:find("does not allow to write (w), delete (d): it has sp=rl", 1, true), r.all)
+    fails(run(azure "gate", { AZURE_STORAGE_SAS_TOKEN = sas("acme", "2199-01-01T00:00:00Z") }), "access denied (HTTP 403)")
+    r = run(azure("gate", 'sas = env "AZURE_STORAGE_SAS_TOKEN"'), { AZURE_STORAGE_SAS_TOKEN = "no-signature-at-all" })
     assert.is_truthy(r.all:find("expected a query with sig=", 1, true), r.all)
   end)
 end)

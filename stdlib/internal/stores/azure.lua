@@ -65,6 +65,18 @@ function M.list(ask, prefix, marker)
   return out, following ~= "" and following or nil
 end
 
+--- What a shared access signature says of itself (learn.microsoft.com: create-service-sas), without what signs it; nil: it is none.
+---@param sign table
+---@return {begins: string?, ends: string?, allows: string?}?  st and se as they stand there, sp
+function M.about(sign)
+  if not sign.azure_sas then return nil end
+  local fields = {}
+  for name, value in sign.azure_sas:gsub("^%?", ""):gmatch "([^&=]+)=([^&]*)" do
+    fields[name] = value:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
+  end
+  return { begins = fields.st, ends = fields.se, allows = fields.sp }
+end
+
 --- Credentials that must be refused, each with what it is. false: none at all.
 function M.forgeries(sign)
   local out = { { "a request without a signature", false } }

@@ -24,6 +24,7 @@ local FIX = {
   store_bucket = "create it, or correct artifacts.bucket (Azure: artifacts.container)",
   store_region = "set artifacts.region to the bucket's, and artifacts.endpoint to its region's",
   store_expired = "get new temporary credentials (AWS_SESSION_TOKEN), or a new shared access signature",
+  store_early = "wait, or make it without st: clocks differ",
   store_busy = "the service limits how often it is asked: try again later",
   store_io = "look at the service's own log",
   store_redirect = "set artifacts.endpoint to where the service is; no credential goes where an answer points to",
@@ -59,15 +60,39 @@ local function ahead(reply)
   return theirs and os.time() - theirs or nil
 end
 
+--- What a shared access signature must allow, by the letters of its sp.
+local ALLOWS = { { "r", "read" }, { "w", "write" }, { "d", "delete" }, { "l", "list" } }
+
+--- Why credentials are refused that say of themselves when they hold, and for what: by the service's clock, where its answer says it.
+---@return string? code
+---@return string? told
+local function by_themselves(about, reply)
+  local now = text.http_date(reply.headers.date) or os.time()
+  local begins, ends = text.sas_date(about.begins), text.sas_date(about.ends)
+  if ends and ends <= now then return "store_expired", ("the shared access signature ended at %s (se)"):format(about.ends) end
+  if begins and begins > now then return "store_early", ("the shared access signature begins at %s (st)"):format(about.begins) end
+  local lacks = {}
+  for _, one in ipairs(ALLOWS) do
+    if about.allows and not about.allows:find(one[1], 1, true) then lacks[#lacks + 1] = ("%s (%s)"):format(one[2], one[1]) end
+  end
+  if #lacks == 0 then return nil, nil end
+  return nil, ("the shared access signature does not allow to %s: it has sp=%s"):format(table.concat(lacks, ", "), about.allows)
+end
+
 --- Raises what an answer that is no success means.
 local function refuse(self, verb, key, reply)
   local word, told = self.driver.refusal(reply)
   local code = word and CODES[word] or by_status(reply.status)
-  local off = (code == "store_denied" or code == "store_signature") and ahead(reply)
-  if off and math.abs(off) > SKEW_S then
-    code, told = "store_clock", ("this machine's clock is %d s off the service's"):format(off)
+  if code == "store_denied" or code == "store_signature" or code == "store_expired" then
+    local off = ahead(reply)
+    if self.about then -- such a request bears no date, and this machine's clock is no reason
+      local why, words = by_themselves(self.about, reply)
+      code, told = why or code, words or told
+    elseif code ~= "store_expired" and off and math.abs(off) > SKEW_S then
+      code, told = "store_clock", ("this machine's clock is %d s off the service's"):format(off)
+    end
   end
-  raise.raise { code = code, fix = FIX[code], status = reply.status,
+  raise.raise { code = code, fix = FIX[code], status = reply.status, word = word,
     message = ("store: cannot %s %q: HTTP status %d%s"):format(verb, key, reply.status, word and " " .. word or ""),
     detail = told and told ~= "" and told:sub(1, 300) or nil }
 end
@@ -95,7 +120,7 @@ local function ask(self, options)
   options.max_body = options.max_body or PART + (1 << 20)
   local reply = self.client:request(options)
   local seen = self.seen_
-  seen.requests = seen.requests + 1
+  seen.requests, seen.repeated = seen.requests + 1, seen.repeated + reply.attempts - 1
   seen.certificate, seen.address = reply.certificate or seen.certificate, reply.address
   for name, ms in pairs(reply.timings) do seen[name] = math.max(seen[name] or 0, ms) end
   return reply
@@ -284,17 +309,20 @@ function Store:close()
   s.client:close()
 end
 
---- What was seen of the service: {requests=, address=, certificate=, and the longest of each of http.timings}.
+--- What was seen of the service: {requests=, repeated=, address=, certificate=, ends= (of the credentials), and
+--- the longest of each of http.timings}.
 function Store:seen()
   local out = {}
-  for k, v in pairs(state_of(self, "seen").seen_) do out[k] = v end
+  local s = state_of(self, "seen")
+  for k, v in pairs(s.seen_) do out[k] = v end
+  out.ends = s.about and s.about.ends
   return out
 end
 
 local function opened(connect, spec, auth, place)
   return handle(Store, ("store (%s)"):format(spec.kind), { client = connect(place.url, auth or spec.sign), signed = auth ~= false,
     driver = DRIVERS[spec.kind], prefix = place.prefix, readonly = spec.readonly, timeout_s = spec.timeout_s or TIMEOUT_S,
-    seen_ = { requests = 0 } })
+    about = DRIVERS[spec.kind].about(auth or spec.sign), seen_ = { requests = 0, repeated = 0 } })
 end
 
 --- Opens a store, and what the check of one needs beside it: the same place with credentials that must be refused, and another tenant's

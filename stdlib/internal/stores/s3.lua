@@ -74,6 +74,9 @@ function M.list(ask, prefix, marker)
   return out, more and following or nil
 end
 
+--- Says when such credentials end: a session token tells nobody but the service.
+function M.about() return nil end
+
 --- Credentials that must be refused, each with what it is. false: none at all.
 function M.forgeries(sign)
   local real = sign.sigv4

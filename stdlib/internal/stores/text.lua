@@ -34,6 +34,18 @@ function M.iso_date(text)
   return y and seconds(y, mo, d, h, mi, s) or nil
 end
 
+--- A time of a shared access signature, "2026-11-27", "2026-11-27T19:07Z" or "2026-11-27T19:07:43Z", as seconds since 1970; nil: it
+--- is none.
+---@param text string?
+---@return integer?
+function M.sas_date(text)
+  local y, mo, d, rest = (text or ""):match "^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$"
+  if not y then return nil end
+  if rest == "" then return seconds(y, mo, d, 0, 0, 0) end
+  local h, mi, s = rest:match "^T(%d%d):(%d%d):?(%d*)%.?%d*Z$"
+  return h and seconds(y, mo, d, h, mi, s ~= "" and s or 0) or nil
+end
+
 --- A key as the path of a URL: all but unreserved characters (RFC 3986, 2.3) and "/" encoded, as both services sign it.
 ---@param key string
 ---@return string

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 WAYS = {}
 TABLES = [0]  # how many tables were asked for
+FAILED = set()  # what was refused once
 
 
 def read_matrix(path):
@@ -91,6 +92,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(500, None, body=b"oops")
         elif fault == "e429":
             self.answer(429, None, headers=[("Retry-After", "1")], body=b"")
+        elif fault == "flaky" and self.path not in FAILED:
+            FAILED.add(self.path)
+            self.answer(503, None, body=b"")
         elif fault == "elsewhere":
             self.answer(302, None, headers=[("Location", "http://127.0.0.2:1/")], body=b"")
         elif fault == "headers":
