@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "run/engine_parts.h"
+#include "run/evidence.h"
 #include "run/signals.h"
 
 #define ANCHOR_S 120 /* a store may be slow, and is asked again */
@@ -19,12 +20,12 @@ static const json_t *keys_of(const engine_run_state *s) {
 }
 
 static bool is_anchored(const engine_run_state *s) {
-    return str(keys_of(s), "anchor") != NULL && str(keys_of(s), "ledger") != NULL;
+    return str(keys_of(s), "anchor") != NULL && s->ledger.path != NULL;
 }
 
 /* Runs the worker; head NULL: it reads. *found: what is there, {seq, hash} or NULL; new reference. */
 static int ask(engine_run_state *s, json_t *head, json_t **found, err *e) {
-    const char *path = str(keys_of(s), "ledger"), *slash = strrchr(path, '/');
+    const char *path = s->ledger.dir != NULL ? EVIDENCE_DATABASE : s->ledger.path, *slash = strrchr(path, '/');
     engine_task t;
     *found = NULL;
     json_t *gate = json_pack("{s:{s:s, s:s, s:{s:[s], s:b, s:b}, s:{}}, s:{}}", "head", "id", "anchor", "name",
@@ -99,7 +100,7 @@ int engine_anchor_check(engine_run_state *s, ledger *l, err *e) {
     if (ask(s, NULL, &head, e) != 0) {
         return -1;
     }
-    const char *path = str(keys_of(s), "ledger");
+    const char *path = s->ledger.path;
     sought w = {.seq = json_integer_value(json_object_get(head, "seq")), .hash = str(head, "hash")};
     ledger_state at = {0};
     int rc = 0;
@@ -112,7 +113,7 @@ int engine_anchor_check(engine_run_state *s, ledger *l, err *e) {
         rc = ledger_read(path, look, &w, &at, e);
     }
     if (rc == 0 && head != NULL) {
-        rc = compare(path, head, &w, at.seq, e);
+        rc = compare(s->ledger.dir != NULL ? "core.ledger" : path, head, &w, at.seq, e);
     }
     json_decref(head);
     return rc;

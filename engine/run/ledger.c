@@ -140,7 +140,7 @@ static int read_head(const char *path, ledger_state *head, err *e) {
     return rc;
 }
 
-static int write_head(const char *path, const ledger_state *at, err *e) {
+int ledger_write_head(const char *path, const ledger_state *at, err *e) {
     char *file = head_path(path);
     json_t *head = json_pack("{s:s, s:I, s:s}", "schema", LEDGER_HEAD_SCHEMA, "seq", at->seq, "hash", at->hash);
     buf text = BUF_INIT;
@@ -274,7 +274,7 @@ static int look(ledger *l, err *e) {
     json_decref(record);
     buf_free(&line);
     rc = rc == 0 ? cut_torn(l, e) : rc;
-    return rc == 0 && behind ? write_head(l->path, &l->at, e) : rc;
+    return rc == 0 && behind ? ledger_write_head(l->path, &l->at, e) : rc;
 }
 
 int ledger_open(ledger *l, const char *path, err *e) {
@@ -347,7 +347,7 @@ int ledger_append(ledger *l, json_t *record, err *e) {
         l->at.seq++;
         memcpy(l->at.hash, hash, sizeof hash);
         l->at.end += (off_t)line.len;
-        rc = sync_directory(l->path, e) == 0 ? write_head(l->path, &l->at, e) : -1;
+        rc = sync_directory(l->path, e) == 0 ? ledger_write_head(l->path, &l->at, e) : -1;
     }
     buf_free(&line);
     return rc;

@@ -57,4 +57,7 @@ int ledger_scan(ledger *l, ledger_each each, void *ctx, err *e);
  * is empty. *at says how far it holds, also after an error. */
 int ledger_read(const char *path, ledger_each each, void *ctx, ledger_state *at, err *e);
 
+/* Writes the head of a ledger that was copied to this path: *at is where its chain has come to. */
+int ledger_write_head(const char *path, const ledger_state *at, err *e);
+
 #endif
