@@ -29,6 +29,7 @@ local FAILURES = {
   evidence_future = { text = "The evidence of tenant %s is of a time that is not yet", fix = VALIDATE },
   evidence_install = { text = "Tenant %s cannot go live by what is installed here",
     fix = "Install gate-engine as it was built: go-live by changed scripts proves nothing" },
+  evidence_anchor = { text = "The ledger, which should speak for tenant %s, is not the one that its anchor knows", fix = RESTORE },
   evidence_moved = { text = "A run for tenant %s was put on record meanwhile", fix = "Look at it, then run go_live again" },
   evidence_used = { text = "The evidence of tenant %s has made it active before", fix = VALIDATE },
   ledger_broken = { text = "The ledger, which should speak for tenant %s, was edited", fix = RESTORE },

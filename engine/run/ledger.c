@@ -410,3 +410,39 @@ int ledger_read(const char *path, ledger_each each, void *ctx, ledger_state *at,
     }
     return rc;
 }
+
+static int id_of(const char *path, const char *line, size_t n, char id[SHA256_HEX_SIZE], err *e) {
+    err why;
+    buf text = BUF_INIT;
+    json_t *first = canon_parse(line, n, &why);
+    if (!json_is_object(first)) {
+        json_decref(first);
+        return broken(path, 1, "is not a record of a ledger", e);
+    }
+    json_object_del(first, "hash");
+    int rc = canonical(first, "statement", &text, e);
+    if (rc == 0) {
+        sha256_hex(buf_str(&text), text.len, id);
+    }
+    buf_free(&text);
+    json_decref(first);
+    return rc;
+}
+
+int ledger_id(const char *path, char id[SHA256_HEX_SIZE], err *e) {
+    char *line = NULL;
+    size_t cap = 0;
+    id[0] = '\0';
+    FILE *in = fopen(path, "re");
+    if (in == NULL) {
+        return errno == ENOENT ? 0 : err_errno(e, "ledger_open", "the ledger %s cannot be read", path);
+    }
+    ssize_t n = getline(&line, &cap, in);
+    bool unread = ferror(in) != 0;
+    fclose(in);
+    int rc = unread                         ? err_errno(e, "ledger_open", "the ledger %s cannot be read", path)
+             : n > 1 && line[n - 1] == '\n' ? id_of(path, line, (size_t)n - 1, id, e)
+                                            : 0;
+    free(line);
+    return rc;
+}

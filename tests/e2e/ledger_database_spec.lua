@@ -245,6 +245,22 @@ PY]]):format(quote(dir), quote(env.GATE_ENGINE_STATE), quote(tmp), quote(support
     assert.equal(0, engine("verify").code)
   end)
 
+  it("has an anchor in the artifact store, which finds records that a superuser took off its end", function()
+    local place = support.tmpdir()
+    configure(('artifacts = { kind = "local", path = %q },'):format(place))
+    support.shell(("sed -i 's/key = file/anchor = \"artifacts\", &/' %s/gate-engine.conf.lua"):format(quote(dir)))
+    finally(configure)
+    assert.equal(0, engine("run", "./marked.lua", "--tenant", "beta").code)
+    assert.equal(1, engine("run", "./marked.lua", "--tenant", "beta", "--fail").code)
+    local last = psql "select max(seq) from core.ledger"
+    local undo = tamper("delete from core.ledger where seq = " .. last)
+    local r = engine("run", "go_live", "--tenant", "beta")
+    undo()
+    assert.equal(1, r.code, r.stdout .. r.stderr)
+    has(r.stdout, "the ledger core.ledger was cut short or put back: its anchor knows record " .. last)
+    assert.equal(0, engine("run", "./marked.lua", "--tenant", "beta").code)
+  end)
+
   it("is an ERROR where it cannot be had", function()
     psql "alter table core.ledger rename to elsewhere"
     finally(function() psql "alter table core.elsewhere rename to ledger" end)
