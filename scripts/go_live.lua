@@ -29,6 +29,7 @@ local function activate(ctx, row, proof, plan)
       tx:exec("update core.tenants set status = 'active', updated_at = now() where id::text = $1", row.id)
       local event = lifecycle.note(tx, row.id, "activated", { evidence = proof.statement,
         detail = { record = proof.seq, hash = proof.hash, from = row.status } })
+      evidence.activate(ctx, tx, proof, { tenant_id = row.id, event = event, at = lifecycle.at(tx, event) })
       if plan then outbox.add(tx, row.id, event, welcome.write(ctx, tx, row, plan)) end
       return event
     end)

@@ -1,5 +1,7 @@
 --- The evidence that go-live asks for, as an operation sees it. The engine judges it (engine/run/evidence_judge.c: the codes are its own);
 --- this says what each answer means.
+local ledger = require "ledger"
+
 local evidence = {}
 
 local VALIDATE = "Validate again: gate-engine run scripts/all.lua --tenant CODE"
@@ -27,6 +29,8 @@ local FAILURES = {
   evidence_future = { text = "The evidence of tenant %s is of a time that is not yet", fix = VALIDATE },
   evidence_install = { text = "Tenant %s cannot go live by what is installed here",
     fix = "Install gate-engine as it was built: go-live by changed scripts proves nothing" },
+  evidence_anchor = { text = "The ledger, which should speak for tenant %s, is not the one that its anchor knows", fix = RESTORE },
+  evidence_moved = { text = "A run for tenant %s was put on record meanwhile", fix = "Look at it, then run go_live again" },
   evidence_used = { text = "The evidence of tenant %s has made it active before", fix = VALIDATE },
   ledger_broken = { text = "The ledger, which should speak for tenant %s, was edited", fix = RESTORE },
   ledger_truncated = { text = "The ledger, which should speak for tenant %s, was cut short", fix = RESTORE },
@@ -50,6 +54,21 @@ function evidence.demand(ctx)
   local answer = ctx.evidence
   if answer.refused then ctx:refuse(answer.refused, { object = ctx.tenant.code, detail = answer.detail, fix = answer.fix }) end
   return answer
+end
+
+--- Puts the activation on record in the transaction that makes it, where the ledger is in the database; refuses where a run for the tenant
+--- was put on record since the evidence was judged. Of a ledger in a file the engine's supervisor adds it afterwards.
+---@param ctx operation.Context
+---@param tx gate.db.connection
+---@param proof gate.Context.evidence  what demand gave
+---@param activation {tenant_id: string, event: string, at: string}
+function evidence.activate(ctx, tx, proof, activation)
+  if not proof.ledger then return end
+  local code = ctx.tenant.code
+  ledger.head(tx)
+  if ledger.has_moved(tx, code, proof.ledger.seq) then ctx:refuse("evidence_moved", { object = code }) end
+  ledger.append(tx, { at = activation.at, kind = "activation", status = "active", tenant = { code = code, id = activation.tenant_id },
+    event = activation.event, activated = activation.at, evidence = proof.statement, target = proof.ledger.target })
 end
 
 return evidence

@@ -92,6 +92,14 @@ function lifecycle.note(tx, tenant_id, event, fields)
     fields.evidence, fields.detail and hash.canonical(fields.detail) or "{}")
 end
 
+--- When an event was (RFC 3339).
+---@param tx gate.db.connection
+---@param event string  its id
+---@return string
+function lifecycle.at(tx, event)
+  return tx:value("select " .. AT .. " as at from core.tenant_events where id::text = $1", event)
+end
+
 --- Locks the tenant's row and refuses where its status is not the one that was seen before.
 ---@param ctx operation.Context
 ---@param tx gate.db.connection

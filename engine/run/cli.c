@@ -47,10 +47,12 @@ const cli_verb CLI_VERBS[] = {
      cli_explain_main},
     {VERB_LIST, "list", "", "List the installed gates and scripts", "", cli_list_main},
     {VERB_EVIDENCE, "evidence", "list|show SEQ|export|keygen", "Show what is on record of runs, or make a signing key",
-     "The ledger is the configuration's evidence.ledger, or --ledger. keygen writes FILE (private) and FILE.pub.\n",
+     "The ledger is the configuration's evidence.ledger, or --ledger. keygen writes FILE (private) and FILE.pub;\n"
+     "export --output DIR writes a ledger that is in the database as files, for verify.\n",
      cli_evidence_main},
-    {VERB_VERIFY, "verify", "FILE...", "Check ledgers and signed statements, offline, and say which link breaks",
-     "Exit 0: valid; 1: not valid; 3: could not be read. Keys are --key, or those of the configuration's evidence.\n",
+    {VERB_VERIFY, "verify", "[FILE...]", "Check ledgers and signed statements, offline, and say which link breaks",
+     "Without a file it is the configuration's ledger, also where that is in the database. Exit 0: valid; 1: not\n"
+     "valid; 3: could not be read. Keys are --key, or those of the configuration's evidence.\n",
      cli_verify_main},
     {VERB_PLATFORM, "platform", "start|stop|status|psql|reset", "Keep an embedded platform between runs",
      "While one is kept every run uses it. psql [ARGS] connects to it as its superuser.\n", cli_platform_main},

@@ -22,7 +22,7 @@
 /* What of a ledger is wanted, and how. */
 typedef struct wanted {
     const char *tenant, *since; /* NULL = all */
-    json_int_t seq;             /* show: the one; else 0 */
+    json_int_t seq;             /* show: the one; 0 = all, -1 = none */
     void (*put)(const json_t *record);
     size_t n;
 } wanted;
@@ -46,7 +46,7 @@ static int each(void *ctx, const json_t *record, err *e) {
     (void)e;
     if ((w->tenant != NULL && strcmp(w->tenant, text_of(record, "tenant", "code")) != 0) ||
         (w->since != NULL && strcmp(text_of(record, NULL, "at"), w->since) < 0) ||
-        (w->seq > 0 && w->seq != seq_of(record))) {
+        (w->seq != 0 && w->seq != seq_of(record))) {
         return 0;
     }
     w->n++;
@@ -115,34 +115,59 @@ static void put_csv(const json_t *record) {
 
 /* --- the ledger that is meant --- */
 
-/* Its path in new memory, or NULL with *e. */
-static char *ledger_path(const cli_words *words, err *e) {
-    const char *named = cli_text(words, "ledger");
-    char *path = NULL;
+typedef struct place {
+    char *path; /* owned */
+    char *dir;  /* owned: it is a copy of the database's, in here; NULL: it is a file */
+} place;
+
+static void leave(place *p) {
+    err ignored;
+    if (p->dir != NULL) {
+        (void)fs_remove_tree(p->dir, &ignored);
+    }
+    free(p->dir);
+    free(p->path);
+}
+
+static int configured_place(const cli_words *words, place *p, err *e) {
     config *c = NULL;
-    if (named != NULL) {
-        path = strdup(named);
-    } else if (config_load(cli_text(words, "config"), false, &c, e) != 0) {
-        return NULL;
+    if (config_load(cli_text(words, "config"), false, &c, e) != 0) {
+        return EXIT_USAGE;
+    }
+    const char *own = json_string_value(json_object_get(json_object_get(c->doc, "evidence"), "ledger"));
+    int code = EXIT_PASS;
+    if (own == NULL) {
+        err_set(e, "usage_flag", "the configuration names no ledger: nothing is on record");
+        err_fix(e, "add evidence = { ledger = \"evidence/ledger.jsonl\" }, or name one with --ledger FILE");
+        code = EXIT_USAGE;
+    } else if (evidence_in_database(c->doc)) {
+        code = engine_ledger_copy(c, &p->dir, &p->path, e) == 0 ? EXIT_PASS : EXIT_BROKEN;
     } else {
-        const char *own = json_string_value(json_object_get(json_object_get(c->doc, "evidence"), "ledger"));
-        path = own != NULL ? strdup(own) : NULL;
-        config_free(c);
-        if (own == NULL) {
-            err_set(e, "usage_flag", "the configuration names no ledger: nothing is on record");
-            err_fix(e, "add evidence = { ledger = \"evidence/ledger.jsonl\" }, or name one with --ledger FILE");
-            return NULL;
-        }
+        p->path = strdup(own);
     }
-    if (path == NULL) {
+    config_free(c);
+    return code;
+}
+
+/* Returns an exit code; leave it in every case. */
+static int find_place(const cli_words *words, place *p, err *e) {
+    const char *named = cli_text(words, "ledger");
+    *p = (place){.path = named != NULL ? strdup(named) : NULL};
+    int code = named == NULL ? configured_place(words, p, e) : EXIT_PASS;
+    if (code != EXIT_PASS) {
+        return code;
+    }
+    if (p->path == NULL) {
         err_set(e, "out_of_memory", "out of memory");
-    } else if (!fs_exists(path)) {
-        err_set(e, "usage_flag", "there is no ledger %s: nothing was put on record there yet", path);
-        err_fix(e, "run a gate first, or correct the path");
-        free(path);
-        path = NULL;
+        return EXIT_BROKEN;
     }
-    return path;
+    if (!fs_exists(p->path)) {
+        err_set(e, "usage_flag", "there is no ledger %s: nothing was put on record there yet",
+                p->dir != NULL ? "in the database" : p->path);
+        err_fix(e, "run a gate first, or correct the path");
+        return EXIT_USAGE;
+    }
+    return EXIT_PASS;
 }
 
 static int check_since(const char *since, err *e) {
@@ -170,22 +195,30 @@ static int exit_for(const err *e) {
                : EXIT_USAGE;
 }
 
-static int read_out(const cli_words *words, wanted *w, const char *missing, err *e) {
-    w->tenant = cli_text(words, "tenant");
-    w->since = cli_text(words, "since");
-    char *path = check_since(w->since, e) == 0 ? ledger_path(words, e) : NULL;
-    if (path == NULL) {
+static int read_place(const place *p, wanted *w, const char *missing, err *e) {
+    ledger_state at;
+    if (ledger_read(p->path, each, w, &at, e) != 0) {
         return exit_for(e);
     }
-    ledger_state at;
-    int rc = ledger_read(path, each, w, &at, e);
-    free(path);
-    if (rc == 0 && w->n == 0 && missing != NULL) {
+    if (w->n == 0 && missing != NULL) {
         err_set(e, "usage_operand", "%s", missing);
         err_fix(e, "gate-engine evidence list shows what there is");
         return EXIT_USAGE;
     }
-    return rc == 0 ? EXIT_PASS : exit_for(e);
+    return EXIT_PASS;
+}
+
+static int read_out(const cli_words *words, wanted *w, const char *missing, err *e) {
+    place p = {.path = NULL};
+    w->tenant = cli_text(words, "tenant");
+    w->since = cli_text(words, "since");
+    if (check_since(w->since, e) != 0) {
+        return EXIT_USAGE;
+    }
+    int code = find_place(words, &p, e);
+    code = code == EXIT_PASS ? read_place(&p, w, missing, e) : code;
+    leave(&p);
+    return code;
 }
 
 static int list(const cli_words *words, err *e) {
@@ -205,7 +238,36 @@ static int show(const cli_words *words, err *e) {
     return read_out(words, &w, "there is no such record", e);
 }
 
+/* The ledger of a database as files, which `verify` reads anywhere. Whole: a part of a chain is none. */
+static int export_files(const cli_words *words, const char *to, err *e) {
+    place p = {.path = NULL};
+    if (cli_given(words, "csv") || cli_given(words, "tenant") || cli_given(words, "since")) {
+        err_set(e, "usage_flag", "evidence export: --output takes the whole ledger, and no other flag beside it");
+        return EXIT_USAGE;
+    }
+    int code = find_place(words, &p, e);
+    if (code == EXIT_PASS && p.dir == NULL) {
+        err_set(e, "usage_flag", "the ledger %s is a file already", p.path);
+        err_fix(e, "copy it, with its .head and statements/ beside it");
+        code = EXIT_USAGE;
+    } else if (code == EXIT_PASS && fs_exists(to)) {
+        err_set(e, "usage_flag", "%s is there already", to);
+        err_fix(e, "name a directory that is to be made with --output");
+        code = EXIT_USAGE;
+    } else if (code == EXIT_PASS) {
+        wanted none = {.seq = -1, .put = put_line};
+        code = read_place(&p, &none, NULL, e);
+        code = code == EXIT_PASS && fs_copy_tree(p.dir, to, e) != 0 ? EXIT_BROKEN : code;
+    }
+    leave(&p);
+    return code;
+}
+
 static int export(const cli_words *words, err *e) {
+    const char *to = cli_text(words, "output");
+    if (to != NULL) {
+        return export_files(words, to, e);
+    }
     wanted w = {.put = cli_given(words, "csv") ? put_csv : put_line};
     if (cli_given(words, "csv")) {
         fputs("seq,at,tenant,kind,script,status,approved,platform,host,database,actor,commit,statement,hash\r\n",

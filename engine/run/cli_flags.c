@@ -58,7 +58,7 @@ const cli_flag CLI_FLAGS[] = {
     {"pack", "roster|routing", false, VERB_NEW, "audits: the pack whose plans it looks at; default: roster"},
     {"url", "URL", false, VERB_INIT, "the database: postgresql://user@host:port/database"},
     {"output", "FILE", false, VERB_INIT | VERB_EVIDENCE,
-     "the file to write; default: gate-engine.conf.lua, for keygen gate-engine.key"},
+     "the file to write; default: gate-engine.conf.lua, for keygen gate-engine.key; for export a directory"},
     {"ledger", "FILE", false, VERB_EVIDENCE, "the ledger, instead of the configuration's"},
     {"since", "DATE", false, VERB_EVIDENCE, "only what is not older, such as 2027-01-31 or 2027-01-31T12:00:00Z (UTC)"},
     {"csv", NULL, false, VERB_EVIDENCE, "export: as CSV instead of JSON lines"},

@@ -13,14 +13,12 @@ void cli_refused(const cli_verb *verb, int argc, char **argv, const config *cfg,
         (cfg == NULL && config_load(cli_peek_value(argc, argv, "config"), false, &own, &e) != 0)) {
         return;
     }
-    const json_t *doc = cfg != NULL ? cfg->doc : own->doc;
-    const char *path = json_string_value(json_object_get(json_object_get(doc, "evidence"), "ledger"));
     evidence_refusal r = {.verb = verb->name,
                           .script = label != NULL ? label : cli_peek_script(verb, argc, argv),
                           .tenant = tenant != NULL ? tenant : cli_peek_value(argc, argv, "tenant"),
                           .code = why->code,
                           .exit_code = code};
-    if (path != NULL && evidence_refused(path, &r, &e) != 0) {
+    if (engine_refused(cfg != NULL ? cfg : own, &r, &e) != 0) {
         cli_say_error(&e);
     }
     config_free(own);

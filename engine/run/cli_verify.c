@@ -47,15 +47,16 @@ static int each(void *ctx, const json_t *record, err *e) {
     return v->trust->n == 0 ? no_key(e) : evidence_check(v->path, record, v->trust, e);
 }
 
-static int verify_ledger(const char *path, const dsse_trust *trust, err *e) {
+/* `name`: what it is called. */
+static int verify_ledger(const char *path, const char *name, const dsse_trust *trust, err *e) {
     verifier v = {.path = path, .trust = trust};
     ledger_state at;
     if (ledger_read(path, each, &v, &at, e) != 0) {
         return strcmp(e->code, "usage_flag") == 0 ? EXIT_USAGE : unread(e);
     }
-    printf("%s: valid: %lld records, %zu signed statements, head %s\n", path, (long long)at.seq, v.statements, at.hash);
+    printf("%s: valid: %lld records, %zu signed statements, head %s\n", name, (long long)at.seq, v.statements, at.hash);
     if (at.torn > 0) {
-        printf("%s: an unfinished record of %zu bytes stands at its end; the next run cuts it off\n", path, at.torn);
+        printf("%s: an unfinished record of %zu bytes stands at its end; the next run cuts it off\n", name, at.torn);
     }
     return EXIT_PASS;
 }
@@ -97,7 +98,7 @@ static int verify_file(const char *path, const dsse_trust *trust, err *e) {
     json_t *whole = fs_read(path, FILE_MAX, &text, &why) == 0 ? canon_parse(buf_str(&text), text.len, &why) : NULL;
     bool envelope = json_object_get(whole, "payloadType") != NULL || json_object_get(whole, "payload") != NULL;
     json_decref(whole);
-    int code = envelope ? verify_envelope(path, &text, trust, e) : verify_ledger(path, trust, e);
+    int code = envelope ? verify_envelope(path, &text, trust, e) : verify_ledger(path, path, trust, e);
     buf_free(&text);
     return code;
 }
@@ -124,29 +125,13 @@ static int read_keys(const json_t *files, dsse_trust *trust, err *e) {
     return rc;
 }
 
-static int verify(const cli_words *words, err *e) {
-    dsse_trust trust = {.n = 0};
-    config *c = NULL;
-    const json_t *files = json_object_get(words->flags, "key");
-    char *found = config_find(cli_text(words, "config"));
-    int rc = 0, worst = EXIT_PASS;
-    if (json_array_size(words->operands) == 0) {
-        err_set(e, "usage_operand", "verify: expected a ledger or a statement, found none");
-        free(found);
-        return EXIT_USAGE;
-    }
-    if (files != NULL) {
-        rc = read_keys(files, &trust, e);
-    } else if (found != NULL || cli_given(words, "config")) {
-        rc = config_load(cli_text(words, "config"), false, &c, e);
-        rc = rc == 0 ? evidence_trust(json_object_get(c->doc, "evidence"), &trust, e) : rc;
-    }
-    free(found);
+static int verify_files(const json_t *files, const dsse_trust *trust, err *e) {
+    int worst = EXIT_PASS;
     size_t i;
     const json_t *path;
-    json_array_foreach(words->operands, i, path) {
+    json_array_foreach(files, i, path) {
         err why;
-        int code = rc == 0 ? verify_file(json_string_value(path), &trust, &why) : EXIT_PASS;
+        int code = verify_file(json_string_value(path), trust, &why);
         if (code != EXIT_PASS && worst != EXIT_PASS) {
             cli_say_error(&why);
         } else if (code != EXIT_PASS) {
@@ -154,8 +139,52 @@ static int verify(const cli_words *words, err *e) {
         }
         worst = code > worst ? code : worst;
     }
+    return worst;
+}
+
+/* The ledger that the configuration names. */
+static int verify_own(const config *c, const dsse_trust *trust, err *e) {
+    const char *own =
+        c != NULL ? json_string_value(json_object_get(json_object_get(c->doc, "evidence"), "ledger")) : NULL;
+    char *dir = NULL, *path = NULL;
+    err ignored;
+    if (own == NULL) {
+        err_set(e, "usage_operand", "verify: expected a ledger or a statement, found none");
+        err_fix(e, "name a file, or a configuration with evidence.ledger");
+        return EXIT_USAGE;
+    }
+    if (!evidence_in_database(c->doc)) {
+        return verify_file(own, trust, e);
+    }
+    if (engine_ledger_copy(c, &dir, &path, e) != 0) {
+        return EXIT_BROKEN;
+    }
+    int code = verify_ledger(path, "core.ledger", trust, e);
+    (void)fs_remove_tree(dir, &ignored);
+    free(dir);
+    free(path);
+    return code;
+}
+
+static int verify(const cli_words *words, err *e) {
+    dsse_trust trust = {.n = 0};
+    config *c = NULL;
+    const json_t *keys = json_object_get(words->flags, "key");
+    char *found = config_find(cli_text(words, "config"));
+    bool own = json_array_size(words->operands) == 0;
+    int rc = 0;
+    if ((keys == NULL || own) && (found != NULL || cli_given(words, "config"))) {
+        rc = config_load(cli_text(words, "config"), false, &c, e);
+    }
+    free(found);
+    if (rc == 0 && keys != NULL) {
+        rc = read_keys(keys, &trust, e);
+    } else if (rc == 0 && c != NULL) {
+        rc = evidence_trust(json_object_get(c->doc, "evidence"), &trust, e);
+    }
+    int code = rc != 0 ? EXIT_USAGE : own ? verify_own(c, &trust, e) : verify_files(words->operands, &trust, e);
     config_free(c);
-    return rc == 0 ? worst : EXIT_USAGE;
+    return code;
 }
 
 int cli_verify_main(const cli_verb *verb, int argc, char **argv) {

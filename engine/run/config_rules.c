@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/text.h"
 #include "run/config_parts.h"
+#include "run/evidence.h"
 
 #define ADAPTER_BYTES_MAX (1u << 20)
 
@@ -206,11 +207,24 @@ static int rule_anchor(const json_t *doc, const schema_source *src, err *e) {
     return 0;
 }
 
+/* Who writes a ledger in the database is the operator. */
+static int rule_ledger(const json_t *doc, const schema_source *src, err *e) {
+    bool external = strcmp(json_string_value(json_object_get(doc, "platform")), "external") == 0;
+    if (external && evidence_in_database(doc) &&
+        json_object_get(json_object_get(doc, "database"), "operator") == NULL) {
+        return schema_problem(src, "evidence.ledger", NULL, e, "schema_required",
+                              "set database.operator: it may add to core.ledger; or name a file here",
+                              "expected database.operator beside a ledger in the database, found none");
+    }
+    return 0;
+}
+
 int config_rules(const json_t *doc, const schema_source *src, err *e) {
     if (rule_platform(doc, src, e) != 0 || rule_references(doc, src, e) != 0) {
         return -1;
     }
-    return rule_trust(doc, src, e) == 0 && rule_artifacts(doc, src, e) == 0 && rule_anchor(doc, src, e) == 0
+    return rule_trust(doc, src, e) == 0 && rule_artifacts(doc, src, e) == 0 && rule_anchor(doc, src, e) == 0 &&
+                   rule_ledger(doc, src, e) == 0
                ? rule_tickets(doc, src, e)
                : -1;
 }
@@ -385,6 +399,9 @@ int config_paths(json_t *doc, const char *dir, const schema_source *src, err *e)
         rc = absolute(doc, top[i], dir, e);
     }
     for (size_t i = 0; rc == 0 && i < sizeof nested / sizeof *nested; i++) {
+        if (strcmp(nested[i][1], "ledger") == 0 && evidence_in_database(doc)) {
+            continue;
+        }
         rc = absolute(json_object_get(doc, nested[i][0]), nested[i][1], dir, e);
     }
     if (rc == 0) {

@@ -475,7 +475,7 @@ static const schema_spec mail[] = {
     END};
 static const char *const anchors[] = {"artifacts", NULL};
 static const schema_spec evidence[] = {
-    {.key = "ledger", TEXT, .doc = "file of the ledger"},
+    {.key = "ledger", TEXT, .doc = "file of the ledger; \"database\": core.ledger of the platform"},
     {.key = "key", TEXT, .secret = SCHEMA_SECRET, .doc = "signing key (Ed25519, PEM), taken from file \"PATH\""},
     {.key = "trusted",
      .type = SCHEMA_LIST,

@@ -429,6 +429,7 @@ int engine_open(engine_run_state *s, const run_request *r, err *e) {
 void engine_close(engine_run_state *s) {
     progress_free(s->progress);
     engine_forget_tasks(s);
+    engine_ledger_free(&s->ledger);
     target_close(&s->target);
     json_decref(s->report);
     json_decref(s->base);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "run/config.h"
+#include "run/evidence.h"
 
 typedef struct run_request {
     const char *verb; /* "run" or "recover" */
@@ -40,5 +41,14 @@ int engine_run(const run_request *r);
 /* Runs a job of the engine's own library (stdlib/internal/MODE.lua) with these roles' connections (["admin"]) and an
  * input; *result is its value, a new reference. Errors: the job's, those of workers. */
 int engine_ask(const config *cfg, const char *mode, const json_t *roles, json_t *input, json_t **result, err *e);
+
+/* Copies the ledger of the platform's database (evidence.ledger = "database") into a directory of its own, *dir, as
+ * the file *path with head and statements. Both in new memory; the caller removes the directory. Errors: those of
+ * opening the platform, ledger_unkept, ledger_unreachable. */
+int engine_ledger_copy(const config *cfg, char **dir, char **path, err *e);
+
+/* Puts a run on record that never began, where the configuration names a ledger. Its kind is "refused", so that it
+ * proves nothing either way. Errors: those of ledger.h and of engine_ledger_copy. */
+int engine_refused(const config *cfg, const evidence_refusal *r, err *e);
 
 #endif

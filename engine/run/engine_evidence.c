@@ -261,54 +261,74 @@ static int state_it(const json_t *keys, const char *ledger_path, json_t *record,
 
 /* --- on record --- */
 
-static int put_on_record(engine_run_state *s, const char *path, json_t *record, err *e) {
+/* The record is placed, and signed, anew where another writer was first. */
+static int put_on_record(engine_run_state *s, ledger *l, void *ctx, err *e) {
+    json_t *record = ctx;
     const json_t *keys = json_object_get(s->r->cfg->doc, "evidence");
     bool approved = json_is_true(json_object_get(record, "approved"));
-    ledger l;
-    int rc = ledger_open(&l, path, e);
-    rc = rc == 0 ? engine_anchor_check(s, &l, e) : rc;
-    rc = rc == 0 ? engine_activation(s, &l, e) : rc;
-    rc = rc == 0 ? ledger_place(&l, record, e) : rc;
+    json_object_del(record, "hash");
+    json_object_del(record, "statement");
+    int rc = engine_anchor_check(s, l, e);
+    rc = rc == 0 ? engine_activation(s, l, e) : rc;
+    rc = rc == 0 ? ledger_place(l, record, e) : rc;
     if (rc == 0 && approved && json_object_get(keys, "key") == NULL) {
         log_line(LOG_WARN, "no statement is signed, and go-live asks for one: the configuration names no evidence.key");
     } else if (rc == 0 && approved) {
-        rc = state_it(keys, path, record, e);
+        rc = state_it(keys, l->path, record, e);
     }
-    rc = rc == 0 ? ledger_append(&l, record, e) : rc;
-    rc = rc == 0 ? engine_anchor_put(s, &l, e) : rc;
-    ledger_close(&l);
-    return rc;
+    return rc == 0 ? ledger_append(l, record, e) : rc;
 }
 
 int engine_evidence(engine_run_state *s, err *e) {
-    const char *path = json_string_value(json_object_get(json_object_get(s->r->cfg->doc, "evidence"), "ledger"));
-    if (path == NULL) {
-        return 0;
-    }
     err_clear(e);
+    int rc = engine_ledger_find(s, e);
+    if (rc != 0 || s->ledger.path == NULL) {
+        return rc;
+    }
     json_t *record = record_new(s, e);
-    int rc = record != NULL ? evidence_history(path, record, s->report, e) : -1;
-    rc = rc == 0 ? put_on_record(s, path, record, e) : -1;
+    rc = record != NULL ? evidence_history(s->ledger.path, record, s->report, e) : -1;
+    rc = rc == 0 ? engine_ledger_write(s, put_on_record, record, e) : -1;
     json_decref(record);
     return rc;
 }
 
-int evidence_refused(const char *ledger_path, const evidence_refusal *r, err *e) {
+static json_t *refusal_new(const evidence_refusal *r) {
     char now[CLOCK_RFC3339_MAX];
     clock_rfc3339(now, sizeof now);
-    err_clear(e);
-    json_t *record = json_pack("{s:s, s:s, s:s, s:o, s:{s:s?}, s:s, s:b, s:s, s:i, s:o}", "at", now, "verb", r->verb,
-                               "kind", "refused", "script", r->script != NULL ? clean(r->script) : json_null(),
-                               "tenant", "code", r->tenant, "status", "ERROR", "approved", 0, "error", r->code,
-                               "exit_code", r->exit_code, "environment", environment());
-    ledger l;
-    if (record == NULL) {
-        return no_memory(e);
-    }
-    int rc = ledger_open(&l, ledger_path, e);
-    rc = rc == 0 ? ledger_place(&l, record, e) : rc;
-    rc = rc == 0 ? ledger_append(&l, record, e) : rc;
-    ledger_close(&l);
+    return json_pack("{s:s, s:s, s:s, s:o, s:{s:s?}, s:s, s:b, s:s, s:i, s:o}", "at", now, "verb", r->verb, "kind",
+                     "refused", "script", r->script != NULL ? clean(r->script) : json_null(), "tenant", "code",
+                     r->tenant, "status", "ERROR", "approved", 0, "error", r->code, "exit_code", r->exit_code,
+                     "environment", environment());
+}
+
+static int put_refusal(engine_run_state *s, ledger *l, void *ctx, err *e) {
+    (void)s;
+    json_t *record = refusal_new(ctx);
+    int rc = record != NULL ? ledger_place(l, record, e) : no_memory(e);
+    rc = rc == 0 ? ledger_append(l, record, e) : rc;
     json_decref(record);
     return rc;
+}
+
+/* A file needs no platform. */
+static int refused_in_file(const char *path, const evidence_refusal *r, err *e) {
+    ledger l;
+    int rc = ledger_open(&l, path, e);
+    rc = rc == 0 ? put_refusal(NULL, &l, (void *)r, e) : rc;
+    ledger_close(&l);
+    return rc;
+}
+
+static int refused_in_database(engine_run_state *s, void *ctx, err *e) {
+    return engine_ledger_write(s, put_refusal, ctx, e);
+}
+
+int engine_refused(const config *cfg, const evidence_refusal *r, err *e) {
+    const char *path = json_string_value(json_object_get(json_object_get(cfg->doc, "evidence"), "ledger"));
+    err_clear(e);
+    if (path == NULL) {
+        return 0;
+    }
+    return evidence_in_database(cfg->doc) ? engine_with(cfg, "ledger", refused_in_database, (void *)r, e)
+                                          : refused_in_file(path, r, e);
 }

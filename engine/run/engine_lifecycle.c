@@ -44,6 +44,7 @@ static int ask(engine_run_state *s, json_t **record, err *e) {
         return err_set(e, "out_of_memory", "out of memory");
     }
     evidence_question q = {.keys = json_object_get(s->r->cfg->doc, "evidence"),
+                           .ledger = s->ledger.path,
                            .code = s->r->tenant,
                            .id = text(json_object_get(s->prepared, "tenant"), "id"),
                            .target = now,
@@ -59,9 +60,18 @@ static int ask(engine_run_state *s, json_t **record, err *e) {
     return rc;
 }
 
+/* Of a ledger in the database: the last record that was judged, and what an activation's own record says of the target.
+ * An operation adds that one in its transaction. */
+static void tell_ledger(engine_run_state *s) {
+    json_object_set_new(s->target.evidence, "ledger",
+                        json_pack("{s:I, s:o}", "seq", s->ledger.at.seq, "target",
+                                  evidence_target(json_object_get(s->report, "target"), s->prepared)));
+}
+
 int engine_judge(engine_run_state *s, err *e) {
     json_t *record = NULL;
-    int rc = engine_anchor_check(s, NULL, e);
+    int rc = engine_ledger_find(s, e);
+    rc = rc == 0 ? engine_anchor_check(s, NULL, e) : rc;
     rc = rc == 0 ? ask(s, &record, e) : rc;
     if (rc != 0 && !is_refusal(e->code)) {
         return -1;
@@ -73,6 +83,9 @@ int engine_judge(engine_run_state *s, err *e) {
                                          json_object_get(record, "hash"), "at", json_object_get(record, "at"),
                                          "statement", json_object_get(json_object_get(record, "statement"), "sha256"));
     json_decref(record);
+    if (rc == 0 && s->ledger.dir != NULL) {
+        tell_ledger(s);
+    }
     err_clear(e);
     return s->target.evidence != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
 }

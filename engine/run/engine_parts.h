@@ -23,6 +23,13 @@ typedef struct engine_task {
     bool shown;       /* progress has named it */
 } engine_task;
 
+/* The ledger that a run is put on record in; all owned. */
+typedef struct engine_ledger {
+    char *path;      /* NULL: none is configured, or nobody looked yet */
+    char *dir;       /* it is a copy of the database's, in here; NULL: it is the configuration's own file */
+    ledger_state at; /* of a copy: what of it the database has */
+} engine_ledger;
+
 typedef struct engine_run_state {
     const run_request *r;
     paths tree;
@@ -32,6 +39,7 @@ typedef struct engine_run_state {
     engine_task *tasks; /* one per gate, owned; NULL before and after */
     pool_task *running; /* what engine_pool runs now; not owned */
     progress *progress;
+    engine_ledger ledger;
     json_t *prepared; /* what was found out about tenant and target, owned; NULL: not asked, or it could not be */
     json_t *base;     /* --against: what was found before (baseline.h), owned; else NULL */
     char *audit_program, *stdlib_dir;
@@ -87,6 +95,16 @@ bool engine_is_operation(const run_request *r);
  * statement, signed. Errors: those of ledger.h and dsse.h, evidence_statement. */
 int engine_evidence(engine_run_state *s, err *e);
 
+/* The file of the ledger, into s->ledger.path: NULL where none is configured, or none is for this run. One in the
+ * database is copied, or its copy brought up to date. Errors: ledger_unkept, ledger_unreachable, ledger_open. */
+int engine_ledger_find(engine_run_state *s, err *e);
+void engine_ledger_free(engine_ledger *l);
+/* Puts on record what `writes` adds to the open ledger, and brings the anchor in line. Of a ledger in the database it
+ * is called again where another writer was first: it has to make its records anew then. Errors: those of
+ * engine_ledger_find, ledger_raced, ledger.h's, those of the anchor, those of `writes`. */
+typedef int (*engine_writes)(engine_run_state *s, ledger *l, void *ctx, err *e);
+int engine_ledger_write(engine_run_state *s, engine_writes writes, void *ctx, err *e);
+
 /* Where evidence.anchor is configured: does the ledger hold the record that its anchor knows? l: it is open; NULL: it
  * is read. And after a record was appended: that is what the anchor knows from now on. Errors: evidence_anchor (it does
  * not), anchor_unreachable, those of ledger.h. */
@@ -110,6 +128,10 @@ bool engine_is_trusted(engine_run_state *s);
  * at one. `prepared` says which database it is; NULL: it could not be asked. Errors: record_config, record_target,
  * record_failed, interrupted, those of the recorder. */
 int engine_record(engine_run_state *s, const json_t *prepared, err *e);
+
+/* Opens what the configuration aims at, calls act and closes it again: for what is no run. */
+int engine_with(const config *cfg, const char *mode, int (*act)(engine_run_state *s, void *ctx, err *e), void *ctx,
+                err *e);
 
 /* Front doors; they return the exit code. */
 int engine_recover(const run_request *r);

@@ -8,6 +8,11 @@
 #include "base/fs.h"
 #include "run/ledger.h"
 
+bool evidence_in_database(const json_t *doc) {
+    const char *named = json_string_value(json_object_get(json_object_get(doc, "evidence"), "ledger"));
+    return named != NULL && strcmp(named, EVIDENCE_DATABASE) == 0;
+}
+
 char *evidence_statement_path(const char *ledger_path, const char *name) {
     char *dir = fs_dirname(ledger_path), *out = NULL;
     if (dir == NULL || asprintf(&out, "%s/statements/%s", dir, name) < 0) {

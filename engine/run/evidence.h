@@ -16,20 +16,22 @@
 #define EVIDENCE_STATEMENT "https://in-toto.io/Statement/v1"
 #define EVIDENCE_PREDICATE "urn:gate-engine:onboarding-validation:v1"
 
+#define EVIDENCE_DATABASE "database" /* evidence.ledger of a ledger that is no file */
+
+/* Does the configuration keep the ledger in the platform's database? */
+bool evidence_in_database(const json_t *doc);
 /* DIRECTORY-OF-LEDGER/statements/NAME in new memory; NULL out of memory. */
 char *evidence_statement_path(const char *ledger_path, const char *name);
 /* What a run's target is known by: {platform, host, database, schema_hash, system_identifier}, each a text or null. New
  * reference. */
 json_t *evidence_target(const json_t *reported, const json_t *prepared);
 
-/* Puts on record a run that never began: what was wrong with its command line or with what that named (exit 2). Its
- * kind is "refused", so that it proves nothing either way. Errors: those of ledger.h. */
+/* A run that never began: what was wrong with its command line or with what that named (exit 2). */
 typedef struct evidence_refusal {
     const char *verb, *script, *tenant; /* the latter two may be NULL */
     const char *code;                   /* of the error */
     int exit_code;
 } evidence_refusal;
-int evidence_refused(const char *ledger_path, const evidence_refusal *r, err *e);
 
 /* The keys which the configuration trusts: evidence.key's own and those of evidence.trusted; evidence.revoked. Errors:
  * key_form. */
@@ -48,6 +50,7 @@ int evidence_history(const char *ledger_path, const json_t *now, json_t *report,
 
 /* What go-live is asked for. */
 typedef struct evidence_question {
+    const char *ledger;   /* its file; NULL: none is configured */
     const json_t *keys;   /* the configuration's evidence */
     const char *code;     /* of the tenant … */
     const char *id;       /* … and its key in the database */

@@ -207,8 +207,7 @@ static int check_all(const evidence_question *q, const char *path, const json_t 
 }
 
 int evidence_judge(const evidence_question *q, json_t **record, err *e) {
-    const char *path = json_string_value(json_object_get(q->keys, "ledger"));
-    const char *missing = path == NULL                              ? "evidence.ledger"
+    const char *missing = q->ledger == NULL                         ? "evidence.ledger"
                           : json_object_get(q->keys, "key") == NULL ? "evidence.key"
                                                                     : NULL;
     if (missing != NULL) {
@@ -218,9 +217,9 @@ int evidence_judge(const evidence_question *q, json_t **record, err *e) {
     }
     history h = {.q = q};
     ledger_state at;
-    int rc = ledger_read(path, note, &h, &at, e);
+    int rc = ledger_read(q->ledger, note, &h, &at, e);
     rc = rc == 0 ? find(&h, e) : rc;
-    rc = rc == 0 ? check_all(q, path, h.approved, e) : rc;
+    rc = rc == 0 ? check_all(q, q->ledger, h.approved, e) : rc;
     if (rc == 0) {
         *record = json_incref(h.approved);
     }

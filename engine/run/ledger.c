@@ -140,7 +140,7 @@ static int read_head(const char *path, ledger_state *head, err *e) {
     return rc;
 }
 
-static int write_head(const char *path, const ledger_state *at, err *e) {
+int ledger_write_head(const char *path, const ledger_state *at, err *e) {
     char *file = head_path(path);
     json_t *head = json_pack("{s:s, s:I, s:s}", "schema", LEDGER_HEAD_SCHEMA, "seq", at->seq, "hash", at->hash);
     buf text = BUF_INIT;
@@ -274,7 +274,7 @@ static int look(ledger *l, err *e) {
     json_decref(record);
     buf_free(&line);
     rc = rc == 0 ? cut_torn(l, e) : rc;
-    return rc == 0 && behind ? write_head(l->path, &l->at, e) : rc;
+    return rc == 0 && behind ? ledger_write_head(l->path, &l->at, e) : rc;
 }
 
 int ledger_open(ledger *l, const char *path, err *e) {
@@ -347,7 +347,7 @@ int ledger_append(ledger *l, json_t *record, err *e) {
         l->at.seq++;
         memcpy(l->at.hash, hash, sizeof hash);
         l->at.end += (off_t)line.len;
-        rc = sync_directory(l->path, e) == 0 ? write_head(l->path, &l->at, e) : -1;
+        rc = sync_directory(l->path, e) == 0 ? ledger_write_head(l->path, &l->at, e) : -1;
     }
     buf_free(&line);
     return rc;
@@ -408,5 +408,41 @@ int ledger_read(const char *path, ledger_each each, void *ctx, ledger_state *at,
     if (in != NULL) {
         fclose(in);
     }
+    return rc;
+}
+
+static int id_of(const char *path, const char *line, size_t n, char id[SHA256_HEX_SIZE], err *e) {
+    err why;
+    buf text = BUF_INIT;
+    json_t *first = canon_parse(line, n, &why);
+    if (!json_is_object(first)) {
+        json_decref(first);
+        return broken(path, 1, "is not a record of a ledger", e);
+    }
+    json_object_del(first, "hash");
+    int rc = canonical(first, "statement", &text, e);
+    if (rc == 0) {
+        sha256_hex(buf_str(&text), text.len, id);
+    }
+    buf_free(&text);
+    json_decref(first);
+    return rc;
+}
+
+int ledger_id(const char *path, char id[SHA256_HEX_SIZE], err *e) {
+    char *line = NULL;
+    size_t cap = 0;
+    id[0] = '\0';
+    FILE *in = fopen(path, "re");
+    if (in == NULL) {
+        return errno == ENOENT ? 0 : err_errno(e, "ledger_open", "the ledger %s cannot be read", path);
+    }
+    ssize_t n = getline(&line, &cap, in);
+    bool unread = ferror(in) != 0;
+    fclose(in);
+    int rc = unread                         ? err_errno(e, "ledger_open", "the ledger %s cannot be read", path)
+             : n > 1 && line[n - 1] == '\n' ? id_of(path, line, (size_t)n - 1, id, e)
+                                            : 0;
+    free(line);
     return rc;
 }

@@ -57,4 +57,12 @@ int ledger_scan(ledger *l, ledger_each each, void *ctx, err *e);
  * is empty. *at says how far it holds, also after an error. */
 int ledger_read(const char *path, ledger_each each, void *ctx, ledger_state *at, err *e);
 
+/* What tells a ledger from every other: the SHA-256 of the canonical form of its first record, without "hash" and
+ * "statement", which no signature covers. What a signed record says of the one before it leads there. "" where there is
+ * no record. Errors: ledger_open, ledger_broken. */
+int ledger_id(const char *path, char id[SHA256_HEX_SIZE], err *e);
+
+/* Writes the head of a ledger that was copied to this path: *at is where its chain has come to. */
+int ledger_write_head(const char *path, const ledger_state *at, err *e);
+
 #endif

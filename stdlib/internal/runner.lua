@@ -1,8 +1,8 @@
 --- The engine's side of a worker: builds ctx from the job, runs the script's function, sends what happened as events.
 --- Loaded by the worker with an environment of its own; scripts cannot require it.
 ---
---- job = { mode = "run"|"recover"|"operation"|"prepare"|"scratch"|"init"|"rights"|"anchor", tenant, options, config, platform, verbose,
----         only, apply, dry_run, findings, needs, input,
+--- job = { mode = "run"|"recover"|"operation"|"prepare"|"scratch"|"init"|"rights"|"anchor"|"ledger", tenant, options, config, platform,
+---         verbose, only, apply, dry_run, findings, needs, input,
 ---         db = { role = spec }, endpoints, stores, files, commands, audits, auth, failures }
 local apply = require "internal.apply"
 local arguments = require "internal.arguments"
@@ -277,7 +277,7 @@ local function without_null(findings)
 end
 
 --- Jobs of the engine's own: no script runs in them.
-local INTERNAL = { anchor = true, prepare = true, scratch = true, init = true, rights = true }
+local INTERNAL = { anchor = true, ledger = true, prepare = true, scratch = true, init = true, rights = true }
 
 function runner.main(job, chunk, handler)
   local channel = require("engine.exec").attach(3)

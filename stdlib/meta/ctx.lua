@@ -47,6 +47,7 @@ function db:open(role, options) end
 ---@field hash string?        of that record
 ---@field at string?          when it was (RFC 3339)
 ---@field statement string?   SHA-256 of the signed statement's file
+---@field ledger {seq: integer, target: table}?  where it is in the database: the last record that was judged
 ---@field refused string?     else the class of the refusal, such as "evidence_stale"
 ---@field detail string?      … what is wrong
 ---@field fix string?         … and what to do

@@ -11,13 +11,20 @@ local MARKED = [[return require("gate").define { api = 1, id = "marked", name = 
 describe("the ledger's anchor", function()
   local state, dir, store = support.tmpdir() .. "/state", support.tmpdir(), support.tmpdir()
   local env = { GATE_ENGINE_STATE = state }
-  local ANCHOR = store .. "/gate-engine-anchors/ledger.jsonl.json"
+  --- The object of the store that is the anchor; there is one alone.
+  local function anchor()
+    local pipe = assert(io.popen("ls " .. quote(store) .. "/gate-engine-anchors/*"))
+    local names = pipe:read "a"
+    pipe:close()
+    assert.is_truthy(names:match "^[^\n]*/ledger%.jsonl%-%x+%.json\n$", names)
+    return (names:gsub("\n", ""))
+  end
 
   local function engine(...) return support.run { cwd = dir, env = env, ... } end
-  local function configure(anchor, artifacts)
+  local function configure(anchored, artifacts)
     support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "embedded", artifacts = %s,
       evidence = { ledger = "evidence/ledger.jsonl", key = file "key.pem", %s } }]]):format(
-      artifacts or ('{ kind = "local", path = %q }'):format(store), anchor and 'anchor = "artifacts"' or ""))
+      artifacts or ('{ kind = "local", path = %q }'):format(store), anchored and 'anchor = "artifacts"' or ""))
   end
   local function records()
     local out = {}
@@ -43,7 +50,7 @@ describe("the ledger's anchor", function()
     r = engine("run", "./marked.lua", "--tenant", "beta")
     assert.equal(0, r.code, r.stderr)
     assert.is_nil(r.stderr:find("no anchor", 1, true))
-    local head, all = json.decode((support.must_read(ANCHOR))), records()
+    local head, all = json.decode((support.must_read(anchor()))), records()
     assert.same({ #all, all[#all].hash }, { head.seq, head.hash })
   end)
 
@@ -63,8 +70,11 @@ describe("the ledger's anchor", function()
     put_back "older"
 
     r = engine("run", "go_live", "--tenant", "acme")
-    assert.equal(3, r.code, r.stdout .. r.stderr) -- refused, and the refusal cannot be put on record either
-    has(r.stdout .. r.stderr, "was cut short or put back: its anchor knows record " .. n)
+    assert.equal(1, r.code, r.stdout .. r.stderr)
+    has(r.stdout, "❌ REFUSED - The ledger, which should speak for tenant acme, is not the one that its anchor knows",
+      "was cut short or put back: its anchor knows record " .. n, "Fix: restore the ledger from a copy that has that record",
+      "=== REFUSED ===")
+    has(r.stderr, "was cut short or put back") -- and so the refusal cannot be put on record
     r = engine("run", "scripts/all.lua", "--tenant", "acme")
     assert.equal(3, r.code, r.stdout .. r.stderr)
     has(r.stdout, "Tenant acme is NOT approved")
@@ -77,18 +87,54 @@ describe("the ledger's anchor", function()
     support.shell(("rm -rf %s/evidence"):format(quote(dir)))
     local r = engine("run", "./marked.lua", "--tenant", "acme")
     assert.equal(3, r.code, r.stdout .. r.stderr)
-    has(r.stderr, "it ends with 0")
+    has(r.stderr, "was begun anew: the artifact store knows ", "delete gate-engine-anchors/ledger.jsonl-")
     configure(false)
     for _ = 1, 12 do assert.equal(0, engine("run", "./marked.lua", "--tenant", "acme").code) end
     configure(true)
-    r = engine("run", "./marked.lua", "--tenant", "acme")
-    assert.equal(3, r.code, r.stdout .. r.stderr)
-    has(r.stderr, "is not the one that its anchor knows")
+    for _ = 1, 2 do
+      r = engine("run", "./marked.lua", "--tenant", "acme")
+      assert.equal(3, r.code, r.stdout .. r.stderr)
+      has(r.stderr, "was begun anew: the artifact store knows ")
+    end
+    -- Meant to begin anew, it does once the operator has said so in the store.
+    local known = anchor()
+    local held = support.must_read(known)
+    os.remove(known)
+    assert.equal(0, engine("run", "./marked.lua", "--tenant", "acme").code)
+    os.remove(anchor())
+    support.write(known, held)
+  end)
+
+  it("is of one ledger: another of the same name keeps its own in the same store", function()
+    put_back "older"
+    local other = support.tmpdir()
+    support.shell(("cp %s/*.lua %s/key.pem %s/"):format(quote(dir), quote(dir), quote(other)))
+    local function there(...) return support.run { cwd = other, env = env, ... } end
+    local r = there("run", "scripts/all.lua", "--tenant", "acme")
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    assert.equal(1, there("run", "./marked.lua", "--tenant", "acme", "--fail").code)
+    r = there("run", "./marked.lua", "--tenant", "beta")
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    -- What nobody signed of the first record, which names the ledger, cannot make it another one, elsewhere neither.
+    local moved = support.tmpdir()
+    support.shell(("cp -r %s/. %s/"):format(quote(other), quote(moved)))
+    support.shell(("/usr/bin/python3 tests/support/forge.py %s/evidence %s"):format(quote(moved), quote [[
+del records[1:]
+(directory / "statements" / last["statement"]["file"]).rename(directory / "statements" / "x.json"); last["statement"]["file"] = "x.json"]]))
+    assert.equal(0, support.run { cwd = moved, env = env, "verify" }.code)
+    r = support.run { cwd = moved, env = env, "run", "go_live", "--tenant", "acme", "--dry-run" }
+    assert.equal(1, r.code, r.stdout .. r.stderr)
+    has(r.stdout, "is not the one that its anchor knows")
+    support.shell(("rm %s"):format(quote(store) .. "/gate-engine-anchors/ledger.jsonl-$(/usr/bin/python3 -c " .. quote(([[
+import hashlib, json
+r = json.loads(open("%s/evidence/ledger.jsonl").readline()); del r["hash"], r["statement"]
+print(hashlib.sha256(json.dumps(r, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()[:32])]]):format(other))
+      .. ").json"))
   end)
 
   it("is an ERROR where it cannot be read, or the store not be reached", function()
     put_back "older"
-    support.write(ANCHOR, "{}")
+    support.write(anchor(), "{}")
     local r = engine("run", "./marked.lua", "--tenant", "acme")
     assert.equal(3, r.code, r.stdout .. r.stderr)
     has(r.stderr, "is no head of a ledger")
