@@ -147,7 +147,9 @@ function harness.coverage(ctx, seen)
   for _, t in ipairs(base) do check_table(ctx, t, seen.app.role) end
   for _, t in ipairs(seen.tables) do
     if t.scope == "unclassified" then
-      ctx:advise("unclassified_table", { object = t.label, detail = "the application may reach it, and nothing says whose its rows are" })
+      ctx:advise("unclassified_table", { object = t.label, detail = t.registry and ("the tenant columns of other tables refer to its %s, "
+        .. "and no policy binds that to the tenant setting: either it is the tenants' own table (database.tenant.table), or everybody's")
+        :format(t.registry) or "the application may reach it, and nothing says whose its rows are" })
     end
   end
   ctx:fact("tables", #base)
