@@ -352,6 +352,7 @@ return function(compile)
     if tree.whereClause then table.insert(sub.conds, compile.coerce(compile.expr(tree.whereClause, level, cx), "bool")) end
     local problem = targets_of(tree, level, sub, cx)
     if problem then return nil, problem end
+    sub.level = level
     return sub
   end
 
