@@ -209,7 +209,7 @@ local function report_table(ctx, t, result, named, trusted, version)
   for _, l in ipairs(result.leaks) do
     if not seen[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, trusted) then
       seen[l.op .. l.detail] = true
-      local of_owner = not is_base(t) and t.bound == false
+      local of_owner = not is_base(t) and t.bound == false and not l.class
       say(ctx, of_owner and "view_owner_rights" or class_of_leak(t, l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
         repair = of_owner and releases.has_option("security_invoker", version)
           and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })

@@ -119,4 +119,18 @@ describe("the probe of tables whose tenant columns have no keys in common", func
       assert.is_truthy(r.odd.errors[1]:find("database.shared", 1, true))
     end)
   end
+
+  it("gives rows to INSTEAD OF triggers by COPY, where a rule takes INSERT away", function()
+    local r = results_of({ orders = "uuid" }, [[
+      create view gk.load with (security_barrier) as select id, body from gk.orders where tenant_id::text = current_setting('app.t', true);
+      grant select, insert on gk.load to probe_app;
+      create function gk.load() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+      begin execute format('update gk.orders set body = %L where id = %L', new.body, new.id); return new; end $$;
+      create trigger load instead of insert on gk.load for each row execute function gk.load();
+      create rule no_insert as on insert to gk.load do instead nothing]])
+    local leak = r.load.leaks[1] or {}
+    assert.equal("COPY gives the view's INSTEAD OF trigger a row with which it reaches another tenant's rows", leak.detail)
+    assert.equal("function_definer", leak.class)
+    assert.is_truthy(leak.reproduce:find('copy "gk"."load" ("id", "body") from stdin;', 1, true), leak.reproduce)
+  end)
 end)
