@@ -292,6 +292,9 @@ describe("the prover", function()
         v = prover.command(input(("(is_public OR (%s = (current_setting('app.t'::text))::text))"):format(operand)), "SELECT")
         assert.is_string(v.assignment.settings["app.t"], operand)
       end
+      local v = prover.command(input([[(is_public AND (EXISTS ( SELECT max(p.n) AS max FROM public.t p
+        WHERE (p.status = current_setting('app.t'::text)))))]]), "SELECT")
+      assert.is_string(v.assignment.settings["app.t"])
     end)
 
     it("has the settings, the row, and the statements", function()
