@@ -26,9 +26,10 @@ Maker.__index = Maker
 ---@param by_oid table<string, rls.Table>
 ---@param settings table config.database
 ---@param session table?  whose tenant is set before a row is inserted for it: for an admin who is bound by RLS
-function canary.maker(conn, by_oid, settings, session)
-  return setmetatable({ conn = conn, by_oid = by_oid, settings = settings, session = session, rows = {}, shared = {}, n = 0, making = {},
-    refused = {}, promised = {}, sent = {} }, Maker)
+---@param own table?      of rls.own_rows: makes rows that their tenant is shown
+function canary.maker(conn, by_oid, settings, session, own)
+  return setmetatable({ conn = conn, by_oid = by_oid, settings = settings, session = session, own = own, rows = {}, shared = {}, n = 0,
+    making = {}, refused = {}, promised = {}, sent = {} }, Maker)
 end
 
 function Maker:fixture(t) return self.settings.fixtures and self.settings.fixtures[t.label] end
@@ -268,6 +269,7 @@ function Maker:values(t, who, later)
       end
     end
   end
+  if who and self.own then self.own:complete(t, who, row, fixed) end
   return row, fixed
 end
 

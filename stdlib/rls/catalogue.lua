@@ -3,6 +3,7 @@ local arrays = require "rls.arrays"
 local axes = require "rls.axes"
 local dialect = require "rls.dialect"
 local errors = require "errors"
+local mentions = require "rls.mentions"
 local names = require "rls.names"
 local reach = require "rls.reach"
 local task = require "task"
@@ -53,6 +54,7 @@ local catalogue = {}
 ---@field axes table<integer, string>  the columns of all its axes, by their index
 ---@field scope "tenant"|"child"|"shared"|"unclassified"|"unreachable"
 ---@field registry string?    the key of a table of the tenants themselves: the tenant columns of others refer to it
+---@field derived boolean?    it is a table of the tenants themselves, which nobody but the foreign keys and its policies says
 ---@field reads rls.Table[]?  of a view: the tenants' tables beneath it
 ---@field ways table<string, {reader: string, bound: boolean}>?  of a view: how it reads each of them, by oid
 ---@field reader string?      of a view: whom it reads them as
@@ -324,18 +326,55 @@ local function spread_to_children(list, by_oid, of_tenants)
   end
 end
 
---- A table without the tenant column to which the tenant columns of others refer is the registry of the tenants: the invented
---- tenants need a row there. Whether it is isolated itself is for database.tenant.table to say.
-local function mark_registries(list, by_oid)
+--- Calls fn(parent, axis, column) for each foreign key that leads from a tenant column to a table without one of that axis.
+local function each_registry(list, by_oid, fn)
   for _, t in ipairs(list) do
     for _, fk in ipairs(t.foreign_keys) do
       local parent = by_oid[fk.ref]
       for index, column in pairs(parent and #fk.columns == 1 and t.axes or {}) do
-        if fk.columns[1] == column and not parent.axes[index] then
-          parent.registries = parent.registries or {}
-          parent.registries[index] = fk.ref_columns[1]
-          if not parent.tenant then parent.registry = parent.registry or fk.ref_columns[1] end
-        end
+        if fk.columns[1] == column and not parent.axes[index] then fn(parent, index, fk.ref_columns[1]) end
+      end
+    end
+  end
+end
+
+--- A table without the tenant column to which the tenant columns of others refer is the registry of the tenants: the invented
+--- tenants need a row there. Whether it is isolated itself is for its policies (mark_isolated) or database.tenant.table to say.
+local function mark_registries(list, by_oid)
+  each_registry(list, by_oid, function(parent, index, column)
+    parent.registries = parent.registries or {}
+    parent.registries[index] = column
+    if not parent.tenant then parent.registry = parent.registry or column end
+  end)
+end
+
+--- Does a policy look at the key and at whose session it is: the tenant setting itself, or a function of the user's, which is printed with
+--- its schema?
+local function binds_key(t, key, setting)
+  for _, p in ipairs(t.policies) do
+    local text = ((p.using or "") .. " " .. (p.check or "")):lower()
+    local asks = text:find("'" .. setting:lower() .. "'", 1, true) or text:find '[%w_"]%.[%w_"]+%('
+    if p.applies and asks and mentions.name(text, key) then return true end
+  end
+  return false
+end
+
+--- The tenants' own table, where no database.tenant.table names it: the tenant columns of others refer to one key of it, and a policy
+--- binds that. Its rows are the tenants', each its own.
+local function mark_isolated(list, by_oid, of_axes, named)
+  local keys = {}
+  each_registry(list, by_oid, function(parent, index, column)
+    local mine = keys[parent] or {}
+    keys[parent] = mine
+    mine[index] = (mine[index] == nil or mine[index] == column) and column
+  end)
+  for _, t in ipairs(list) do
+    local base = t.kind == "r" or t.kind == "p"
+    for index, axis in ipairs(base and t.rls and (not t.scope or t.scope == "tenant") and keys[t] and of_axes or {}) do
+      local key = not axis.table and keys[t][index]
+      if key and binds_key(t, key, axis.setting) then
+        t.axes[index], t.scope, t.derived, named[t.label] = key, "tenant", true, true
+        if not t.axis or axis.index < t.axis.index then t.tenant, t.axis = key, axis end
       end
     end
   end
@@ -408,6 +447,7 @@ function catalogue.read(conn, settings, role, shared, acts, spare)
       if t.scope ~= "excluded" then tables[#tables + 1] = t end
     end
   end
+  mark_isolated(tables, by_oid, list, registries)
   spread_to_children(tables, by_oid, registries)
   spread_to_views(tables, by_oid, reach.views(conn, role))
   mark_registries(tables, by_oid)

@@ -147,7 +147,9 @@ function harness.coverage(ctx, seen)
   for _, t in ipairs(base) do check_table(ctx, t, seen.app.role) end
   for _, t in ipairs(seen.tables) do
     if t.scope == "unclassified" then
-      ctx:advise("unclassified_table", { object = t.label, detail = "the application may reach it, and nothing says whose its rows are" })
+      ctx:advise("unclassified_table", { object = t.label, detail = t.registry and ("the tenant columns of other tables refer to its %s, "
+        .. "and no policy binds that to the tenant setting: either it is the tenants' own table (database.tenant.table), or everybody's")
+        :format(t.registry) or "the application may reach it, and nothing says whose its rows are" })
     end
   end
   ctx:fact("tables", #base)
@@ -207,7 +209,7 @@ local function report_table(ctx, t, result, named, trusted, version)
   for _, l in ipairs(result.leaks) do
     if not seen[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, trusted) then
       seen[l.op .. l.detail] = true
-      local of_owner = not is_base(t) and t.bound == false
+      local of_owner = not is_base(t) and t.bound == false and not l.class
       say(ctx, of_owner and "view_owner_rights" or class_of_leak(t, l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
         repair = of_owner and releases.has_option("security_invoker", version)
           and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })

@@ -135,8 +135,9 @@ function keys.make(conn, columns)
   if #list < 2 or not taken(conn, columns, list) then list, alike = search(conn, columns), nil end
   if not list then
     errors.raise { code = "canary_key", message = ("no keys of two invented tenants were found for columns of type %s"):format(best.type),
-      detail = "a domain, an enum or a CHECK takes none of those that were tried",
-      fix = "let the type take two more values than there are tenants" }
+      detail = "its values cannot be compared with =, or a domain, an enum or a CHECK takes none of those that were tried",
+      fix = "let the column take two more values than there are tenants, or be of a type that has = (uuid, text, bigint); where its rows "
+        .. "are everybody's, name the table in database.shared" }
   end
   list, alike = written(conn, columns, list), alike and #alike > 0 and written(conn, columns, alike) or {}
   local out = { a = list[1], b = list[2], c = list[3], alike = {} }

@@ -6,6 +6,7 @@
 local arrays = require "rls.arrays"
 local catalogue = require "rls.catalogue"
 local dialect = require "rls.dialect"
+local sorts = require "rls.prover.sorts"
 
 local model = {}
 
@@ -17,7 +18,7 @@ local model = {}
 ---@class rls.Model
 ---@field tables table<string, prover.Table>  by label
 ---@field functions table<string, prover.Function[]>
----@field types table<string, {kind: string, base: string?, labels: string[]?}>
+---@field types table<string, {name: string, kind: string, base: string?, labels: string[]?, equality: string?}>
 ---@field roles rls.Role[]     the application's first
 ---@field presets table<string, string>
 ---@field set_by table<string, string>  the statement by which a preset came, without its SET
@@ -62,9 +63,20 @@ local TYPES = [[
   select n.nspname || '.' || t.typname as name, format_type(t.oid, null) as printed,
          case t.typtype when 'e' then 'enum' else 'domain' end as kind,
          case when t.typtype = 'd' then format_type(t.typbasetype, null) end as base,
-         (select array_agg(e.enumlabel::text order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid) as labels
+         (select array_agg(e.enumlabel::text order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid) as labels,
+         null as equality
     from pg_type t join pg_namespace n on n.oid = t.typnamespace
-   where t.typtype in ('e', 'd') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema']]
+   where t.typtype in ('e', 'd') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+  union all
+  -- Types of extensions whose input is a function of the text alone, with the = of their default btree operator class (strategy 3).
+  select n.nspname || '.' || t.typname, format_type(t.oid, null), 'class', null, null, s.nspname || '.' || o.oprname
+    from pg_extension x join pg_depend d on d.refclassid = 'pg_extension'::regclass and d.refobjid = x.oid and d.deptype = 'e'
+     and d.classid = 'pg_type'::regclass
+    join pg_type t on t.oid = d.objid join pg_namespace n on n.oid = t.typnamespace
+    join pg_opclass c on c.opcintype = t.oid and c.opcdefault and c.opcmethod = (select oid from pg_am where amname = 'btree')
+    join pg_amop a on a.amopfamily = c.opcfamily and a.amoplefttype = t.oid and a.amoprighttype = t.oid and a.amopstrategy = 3
+    join pg_operator o on o.oid = a.amopopr join pg_namespace s on s.oid = o.oprnamespace
+   where x.extname in ('citext', 'hstore', 'ltree')]]
 
 --- The application's role and every role that it may become.
 local ROLES = [[
@@ -208,8 +220,12 @@ function model.read(conn, app, base, by_oid)
     out.functions, out.all_functions = functions_of(conn:query(dialect.of(conn, FUNCTIONS), arrays.text(app.acts or { app.role })))
     for _, row in ipairs(conn:query(TYPES)) do
       -- As the grammar gives the name, and as the server prints it, which quotes what needs it.
-      out.types[row.name] = { kind = row.kind, base = row.base, labels = row.labels }
+      out.types[row.name] = { name = row.name, kind = row.kind, base = row.base, labels = row.labels, equality = row.equality }
       out.types[row.printed] = out.types[row.name]
+    end
+    -- pg_type.typname does not say whose type it is.
+    for c, column in pairs(made) do
+      if sorts.is_class(sorts.of(c.type, out.types)) then column.base = c.type end
     end
     out.roles = roles_of(conn, app, oids)
     for _, row in ipairs(conn:query(PRESETS, app.login or app.role)) do

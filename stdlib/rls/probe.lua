@@ -9,14 +9,15 @@ local batches = require "rls.batches"
 local calls = require "rls.calls"
 local canary = require "rls.canary"
 local catalogue = require "rls.catalogue"
+local key_groups = require "rls.key_groups"
 local keys = require "rls.keys"
 local modes = require "rls.modes"
+local own_rows = require "rls.own_rows"
 local probe_context = require "rls.probe_context"
 local probe_rows = require "rls.probe_rows"
 local probe_state = require "rls.probe_state"
 local said = require "rls.said"
 local session = require "rls.session"
-local solve = require "rls.solve"
 local views = require "rls.views"
 
 local probe = {}
@@ -261,28 +262,10 @@ local function run(s, tables)
   s.session:as_admin()
 end
 
---- The columns whose types the keys of invented tenants must have, with the constraints that speak of them.
-local function key_columns(tables, by_oid)
-  local columns = {}
-  local function add(t, name)
-    local c = t.by_column[name]
-    local tests, definitions = solve.of_column(t, name)
-    columns[#columns + 1] = setmetatable({ tests = tests, definitions = definitions }, { __index = c })
-  end
-  for _, t in ipairs(tables) do
-    if t.tenant then add(t, t.tenant) end
-  end
-  for _, t in pairs(by_oid) do
-    if t.registry and t.by_column[t.registry] then add(t, t.registry) end
-  end
-  return columns
-end
-
---- What is the same for all transactions of one axis.
-local function prepare(conn, axis, tables, by_oid, options)
+--- What is the same for all transactions of one axis and the tables that one kind of keys fits.
+local function prepare(conn, axis, group, options)
   local list = axes.list(options.settings)
-  local columns = key_columns(tables, by_oid)
-  return { axis = axis, columns = columns, keys = keys.make(conn, columns), apart = {}, trust = options.trust or {},
+  return { axis = axis, columns = group.columns, keys = group.keys, apart = {}, trust = options.trust or {},
     covers = options.covers or {}, functions = probe_context.functions(conn),
     defaults = probe_context.defaults(conn, options.role, axis), tenant_settings = axes.settings(list),
     version = conn:value "select current_setting('server_version_num')::integer" }
@@ -296,7 +279,7 @@ local function new_state(conn, common, by_oid, options, results, with_context)
   for i, key in ipairs(common.keys.alike) do alike[i] = { key = key } end
   return probe_state.new { conn = conn, axis = common.axis, session = who, results = results, settings = options.settings,
     role = options.role, max_rows = options.max_rows, bound = with_context, admin_bound = not options.bypass,
-    runner = attempts.runner(conn, who.back), maker = canary.maker(conn, by_oid, options.settings, with_context and who or nil),
+    runner = attempts.runner(conn, who.back), maker = canary.maker(conn, by_oid, options.settings, with_context and who or nil, common.own),
     a = { key = common.keys.a }, b = { key = common.keys.b }, c = common.keys.c and { key = common.keys.c } or nil, alike = alike,
     apart = common.apart and {}, locked = common.locked, functions = common.functions, defaults = common.defaults,
     tenant_settings = common.tenant_settings, version = common.version, trust = common.trust, covers = common.covers,
@@ -360,12 +343,48 @@ local function probe_apart(open, common, by_oid, options, results)
   end
 end
 
+local function is_open(r)
+  for op in pairs(r and r.uncontrolled or {}) do
+    if not r.controlled[op] then return true end
+  end
+  return false
+end
+
+--- Most tables that are probed once more.
+local AGAIN = 100
+
+--- Tables whose own canaries nobody reached, in no axis' session: once more, with rows that their policies show. The search for such rows
+--- costs more than the probe, and few tables need it.
+local function probe_again(open, groups, options, results)
+  -- A recovery's one connection has its changes to itself.
+  for _, g in ipairs(options.alone and {} or groups) do
+    local again = {}
+    for _, t in ipairs(g.tables) do
+      if is_open(results[t.oid]) and #again < AGAIN then again[#again + 1] = t end
+    end
+    if #again > 0 then
+      local own = own_rows.new(open, g.common.axis, options)
+      for from = 1, #again, options.batch do
+        local part = table.move(again, from, math.min(from + options.batch - 1, #again), 1, {})
+        probe_batch(open, setmetatable({ own = own }, { __index = g.common }), part, g.by_oid, options, results, true)
+      end
+      own:close()
+    end
+  end
+end
+
 --- A control that failed in one axis is none where another axis' session did it.
 local function settle(results)
   for _, r in pairs(results) do
     for op, text in pairs(r.uncontrolled) do
       if not r.controlled[op] then r.errors[#r.errors + 1] = text end
     end
+    local seen, kept = {}, {}
+    for _, text in ipairs(r.errors) do
+      if not seen[text] then kept[#kept + 1] = text end
+      seen[text] = true
+    end
+    r.errors = kept
   end
 end
 
@@ -422,6 +441,55 @@ local function call_functions(open, common, mine, of_axis, options, results)
   conn:close()
 end
 
+--- The views, once all tables were probed.
+local function probe_views(open, common, mine, of_axis, view_list, options, results, with_context)
+  if #view_list == 0 then return end
+  local conn = open()
+  local s = new_state(conn, common, of_axis, options, results, with_context)
+  conn:transaction(function()
+    conn:script(LOCK .. PATIENCE .. BEGIN)
+    views.run(s, mine, view_list)
+  end, { rollback = true })
+  conn:close()
+end
+
+--- No tenants can be invented for what a group's column takes: its tables, and the views over them, are undecided.
+local function give_up(group, view_list, results)
+  local raised = group.raised
+  local text = ("%s: %s; %s"):format(raised.message, raised.detail, raised.fix)
+  for _, list in ipairs { group.tables, view_list } do
+    for _, t in ipairs(list) do
+      local r = probe_state.result(results, t)
+      if catalogue.closed(t) then r.proven[#r.proven + 1] = "all" else r.errors[#r.errors + 1] = text end
+    end
+  end
+end
+
+--- The tables of one axis whose columns take the same keys. Returns what was the same for their transactions.
+local function probe_group(open, watcher, axis, group, of_axis, view_list, options, results)
+  if not group.keys then
+    give_up(group, view_list, results)
+    return nil
+  end
+  local mine, common, commons, parts = group.tables, nil, nil, nil
+  watcher:transaction(function()
+    watcher:script "set local jit = off"
+    common = prepare(watcher, axis, group, options)
+    commons = lanes_of(watcher, common, mine, options)
+    parts = batches.cut(watcher, mine, options.batch, #commons)
+  end, { rollback = true })
+  local with_context = not options.bypass
+  local function probe_one(own, part, alone)
+    local s = probe_batch(open, own, part, of_axis, options, results, alone)
+    with_context = with_context or s.bound
+  end
+  exclusively(watcher, common, #commons > 1 and #parts > 1, function() batches.each(parts, commons, probe_one) end)
+  probe_apart(open, common, of_axis, options, results)
+  call_functions(open, common, mine, of_axis, options, results)
+  probe_views(open, common, mine, of_axis, view_list, options, results, with_context)
+  return common
+end
+
 --- Probes all tables, and then the views, in transactions that are rolled back whatever happens.
 ---@param open fun(): table  a fresh connection of the admin: no tenant was ever set in its session
 ---@param tables rls.Table[] base tables of tenants
@@ -434,7 +502,7 @@ end
 function probe.run(open, tables, view_list, by_oid, options)
   local mode = (options.settings.probe or {}).mode
   if mode == "static" or mode == "read" then return modes.results(open, tables, view_list, options, mode), {} end
-  local results = {}
+  local results, probed = {}, {}
   local list = axes.list(options.settings)
   local watcher = open()
   local before = sequences(watcher)
@@ -442,32 +510,15 @@ function probe.run(open, tables, view_list, by_oid, options)
     local mine, of_axis = tables, by_oid
     if #list > 1 then mine, of_axis = axes.view(axis, tables, by_oid) end
     if #mine > 0 then
-      local common, commons, parts
-      watcher:transaction(function()
-        watcher:script "set local jit = off"
-        common = prepare(watcher, axis, mine, of_axis, options)
-        commons = lanes_of(watcher, common, mine, options)
-        parts = batches.cut(watcher, mine, options.batch, #commons)
-      end, { rollback = true })
-      local with_context = not options.bypass
-      local function probe_one(own, part, alone)
-        local s = probe_batch(open, own, part, of_axis, options, results, alone)
-        with_context = with_context or s.bound
-      end
-      exclusively(watcher, common, #commons > 1 and #parts > 1, function() batches.each(parts, commons, probe_one) end)
-      probe_apart(open, common, of_axis, options, results)
-      call_functions(open, common, mine, of_axis, options, results)
-      if #view_list > 0 then
-        local conn = open()
-        local s = new_state(conn, common, of_axis, options, results, with_context)
-        conn:transaction(function()
-          conn:script(LOCK .. PATIENCE .. BEGIN)
-          views.run(s, mine, view_list)
-        end, { rollback = true })
-        conn:close()
+      local groups
+      watcher:transaction(function() groups = key_groups.cut(watcher, mine, of_axis) end, { rollback = true })
+      for i, group in ipairs(groups) do
+        local common = probe_group(open, watcher, axis, group, of_axis, key_groups.views(view_list, groups, i), options, results)
+        if common then probed[#probed + 1] = { common = common, tables = group.tables, by_oid = of_axis } end
       end
     end
   end
+  probe_again(open, probed, options, results)
   settle(results)
   local left = advanced(before, sequences(watcher))
   watcher:close()

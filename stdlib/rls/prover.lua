@@ -22,11 +22,11 @@
 -- tests/lua/prover_differential_spec.lua compares it with a real server.
 --
 -- Not handled, and therefore "unknown" where it matters: order and arithmetic of other types than integers, regular expressions, dates
--- and time, numeric and floating point, collations other than deterministic ones, aggregates but array_agg, max, min and bool_or,
--- window functions, WITH, INTERSECT and EXCEPT, NOT EXISTS and NOT IN as reasons, composite values, functions in other languages or
--- with more than one statement, views in subqueries. Taken on trust from the caller: that keys are unique and not deferrable, and that
--- operators which the text does not show (IS DISTINCT FROM, NULLIF) are pg_catalog's unless `foreign_operators` names others. Taken for
--- granted: operators, casts and domains of other schemas do not change the session's settings.
+-- and time, types whose input depends on a setting, collations other than deterministic ones, aggregates but array_agg, max, min and
+-- bool_or, window functions, WITH, INTERSECT and EXCEPT, NOT EXISTS and NOT IN as reasons, composite values, functions in other
+-- languages or with more than one statement, views in subqueries. Taken on trust from the caller: that keys are unique and not
+-- deferrable, and that operators which the text does not show (IS DISTINCT FROM, NULLIF) are pg_catalog's unless `foreign_operators`
+-- names others. Taken for granted: operators, casts and domains of other schemas do not change the session's settings.
 local classify = require "rls.prover.classify"
 local combine = require "rls.prover.combine"
 local compile = require "rls.prover.compile"

@@ -10,6 +10,7 @@ local names = require "rls.names"
 local planted = require "rls.planted"
 local probe_state = require "rls.probe_state"
 local said = require "rls.said"
+local view_triggers = require "rls.view_triggers"
 local view_writes = require "rls.view_writes"
 
 local views = {}
@@ -156,6 +157,7 @@ function views.run(state, tables, list)
   end
   state.session:as_admin()
   view_writes.judge(state, written, updatable, own_reached, both_reached)
+  view_triggers.run(state, written)
 end
 
 return views

@@ -117,6 +117,26 @@ describe("what gate 1 decides", function()
     assert.equal("denied: no grant", by["dec_support gt.closed"].select)
   end)
 
+  it("proves what compares a tenant column of any type whose equality is that of its values", function()
+    admin:script [[create extension if not exists citext with schema gt; create extension if not exists ltree with schema gt;
+      create domain gt.code as gt.citext check (length(value::text) > 0); set search_path = gt]]
+    local types = { "bytea", "inet", "numeric(12,2)", "date", "character(9)", "gt.ltree", "gt.citext", "gt.code", "double precision" }
+    for i, name in ipairs(types) do
+      admin:script((([[create table gt.t{i} (id int, tenant_id {t} not null); alter table gt.t{i} enable row level security;
+        grant select, insert on gt.t{i} to dec_app; create policy p on gt.t{i} using (tenant_id = current_setting('app.t', true)::{cast});
+        create table gt.cut{i} (id int, tenant_id {t} not null); alter table gt.cut{i} enable row level security;
+        grant select on gt.cut{i} to dec_app; create policy p on gt.cut{i} using (tenant_id::text = current_setting('app.t', true))]])
+        :gsub("{(%a+)}", { i = i, t = name, cast = name:gsub("%b()", ""):gsub("character", "bpchar") })))
+    end
+    admin:script "reset search_path"
+    for _, d in ipairs((look()).decisions) do
+      local i = tonumber(d.table.name:match "%d+")
+      if d.role.name == "dec_app" then
+        assert.equal(d.table.name:find "^t" and "proven" or "unknown", d.verdicts.SELECT.status, d.table.name .. " " .. types[i])
+      end
+    end
+  end)
+
   it("prefers what the probe went through to what was proven", function()
     tbl("closed", "using (" .. OWN .. ")")
     local seen = look()

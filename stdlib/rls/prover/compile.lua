@@ -32,8 +32,9 @@ local NULL = sorts.NULL
 ---@field assumes table<string, boolean>
 ---@field poison string?
 
-function compile.opaque(reason, sort)
-  return { k = "opaque", reason = reason, t = sort or "other:unknown" }
+--- operands: what the server computes for it, which may raise an error while it plans.
+function compile.opaque(reason, sort, operands)
+  return { k = "opaque", reason = reason, t = sort or "other:unknown", operands = operands }
 end
 local opaque = compile.opaque
 
@@ -94,9 +95,9 @@ function compile.equal(a, b)
   local x, y = matched(a, b)
   if x and (sorts.identity(x.t)) then return { k = "eq", t = "bool", a = x, b = y } end
   for _, side in ipairs { a, b } do
-    if side.k == "opaque" then return opaque(side.reason, "bool") end
+    if side.k == "opaque" then return opaque(side.reason, "bool", { a, b }) end
   end
-  return opaque(("%s = %s"):format(a.t, b.t), "bool")
+  return opaque(("%s = %s"):format(a.t, b.t), "bool", { a, b })
 end
 
 function compile.negate(node)
@@ -302,11 +303,12 @@ end
 local function parts(...)
   local keys = { ... }
   return function(c, scope, cx)
+    local operands = {}
     for _, key in ipairs(keys) do
       local part = c[key]
-      if part and part[1] then exprs(part, scope, cx) elseif part then expr(part, scope, cx) end
+      for _, item in ipairs(part and (part[1] and part or { part }) or {}) do operands[#operands + 1] = expr(item, scope, cx) end
     end
-    return opaque "greatest, least or another construct"
+    return opaque("greatest, least or another construct", nil, operands)
   end
 end
 E.MinMaxExpr = parts "args"
@@ -354,7 +356,7 @@ local function binary(name, a, b)
   end
   if name == "!~~" then return negate(binary("~~", a, b)) end
   local f = functions.find(name, { a.t, b.t })
-  if not f then return opaque("the operator " .. name, name:find "^[<>]=?$" and "bool" or nil) end
+  if not f then return opaque("the operator " .. name, name:find "^[<>]=?$" and "bool" or nil, { a, b }) end
   return { k = "fn", f = f, t = f.ret, args = { coerce(a, f.params[1]), coerce(b, f.params[2]) } }
 end
 
@@ -399,7 +401,7 @@ A.AEXPR_LIKE, A.AEXPR_ILIKE = A.AEXPR_OP, A.AEXPR_OP
 
 function A.AEXPR_DISTINCT(_, a, b)
   local x, y = matched(a, b)
-  if not x or not sorts.identity(x.t) then return opaque("IS DISTINCT FROM of " .. a.t, "bool") end
+  if not x or not sorts.identity(x.t) then return opaque("IS DISTINCT FROM of " .. a.t, "bool", { a, b }) end
   return { k = "distinct", t = "bool", a = x, b = y }
 end
 
@@ -409,7 +411,7 @@ end
 
 function A.AEXPR_NULLIF(_, a, b)
   local x, y = matched(a, b)
-  if not x or not sorts.identity(x.t) then return opaque("nullif of " .. a.t, a.t) end
+  if not x or not sorts.identity(x.t) then return opaque("nullif of " .. a.t, a.t, { a, b }) end
   return { k = "nullif", t = x.t, a = x, b = y }
 end
 
@@ -417,7 +419,7 @@ end
 function A.AEXPR_OP_ANY(name, a, arr)
   if arr.t == "null" then arr = coerce(arr, "array:" .. (a.t == "null" and "text" or a.t)) end
   local sort = arr.t:match "^array:(.*)$"
-  if not sort then return opaque(arr.k == "opaque" and arr.reason or "= ANY of " .. arr.t, "bool") end
+  if not sort then return opaque(arr.k == "opaque" and arr.reason or "= ANY of " .. arr.t, "bool", { a, arr }) end
   if arr.k == "array" then
     local args = {}
     for i, item in ipairs(arr.items) do args[i] = binary(name, a, item) end
@@ -425,7 +427,9 @@ function A.AEXPR_OP_ANY(name, a, arr)
     return { k = "or", t = "bool", args = args }
   end
   a = coerce(a, sort)
-  if name ~= "=" or a.t ~= sort or not sorts.identity(sort) then return opaque(name .. " ANY of " .. arr.t, "bool") end
+  if name ~= "=" or a.t ~= sort or not sorts.identity(sort) then
+    return opaque(name .. " ANY of " .. arr.t, "bool", { a, arr })
+  end
   return { k = "any", t = "bool", a = a, arr = arr }
 end
 
@@ -470,10 +474,22 @@ function E.A_Expr(c, scope, cx)
   end
   local b = expr(c.rexpr, scope, cx)
   local name = operator(c, cx)
-  if not name then return opaque("the operator " .. table.concat(compile.names(c.name), "."), "bool") end
+  if not name then
+    local written = table.concat(compile.names(c.name), ".")
+    if c.kind == "AEXPR_OP" and a and a.t == b.t and compile.equality_of(a.t, cx) == written then
+      return { k = "eq", t = "bool", a = a, b = b }
+    end
+    return opaque("the operator " .. written, "bool")
+  end
   if not A[c.kind] then return opaque("the construct " .. c.kind) end
   if cx.foreign_operators and c.kind ~= "AEXPR_OP" then return opaque("an operator from outside pg_catalog", "bool") end
   return A[c.kind](name, a, b)
+end
+
+--- The operator that is the equality of an extension's type, with its schema; nil for other sorts.
+function compile.equality_of(sort, cx)
+  local own = sorts.is_class(sort) and (cx.input.types or {})[sort:match "^class:(.*)$"]
+  return own and own.equality or nil
 end
 
 --- current_setting of a name that is a literal; names do not depend on case.
@@ -529,7 +545,8 @@ function compile.system_call(name, args, cx)
   local f = functions.find(name, given)
   -- The one function here that is not strict: without a separator it gives single characters.
   local separator = name == "string_to_array" and args[2]
-  if not f or (separator and (separator.k ~= "const" or separator.v == NULL)) then return opaque("the function " .. name) end
+  local open = separator and (separator.k ~= "const" or separator.v == NULL)
+  if not f or open then return opaque("the function " .. name, nil, args) end
   for i, a in ipairs(args) do args[i] = coerce(a, f.params[i]) end
   return { k = "fn", f = f, t = f.ret, args = args }
 end

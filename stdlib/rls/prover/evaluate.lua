@@ -350,8 +350,8 @@ function evaluate.plan_error(node, m, lazy)
     end
     return false
   end
-  if not lazy and (node.k == "eq" or node.k == "distinct" or node.k == "any" or node.k == "fn") then
-    for _, operand in ipairs(node.args or { node.a, node.b or node.arr }) do
+  if not lazy and (node.k == "eq" or node.k == "distinct" or node.k == "any" or node.k == "fn" or node.operands) then
+    for _, operand in ipairs(node.args or node.operands or { node.a, node.b or node.arr }) do
       if without_rows(operand) and broken(eval(operand, {}, m)) then return true end
     end
   end
@@ -363,7 +363,8 @@ function evaluate.plan_error(node, m, lazy)
     end
   end
   local inner = lazy or node.k == "case" or node.k == "coalesce"
-  if node.sub == nil and (any(node.args, inner) or any(node.conditions, true) or any(node.results, true)) then return true end
+  if node.sub == nil and (any(node.args, inner) or any(node.operands, inner)
+    or any(node.conditions, true) or any(node.results, true)) then return true end
   for _, key in ipairs { "a", "b", "arr" } do
     if node[key] and evaluate.plan_error(node[key], m, inner or node.k == "nullif") then return true end
   end

@@ -109,15 +109,27 @@ end
 
 local STILL_MENTIONS = { lower = true, upper = true, btrim = true, ltrim = true, rtrim = true, replace = true, split_part = true }
 
+--- The characters that ids are made of: what is put in their place, or split at, makes another id of one.
+local ALPHABET = { int = "^[%d%-]*$", uuid = "^[%x%-]*$", bool = "^%a*$" }
+
+--- Is the second argument one that no id has in it? The hyphens of a uuid may go.
+local function spares_ids(axis, args)
+  local part, alphabet = args[2], ALPHABET[axis.sort]
+  if not part or not alphabet or not part.v:find(alphabet) then return true end
+  return axis.sort == "uuid" and part.v == "-" and args[3] ~= nil and (args[3].v == "" or args[3].sort == "int")
+end
+
 --- A new application of a text that mentions tenants mentions them too, or reads as another tenant.
 function X:mentioned(term, f, args)
   local axis = args[1] and self.mentions[args[1]]
   if not axis or term.op ~= "app" then return true end
   if f.name == "read:" .. axis.sort and axis.term then return self.facts:differ(term, axis.term) end
+  -- In another case, or without its blanks, a text may be another value of such a type.
+  if sorts.is_class(axis.sort) then return true end
   for i = 2, #args do
     if args[i].op ~= "const" then return true end
   end
-  return not STILL_MENTIONS[f.name] or self:mention(term, axis)
+  return not STILL_MENTIONS[f.name] or not spares_ids(axis, args) or self:mention(term, axis)
 end
 
 --- Is this text certainly without such a separator?
@@ -454,10 +466,12 @@ end
 --- Says that the column of an axis has this value: it is not the tenant's own, and no empty text.
 function X:foreign(axis, term)
   self.facts:set(axis, "term", term)
-  if not sorts.identity(axis.sort) or term.sort ~= axis.sort then return true end
+  if not (sorts.identity(axis.sort) or sorts.is_class(axis.sort)) or term.sort ~= axis.sort then return true end
   if not self.facts:differ(term, self.facts:var("own:" .. axis.index, axis.sort)) then return false end
-  local empty = axis.sort == "text" and self.facts:const("text", "")
-  if empty and not (self.facts:differ(term, empty) and self.facts:differ(self.facts:var("own:" .. axis.index, "text"), empty)) then
+  local empty = axis.sort == "text" and self.facts:const("text", "") or nil
+  if sorts.is_class(axis.sort) then empty = self.facts:apply(functions.cast("text", axis.sort), { self.facts:const("text", "") }) end
+  if empty and empty ~= ERROR
+    and not (self.facts:differ(term, empty) and self.facts:differ(self.facts:var("own:" .. axis.index, axis.sort), empty)) then
     return false
   end
   for _, id in ipairs(self.p.absent) do

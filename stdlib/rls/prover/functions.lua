@@ -195,6 +195,7 @@ local function read_of(sort)
   -- Of an array's input only the plain forms are read; what else the server may accept is not known.
   local array = sort:sub(1, 6) == "array:"
   return { name = "read:" .. sort, params = { "text" }, ret = sort, eval = function(v)
+    if sorts.is_class(sort) then return v == "" and sorts.needs_text(sort) and ERROR or UNKNOWN end
     local value = sorts.parse(sort, v)
     if value == nil then return array and v:find "^%s*[{%[]" and UNKNOWN or ERROR end
     return value
@@ -232,7 +233,7 @@ function functions.cast(from, to)
   if casts[key] == nil then
     local simple = { int = true, uuid = true, bool = true }
     local found = false
-    if from == "text" and (simple[to] or to:match "^array:%l+$") then
+    if from == "text" and (simple[to] or sorts.is_class(to) or to:match "^array:%l+$") then
       found = read_of(to)
     elseif to == "text" and (simple[from] or from:sub(1, 5) == "enum:") then
       found = text_of(from)

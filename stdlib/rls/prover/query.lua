@@ -352,6 +352,7 @@ return function(compile)
     if tree.whereClause then table.insert(sub.conds, compile.coerce(compile.expr(tree.whereClause, level, cx), "bool")) end
     local problem = targets_of(tree, level, sub, cx)
     if problem then return nil, problem end
+    sub.level = level
     return sub
   end
 
@@ -383,7 +384,8 @@ return function(compile)
 
   local function exists(sub)
     if sub.union then return { k = "or", t = "bool", args = { exists(sub.union[1]), exists(sub.union[2]) } } end
-    if sub.aggregate then return sub.approx and opaque("HAVING", "bool") or compile.const("bool", true) end
+    -- There is a row whatever the conditions say, but for their errors.
+    if sub.aggregate then return sub.approx and opaque("HAVING", "bool") or { k = "const", t = "bool", v = true, sub = sub } end
     return { k = "exists", t = "bool", sub = sub }
   end
 

@@ -2,8 +2,14 @@
 --
 -- A sort is a set of PostgreSQL types whose equality is identity of values: "text" (text, varchar, name; a deterministic collation),
 -- "int" (int2, int4, int8), "uuid", "bool", "enum:NAME". "array:SORT" is an array; "null" is a literal without a type as yet. Every
--- other type is "other:NAME": its equality is not identity (numeric 1.0 = 1.00, bpchar, float, timestamptz, citext), so that nothing
--- is concluded from it.
+-- other type is "other:NAME", from which nothing is concluded.
+--
+-- "class:NAME" is a type whose = is an equivalence, that of its default btree operator class, and whose input is a function of the text
+-- alone: numeric 1.0 = 1.00, bpchar 'a' = 'a ', citext 'A' = 'a'. What is reasoned about are the classes of equal values. Reading a
+-- text gives one, the same for the same text; a class has many texts, so that a value that is written as text again is not followed.
+-- Types whose input depends on what a session may set (timestamptz on TimeZone, interval on IntervalStyle, money on lc_monetary,
+-- regclass on search_path) are not among them: the same text would be another tenant. A date or timestamp in ISO order reads the same
+-- under every DateStyle, and as such the application is taken to write it.
 --
 -- Values: text a string, int an integer, uuid its canonical text, bool a boolean, enum its label, an array {items = {…}} whose items
 -- may be NULL. Input syntax: PostgreSQL manual, chapter 8 (8.1 integers, 8.6 boolean, 8.12 UUID, 8.15.2 arrays).
@@ -17,13 +23,35 @@ local NAMES = {
   int2 = "int", int4 = "int", int8 = "int", smallint = "int", integer = "int", bigint = "int", int = "int",
   uuid = "uuid", bool = "bool", boolean = "bool",
 }
+local CLASSES = { ["double precision"] = "float8", real = "float4", character = "bpchar", ["bit varying"] = "varbit",
+  ["timestamp without time zone"] = "timestamp" }
+for name in ([[bytea numeric float4 float8 bpchar date timestamp inet cidr macaddr macaddr8 bit varbit oid pg_lsn int4range int8range
+    numrange]]):gmatch "%S+" do
+  CLASSES[name] = name
+end
 local IDENTITY = { text = true, int = true, uuid = true, bool = true }
 
---- Is equality of this sort identity of values?
+--- Is equality of this sort identity of values, or of their classes? Of an extension's type the operator has to be seen (compile.lua).
 ---@param sort string
 ---@return boolean
 function sorts.identity(sort)
-  return IDENTITY[sort] or sort:sub(1, 5) == "enum:"
+  return IDENTITY[sort] or sort:sub(1, 5) == "enum:" or (sort:sub(1, 6) == "class:" and not sort:find(".", 1, true))
+end
+
+--- Of these an empty text is a value.
+local MAY_BE_EMPTY = { bytea = true, bpchar = true, bit = true, varbit = true }
+
+--- Is an empty text an error for a sort of classes? Of an extension's type it is not known to be.
+---@param sort string
+---@return boolean
+function sorts.needs_text(sort)
+  local name = sort:sub(7)
+  return CLASSES[name] ~= nil and not MAY_BE_EMPTY[name]
+end
+
+--- Is it a sort of classes of equal values?
+function sorts.is_class(sort)
+  return sort:sub(1, 6) == "class:"
 end
 
 --- The sort of a type as format_type or pg_type.typname writes it: "character varying(20)", "_uuid", "uuid[]", "public.status".
@@ -36,7 +64,10 @@ function sorts.of(name, types)
   local bare = name:gsub("%s*%b()", "")
   local known = NAMES[bare] or NAMES[bare:match "^pg_catalog%.(.+)$" or ""]
   if known then return known end
+  known = CLASSES[bare] or CLASSES[bare:match "^pg_catalog%.(.+)$" or ""]
+  if known then return "class:" .. known end
   local own = types and types[name]
+  if own and own.kind == "class" then return "class:" .. own.name end
   if own and own.kind == "enum" then return "enum:" .. name end
   if own and own.kind == "domain" and own.base then return sorts.of(own.base, types) end
   return "other:" .. bare
@@ -142,7 +173,7 @@ end
 ---@param sort string
 ---@return boolean
 function sorts.known(sort)
-  return sort ~= "null" and not sort:find "other:"
+  return sort ~= "null" and not sort:find "other:" and not sort:find "class:"
 end
 
 --- The value as PostgreSQL writes it as text; nil for a sort without known output.

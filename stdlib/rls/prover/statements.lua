@@ -21,11 +21,17 @@ local ARGUMENT = "\1argument."
 
 local function wrapped(relation) return relation and { RangeVar = relation } or nil end
 
---- Calls visit(SelectStmt) for each query among the targets.
+--- Calls visit(SelectStmt, in_from) for each query among the targets or in FROM; conditions show nothing but whether a row is there.
 local function each_query(tree, visit)
   if type(tree) ~= "table" then return end
   for key, value in pairs(tree) do
-    if key == "SubLink" then visit(value.subselect.SelectStmt) else each_query(value, visit) end
+    if key == "SubLink" then
+      visit(value.subselect.SelectStmt, false)
+    elseif key == "RangeSubselect" then
+      visit(value.subquery.SelectStmt, true)
+    elseif key ~= "quals" then
+      each_query(value, visit)
+    end
   end
 end
 
@@ -124,8 +130,39 @@ return function(compile)
     end
   end
 
+  --- Runs fn where the rows of a query are known, and stand beside those of what is read there.
+  function Walk:within(sub, fn)
+    local scope, fired, conds = self.scope, self.fired, self.fired_conds
+    if sub and sub.level then
+      self.scope = sub.level
+      self.fired = table.move(sub.from, 1, #sub.from, #fired + 1, { table.unpack(fired) })
+      self.fired_conds = table.move(sub.conds, 1, #sub.conds, #conds + 1, { table.unpack(conds) })
+    end
+    fn()
+    self.scope, self.fired, self.fired_conds = scope, fired, conds
+  end
+
+  --- Notes what the subqueries read whose values a query gives: in its targets, in each arm of a UNION, and in FROM.
+  function Walk:shown(tree, conds)
+    if tree.larg then
+      self:shown(tree.larg, conds)
+      return self:shown(tree.rarg, conds)
+    end
+    local list = {}
+    for _, part in ipairs { tree.targetList or {}, tree.valuesLists or {}, tree.fromClause or {} } do
+      each_query(part, function(inner, in_from) list[#list + 1] = { tree = inner, in_from = in_from } end)
+    end
+    if #list == 0 then return end
+    self:within(not tree.valuesLists and compile.select(tree, self.scope, self.cx) or nil, function()
+      for _, one in ipairs(list) do
+        -- The rows of one in FROM are those of the query around it.
+        if one.in_from then self:shown(one.tree, conds) else self:query(one.tree, conds) end
+      end
+    end)
+  end
+
   function Walk:query(tree, conds)
-    each_query(tree.targetList, function(inner) self:query(inner, conds) end)
+    self:shown(tree, conds)
     local sub, problem = compile.select(tree, self.scope, self.cx)
     if not sub then return self:give_up(problem) end
     self.secret = not tree.larg and secret_of(tree.whereClause) or nil
@@ -140,6 +177,10 @@ return function(compile)
     self.touches = true
     self:query({ op = "SETOP_NONE", fromClause = from, whereClause = c.whereClause, targetList = c.returningList or {} }, conds)
     self.touches = nil
+    -- What an UPDATE sets may be read elsewhere.
+    if c.targetList then
+      self:shown({ op = "SETOP_NONE", fromClause = from, whereClause = c.whereClause, targetList = c.targetList }, conds)
+    end
   end
 
   --- The row as an INSERT or a SET leaves it: its columns have these values, of rows of `sub` where there is one.
@@ -174,8 +215,8 @@ return function(compile)
       self.cx)
     local before = sub and sub.from and sub.from[1]
     if not before or not before.columns then return self:give_up(problem or "an UPDATE") end
-    local values, level = {}, { rows = sub.from, parent = self.scope }
-    for _, item in ipairs(c.targetList or {}) do values[item.ResTarget.name] = compile.expr(item.ResTarget.val, level, self.cx) end
+    local values = {}
+    for _, item in ipairs(c.targetList or {}) do values[item.ResTarget.name] = compile.expr(item.ResTarget.val, sub.level, self.cx) end
     local all = {}
     for name, column in pairs(before.columns) do
       all[name] = values[name] or { k = "col", t = column.t, row = before, name = name, notnull = column.notnull }
@@ -245,11 +286,15 @@ return function(compile)
 
   function S.InsertStmt(self, c, conds)
     self.changes = true
-    -- ON CONFLICT DO NOTHING writes the row, or nothing.
-    local conflict = c.onConflictClause
-    if conflict and conflict.action ~= "ONCONFLICT_NOTHING" then return self:give_up "INSERT … ON CONFLICT" end
     local query = c.selectStmt and c.selectStmt.SelectStmt
     local list = query and query.valuesLists
+    if list then self:shown(query, conds) end
+    if c.returningList then
+      self:shown({ op = "SETOP_NONE", fromClause = { wrapped(c.relation) }, targetList = c.returningList }, conds)
+    end
+    -- ON CONFLICT DO NOTHING writes the row, or nothing.
+    local conflict = c.onConflictClause
+    if query and conflict and conflict.action ~= "ONCONFLICT_NOTHING" then self:in_the_way(c, self:columns_of(c), query, conds) end
     if query and not list then return self:inserted(c, query, conds) end
     if not list then return self:give_up "INSERT of defaults alone" end
     local cols = self:columns_of(c)
@@ -302,6 +347,7 @@ return function(compile)
   end
 
   require "rls.prover.variables"(compile, Walk)
+  require "rls.prover.conflict"(Walk)
 
   --- Is a parameter or variable put into SQL as it is? quote_literal, quote_ident and format's %L and %I make it a value.
   local function injects(tree, scope)

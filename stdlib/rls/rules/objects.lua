@@ -183,7 +183,7 @@ local function oracles(out, conn, base, by_oid, oids, registry)
       end
     end
     -- The registry of the tenants names each of them once: that is what it is for.
-    if spans and not made and t.label ~= registry then
+    if spans and not made and t.label ~= registry and not t.derived then
       u.table = t
       tell[#tell + 1] = u
     end
