@@ -69,8 +69,17 @@ local function shadow(label, rows, columns)
   return ("CREATE TEMPORARY TABLE %s AS %s;"):format(names.ident(label:match "[^.]*$"), table.concat(selects, " UNION ALL "))
 end
 
---- A row of the tenant's own which it changes so that it refers to another tenant's: the row before, and the UPDATE.
-local function change(t, chosen)
+--- The row that a changed column refers to then: the application's own UPDATE has its foreign keys checked.
+local function referred(world, t, chosen)
+  for _, fk in ipairs(t.foreign_keys or {}) do
+    local parent = #fk.columns == 1 and fk.columns[1] == chosen.column and world.by_oid[fk.ref]
+    if parent then return reproduce.insert(parent, { [fk.ref_columns[1]] = chosen.row[chosen.column] }) end
+  end
+  return nil
+end
+
+--- A row of the tenant's own which it changes so that it refers to another tenant's: what is there before, and the UPDATE.
+local function change(world, t, chosen, made)
   local before, parts = {}, {}
   for name, value in pairs(chosen.row) do
     if name ~= chosen.column then
@@ -80,13 +89,15 @@ local function change(t, chosen)
     end
   end
   table.sort(parts)
-  return reproduce.insert(t, before), ("UPDATE %s SET %s = %s WHERE %s;"):format(t.sql, names.ident(chosen.column),
-    prover.literal(chosen.row[chosen.column]), table.concat(parts, " AND "))
+  made[#made + 1] = reproduce.insert(t, before)
+  made[#made + 1] = referred(world, t, chosen)
+  return ("UPDATE %s SET %s = %s WHERE %s;"):format(t.sql, names.ident(chosen.column), prover.literal(chosen.row[chosen.column]),
+    table.concat(parts, " AND "))
 end
 
 --- The whole text.
----@param world {by_label: table<string, rls.Table>, tables: table<string, prover.Table>, app: string, from: string,
----  login: string?}  app: as whom it is shown; from: the application's own role
+---@param world {by_label: table<string, rls.Table>, by_oid: table<string, rls.Table>, tables: table<string, prover.Table>, app: string,
+---  from: string, login: string?}  app: as whom it is shown; from: the application's own role
 ---@param t rls.Table?         whose row the counterexample is about
 ---@param v prover.Verdict?
 ---@param statement string     what shows it
@@ -117,7 +128,7 @@ function reproduce.text(world, t, v, statement, is_new)
       for _, row in ipairs(table_of and rows or {}) do
         local sql = by[row] or row ~= a.row and reproduce.insert(table_of, row)
         if v.chosen and v.chosen.row == row then
-          made[#made + 1], own[#own + 1] = change(table_of, v.chosen)
+          own[#own + 1] = change(world, table_of, v.chosen, made)
         elseif sql then table.insert(v.class == "policy_lookup_writable" and own or made, sql) end
       end
     end
@@ -187,7 +198,7 @@ end
 function reproduce.world(seen, role)
   local by_label = {}
   for _, t in pairs(seen.by_oid) do by_label[t.label] = t end
-  return { by_label = by_label, tables = seen.model.tables, app = role, from = seen.app.role, login = seen.app.login }
+  return { by_label = by_label, by_oid = seen.by_oid, tables = seen.model.tables, app = role, from = seen.app.role, login = seen.app.login }
 end
 
 return reproduce

@@ -26,7 +26,8 @@ local function by_row(t, row, literals)
   local parts = {}
   for name, value in pairs(literals or row) do
     local c = t.by_column[name]
-    local plain = literals and value ~= "NULL" or type(value) == "string" or math.type(value) == "integer"
+    local plain = type(value) == "string" or math.type(value) == "integer"
+    if literals then plain = value ~= "NULL" end
     -- Of a document there is no equality.
     if c and plain and not c.generated and c.base ~= "json" then
       parts[#parts + 1] = ("%s = %s"):format(names.ident(name), literals and value or prover.literal(value))

@@ -105,7 +105,7 @@ local function judge(f, state, fired)
     if fired and (theirs or not fired.counts(r)) then v = { status = "proven" } end
     if v.status == "counterexample" then
       local does = (r.write and "it writes") or (r.touched and "it changes") or "it reaches"
-      return { verdict = v, label = r.label, write = r.write, touched = r.touched, changes = changes,
+      return { verdict = v, label = r.label, write = r.write, touched = r.touched, into = r.into, changes = changes,
         leak = ("%s another tenant's row of %s: %s"):format(does, r.label, words(v.text)) }
     elseif v.status == "trusted" then
       out.trusted = out.trusted or ("it reaches another tenant's row of %s only so: %s"):format(r.label, v.trust[1].reason)

@@ -116,15 +116,17 @@ local function with_rows(v, t, new, old)
   return out
 end
 
---- The new row, with values where nothing is asked of it and the function says what it does with it: NULL may not do there.
-local function with_values(t, a, new, f)
+--- The new row, with values where nothing is asked of it and the function reads it: NULL may not do there. What the function fills in
+--- stays as it is.
+local function with_values(t, a, new, f, into)
   local free, references, out = (a.free or {}).new or {}, {}, {}
   for _, fk in ipairs(t.foreign_keys) do
     for _, name in ipairs(fk.columns) do references[name] = true end
   end
   for name, value in pairs(new or {}) do
     local c = t.by_column[name]
-    local open = value == json.null and free[name] and c and not references[name] and mentions.name((f.body or ""):lower(), name)
+    local read = free[name] and mentions.name((f.body or ""):lower(), name) and not mentions.name((into or ""):lower(), name)
+    local open = value == json.null and c and read and not references[name]
     out[name] = value
     if open then out[name] = c.category == "S" and "canary" or (c.category == "N" and 1 or value) end
   end
@@ -141,7 +143,7 @@ function firing.text(world, at, t, r)
   local a, target = r.verdict and r.verdict.assignment, world.by_label[r.label or ""]
   if not a or not target then return nil end
   local new, old = row_of(t, a, "new", at.event), row_of(t, a, "old", at.event)
-  local sql, after = statement(t, at.event, old, with_values(t, a, new, at.f))
+  local sql, after = statement(t, at.event, old, with_values(t, a, new, at.f, r.into))
   if not sql then return nil end
   local v = with_rows(r.verdict, t, new, old)
   if r.write or r.touched then
