@@ -119,14 +119,17 @@ local function map(out, plan, marks)
   local function at(p) return 20 + (p.lng - west) * squeeze * scale, 20 + (north - p.lat) * scale end
   local _, bottom = at { lat = south, lng = west }
   chart(out, math.ceil(bottom) + 30, "routes on a map, north is up", 800)
-  local depot, place = {}, {}
+  local depot, place, colour = {}, {}, {}
   for _, v in ipairs(plan.vehicles) do depot[v.key] = v.depot end
   for _, s in ipairs(plan.stops) do place[s.key] = s.place end
   for i, r in ipairs(plan.routes) do
     local way = {}
     local function to(p) way[#way + 1] = p and ("%.1f %.1f"):format(at(p)) or nil end
     to(depot[r.vehicle])
-    for _, visit in ipairs(r.visits) do to(place[visit.stop]) end
+    for _, visit in ipairs(r.visits) do
+      to(place[visit.stop])
+      colour[visit.stop] = "k" .. (i - 1) % 6
+    end
     to(depot[r.vehicle])
     out[#out + 1] = ('<path class="k%d" d="M%s"><title>%s</title></path>'):format((i - 1) % 6, table.concat(way, "L"),
       text(("%s: %d stops, %d m"):format(r.vehicle, #r.visits, r.distance_m)))
@@ -139,8 +142,9 @@ local function map(out, plan, marks)
   for _, s in ipairs(plan.stops) do
     local x, y = at(s.place)
     local wrong = bad(marks, s.key)
-    out[#out + 1] = ('<circle cx="%.1f" cy="%.1f" r="5" class="k2%s"/><text x="%.1f" y="%.1f"%s>%s</text>'):format(x, y,
-      wrong and " bad" or "", x + 8, y + 4, wrong and ' class="bad"' or "", text(wrong and ("✗ %s: %s"):format(s.key, wrong) or s.key))
+    out[#out + 1] = ('<circle cx="%.1f" cy="%.1f" r="5" class="%s%s"/><text x="%.1f" y="%.1f"%s>%s</text>'):format(x, y,
+      colour[s.key] or "window", wrong and " bad" or "", x + 8, y + 4, wrong and ' class="bad"' or "",
+      text(wrong and ("✗ %s: %s"):format(s.key, wrong) or s.key))
   end
   out[#out + 1] = "</svg></div>\n"
 end

@@ -30,6 +30,10 @@ local ATTACKS = {
       .. "block_id, block_type) select a.tenant_id, a.plan_version_id, a.forecast_version_id, a.driver_id || 'x', "
       .. "a.tour_instance_id, a.day, a.block_id || 'x', a.block_type from public.assignments a "
       .. "where a.tenant_id = $1::uuid and a.plan_version_id = $2::uuid order by a.id limit 1" },
+  { id = "update_instances", title = "UPDATE of its tours, which its audits looked at", of = "forecast",
+    sql = "update public.tour_instances set end_min = end_min + 1 where tenant_id = $1::uuid and forecast_version_id = $2::uuid" },
+  { id = "update_forecast", title = "UPDATE of its forecast's input hash", of = "forecast",
+    sql = "update public.forecast_versions set input_hash = repeat('0', 64) where tenant_id = $1::uuid and id = $2::uuid" },
   { id = "delete_instances", title = "DELETE of its tours, which takes its assignments along", of = "forecast",
     sql = "delete from public.tour_instances where tenant_id = $1::uuid and forecast_version_id = $2::uuid" },
   { id = "delete_forecast", title = "DELETE of its forecast, which takes the plan along", of = "forecast",

@@ -115,7 +115,7 @@ end
 
 --- What was asked for has to be what is answered: another one's would be judged in its place.
 local function need_same(path, body, expected)
-  for _, name in ipairs { "id", "tenant", "forecast_id" } do
+  for _, name in ipairs { "id", "tenant", "forecast_id", "input_hash" } do
     local found = body[name] == nil and json.null or body[name]
     if expected[name] and found ~= expected[name] then
       unreadable({ path = path }, ("%s: expected %s, found %s"):format(name, expected[name], json.encode(found)))
@@ -226,14 +226,16 @@ local function locked_weeks(http, week, most)
 end
 
 --- Functions that make something.
-local function makers(adapter, http, up, opts, forecast_of)
+local function makers(adapter, http, up, opts, forecast_of, hash_of)
   local small -- a forecast of one line, for the controls
   local seed, config = 0, nil
 
   function adapter.create_forecast(f)
     local text = not small and packs[opts.pack].small(f)
     if text then small = { pack = opts.pack, source = f.source, text = text, matrix = f.matrix } end
-    return up.forecast { pack = opts.pack, source = f.source, week = f.week, text = f.text(), matrix = f.matrix }
+    local id = up.forecast { pack = opts.pack, source = f.source, week = f.week, text = f.text(), matrix = f.matrix }
+    hash_of[id] = f.input_hash
+    return id
   end
 
   function adapter.solve_plan(forecast, options)
@@ -262,12 +264,13 @@ end
 function M.new(opts)
   local pack, http = packs[opts.pack], opts.http
   local up = uploads(http, { code = opts.tenant_code })
-  local adapter, forecast_of = { audits_itself = true }, {}
-  makers(adapter, http, up, opts, forecast_of)
+  local adapter, forecast_of, hash_of = { audits_itself = true }, {}, {}
+  makers(adapter, http, up, opts, forecast_of, hash_of)
 
   function adapter.read_instances(forecast)
     local request = { path = "/forecasts/" .. forecast }
-    local body = need_same(request.path, get(http, request.path), { id = forecast, tenant = opts.tenant_code })
+    local body = need_same(request.path, get(http, request.path), { id = forecast, tenant = opts.tenant_code,
+      input_hash = hash_of[forecast] })
     local list = field(request, body, "instances", "table")
     return pack.instances(list, function(what) unreadable(request, what) end)
   end

@@ -27,6 +27,14 @@ M.ATTACKS = {
       .. "start_s, leave_s) select s.tenant_id, s.plan_version_id, s.scenario_id, s.route_id, s.position + 1000000, s.stop_id, s.arrive_s, "
       .. "s.start_s, s.leave_s from public.routing_route_stops s where s.tenant_id = $1::uuid and s.plan_version_id = $2::uuid "
       .. "order by s.route_id, s.position limit 1" },
+  { id = "update_stops", title = "UPDATE of its stops, which its audits looked at", of = "forecast",
+    sql = "update public.routing_stops set demand = demand + 1 where tenant_id = $1::uuid and scenario_id = $2::uuid" },
+  { id = "update_vehicles", title = "UPDATE of its vehicles, which its audits looked at", of = "forecast",
+    sql = "update public.routing_vehicles set capacity = capacity + 1 where tenant_id = $1::uuid and scenario_id = $2::uuid" },
+  { id = "update_scenario", title = "UPDATE of its scenario's matrix", of = "forecast",
+    sql = "update public.routing_scenarios set matrix_hash = repeat('0', 64) where tenant_id = $1::uuid and id = $2::uuid" },
+  { id = "update_forecast", title = "UPDATE of its scenario's input hash", of = "forecast",
+    sql = "update public.forecast_versions set input_hash = repeat('0', 64) where tenant_id = $1::uuid and id = $2::uuid" },
   { id = "delete_stops", title = "DELETE of its stops, which takes its visits along", of = "forecast",
     sql = "delete from public.routing_stops where tenant_id = $1::uuid and scenario_id = $2::uuid" },
   { id = "delete_vehicles", title = "DELETE of its vehicles, which takes its routes along", of = "forecast",

@@ -44,7 +44,7 @@ describe("the golden path of the routing pack", function()
       .. "  ✅ PASS - All stages completed successfully\n\n=== OVERALL: 1/1 GATES PASS ===\n", r.stdout)
     for _, stage in ipairs { "Parse", "Expand", "Solve", "Audit", "Lock", "Verify" } do assert.equal("PASS", r.checks[stage], stage) end
     local manifest, facts = json.decode(golden "manifest.json"), r.gate.facts
-    assert.same({ "5 of 5 PASS", false, 12, 10, 3, 0, 0 }, { facts.audits, facts.injected, facts.attacks_refused, facts.stops,
+    assert.same({ "5 of 5 PASS", false, 16, 10, 3, 0, 0 }, { facts.audits, facts.injected, facts.attacks_refused, facts.stops,
       facts.vehicles, facts.unassigned, facts.ways_estimated })
     assert.same({ manifest.input_hash, manifest.expected_output_hash, manifest.matrix_sha256, "wien-small-1" },
       { facts.input_hash, facts.output_hash, facts.matrix_sha256, facts.matrix_version })

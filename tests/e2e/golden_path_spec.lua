@@ -52,7 +52,7 @@ describe("the golden path", function()
     for _, stage in ipairs { "Parse", "Expand", "Solve", "Audit", "Lock", "Verify" } do assert.equal("PASS", r.checks[stage], stage) end
     assert.equal("7 of 7 PASS", r.gate.facts.audits)
     assert.equal(false, r.gate.facts.injected)
-    assert.equal(8, r.gate.facts.attacks_refused)
+    assert.equal(10, r.gate.facts.attacks_refused)
     for _, c in ipairs(r.gate.checks) do assert.equal(json.null, c.class, c.failure) end
   end)
 
@@ -297,6 +297,14 @@ describe("the golden path", function()
         "DELETE of its tours" } do
         assert.matches("LOCKED plan: " .. what, failures(r))
       end
+    end)
+    it("the tours of a locked plan can be moved", function()
+      local r = broken("alter table tour_instances disable trigger guard_forecast; "
+          .. "alter table forecast_versions disable trigger guard_forecast",
+        "alter table tour_instances enable always trigger guard_forecast; "
+          .. "alter table forecast_versions enable always trigger guard_forecast")
+      assert.same({ 1, "Stage Verify failed: LOCKED plan: UPDATE of its tours, which its audits looked at was not refused; "
+        .. "Stage Verify failed: LOCKED plan: UPDATE of its forecast's input hash was not refused" }, { r.code, failures(r) })
     end)
     it("the lock holds only against UPDATE", function()
       local r = broken([[drop trigger guard_assignment on assignments; create trigger guard_assignment before update

@@ -69,6 +69,7 @@ describe("the golden path through the platform's API", function()
     ["gives an id that leads elsewhere"] = { { ["POST /plans/solve"] = { "lie" } }, "Stage Solve failed: POST /plans/solve: id: " },
     ["answers about another forecast"] = { { ["GET /forecasts"] = { "other_id" } }, "Stage Expand failed: GET /forecasts/" },
     ["answers with another tenant's forecast"] = { { ["GET /forecasts"] = { "other_tenant" } }, "Stage Expand failed: GET /forecasts/" },
+    ["understood another forecast"] = { { ["GET /forecasts"] = { "other_hash" } }, "Stage Expand failed: GET /forecasts/" },
     ["polls another plan"] = { { ["GET /plans"] = { "other_id" } }, "Stage Solve failed: GET /plans/" },
     ["exports another plan"] = { { ["GET /plans/export"] = { "other_id" } }, "Stage Solve failed: GET /plans/" },
     ["exports another tenant's plan"] = { { ["GET /plans/export"] = { "none", "other_tenant" } }, "Stage Audit failed: GET /plans/" },

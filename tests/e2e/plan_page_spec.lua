@@ -54,6 +54,9 @@ describe("a plan's page", function()
     local html = support.must_read(dir .. "/plan.html")
     assert.equal(#page.rows, select(2, html:gsub("<path ", "")))
     assert.equal(10, select(2, html:gsub("<circle ", "")))
+    local colours = {} -- of the routes' stops, as of their ways
+    for colour in html:gmatch '<circle [^>]*class="(k%d)"' do colours[colour] = true end
+    assert.same({ k0 = true, k1 = true, k2 = true }, colours)
   end)
 
   it("takes what a tenant's audit says as text, never as markup", function()
@@ -75,13 +78,15 @@ describe("a plan's page", function()
       pending "chromium is not installed: how the page is drawn was not looked at"
       return
     end
-    local function red(...)
+    local function red(size, ...)
       local _, dir = run(...)
       support.shell(("cd %s && HOME=%s timeout 60 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars "
-        .. "--window-size=1400,900 --screenshot=%s/page.png file://%s/plan.html >%s/chromium.log 2>&1"):format(dir, dir, dir, dir, dir))
+        .. "--window-size=%s --screenshot=%s/page.png file://%s/plan.html >%s/chromium.log 2>&1"):format(dir, dir, size, dir, dir, dir))
       return look(dir .. "/plan.html", dir .. "/page.png").red
     end
-    assert.equal(0, red())
-    assert.is_true(red("--dataset", "3er_violation") > 100)
+    for _, size in ipairs { "1400,900", "390,844" } do -- a screen, and a telephone
+      assert.equal(0, red(size))
+      assert.is_true(red(size, "--dataset", "3er_violation") > 100, size)
+    end
   end)
 end)

@@ -517,6 +517,15 @@ VALUES (
         } do
           refused("PL423", conn, change, plan_id)
         end
+        for _, change in ipairs {
+          "update public.tour_instances set end_min = end_min + 1 where forecast_version_id = $1",
+          "update public.forecast_versions set input_hash = repeat('0', 64) where id = $1",
+          "insert into public.tour_instances (id, tenant_id, forecast_version_id, template_id, day, start_min, end_min) select id || 'x',"
+            .. " tenant_id, forecast_version_id, template_id, day, start_min, end_min from public.tour_instances"
+            .. " where forecast_version_id = $1",
+        } do
+          refused("PL423", conn, change, forecast)
+        end
         if conn ~= replica then -- foreign keys do not cascade there
           refused("PL423", conn, "delete from public.forecast_versions where id = $1", forecast)
         end

@@ -6,7 +6,7 @@ platform's locked travel times. Its port goes to descriptor 3.
 
 Faults before the work: an HTTP status ("503"), "drop" (the connection is cut). After it: "drop_after" (done, but the answer is lost),
 "garbage" (an answer that is no JSON), "lie" (an answer that is wrong in the way that WRONG has for this request), "other_id",
-"other_tenant", "other_forecast" (an answer about something else), "other_audit", "two_audits" (another result of one, in place of the right
+"other_tenant", "other_forecast", "other_hash" (an answer about something else), "other_audit", "two_audits" (another result of one, in place of the right
 one or beside it). Before it: "pretend" (nothing is locked, and the answer says so nevertheless). Of POST
 /plans/solve also "wander" (a legal plan, and not the one that its seed gives), "again" (the plan that was made last, once more) and
 "forget" (one that is made for the forecast and seed of the first one).
@@ -227,7 +227,8 @@ WRONG = {
     "GET /plans": lambda body: body.update(status="RUNNING"),
     "POST /plans/solve": lambda body: body.update(id="../../tenants"),
 }
-OTHER = {"other_id": {"id": "0" * 32}, "other_tenant": {"tenant": "somebody-else"}, "other_forecast": {"forecast_id": str(uuid.uuid4())}}
+OTHER = {"other_id": {"id": "0" * 32}, "other_tenant": {"tenant": "somebody-else"}, "other_forecast": {"forecast_id": str(uuid.uuid4())},
+         "other_hash": {"input_hash": "0" * 64}}
 WRONG_AUDITS = {"id": "rest", "status": "FAIL"}
 
 

@@ -128,6 +128,30 @@ begin
 end
 $$;
 
+-- Trigger on what a plan was made for: a forecast with its tours, a scenario with its stops and vehicles. With a LOCKED plan of it none
+-- changes and none is added, or the plan would be another one than was audited. tg_argv[0] is the column with the forecast's id. A DELETE
+-- takes the plan's own rows along, whose triggers refuse it. FOR SHARE as in guard_assignment.
+create function platform.guard_forecast() returns trigger language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_plan record;
+begin
+  for v_plan in
+    select p.id, p.status from public.plan_versions p
+     where (p.tenant_id, p.forecast_version_id) in
+           ((new.tenant_id, (to_jsonb(new) ->> tg_argv[0])::uuid), (old.tenant_id, (to_jsonb(old) ->> tg_argv[0])::uuid))
+       for share
+  loop
+    if v_plan.status = 'LOCKED' then
+      raise exception 'plan % is LOCKED: % in % refused', v_plan.id, tg_op, tg_table_name
+        using errcode = 'PL423', hint = 'make a new forecast version; what a locked plan was made for never changes';
+    end if;
+  end loop;
+  return new;
+end
+$$;
+
 -- Trigger on all of these: TRUNCATE asks no row trigger, so it is refused while any tenant has a LOCKED plan.
 create function platform.guard_truncate() returns trigger language plpgsql security definer
   set search_path = pg_catalog, pg_temp
@@ -159,6 +183,22 @@ create trigger guard_route before insert or update or delete on public.routing_r
 create trigger guard_truncate before truncate on public.routing_route_stops
   for each statement execute function platform.guard_truncate();
 
+create trigger guard_forecast before update of id, tenant_id, input_hash, parser_config_hash, week on public.forecast_versions
+  for each row execute function platform.guard_forecast('id');
+create trigger guard_forecast before insert or update on public.tour_instances
+  for each row execute function platform.guard_forecast('forecast_version_id');
+create trigger guard_forecast before update on public.routing_scenarios
+  for each row execute function platform.guard_forecast('id');
+create trigger guard_forecast before insert or update on public.routing_stops
+  for each row execute function platform.guard_forecast('scenario_id');
+create trigger guard_forecast before insert or update on public.routing_vehicles
+  for each row execute function platform.guard_forecast('scenario_id');
+
+alter table public.forecast_versions enable always trigger guard_forecast;
+alter table public.tour_instances enable always trigger guard_forecast;
+alter table public.routing_scenarios enable always trigger guard_forecast;
+alter table public.routing_stops enable always trigger guard_forecast;
+alter table public.routing_vehicles enable always trigger guard_forecast;
 alter table public.plan_versions enable always trigger guard_plan;
 alter table public.plan_versions enable always trigger guard_truncate;
 alter table public.assignments enable always trigger guard_assignment;
