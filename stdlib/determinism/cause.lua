@@ -36,6 +36,7 @@ local FIXES = {
   ["processor features"] = "Use Decimal or round consistently: arithmetic must not depend on the processor",
   processor = "Do not let the number or kind of processors decide anything",
   ["file order"] = "Sort the names of a directory before its files are read",
+  load = "Count limits in work and not in seconds, and join threads before their results are taken",
   ["address layout"] = "Order by content, never by address or by a hash table's order",
   ["process id"] = "Use the process id for nothing that decides the plan, and for no seed",
   randomness = "Seed the random numbers from the request; use neither process ids nor thread timing",
