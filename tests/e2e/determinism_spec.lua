@@ -320,6 +320,48 @@ describe("the determinism proof", function()
     end)
   end)
 
+  describe("makes its runs side by side as --jobs says:", function()
+    --- A solver that counts how many of itself are at work. After the first run each one of the same seed waits for `together`.
+    local function meeting(together)
+      local dir = support.tmpdir()
+      local program = support.write(dir .. "/solver.py", ([[
+import os, select, sys
+sys.path.insert(0, %q)
+sys.dont_write_bytecode = True
+import answer
+request, place = answer.read(), %q
+mine = os.path.join(place, "at-work-%%d" %% os.getpid())
+open(mine, "w").close()
+def at_work(): return sum(name.startswith("at-work-") for name in os.listdir(place))
+if request["seed"] == 94:
+    first = not os.path.exists(place + "/first")
+    open(place + "/first", "a").close()
+    for _ in range(2000):
+        if first or os.path.exists(place + "/met") or at_work() >= %d: break
+        select.select([], [], [], 0.01)
+    else:
+        sys.exit("the others did not come")
+    if not first: open(place + "/met", "a").close()
+for _ in range(20):
+    if at_work() > %d: open(place + "/too-many", "w").close()
+    select.select([], [], [], 0.01)
+answer.write(request, sorted(request["instances"], key=lambda tour: tour["id"]))
+os.remove(mine)
+]]):format(support.root .. "/tests/solvers", dir, together, together))
+      return dir, support.write(dir .. "/gate-engine.conf.lua",
+        ("return { solver = { kind = \"command\", argv = { \"/usr/bin/python3\", %q }, wall_s = 60 } }\n"):format(program))
+    end
+
+    for _, jobs in ipairs { 1, 3 } do
+      it(("%d at a time"):format(jobs), function()
+        local dir, config = meeting(jobs)
+        local r = run { config = config, argv = { "--runs", "4", "--jobs", tostring(jobs) } }
+        assert.equal(0, r.code, r.stdout .. r.stderr)
+        assert.is_nil(support.read(dir .. "/too-many"))
+      end)
+    end
+  end)
+
   it("refuses fewer than two and more than a hundred runs", function()
     for _, n in ipairs { "1", "101", "x" } do
       assert.equal(2, run { argv = { "--runs", n } }.code)
