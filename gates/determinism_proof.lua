@@ -28,7 +28,6 @@ local PACKS = {
 }
 
 local MAX_PROBLEMS = 50
-local SIDE_BY_SIDE = 2
 local DIFF_LINES = 40
 -- How long the repeats of one condition may take, in the search for a cause.
 local CAUSE_MS = 60000
@@ -107,7 +106,7 @@ local function solve_once(ctx, s, question, number, parts)
   return run
 end
 
---- All runs: the reference first, then the others, two at a time.
+--- All runs: the reference first, then the others, as many at a time as --jobs says.
 local function solve_all(ctx, s)
   local function once(number)
     local run = solve_once(ctx, s, s.asked, number, s.api and {} or perturb.parts(number))
@@ -123,7 +122,7 @@ local function solve_all(ctx, s)
   local runs = { once(1) }
   local numbers = {}
   for number = 2, ctx.options.runs do numbers[#numbers + 1] = number end
-  for _, run in ipairs(task.map(numbers, SIDE_BY_SIDE, once)) do
+  for _, run in ipairs(task.map(numbers, ctx.jobs, once)) do
     -- A hundred answers need not be held: what equals the reference is the reference.
     if run.hash and run.hash == runs[1].hash then
       local rest = s.answer.rest(run.output)

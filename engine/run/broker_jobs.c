@@ -17,7 +17,6 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "run/broker.h"
-#include "run/broker_perturb.h"
 #include "run/script.h"
 
 #define ERRORS_MAX (256u << 10)
@@ -59,6 +58,7 @@ void job_free(job *j) {
         child_kill(&j->c);
         child_reap(&j->c, NULL);
     }
+    neighbours_stop(j->beside);
     fs_close(&j->in);
     fs_close(&j->out);
     fs_close(&j->er);
@@ -137,6 +137,7 @@ job *job_command(const char *name, const json_t *command, const json_t *request,
     if (how.cwd == NULL) {
         how.cwd = json_string_value(json_object_get(command, "cwd"));
     }
+    neighbours_start(j->applied, &how, j->wall_s, j->beside);
     char **argv = argv_of(command, request);
     child_spec spec = {.stdin_fd = p.in[0],
                        .stdout_fd = p.out[1],
@@ -334,6 +335,7 @@ bool job_step(job *j, size_t room) {
         }
     }
     j->status = child_reap(&j->c, &j->usage);
+    neighbours_stop(j->beside);
     read_output(j);
     read_errors(j);
     fs_close(&j->in);

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "run/broker_perturb.h"
 #include "run/child.h"
 
 typedef enum { JOB_COMMAND, JOB_RESOLVE, JOB_AUDIT } job_kind;
@@ -17,8 +18,9 @@ typedef struct job {
     job_kind kind;
     json_int_t id;
     child c;
-    int in, out, er; /* our ends, non-blocking; -1 = closed */
-    buf input;       /* still to be written */
+    child beside[NEIGHBOURS_MAX]; /* busy while it runs */
+    int in, out, er;              /* our ends, non-blocking; -1 = closed */
+    buf input;                    /* still to be written */
     buf output, errors;
     int64_t started, deadline; /* monotonic ms */
     double wall_s;

@@ -106,6 +106,58 @@ static int pick_processor(json_int_t wanted) {
     return -1;
 }
 
+static _Noreturn void be_busy(int processor) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)processor, &set);
+    (void)sched_setaffinity(0, sizeof set, &set);
+    for (volatile unsigned long n = 0;; n++) {
+    }
+}
+
+void neighbours_start(json_t *applied, const child_perturb *p, double most_s, child list[NEIGHBOURS_MAX]) {
+    json_t *done = json_object_get(applied, "applied");
+    if (!json_is_true(json_object_get(done, "load"))) {
+        return;
+    }
+    cpu_set_t may;
+    if (sched_getaffinity(0, sizeof may, &may) != 0) {
+        CPU_ZERO(&may);
+    }
+    err e = {.message = "no processor may be used"};
+    size_t n = 0;
+    for (int i = 0; i < CPU_SETSIZE && n < NEIGHBOURS_MAX; i++) {
+        if (!CPU_ISSET(i, &may) || (p->cpu >= 0 && p->cpu != i)) {
+            continue;
+        }
+        const child_spec spec = {
+            .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .keep_fd = -1, .limits = {.cpu_s = (uint64_t)most_s + 1}};
+        int side = child_fork(&spec, &list[n], &e);
+        if (side == 1) {
+            be_busy(i);
+        }
+        if (side < 0) {
+            neighbours_stop(list);
+            n = 0;
+            break;
+        }
+        n++;
+    }
+    if (n == 0) {
+        json_object_del(done, "load");
+        note(json_object_get(applied, "not_applied"), "load", json_string(e.message));
+    }
+}
+
+void neighbours_stop(child list[NEIGHBOURS_MAX]) {
+    for (size_t i = 0; i < NEIGHBOURS_MAX; i++) {
+        if (list[i].pid > 0) {
+            child_kill(&list[i]);
+            child_reap(&list[i], NULL);
+        }
+    }
+}
+
 /* What a gate may vary: what a correct program's result does not depend on. Anything else (PATH, LD_PRELOAD,
  * PYTHONPATH …) could make another program of the command that the configuration names. */
 static bool may_vary(const char *name) {
@@ -309,6 +361,9 @@ json_t *perturb_command(const json_t *wish, const json_t *command, env_list *env
     perturb_env(json_object_get(wish, "env"), env, done, not_done);
     check_locale(wish, env, not_done);
     perturb_process(wish, done, not_done, p);
+    if (json_is_true(json_object_get(wish, "load"))) {
+        note(done, "load", json_true());
+    }
     preload before = {.path = ""};
     if (is_static(json_string_value(json_array_get(json_object_get(command, "argv"), 0)))) {
         before.why = "the program is linked statically: nothing can be put before its library calls";

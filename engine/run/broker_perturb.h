@@ -1,5 +1,5 @@
 /* broker_perturb.h: the environment of a declared command, and what differs in it on purpose (design §9). Used by
- * broker_jobs.c alone. */
+ * the broker's jobs alone. */
 #ifndef GE_RUN_BROKER_PERTURB_H
 #define GE_RUN_BROKER_PERTURB_H
 
@@ -23,5 +23,13 @@ void env_free(env_list *env);
  * perturb.so. Returns what is done and what cannot be, a new reference: {"applied": {}, "not_applied": {name: why}};
  * NULL out of memory. */
 json_t *perturb_command(const json_t *wish, const json_t *command, env_list *env, child_perturb *p);
+
+#define NEIGHBOURS_MAX 8
+
+/* Where "load" is among what perturb_command says is done: starts processes that do nothing and use all the processor
+ * time they get, one on p's processor, or on each that may be used. What cannot be started is moved to what is not
+ * done. They last until they are stopped, or for so many seconds of their own. */
+void neighbours_start(json_t *applied, const child_perturb *p, double most_s, child list[NEIGHBOURS_MAX]);
+void neighbours_stop(child list[NEIGHBOURS_MAX]);
 
 #endif

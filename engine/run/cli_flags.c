@@ -42,7 +42,7 @@ const cli_flag CLI_FLAGS[] = {
     {"tenant-column", "NAME", false, RUNS, "scratch copy: the tenant column, instead of database.tenant.column"},
     {"tenant-setting", "NAME", false, RUNS, "scratch copy: the tenant setting, instead of database.tenant.setting"},
     {"strict", NULL, false, RUNS, "advisories fail the run"},
-    {"jobs", "N", false, RUNS, "gates that run side by side; default: one per processor"},
+    {"jobs", "N", false, RUNS, "gates, and runs of a solver, that go side by side; default: by processors"},
     {"repeat", "N", false, VERB_RUN, "run each gate N times; one that does not pass each time is FLAKY"},
     {"timeout", "SECONDS", false, RUNS,
      "most a gate may take, and the run before its gates; default: limits.wall_s of the configuration, 300"},

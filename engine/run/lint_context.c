@@ -269,6 +269,7 @@ static const struct {
               {"platform", F_PLAIN, NULL},
               {"mode", F_PLAIN, NULL},
               {"verbose", F_PLAIN, NULL},
+              {"jobs", F_PLAIN, NULL},
               {"db", F_DB, NULL},
               {"http", F_HTTP, NULL},
               {"store", F_STORE, NULL},

@@ -468,6 +468,12 @@ static json_t *path_options(const json_t *head) {
     return out;
 }
 
+/* How much of one gate's own work may go on at once: without --jobs no more than a few, whatever the machine has. */
+static json_int_t side_by_side(const run_request *r) {
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return r->jobs > 0 ? r->jobs : processors < 2 ? 2 : processors > 4 ? 4 : (json_int_t)processors;
+}
+
 json_t *target_job(const target *t, const run_request *r, const json_t *gate, const char *mode) {
     const json_t *head = json_object_get(gate, "head");
     const json_t *needs = json_object_get(head, "needs");
@@ -494,6 +500,7 @@ json_t *target_job(const target *t, const run_request *r, const json_t *gate, co
     json_object_set_new(job, "commands", commands != NULL ? json_incref(commands) : json_array());
     json_object_set_new(job, "solver", job_solver(r, needs));
     json_object_set_new(job, "verbose", json_boolean(r->verbose));
+    json_object_set_new(job, "jobs", json_integer(side_by_side(r)));
     json_object_set_new(job, "trace", json_boolean(r->trace));
     json_object_set_new(job, "apply", json_boolean(r->apply));
     if (strcmp(mode, "recover") == 0) {

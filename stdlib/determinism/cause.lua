@@ -36,6 +36,7 @@ local FIXES = {
   ["processor features"] = "Use Decimal or round consistently: arithmetic must not depend on the processor",
   processor = "Do not let the number or kind of processors decide anything",
   ["file order"] = "Sort the names of a directory before its files are read",
+  load = "Count limits in work and not in seconds, and join threads before their results are taken",
   ["address layout"] = "Order by content, never by address or by a hash table's order",
   ["process id"] = "Use the process id for nothing that decides the plan, and for no seed",
   randomness = "Seed the random numbers from the request; use neither process ids nor thread timing",
@@ -183,6 +184,48 @@ local function by_changing(solve, reference, parts, tries)
       table.concat(names, " and the "), asked) }
 end
 
+--- Why a solver that is only repeated gives several answers; nil where it gives the reference's alone.
+---@param under string  the conditions, in words
+local function by_repeating(solve, reference, tries, surely, most, under)
+  local different, answers, kinds = 0, {}, 0
+  for _ = 1, tries do
+    local answer = solve(nil)
+    if answer ~= reference then different = different + 1 end
+    if not answers[answer] then answers[answer], kinds = true, kinds + 1 end
+  end
+  if different == 0 then return nil end
+  local evidence = ("%d of %d runs %s differ from it"):format(different, tries, under)
+  local usual = commonest(solve, surely)
+  if kinds > 1 and usual == surely then return by_timing(evidence, surely), evidence end
+  local agreements = math.max(surely, math.min(most or SURELY, M.agreements(usual, surely)))
+  return by_holding(solve, evidence, agreements, most or SURELY), evidence, kinds
+end
+
+--- What shows beside other work alone: a race that is seldom lost otherwise, or seconds that are counted.
+local function by_load(solve, reference, tries, surely, most)
+  local function loaded(how)
+    local with = { load = true }
+    for key, value in pairs(how or {}) do with[key] = value end
+    return solve(with)
+  end
+  local found, evidence, kinds = by_repeating(loaded, reference, tries, surely, most,
+    "under the reference's own conditions, but beside a busy process,")
+  -- One answer, and not the reference's: nothing has to be held still for that one.
+  if found and (kinds == 1 or #found.smallest == 0) then
+    return cause("load", "its answer depends on how fast it gets on: it counts seconds, or lets threads race", evidence)
+  end
+  return found
+end
+
+--- The conditions that are tried one by one: what load does is asked last.
+local function without_load(parts)
+  local out = {}
+  for _, part in ipairs(parts) do
+    if not part.perturb.load then out[#out + 1] = part end
+  end
+  return out
+end
+
 --- Why run N differs from run 1.
 ---@param solve fun(perturb: table?): string  runs the solver once more and returns its output hash
 ---@param reference string                    hash of run 1
@@ -194,18 +237,10 @@ function M.find(solve, reference, parts, tries, most)
   tries = tries or 8
   local surely = math.max(tries, math.min(SURELY, most or SURELY))
   local found = by_environment(solve, reference, surely) or by_clock(solve, surely)
+    or by_repeating(solve, reference, tries, surely, most, "under the reference's own conditions")
   if found then return found end
-  local different, answers, kinds = 0, {}, 0
-  for _ = 1, tries do
-    local answer = solve(nil)
-    if answer ~= reference then different = different + 1 end
-    if not answers[answer] then answers[answer], kinds = true, kinds + 1 end
-  end
-  if different == 0 then return by_changing(solve, reference, parts, tries) end
-  local evidence = ("%d of %d runs under the reference's own conditions differ from it"):format(different, tries)
-  local usual = commonest(solve, surely)
-  if kinds > 1 and usual == surely then return by_timing(evidence, surely) end
-  return by_holding(solve, evidence, math.max(surely, math.min(most or SURELY, M.agreements(usual, surely))), most or SURELY)
+  found = by_changing(solve, reference, without_load(parts), tries)
+  return found.name == "unknown" and by_load(solve, reference, tries, surely, most) or found
 end
 
 --- How many runs have to agree so that no one in 200 such agreements is luck, where `usual` of `runs` runs give the commonest answer:

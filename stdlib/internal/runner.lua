@@ -63,7 +63,7 @@ end
 local function new_context(job, send, handler)
   local ctx = {
     tenant = job.tenant, options = job.options, config = job.config, platform = job.platform, mode = job.mode,
-    verbose = job.verbose or false,
+    verbose = job.verbose or false, jobs = job.jobs or 1,
   }
   local state = setmetatable({ current = {}, only = job.only, told = {}, send = send, handler = handler, job = job }, Checks)
   setmetatable(ctx, { __index = refuse_undeclared(job, state) })

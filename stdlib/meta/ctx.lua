@@ -14,6 +14,7 @@
 ---@field platform {kind: "embedded"|"external"|"scratch"}
 ---@field mode "run"|"recover"|"operation"
 ---@field verbose boolean
+---@field jobs integer            how much of its own work may go side by side: --jobs, or a few by the processors there are
 ---@field db gate.Context.db         needs.db: connections, opened when they are first used
 ---@field http gate.Context.http     needs.endpoints
 ---@field mail gate.Context.mail?    needs.mail; nil where the configuration has no mail server

@@ -19,7 +19,7 @@ local channel = {}
 ---@class exec.run_options
 ---@field args? string[]   appended to the declared argv, if its declaration takes arguments; no NUL bytes
 ---@field stdin? string    bytes for the command's standard input
----@field perturb? table   conditions to run under: env, cwd, aslr, cpu, faketime, order, clock, pid, random, threads
+---@field perturb? table   conditions to run under: env, cwd, aslr, cpu, faketime, order, clock, pid, random, threads, load
 ---@field timeout? number  seconds, 0.001 to 1e6; the shorter of this and the declaration's holds
 
 ---@class exec.run_result

@@ -7,10 +7,13 @@
 
 #include <cmocka.h>
 #include <dirent.h>
+#include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/frame.h"
@@ -30,6 +33,11 @@ static const char COMMANDS[] = "{\"cat\": {\"argv\": [\"cat\"]},"
                                " \"noisy\": {\"argv\": [\"sh\", \"-c\", \"head -c 3000000 /dev/zero >&2; echo end\"]},"
                                " \"behind\": {\"argv\": [\"sh\", \"-c\", \"sleep 300 & echo done\"]},"
                                " \"env\": {\"argv\": [\"env\"], \"env\": {\"MINE\": \"1\"}},"
+                               " \"neighbours\": {\"argv\": [\"sh\", \"-c\", \"n=0; "
+                               "for p in $(cat /proc/$PPID/task/$PPID/children); do "
+                               "[ $p = $$ ] && continue; n=$((n + 1)); "
+                               "until read -r _ _ _ _ _ _ _ _ _ _ _ _ _ used _ </proc/$p/stat && [ $used -gt 1 ]; "
+                               "do :; done; done; echo $n\"]},"
                                " \"missing\": {\"argv\": [\"/nonexistent/solver\"]}}";
 
 /* The bodies of audits 0 to 4; 5 is no audit, 6 could not be read, 7 asks for two earlier weeks of a roster. */
@@ -262,6 +270,32 @@ static void a_gate_cannot_choose_what_a_command_loads(void **state) {
     buf_free(&got);
 }
 
+/* The command counts the processes beside it that use processor time, and waits for each to have used some. */
+static void a_command_runs_beside_busy_neighbours_where_it_is_asked_for(void **state) {
+    buf out = BUF_INIT;
+    cpu_set_t may;
+    assert_int_equal(sched_getaffinity(0, sizeof may, &may), 0);
+    int processors = CPU_COUNT(&may);
+    json_decref(ask(*state, json_pack("{s:s, s:s}", "op", "exec", "command", "neighbours"), "", &out));
+    assert_string_equal(buf_str(&out), "0\n");
+    buf_reset(&out);
+    json_t *r = ask(
+        *state,
+        json_pack("{s:s, s:s, s:{s:b, s:i}}", "op", "exec", "command", "neighbours", "perturb", "load", 1, "cpu", 1),
+        "", &out);
+    assert_string_equal(buf_str(&out), "1\n"); /* on the command's own processor */
+    assert_true(json_is_true(json_object_get(json_object_get(json_object_get(r, "perturb"), "applied"), "load")));
+    json_decref(r);
+    buf_reset(&out);
+    json_decref(ask(*state,
+                    json_pack("{s:s, s:s, s:{s:b}}", "op", "exec", "command", "neighbours", "perturb", "load", 1), "",
+                    &out));
+    assert_int_equal(strtol(buf_str(&out), NULL, 10), processors < 8 ? processors : 8); /* on every processor */
+    buf_free(&out);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* they are gone with it */
+    assert_int_equal(errno, ECHILD);
+}
+
 static void localhost_resolves_and_an_invalid_name_does_not(void **state) {
     json_t *r = ask(*state, json_pack("{s:s, s:s}", "op", "resolve", "host", "localhost"), "", NULL);
     const json_t *list = json_object_get(r, "addresses");
@@ -442,6 +476,7 @@ int main(void) {
         cmocka_unit_test(a_name_that_is_cut_within_a_letter_is_answered),
         cmocka_unit_test(a_request_without_a_number_is_malformed),
         cmocka_unit_test(a_gate_cannot_choose_what_a_command_loads),
+        cmocka_unit_test(a_command_runs_beside_busy_neighbours_where_it_is_asked_for),
         cmocka_unit_test(localhost_resolves_and_an_invalid_name_does_not),
         cmocka_unit_test(an_audit_passes_or_names_its_violations),
         cmocka_unit_test(an_audit_that_fails_itself_is_an_error),

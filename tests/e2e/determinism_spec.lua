@@ -84,11 +84,18 @@ describe("the determinism proof", function()
     has(r.gate.facts.limits_of_conditions.clock, "dynamically linked programs only")
   end)
 
+  it("makes every other run beside a busy process", function()
+    local r = run {}
+    assert.is_nil(r.gate.facts.conditions[2]:find("load", 1, true))
+    has(r.gate.facts.conditions[3], "load")
+    assert.is_nil(r.gate.facts.not_applied.load)
+  end)
+
   it("reports a condition that cannot be made here, and what it never tries", function()
     local r = run { prefix = "taskset -c 0" }
     assert.equal(0, r.code, r.stdout .. r.stderr)
     assert.equal("there is only one processor to choose from", r.gate.facts.not_applied.cpu)
-    assert.is_truthy(r.gate.facts.not_tried.load)
+    assert.is_truthy(r.gate.facts.not_tried["statically linked programs that a script starts"])
   end)
 
   it("skips the matrix lock only because no routing pack is configured", function()
@@ -311,6 +318,48 @@ describe("the determinism proof", function()
       local r = run { verb = "recover" }
       assert.equal(0, r.code, r.stdout .. r.stderr)
     end)
+  end)
+
+  describe("makes its runs side by side as --jobs says:", function()
+    --- A solver that counts how many of itself are at work. After the first run each one of the same seed waits for `together`.
+    local function meeting(together)
+      local dir = support.tmpdir()
+      local program = support.write(dir .. "/solver.py", ([[
+import os, select, sys
+sys.path.insert(0, %q)
+sys.dont_write_bytecode = True
+import answer
+request, place = answer.read(), %q
+mine = os.path.join(place, "at-work-%%d" %% os.getpid())
+open(mine, "w").close()
+def at_work(): return sum(name.startswith("at-work-") for name in os.listdir(place))
+if request["seed"] == 94:
+    first = not os.path.exists(place + "/first")
+    open(place + "/first", "a").close()
+    for _ in range(2000):
+        if first or os.path.exists(place + "/met") or at_work() >= %d: break
+        select.select([], [], [], 0.01)
+    else:
+        sys.exit("the others did not come")
+    if not first: open(place + "/met", "a").close()
+for _ in range(20):
+    if at_work() > %d: open(place + "/too-many", "w").close()
+    select.select([], [], [], 0.01)
+answer.write(request, sorted(request["instances"], key=lambda tour: tour["id"]))
+os.remove(mine)
+]]):format(support.root .. "/tests/solvers", dir, together, together))
+      return dir, support.write(dir .. "/gate-engine.conf.lua",
+        ("return { solver = { kind = \"command\", argv = { \"/usr/bin/python3\", %q }, wall_s = 60 } }\n"):format(program))
+    end
+
+    for _, jobs in ipairs { 1, 3 } do
+      it(("%d at a time"):format(jobs), function()
+        local dir, config = meeting(jobs)
+        local r = run { config = config, argv = { "--runs", "4", "--jobs", tostring(jobs) } }
+        assert.equal(0, r.code, r.stdout .. r.stderr)
+        assert.is_nil(support.read(dir .. "/too-many"))
+      end)
+    end
   end)
 
   it("refuses fewer than two and more than a hundred runs", function()

@@ -202,6 +202,33 @@ describe("the cause of a mismatch", function()
     end)
     assert.equal("concurrency", found.name)
   end)
+
+  describe("that shows beside other work alone", function()
+    local function next_number()
+      local n = 0
+      return function()
+        n = n + 1
+        return tostring(n)
+      end
+    end
+
+    it("is a race where threads one after the other end it", function()
+      local other = next_number()
+      local found = find(function(p) return p and p.load and not p.threads and other() or "usual" end)
+      assert.equal("concurrency", found.name, found.evidence)
+      assert.is_truthy(found.evidence:find("beside a busy process", 1, true), found.evidence)
+    end)
+
+    it("is the load where nothing that can be held still ends it", function()
+      local found = find(function(p) return p and p.load and "late" or "in time" end)
+      assert.equal("load", found.name, found.evidence)
+      assert.same({ "load" }, found.smallest)
+    end)
+
+    it("is not blamed on the load where a condition shows by itself", function()
+      assert.equal("working directory", causes.find(function(p) return p and p.cwd or "here" end, "here", perturb.parts(3)).name)
+    end)
+  end)
 end)
 
 describe("a smallest part", function()
