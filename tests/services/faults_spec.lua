@@ -184,6 +184,20 @@ describe("the fault", function()
       "❌ FAIL - Database pool: login refused")
   end)
 
+  it('"nobody answers", "no PostgreSQL", "no such database" and "a pooler without its server" of the database', function()
+    local admin, password = postgres.url("postgres", "PLANTED-password"), "PLANTED-password"
+    local function of(app) return run("database", { admin = admin, app = app }) end
+    local smtp = servers.mail(support.tmpdir())
+    says(of(("postgresql://app_user@127.0.0.1:%d/x"):format(smtp.ports.plain)), 1, "❌ FAIL - Database pool: the answer is not PostgreSQL's")
+    says(of((postgres.url("app_user", password):gsub("/postgres$", "/no_such_database"))), 1, "❌ FAIL - Database pool: database missing",
+      'database "no_such_database" does not exist')
+    says(of(("postgresql://app_user@127.0.0.1:%s/x"):format(store.port)), 1, "❌ FAIL - Database pool: timeout")
+    local nobody = { port = "1" }
+    local bouncer = servers.pgbouncer(nobody, { app_user = password }, "server_connect_timeout = 1\nquery_wait_timeout = 3")
+    says(of(bouncer.url("app_user", password)), 1, "❌ FAIL - Database pool: no server connection in time",
+      "Fix: Look whether the pooler reaches the server")
+  end)
+
   local function over_tls(mode)
     return ("%s?sslrootcert=%s/ca.pem&sslmode=%s"):format(postgres.url("app_user", "PLANTED-password"), tls_dir, mode)
   end
