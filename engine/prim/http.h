@@ -9,7 +9,8 @@
  * drives the requests of all, and the descriptor stays readable until every finished one was collected.
  *
  * Codes of errors: http_endpoint, http_resolve, http_connect, http_tls, http_timeout, http_too_large, http_protocol,
- * http_redirect, http_closed, bad_argument, out_of_memory. No message holds a credential, a query or a header. */
+ * http_redirect, http_proxy, http_closed, bad_argument, out_of_memory. No message holds a credential, a query or a
+ * header. */
 #ifndef GE_PRIM_HTTP_H
 #define GE_PRIM_HTTP_H
 

@@ -38,6 +38,7 @@ local STORE = {
   { "parts in disorder", "disorder", "the bytes that came back differ", "uploaded 9437184 bytes" },
   { "parts that are not joined", "joins badly", "server error (HTTP 200)", "InternalError" },
   { "a deletion that was not done", "keeps", "a deleted object is still there" },
+  { "a proxy that wants a login", "status 407", "refused by the proxy (HTTP 407)" },
   { "no quota left", "refuse 403 QuotaExceeded", "no space left (HTTP 403)" },
 }
 
