@@ -100,6 +100,7 @@ typedef struct http_response {
     buf body;
     double dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms; /* of the last transfer; see stdlib/meta/http.lua */
     double elapsed_ms;                                          /* with all attempts, redirects and pauses */
+    int64_t date; /* of its Date header, seconds since 1970; -1: it has none */
     int attempts;
     int redirects;
     char address[64]; /* of the peer */

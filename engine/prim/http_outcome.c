@@ -213,6 +213,8 @@ void http_outcome_read(http_request *r) {
     if (curl_easy_getinfo(r->easy, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address != NULL) {
         snprintf(r->response.address, sizeof r->response.address, "%s", address);
     }
+    const char *date = http_outcome_field(&r->response, "date");
+    r->response.date = date != NULL ? (int64_t)curl_getdate(date, NULL) : -1;
     read_timings(r);
     (void)certificate_of_transfer(&r->endpoint_state->certificate, r->easy);
     r->response.certificate = r->endpoint->certificate;

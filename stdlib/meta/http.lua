@@ -87,6 +87,7 @@ local client = {}
 ---@field timings http.timings
 ---@field certificate? http.certificate  over TLS
 ---@field address string          of the peer
+---@field date? integer          of its Date header: seconds since 1970
 ---@field attempts integer
 ---@field redirects integer       followed
 

@@ -58,8 +58,7 @@ end
 
 --- Seconds that this machine's clock is ahead of the service's, by the answer's date; nil where it says none.
 local function ahead(reply)
-  local theirs = text.http_date(reply.headers.date)
-  return theirs and os.time() - theirs or nil
+  return reply.date and os.time() - reply.date or nil
 end
 
 --- What a shared access signature must allow, by the letters of its sp.
@@ -69,7 +68,7 @@ local ALLOWS = { { "r", "read" }, { "w", "write" }, { "d", "delete" }, { "l", "l
 ---@return string? code
 ---@return string? told
 local function by_themselves(about, reply)
-  local now = text.http_date(reply.headers.date) or os.time()
+  local now = reply.date or os.time()
   local begins, ends = text.sas_date(about.begins), text.sas_date(about.ends)
   if ends and ends <= now then return "store_expired", ("the shared access signature ended at %s (se)"):format(about.ends) end
   if begins and begins > now then return "store_early", ("the shared access signature begins at %s (st)"):format(about.begins) end
