@@ -26,6 +26,7 @@ local ALGORITHMS = { "RS256", "RS384", "RS512", "PS256", "ES256", "ES384" }
 ---@class entra.Issuer
 ---@field spec table       auth.entra of the configuration, without its secret
 ---@field request fun(options: http.request): http.response
+---@field clock_ahead integer?  seconds by which this machine's clock is ahead of the issuer's, by its last answer's date
 ---@field private found table?
 ---@field private keys table?
 local Issuer = {}
@@ -51,9 +52,9 @@ local function beneath(self, url, what)
     wrong("entra_discovery", host and ("see auth.entra.authority: a directory of a national cloud has another, such as %s"):format(host)
       or "see auth.entra.authority", "the issuer's %s is not beneath the authority: expected %s/…, found %s", what, base, host or "none")
   end
-  local path, text = url:sub(#base + 1):match "^([^?]*)%??(.*)$"
+  local path, after = url:sub(#base + 1):match "^([^?]*)%??(.*)$"
   local query
-  for name, value in text:gmatch "([^&=]+)=([^&]*)" do
+  for name, value in after:gmatch "([^&=]+)=([^&]*)" do
     query = query or {}
     query[name] = value
   end
@@ -68,8 +69,15 @@ local function decoded(reply, what)
   return value
 end
 
+local function ask(self, options)
+  options.endpoint = ISSUER
+  local reply = self.request(options)
+  self.clock_ahead = reply.date and os.time() - reply.date or self.clock_ahead
+  return reply
+end
+
 local function fetch(self, path, query, what)
-  local reply = self.request { endpoint = ISSUER, path = path, query = query, auth = false }
+  local reply = ask(self, { path = path, query = query, auth = false })
   if reply.status ~= 200 then
     wrong("entra_answer", "see auth.entra.authority and auth.entra.tenant",
       "the issuer's %s: expected HTTP status 200, found %d", what, reply.status)
@@ -111,8 +119,8 @@ function Issuer:token(audience, headers)
   local path, query = beneath(self, self:discover().token_endpoint, "token_endpoint")
   local all = { ["Content-Type"] = "application/x-www-form-urlencoded" }
   for name, value in pairs(headers or {}) do all[name] = value end
-  local reply = self.request { endpoint = ISSUER, method = "POST", path = path, query = query, headers = all, auth = headers == nil,
-    idempotent = true, body = form { { "grant_type", "client_credentials" }, { "scope", audience:gsub("/+$", "") .. "/.default" } } }
+  local reply = ask(self, { method = "POST", path = path, query = query, headers = all, auth = headers == nil, idempotent = true,
+    body = form { { "grant_type", "client_credentials" }, { "scope", audience:gsub("/+$", "") .. "/.default" } } })
   local status = reply.status
   if status == 400 or status == 401 or status == 403 then
     local ok, body = pcall(reply.json)

@@ -163,6 +163,10 @@ static void push_response(lua_State *L, const http_response *x) { /* [-0, +1, m]
     lua_setfield(L, -2, "redirects");
     lua_pushstring(L, x->address);
     lua_setfield(L, -2, "address");
+    if (x->date >= 0) {
+        lua_pushinteger(L, x->date);
+        lua_setfield(L, -2, "date");
+    }
     if (x->certificate.known) {
         certificate_push(L, &x->certificate);
         lua_setfield(L, -2, "certificate");

@@ -224,7 +224,9 @@ static db_progress connect_failed(db_conn *c, err *e) {
     bool hba = strstr(why, "pg_hba.conf") != NULL;
     bool absent = strstr(why, "does not exist") != NULL;
     bool busy = strstr(why, "starting up") != NULL || strstr(why, "shutting down") != NULL ||
-                strstr(why, "too many clients") != NULL || strstr(why, "connection slots") != NULL;
+                strstr(why, "too many clients") != NULL || strstr(why, "connection slots") != NULL ||
+                strstr(why, "query_wait_timeout") != NULL || strstr(why, "login has been failing") != NULL ||
+                strstr(why, "no more connections") != NULL; /* the last three are pgbouncer's */
     bool auth = hba || (absent && strstr(why, "role \"") != NULL) || strstr(why, "authentication failed") != NULL ||
                 PQconnectionNeedsPassword(c->pg) ||
                 (!absent && !busy && strstr(why, "FATAL:") != NULL && PQconnectionUsedPassword(c->pg));

@@ -9,7 +9,8 @@
  * drives the requests of all, and the descriptor stays readable until every finished one was collected.
  *
  * Codes of errors: http_endpoint, http_resolve, http_connect, http_tls, http_timeout, http_too_large, http_protocol,
- * http_redirect, http_closed, bad_argument, out_of_memory. No message holds a credential, a query or a header. */
+ * http_redirect, http_proxy, http_closed, bad_argument, out_of_memory. No message holds a credential, a query or a
+ * header. */
 #ifndef GE_PRIM_HTTP_H
 #define GE_PRIM_HTTP_H
 
@@ -99,6 +100,7 @@ typedef struct http_response {
     buf body;
     double dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms; /* of the last transfer; see stdlib/meta/http.lua */
     double elapsed_ms;                                          /* with all attempts, redirects and pauses */
+    int64_t date; /* of its Date header, seconds since 1970; -1: it has none */
     int attempts;
     int redirects;
     char address[64]; /* of the peer */

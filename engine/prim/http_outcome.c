@@ -65,7 +65,17 @@ static const char *tls_reason(const http_request *r, CURLcode code) {
     }
 }
 
+/* A proxy that opens no tunnel has a CURLcode of many meanings, and libcurl's words: those of
+ * 7.88 and the older ones. */
+static bool is_proxy_refusal(const http_request *r) {
+    return r->endpoint->proxy != NULL && (strstr(r->curl_error, "CONNECT tunnel failed") != NULL ||
+                                          strstr(r->curl_error, "from proxy after CONNECT") != NULL);
+}
+
 static const char *code_of(const http_request *r, CURLcode code) {
+    if (is_proxy_refusal(r)) {
+        return "http_proxy";
+    }
     switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -111,6 +121,9 @@ static const char *what_of(const http_request *r, const char *name, CURLcode cod
     if (strcmp(name, "http_timeout") == 0) {
         return "time ran out";
     }
+    if (strcmp(name, "http_proxy") == 0) {
+        return "the proxy lets nobody through";
+    }
     return code == CURLE_PARTIAL_FILE || code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR ||
                    code == CURLE_SEND_ERROR
                ? "the connection broke before the answer was complete"
@@ -120,11 +133,13 @@ static const char *what_of(const http_request *r, const char *name, CURLcode cod
 static const char *fix_of(const char *name) {
     static const struct {
         const char *name, *fix;
-    } FIXES[] = {{"http_resolve", "check the endpoint's host name and the name service"},
-                 {"http_connect", "check that the service runs and that this machine may reach it"},
-                 {"http_tls", "install a valid certificate, or name its authority in the endpoint's ca_file"},
-                 {"http_timeout", "check the service's load, or allow more time (timeout)"},
-                 {"http_too_large", "ask for less, or allow more (max_body)"}};
+    } FIXES[] = {
+        {"http_resolve", "check the endpoint's host name and the name service"},
+        {"http_connect", "check that the service runs and that this machine may reach it"},
+        {"http_tls", "install a valid certificate, or name its authority in the endpoint's ca_file"},
+        {"http_proxy", "check the proxy, what it lets through and whether it wants user and password in its URL"},
+        {"http_timeout", "check the service's load, or allow more time (timeout)"},
+        {"http_too_large", "ask for less, or allow more (max_body)"}};
     for (size_t i = 0; i < sizeof FIXES / sizeof FIXES[0]; i++) {
         if (strcmp(FIXES[i].name, name) == 0) {
             return FIXES[i].fix;
@@ -198,6 +213,8 @@ void http_outcome_read(http_request *r) {
     if (curl_easy_getinfo(r->easy, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address != NULL) {
         snprintf(r->response.address, sizeof r->response.address, "%s", address);
     }
+    const char *date = http_outcome_field(&r->response, "date");
+    r->response.date = date != NULL ? (int64_t)curl_getdate(date, NULL) : -1;
     read_timings(r);
     (void)certificate_of_transfer(&r->endpoint_state->certificate, r->easy);
     r->response.certificate = r->endpoint->certificate;

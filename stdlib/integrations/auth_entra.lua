@@ -42,8 +42,12 @@ local function own_token(ctx, issuer)
     return ctx:fail("auth_failed", { object = OBJECT, detail = "the issuer refuses the client: " .. refusal })
   end
   local faults = issuer:judge(token, issuer.spec.audience, os.time())
+  local ahead = issuer.clock_ahead or 0
   for _, f in ipairs(faults) do
-    ctx:fail("auth_failed", { object = OBJECT, detail = ("claim %s: expected %s, found %s"):format(f.claim, f.expected, f.found) })
+    local clock = (f.claim == "exp" or f.claim == "nbf") and math.abs(ahead) > entra.SKEW
+    ctx:fail("auth_failed", { object = OBJECT, detail = ("claim %s: expected %s, found %s%s"):format(f.claim, f.expected, f.found,
+      clock and ("; this machine's clock is %d s off the issuer's"):format(ahead) or ""),
+      fix = clock and "Set this machine's clock: timedatectl, or the time service of the host" or nil })
   end
   return #faults == 0 and token or nil
 end

@@ -8,12 +8,33 @@ local task = require "task"
 
 local database = {}
 
---- What is wrong, in a few words; nil where it is nothing of the pool's. A server says that it is full by SQLSTATE 53300, pgbouncer in
---- words of its own.
+local LOOK_AT_POOLS = "Look whether the pooler reaches the server, and who uses its connections: SHOW POOLS in pgbouncer's console"
+
+--- What stands in the words of a connection that was not made, of libpq, a server or a pooler; what it is, and the fix where it is not
+--- that of the error. A pattern each; the first counts.
+local WORDS = {
+  { "query_wait_timeout", "no server connection in time", LOOK_AT_POOLS },
+  { "^no connection to database .* within", "timeout" },
+  { "invalid response to SSL negotiation", "the answer is not PostgreSQL's" },
+  { "expected authentication request from server", "the answer is not PostgreSQL's" },
+  { "cannot connect to server", "the pooler reaches no server", LOOK_AT_POOLS },
+  { "server login has been failing", "the pooler reaches no server", LOOK_AT_POOLS },
+  { 'database "[^"]*" does not exist', "database missing" },
+  { "no such database", "database missing" }, -- pgbouncer
+  { "is starting up", "the server is not ready" },
+  { "is shutting down", "the server is not ready" },
+  { "in recovery mode", "the server is not ready" },
+}
+
+--- What is wrong, in a few words, and a fix where there is a better one than the error's; nil where it is nothing of the pool's. A
+--- server says that it is full by SQLSTATE 53300, pgbouncer in words of its own.
 local function says(raised, certificate)
   if not errors.is(raised) then return nil end
   if raised.code == "pool_failed" then return raised.message end
   local words = raised.message .. " " .. tostring(raised.detail)
+  for _, one in ipairs(raised.code == "db_connect" and WORDS or {}) do
+    if words:find(one[1]) then return one[2], one[3] end
+  end
   if raised.sqlstate == "53300" or words:find("too many clients", 1, true) or words:find("no more connections allowed", 1, true)
     or words:find("too many connections", 1, true) or words:find("query_wait_timeout", 1, true) then
     return "exhausted"
@@ -123,11 +144,11 @@ function database.check(ctx)
   if ok then return end
   local certificate = database_tls.is_tls(raised) and database_tls.shown(ctx, "app") or nil
   probe.connection(ctx, "database", certificate and { certificate = certificate })
-  local text = says(raised, certificate)
+  local text, fix = says(raised, certificate)
   if not text then error(raised, 0) end
   local words = raised.code ~= "pool_failed" and raised.detail and ("%s: %s"):format(raised.message, raised.detail) or raised.message
   ctx:fail("database_failed", { object = "app", args = { text }, detail = raised.code == "pool_failed" and raised.detail or words,
-    fix = raised.fix })
+    fix = fix or raised.fix })
 end
 
 return database

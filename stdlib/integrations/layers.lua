@@ -40,7 +40,7 @@ end
 local function http_layer(raised)
   local code, detail = raised.code, raised.detail or ""
   if code == "http_resolve" or code == "resolve_failed" then return "name" end
-  if code == "http_connect" then return "port" end
+  if code == "http_connect" or code == "http_proxy" then return "port" end
   if code == "http_tls" then return "TLS" end
   if code == "http_timeout" then
     local connecting = detail:find("onnection timed out", 1, true) or detail:find("onnection timeout", 1, true)

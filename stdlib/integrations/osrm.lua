@@ -153,7 +153,7 @@ function osrm.check(ctx)
   local out_of_reach = probe.says(raised)
   local text = errors.is(raised) and (out_of_reach or raised.code:find "^osrm_" and raised.message)
   if not text then error(raised, 0) end
-  ctx:fail("osrm_failed", { object = "osrm", args = { text }, detail = out_of_reach and raised.message or raised.detail,
+  ctx:fail("osrm_failed", { object = "osrm", args = { text }, detail = out_of_reach and probe.words(raised) or raised.detail,
     reproduce = ("curl \"$OSRM_URL%s?overview=false\""):format(osrm_client:path("route", { points[1], points[2] })) })
 end
 

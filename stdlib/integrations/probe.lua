@@ -19,6 +19,7 @@ end
 local SAYS = {
   http_timeout = "timeout", http_connect = "connection refused", http_tls = "TLS failed",
   http_resolve = "name not resolved", resolve_failed = "name not resolved", http_redirect = "redirected elsewhere",
+  http_proxy = "refused by the proxy",
   http_too_large = "the answer is too large", http_protocol = "the answer is not HTTP",
 }
 --- Why TLS failed, by the reason of an http_tls error.
@@ -47,7 +48,7 @@ local STORE_SAYS = {
   store_expired = "credentials expired", store_early = "credentials not valid yet", store_region = "bucket in another region",
   store_busy = "asked too often",
   store_redirect = "redirected elsewhere",
-  store_answer = "the answer cannot be read",
+  store_answer = "the answer cannot be read", store_proxy = "refused by the proxy",
 }
 
 --- A store that cannot be used, in a few words; nil: what was raised says nothing of the kind.
@@ -58,6 +59,13 @@ function probe.store_says(raised)
   local text, status = STORE_SAYS[raised.code], rawget(raised, "status")
   if not text or not status then return text or probe.says(raised) end
   return ("%s (HTTP %d)"):format(raised.code == "store_io" and "server error" or text, status)
+end
+
+--- All that an error says of what happened.
+---@param raised errors.Error
+---@return string
+function probe.words(raised)
+  return raised.detail and ("%s: %s"):format(raised.message, raised.detail) or raised.message
 end
 
 -- Days. A certificate that ends sooner is told of while everything still works.
@@ -141,19 +149,23 @@ function probe.request(ctx, options, where, reproduce)
   end
   local text = probe.says(reply)
   if not text then error(reply, 0) end
-  ctx:fail("auth_unreachable", { object = where, args = { text }, detail = reply.message, reproduce = reproduce })
+  ctx:fail("auth_unreachable", { object = where, args = { text }, detail = probe.words(reply), reproduce = reproduce })
   return nil
 end
 
+local REFUSALS = { [401] = true, [403] = true, [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
+
+--- A redirect is to a login; no other 3xx is one (RFC 9110, 15.4).
 ---@param status integer
-function probe.is_refusal(status) return status == 401 or status == 403 or status >= 300 and status < 400 end
+function probe.is_refusal(status) return REFUSALS[status] or false end
 
 --- Raises: an answer that is neither.
 ---@param status integer
 ---@param who string
 function probe.undecided(status, who)
   errors.raise { code = "auth_undecided", message = ("the platform neither accepted nor refused %s: HTTP status %d"):format(who, status),
-    fix = status == 429 and "it limits how often it is asked: let the address of this machine ask more often"
+    fix = status == 407 and "the proxy on the way wants a login: endpoints.platform.proxy, or http_proxy"
+      or status == 429 and "it limits how often it is asked: let the address of this machine ask more often"
       or "expected 2xx, or 401, 403 or a redirect to a login: see endpoints.platform.probe, and the platform's log" }
 end
 

@@ -16,7 +16,7 @@
 --- a symbolic link, a special file), store_full, store_corrupt, store_readonly, store_too_large, store_closed,
 --- store_unsupported (a kernel without openat2), store_io, bad_argument. Of a service, besides: store_bucket (none of
 --- the name), store_signature, store_expired and store_early (the credentials), store_clock (this machine's is off), store_region,
---- store_redirect, store_busy, store_answer (one that cannot be read), each with fields `status` and, where
+--- store_redirect, store_busy, store_proxy (it wants a login), store_answer (one that cannot be read), each with fields `status` and, where
 --- the service has one, `word` (its own: "NoSuchKey"); and those of engine.http.
 ---@class engine.store
 local store = {}

@@ -16,6 +16,7 @@ local CASES = {
   { "nobody", 1, "❌ FAIL - Auth flow failed: token invalid", "the platform refuses the configured key, HTTP status 401" },
   { "stall", 1, "❌ FAIL - Auth flow failed: timeout" },
   { "broken", 3, "⚠️ ERROR - the platform neither accepted nor refused the configured key: HTTP status 500" },
+  { "unchanged", 3, "⚠️ ERROR - the platform neither accepted nor refused who shows no key: HTTP status 304" },
   { "limited", 3, "⚠️ ERROR - the platform neither accepted nor refused who shows no key: HTTP status 429", "let the address" },
 }
 

@@ -7,7 +7,7 @@ local has = support.has
 --- Each: what reaches for it, and the fix.
 local WAYS = {
   { "ctx.db.operator", 'needs: db = { "operator" }' }, { 'ctx.db:open("operator")', "add it to needs.db" },
-  { 'ctx.db:open("app", { user = "postgres" })', "readonly, application_name, connect_timeout or statement_timeout_ms" },
+  { 'ctx.db:open("app", { user = "postgres" })', "readonly, only_tls, application_name, connect_timeout or statement_timeout_ms" },
   { "ctx.http", 'endpoints = { "NAME" }' }, { "ctx.exec", 'commands = { "NAME" }' }, { "ctx.solver", "solver = true" },
   { "ctx.audits", "audits = true" }, { "ctx.evidence", "evidence = true" }, { "ctx.auth.api_key", 'auth = { "api_key" }' },
   { 'ctx.http:request({ endpoint = "other", path = "/" })', "name it in the head's needs.endpoints", "two", "http_endpoint" },

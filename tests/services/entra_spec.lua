@@ -11,6 +11,8 @@ local TID = "11111111-2222-3333-4444-555555555555"
 local fetched = support.build .. "/services"
 local missing = support.read(fetched .. "/missing")
 
+local faketime = io.popen("ls /usr/lib/*/faketime/libfaketime.so.1 2>/dev/null"):read "l"
+
 local WRONG = "❌ FAIL - Auth flow failed: a wrong credential is accepted"
 local INVALID = "❌ FAIL - Auth flow failed: token invalid"
 
@@ -49,7 +51,7 @@ describe("gate 4's auth check by Entra ID", function()
   teardown(servers.stop_all)
 
   --- Runs the check; the configuration is of an external platform whose database nobody asks.
-  local function run(kind, fault, more, secret, tenant)
+  local function run(kind, fault, more, secret, tenant, env)
     local dir = support.tmpdir()
     support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "external",
       database = { admin = { url = "postgresql://a@127.0.0.1:1/x" }, app = { url = "postgresql://b@127.0.0.1:1/x" } },
@@ -58,7 +60,9 @@ describe("gate 4's auth check by Entra ID", function()
         audience = "api://99999999-8888-7777-6666-555555555555", roles = { "Gate.Run" },
         authority = "http://127.0.0.1:%d/%s" %s } } }]]):format(ports.platform, fault, tenant or TID, ports.issuer, kind,
           more or ', other_audience = "api://another"'))
-    local r = support.run { cwd = dir, env = { TEST_SECRET = secret or SECRET },
+    env = env or {}
+    env.TEST_SECRET = secret or SECRET
+    local r = support.run { cwd = dir, env = env,
       argv = { "run", "integrations_contract", "--tenant", "acme", "--only", "auth", "--verbose", "--trace", "--report", "json=r.json" } }
     local all = r.stdout .. r.stderr .. support.must_read(dir .. "/r.json")
     for _, hidden in ipairs { "PLANTED", "eyJ" } do
@@ -89,6 +93,15 @@ describe("gate 4's auth check by Entra ID", function()
       for i = 4, #case do assert.is_truthy(r.stdout:find(case[i], 1, true), case[i] .. "\n" .. r.stdout) end
     end)
   end
+
+  needs_npm("names a clock that is wrong", function()
+    assert(faketime, "libfaketime is not installed")
+    for ahead, claim in pairs { ["+3h"] = "exp", ["-3h"] = "nbf" } do
+      local r = run("good", "api", nil, nil, nil, { LD_PRELOAD = faketime, FAKETIME = ahead })
+      assert.equal(1, r.code, r.stdout .. r.stderr)
+      assert.matches("claim " .. claim .. ": expected [^\n]*; this machine's clock is %-?10[78]%d%d s off the issuer's", r.stdout)
+    end
+  end)
 
   needs_npm("finds the directory by a domain's name", function()
     local r = run("good", "api", nil, nil, "contoso.example")

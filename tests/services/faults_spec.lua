@@ -38,6 +38,7 @@ local STORE = {
   { "parts in disorder", "disorder", "the bytes that came back differ", "uploaded 9437184 bytes" },
   { "parts that are not joined", "joins badly", "server error (HTTP 200)", "InternalError" },
   { "a deletion that was not done", "keeps", "a deleted object is still there" },
+  { "a proxy that wants a login", "status 407", "refused by the proxy (HTTP 407)" },
   { "no quota left", "refuse 403 QuotaExceeded", "no space left (HTTP 403)" },
 }
 
@@ -182,6 +183,20 @@ describe("the fault", function()
   it('"wrong password" of the database', function()
     says(run("database", { admin = postgres.url("postgres", "PLANTED-password"), app = postgres.url("app_user", "PLANTED-wrong") }), 1,
       "❌ FAIL - Database pool: login refused")
+  end)
+
+  it('"nobody answers", "no PostgreSQL", "no such database" and "a pooler without its server" of the database', function()
+    local admin, password = postgres.url("postgres", "PLANTED-password"), "PLANTED-password"
+    local function of(app) return run("database", { admin = admin, app = app }) end
+    local smtp = servers.mail(support.tmpdir())
+    says(of(("postgresql://app_user@127.0.0.1:%d/x"):format(smtp.ports.plain)), 1, "❌ FAIL - Database pool: the answer is not PostgreSQL's")
+    says(of((postgres.url("app_user", password):gsub("/postgres$", "/no_such_database"))), 1, "❌ FAIL - Database pool: database missing",
+      'database "no_such_database" does not exist')
+    says(of(("postgresql://app_user@127.0.0.1:%s/x"):format(store.port)), 1, "❌ FAIL - Database pool: timeout")
+    local nobody = { port = "1" }
+    local bouncer = servers.pgbouncer(nobody, { app_user = password }, "server_connect_timeout = 1\nquery_wait_timeout = 3")
+    says(of(bouncer.url("app_user", password)), 1, "❌ FAIL - Database pool: no server connection in time",
+      "Fix: Look whether the pooler reaches the server")
   end)
 
   local function over_tls(mode)

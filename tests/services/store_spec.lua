@@ -19,7 +19,7 @@ local FAILS = "❌ FAIL - Artifact store: "
 --- Runs the check; the configuration is of an external platform whose database nobody asks. Nothing secret may be in what it writes.
 local function run(artifacts, secrets, more)
   local dir = support.tmpdir()
-  support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "external",
+  support.write(dir .. "/gate-engine.conf.lua", more and more.config or ([[return { platform = "external",
     database = { admin = { url = "postgresql://a@127.0.0.1:1/x" }, app = { url = "postgresql://b@127.0.0.1:1/x" } },
     artifacts = { %s } }]]):format(artifacts))
   local argv = { "run", "integrations_contract", "--tenant", "acme", "--only", "artifact_store", "--verbose", "--trace", "--report",
@@ -37,6 +37,13 @@ local function run(artifacts, secrets, more)
   end
   r.gate = json.decode(report).gates[1]
   return r
+end
+
+--- Runs the check with a configuration of examples/configs, with `to` in the place of `from`.
+local function with_example(name, env, from, to)
+  local config = support.must_read(("%s/examples/configs/%s.conf.lua"):format(support.root, name))
+  env.GATE_ADMIN_URL, env.DATABASE_URL = "postgresql://a@127.0.0.1:1/x", "postgresql://b@127.0.0.1:1/x"
+  return run("", env, { config = from and config:gsub(from, to) or config })
 end
 
 local function passes(r)
@@ -84,6 +91,11 @@ describe("an S3 store that verifies who asks", function()
     local r = run(s3("gate-{tenant}", 'other_tenant = "globex"'), ACME)
     passes(r)
     assert.equal("refused", r.gate.facts.store_other_tenant)
+  end)
+
+  checked("passes with the example's configuration", function()
+    passes(with_example("s3", { AWS_ACCESS_KEY_ID = ACME.AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY = ACME.AWS_SECRET_ACCESS_KEY,
+      AWS_ENDPOINT_URL = "http://127.0.0.1:" .. port }))
   end)
 
   checked("fails for credentials that reach another tenant's bucket", function()
@@ -252,6 +264,11 @@ describe("an Azure Blob Storage", function()
     assert.equal("refused", r.gate.facts.store_other_tenant)
     assert.equal(12, r.gate.facts.store_refusals_tried)
     assert.equal("2199-01-01T00:00:00Z", r.gate.facts.store_credentials_end)
+  end)
+
+  checked("passes with the example's configuration", function()
+    passes(with_example("azure", { AZURE_STORAGE_ACCOUNT = ACCOUNT, AZURE_STORAGE_SAS_TOKEN = sas("acme", "2199-01-01T00:00:00Z") },
+      'kind = "azure",', ('kind = "azure", endpoint = %q,'):format(url())))
   end)
 
   checked("fails for an account's key, which reaches every container", function()

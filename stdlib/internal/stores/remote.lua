@@ -24,6 +24,7 @@ local FIX = {
   store_bucket = "create it, or correct artifacts.bucket (Azure: artifacts.container)",
   store_region = "set artifacts.region to the bucket's, and artifacts.endpoint to its region's",
   store_expired = "get new temporary credentials (AWS_SESSION_TOKEN), or a new shared access signature",
+  store_proxy = "the proxy on the way wants a login: artifacts.proxy, or http_proxy with user and password in it",
   store_early = "wait, or make it without st: clocks differ",
   store_busy = "the service limits how often it is asked: try again later",
   store_io = "look at the service's own log",
@@ -48,6 +49,7 @@ local CODES = {
 local function by_status(status)
   if status == 401 or status == 403 then return "store_denied" end
   if status == 404 then return "store_missing" end
+  if status == 407 then return "store_proxy" end
   if status == 429 or status == 503 then return "store_busy" end
   if status == 507 then return "store_full" end
   if status >= 300 and status < 400 then return "store_redirect" end
@@ -56,8 +58,7 @@ end
 
 --- Seconds that this machine's clock is ahead of the service's, by the answer's date; nil where it says none.
 local function ahead(reply)
-  local theirs = text.http_date(reply.headers.date)
-  return theirs and os.time() - theirs or nil
+  return reply.date and os.time() - reply.date or nil
 end
 
 --- What a shared access signature must allow, by the letters of its sp.
@@ -67,7 +68,7 @@ local ALLOWS = { { "r", "read" }, { "w", "write" }, { "d", "delete" }, { "l", "l
 ---@return string? code
 ---@return string? told
 local function by_themselves(about, reply)
-  local now = text.http_date(reply.headers.date) or os.time()
+  local now = reply.date or os.time()
   local begins, ends = text.sas_date(about.begins), text.sas_date(about.ends)
   if ends and ends <= now then return "store_expired", ("the shared access signature ended at %s (se)"):format(about.ends) end
   if begins and begins > now then return "store_early", ("the shared access signature begins at %s (st)"):format(about.begins) end

@@ -54,6 +54,8 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(60)
         elif fault == "broken":
             self.answer(500)
+        elif fault == "unchanged":
+            self.answer(200 if key == KEY else 304)
         elif fault == "limited":
             self.answer(200 if key == KEY else 429)
         elif fault == "flaky" and self.is_busy():
