@@ -302,6 +302,7 @@ fuzz: deps-fuzz
 	@$(MAKE) fuzz-run BUILD=build-fuzz CC=clang WARN=-w SANITIZE=fuzzer-no-link,address,undefined SECONDS=$(SECONDS)
 	@LUA_PATH='stdlib/?.lua;;' LUA_CPATH='$(BUILD)/modules/?.so;;' lua5.4 tests/fuzz/forecast.lua
 	@LUA_PATH='stdlib/?.lua;;' LUA_CPATH='$(BUILD)/modules/?.so;;' lua5.4 tests/fuzz/matrix.lua
+	@LUA_PATH='stdlib/?.lua;;' LUA_CPATH='$(BUILD)/modules/?.so;;' lua5.4 tests/fuzz/csv.lua
 	@LUA_PATH='stdlib/?.lua;;' LUA_CPATH='$(BUILD)/modules/?.so;;' lua5.4 tests/fuzz/scenario.lua
 fuzz-run: $(addprefix $(BUILD)/fuzz/,$(FUZZ_NAMES))
 	@mkdir -p $(BUILD)/crashes

@@ -33,18 +33,20 @@ int mail_url(const char *url, mail_target *out, err *e) {
                 curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK;
     bool smtp = read && (strcmp(scheme, "smtp") == 0 || strcmp(scheme, "smtps") == 0);
     size_t n = host != NULL ? strlen(host) : 0;
+    unsigned number = read ? (unsigned)strtoul(port, NULL, 10) : 0;
     bool bracketed = n > 2 && host[0] == '[';
-    if (smtp && n < sizeof out->host) {
+    bool fits = smtp && n < sizeof out->host && number > 0;
+    if (fits) {
         unsigned char raw[16];
         snprintf(out->host, sizeof out->host, "%.*s", (int)(bracketed ? n - 2 : n), host + (bracketed ? 1 : 0));
-        out->port = (unsigned)strtoul(port, NULL, 10);
+        out->port = number;
         out->address = inet_pton(AF_INET, out->host, raw) == 1 || inet_pton(AF_INET6, out->host, raw) == 1;
     }
     curl_free(scheme);
     curl_free(host);
     curl_free(port);
     curl_url_cleanup(u);
-    if (smtp && n < sizeof out->host) {
+    if (fits) {
         return 0;
     }
     err_set(e, "mail_url", "mail: expected the URL of a mail server, smtp://host:port or smtps://host:port");

@@ -335,12 +335,46 @@ static void test_not_writable(void **state) {
     assert_string_equal(add("x"), "ledger_open");
 }
 
+static const char *id_of(const char *text, char id[SHA256_HEX_SIZE]) {
+    static err e;
+    err_clear(&e);
+    assert_int_equal(fs_write_atomic(path, text, strlen(text), 0600, &e), 0);
+    return ledger_id(path, id, &e) == 0 ? "" : e.code;
+}
+
+/* What tells a ledger from others is what its first record says: neither what follows, nor what no signature covers. */
+static void test_id(void **state) {
+    (void)state;
+    char one[SHA256_HEX_SIZE], again[SHA256_HEX_SIZE];
+    err e;
+    assert_int_equal(ledger_id(path, one, &e), 0);
+    assert_string_equal(one, "");
+    three();
+    assert_int_equal(ledger_id(path, one, &e), 0);
+    assert_int_equal(strlen(one), 64);
+    add("x");
+    assert_int_equal(ledger_id(path, again, &e), 0);
+    assert_string_equal(one, again);
+
+    assert_string_equal(id_of("{\"hash\":\"a\",\"statement\":{\"file\":\"x\"},\"what\":1}\n", one), "");
+    assert_string_equal(id_of("{\"hash\":\"b\",\"what\":1}\n{}\n", again), "");
+    assert_string_equal(one, again);
+    assert_string_equal(id_of("{\"hash\":\"b\",\"what\":2}\n", again), "");
+    assert_string_not_equal(one, again);
+    assert_string_equal(id_of("{\"what\":2}", again), ""); /* a line that nobody ended is no record */
+    assert_string_equal(again, "");
+    assert_string_equal(id_of("\n", again), "");
+    assert_string_equal(again, "");
+    assert_string_equal(id_of("[1]\n", again), "ledger_broken");
+    assert_string_equal(id_of("no record\n", again), "ledger_broken");
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {T(test_chain),       T(test_edited),     T(test_spelling),     T(test_removed),
-                                       T(test_cut),         T(test_head),       T(test_torn_again),   T(test_replaced),
-                                       T(test_torn),        T(test_first_torn), T(test_side_by_side), T(test_killed),
-                                       T(test_not_writable)};
+    const struct CMUnitTest tests[] = {T(test_chain),        T(test_edited),     T(test_spelling),     T(test_removed),
+                                       T(test_cut),          T(test_head),       T(test_torn_again),   T(test_replaced),
+                                       T(test_torn),         T(test_first_torn), T(test_side_by_side), T(test_killed),
+                                       T(test_not_writable), T(test_id)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,6 +62,9 @@ static void chain(const char *text, size_t n) {
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     int rc = ledger_read(path, each, &seen, &at, &e);
     PROMISE(at.seq == seen && (rc == 0 || e.code[0] != '\0'));
+    char id[SHA256_HEX_SIZE];
+    int named = ledger_id(path, id, &e);
+    PROMISE(named == 0 ? strlen(id) == 64 || (id[0] == '\0' && seen == 0) : e.code[0] != '\0' && seen == 0);
     close(fd);
 }
 

@@ -104,6 +104,13 @@ describe("engine.mail", function()
       assert.equal("mail_certificate", e.code)
     end
   end)
+
+  it("asks nobody at the terminal for the password of a certificate that claims to have one", function()
+    local text = output_of(("script -qec %s /dev/null </dev/null"):format(quote(([[lua5.4 -e 'local f = io.open "%s"
+      print(pcall(require("engine.mail").seal, f:read "a", "x"))']]):format("tests/fuzz/corpus/mail/encrypted"))))
+    has(text, "false", "mail_certificate: what the tenant gave is no certificate")
+    assert.is_nil(text:find("pass phrase", 1, true), text)
+  end)
 end)
 
 describe("the welcome mail of go_live", function()
