@@ -77,18 +77,16 @@ local function copying_sql(app, from, trigger, to)
     names.literal(from.sql), names.literal(trigger.name), names.literal(to.sql))
 end
 
---- Types that a text is cast to by its own letters alone, as a generated column needs it.
-local PLAIN = { uuid = true, int2 = true, int4 = true, int8 = true, numeric = true, text = true, varchar = true }
-
 --- What closes it where the rows are kept as JSON documents, which have no column of the tenant's; nil where they are kept otherwise.
 local function way_out(from, to)
   local tenant = from.tenant and from.by_column[from.tenant]
-  for _, c in ipairs(tenant and PLAIN[tenant.base] and to.columns or {}) do
+  for _, c in ipairs(tenant and to.columns or {}) do
     if c.base == "json" or c.base == "jsonb" then
-      local member = ("(%s ->> %s)::%s"):format(names.ident(c.name), names.literal(tenant.name), tenant.type)
-      return ("Let the document say whose it is: ALTER TABLE %s ADD COLUMN %s %s GENERATED ALWAYS AS (%s) STORED (with its path, where the "
-        .. "row lies deeper in the document), and row-level security with a policy on that column; or revoke it"):format(to.sql,
-        names.ident(tenant.name), tenant.type, member)
+      local column = names.ident(tenant.name)
+      return ("Keep beside the document whose it is: ALTER TABLE %s ADD COLUMN %s %s; UPDATE %s SET %s = (%s ->> %s)::%s; (with its path, "
+        .. "where the row lies deeper in it), let the trigger's function fill it with NEW.%s, and put row-level security with a policy on "
+        .. "that column; or revoke it"):format(to.sql, column, tenant.type, to.sql, column, names.ident(c.name), names.literal(tenant.name),
+        tenant.type, column)
     end
   end
   return nil
