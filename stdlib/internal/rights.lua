@@ -53,14 +53,24 @@ local function about_pooler(report, name, mode, assumes)
   end
 end
 
+--- The tables that canaries go into: those with a tenant column, those whose foreign keys lead there, and the tables of the tenants.
 local TABLES = [[
+  with recursive own(oid, num) as (
+    select a.attrelid, a.attnum from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+     where a.attname = any($1::text[]) and not a.attisdropped and c.relkind in ('r', 'p') and n.nspname !~ '^pg_'
+       and n.nspname <> 'information_schema'
+  ), reach(oid) as (
+    select oid from own
+    union select f.conrelid from pg_constraint f join reach on f.confrelid = reach.oid where f.contype = 'f'
+  ), needed(oid) as (
+    select oid from reach
+    union select f.confrelid from pg_constraint f join own on own.oid = f.conrelid where f.contype = 'f' and f.conkey = array[own.num]
+  )
   select c.oid::text as oid, n.nspname as schema, c.relname as name, pg_get_userbyid(c.relowner) as owner, c.relforcerowsecurity as forced,
          c.relrowsecurity as rls, has_schema_privilege(n.oid, 'USAGE') as usage, has_table_privilege(c.oid, 'SELECT') as reads,
          has_table_privilege(c.oid, 'INSERT') as inserts, pg_has_role(c.relowner, 'USAGE') as owns
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
-   where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-     and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = any($1::text[]) and not a.attisdropped)
-   order by 2, 3]]
+   where c.oid in (select oid from needed) order by 2, 3]]
 
 local function columns(tenant)
   local out = {}

@@ -370,9 +370,10 @@ local function mark_isolated(list, by_oid, of_axes, named)
   end)
   for _, t in ipairs(list) do
     local base = t.kind == "r" or t.kind == "p"
-    for index, axis in ipairs(base and t.rls and (not t.scope or t.scope == "tenant") and keys[t] and of_axes or {}) do
+    for index, axis in ipairs(base and (not t.scope or t.scope == "tenant") and keys[t] and of_axes or {}) do
       local key = not axis.table and keys[t][index]
-      if key and binds_key(t, key, axis.setting) then
+      -- Row-level security without any policy is meant to keep its rows apart, too; and so are policies without it.
+      if key and (binds_key(t, key, axis.setting) or (t.rls and #t.policies == 0)) then
         t.axes[index], t.scope, t.derived, named[t.label] = key, "tenant", true, true
         if not t.axis or axis.index < t.axis.index then t.tenant, t.axis = key, axis end
       end

@@ -34,9 +34,10 @@ function solve.of_column(t, column)
   return tests, definitions
 end
 
-local function is_free(t, column, fixed)
+--- placed: what partition a row comes into may depend on a value that is made for it elsewhere.
+local function is_free(t, column, fixed, placed)
   local c = t.by_column[column]
-  return c and not fixed[column] and not c.generated and c.identity ~= "a"
+  return c and not fixed[column] and not c.generated and (c.identity ~= "a" or placed)
 end
 
 --- What is known of a column before the search: its value, or NULL where it gets none.
@@ -91,7 +92,7 @@ end
 function solve.search(conn, t, columns, row, fixed, more)
   local free, searched = {}, {}
   for _, column in ipairs(columns) do
-    if is_free(t, column, fixed) and not searched[column] then
+    if is_free(t, column, fixed, more ~= nil) and not searched[column] then
       searched[column] = true
       free[#free + 1] = column
     end
@@ -141,19 +142,41 @@ local function bound_of(conn, t)
   return #parts > 0 and table.concat(parts, " or ") or nil
 end
 
+--- The conditions of a partition and of those above it, the nearest first.
+local function bounds_above(conn, t)
+  local out = {}
+  for i, row in ipairs(conn:query([[
+      select pg_get_partition_constraintdef(a.relid) as bound
+        from pg_partition_ancestors($1::oid::regclass) with ordinality a(relid, i) order by i]], t.oid)) do
+    out[i] = row.bound
+  end
+  return out
+end
+
 --- Keys of tenants whose rows a partition by the tenant column takes.
 ---@param conn table
 ---@param t rls.Table
 ---@param list string[]  keys to choose from
 ---@return string[]
 function solve.keys_of_partition(conn, t, list)
-  local bound, out, literals = bound_of(conn, t), {}, {}
+  local literals, best = {}, {}
   local type_name = t.by_column[t.tenant].type
   for i, key in ipairs(list) do literals[i] = ("(%s::%s)"):format(names.literal(key), type_name) end
-  local ok, _, rows = conn:try(("select %s::text as key from (values %s) v(%s) where %s limit 3"):format(names.ident(t.tenant),
-    table.concat(literals, ", "), names.ident(t.tenant), bound or "false"))
-  for i, row in ipairs(ok and rows or {}) do out[i] = row.key end
-  return out
+  local bounds = { bound_of(conn, t) or "false", table.unpack(bounds_above(conn, t)) }
+  -- What a list names comes last: those tenants may be there.
+  local named = {}
+  for i, text in ipairs(values.candidates(t.by_column[t.tenant], bounds)) do named[i] = names.literal(text) end
+  for _, typed in ipairs(values.valid(conn, type_name, named)) do literals[#literals + 1] = "(" .. typed .. ")" end
+  -- A hash of other columns is no matter of the key: what is above asks for the tenant alone.
+  for _, bound in ipairs(bounds) do
+    local ok, _, rows = conn:try(("select %s::text as key from (values %s) v(%s) where %s limit 3"):format(names.ident(t.tenant),
+      table.concat(literals, ", "), names.ident(t.tenant), bound))
+    local out = {}
+    for i, row in ipairs(ok and rows or {}) do out[i] = row.key end
+    if #out > #best then best = out end
+    if #best >= 2 then break end
+  end
+  return best
 end
 
 --- A JSON document that says the key wherever an expression looks: (meta -> 'a') ->> 'b' is met by {"a": {"b": key}}.

@@ -75,6 +75,14 @@ local function plant(state, tables, who)
   end
 end
 
+--- The tables beneath, as database.fixtures names them.
+local function tables_of(v)
+  local labels = {}
+  for i, t in ipairs(v.reads or {}) do labels[i] = t.label end
+  table.sort(labels)
+  return #labels > 0 and table.concat(labels, " or ") or "what it reads"
+end
+
 local function judge(state, v, r, before, own, again, both)
   for _, s in ipairs { before, own, again, both } do
     if s.err then
@@ -98,8 +106,9 @@ local function judge(state, v, r, before, own, again, both)
     r.proven[#r.proven + 1] = "select"
   else
     r.errors[#r.errors + 1] = ("select: the positive control failed: no canary shows in the view, which reads with the rights of %s%s: "
-      .. "make it security_invoker, or name it in database.shared if its rows are everybody's"):format(v.reader or v.owner,
-      v.bound and "" or ", whom row-level security does not bind")
+      .. "make it security_invoker, give %s a statement in database.fixtures that makes rows which the view shows (INSERT … VALUES "
+      .. "({tenant}, …)), or name the view in database.shared if its rows are everybody's"):format(v.reader or v.owner,
+      v.bound and "" or ", whom row-level security does not bind", tables_of(v))
   end
 end
 

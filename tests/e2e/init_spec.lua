@@ -159,7 +159,7 @@ describe("a database of one's own", function()
   end
 
   it("is asked whether the rights suffice", function()
-    shows(connect "postgres", 0, "server: PostgreSQL ", "a unix socket", "admin is postgres, a superuser", "tenants' tables: 2",
+    shows(connect "postgres", 0, "server: PostgreSQL ", "a unix socket", "admin is postgres, a superuser", "tenants' tables: 4",
       "static (catalogue): yes", "read (as shop): yes", "full (canaries): yes", "operator: database.operator is not defined")
   end)
 
@@ -171,6 +171,9 @@ describe("a database of one's own", function()
     shows(connect "half", 2, "read (as shop): yes", "full (canaries): no", "row-level security binds half",
       'fix: alter role "half" bypassrls')
     conn:script [[alter role half bypassrls]]
+    -- An invented tenant needs its row in the table of the tenants.
+    shows(connect "half", 2, "full (canaries): no", 'half may not read and insert: "public"."organisations"')
+    conn:script [[grant select, insert on organisations to half]]
     shows(connect "half", 0, "full (canaries): yes", "admin is half, with BYPASSRLS")
     conn:close()
     shows(connect("postgres", ("{ url = %q }"):format(url "postgres")), 2, "admin and app are the same role, postgres")

@@ -272,6 +272,23 @@ describe("the prover", function()
     end)
   end)
 
+  it("reads lists by the place of an item, and by a set of pieces", function()
+    for _, e in ipairs { "(array_position((string_to_array(%s, ','::text))::uuid[], tenant_id) IS NOT NULL)",
+      "(array_position(string_to_array(%s, ','::text), (tenant_id)::text) > 0)",
+      "((tenant_id)::text IN ( SELECT string_to_table(%s, ','::text) AS string_to_table))" } do
+      proven(e:format(T))
+      assert.not_equal("proven", prover.command(input(e:format(x "x")), "SELECT").status, e)
+    end
+    leak("policy_always_true", ("(array_position(string_to_array(%s, ','::text), (tenant_id)::text) IS NULL)"):format(T))
+    -- array_position finds NULL among NULLs.
+    local v = prover.command(input(("(array_position((string_to_array(%s, ','::text))::uuid[], tenant_id) > 0)"):format(T), NULLABLE),
+      "SELECT")
+    assert.not_equal("proven", v.status)
+    unknown("the set of jsonb_array_elements_text",
+      ("((tenant_id)::text IN ( SELECT jsonb_array_elements_text((%s)::jsonb) AS e))"):format(T))
+    unknown("the operator %?", ("((%s)::jsonb ? (tenant_id)::text)"):format(T))
+  end)
+
   it("takes an id for another once its own characters are replaced or split at", function()
     for _, e in ipairs { "replace(%s, '1'::text, '2'::text)", "split_part(%s, '1'::text, 1)", "replace(%s, '-'::text, ''::text)" } do
       local v = prover.command(input(("(tenant_id = (" .. e .. ")::bigint)"):format(T), INT), "SELECT")

@@ -7,6 +7,7 @@ local decide = require "rls.decide"
 local owners = require "rls.owners"
 local definers = require "rls.rules.definers"
 local matrix = require "rls.matrix"
+local functions = require "rls.rules.functions"
 local policies = require "rls.rules.policies"
 local releases = require "rls.releases"
 local trusted = require "rls.trust"
@@ -135,6 +136,22 @@ describe("what gate 1 decides", function()
         assert.equal(d.table.name:find "^t" and "proven" or "unknown", d.verdicts.SELECT.status, d.table.name .. " " .. types[i])
       end
     end
+  end)
+
+  it("names the column that says whose a row is which a trigger keeps as a JSON document", function()
+    tbl("items", "using (" .. OWN .. ")")
+    admin:script [[create table gt.log (id int, data jsonb); grant select on gt.log to dec_app;
+      create function gt.keep() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+      begin insert into gt.log (data) values (to_jsonb(new)); return null; end $$;
+      create trigger keep after insert on gt.items for each row execute function gt.keep()]]
+    local seen, base = look()
+    local all = {}
+    for _, t in pairs(seen.by_oid) do all[#all + 1] = t end
+    local list = functions.findings(admin, seen.app, base, all, seen.by_oid, function() return false end, seen.model.all_functions)
+    assert.equal("trigger_copies", list[1].class)
+    admin:script "insert into gt.items values (1, '11111111-1111-4111-8111-111111111111')"
+    admin:script(list[1].fix:match "ALTER TABLE .-; UPDATE .-;")
+    assert.equal("11111111-1111-4111-8111-111111111111", admin:value "select tenant_id::text from gt.log")
   end)
 
   it("prefers what the probe went through to what was proven", function()

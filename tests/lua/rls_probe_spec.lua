@@ -133,4 +133,12 @@ describe("the probe of tables whose tenant columns have no keys in common", func
     assert.equal("function_definer", leak.class)
     assert.is_truthy(leak.reproduce:find('copy "gk"."load" ("id", "body") from stdin;', 1, true), leak.reproduce)
   end)
+
+  it("names the tables whose fixtures a view with a filter of its own needs", function()
+    local r = results_of({ orders = "uuid" }, [[
+      create view gk.open as select * from gk.orders where body = 'open' and tenant_id::text = current_setting('app.t', true);
+      grant select on gk.open to probe_app]])
+    assert.equal(1, #r.open.errors)
+    assert.is_truthy(r.open.errors[1]:find("give gk.orders a statement in database.fixtures", 1, true), r.open.errors[1])
+  end)
 end)

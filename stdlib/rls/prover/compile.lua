@@ -519,7 +519,19 @@ local function has_role(args, cx)
   return { k = "has_role", t = "bool", role = role.v }
 end
 
+--- array_position(array, value): NULL where it is not among the items, and a number of which nothing more is said where it is. Two NULLs
+--- are the same to it (PostgreSQL manual, section 9.19).
+local function array_position(args)
+  if #args ~= 2 then return opaque "the function array_position" end
+  local among = A.AEXPR_OP_ANY("=", args[2], args[1])
+  if among.k == "opaque" then return among end
+  local null = { k = "and", t = "bool", args = { { k = "isnull", t = "bool", a = args[2] }, opaque("NULL in an array", "bool") } }
+  local found = { k = "or", t = "bool", args = { { k = "test", t = "bool", a = among, mask = "T" }, null } }
+  return { k = "case", t = "int", conditions = { found }, results = { opaque("a place in an array", "int"), const("int", NULL) } }
+end
+
 local SYSTEM = {
+  array_position = array_position,
   current_setting = setting,
   pg_has_role = has_role,
   ["session_user"] = function(_, cx) return user("session", cx) end,

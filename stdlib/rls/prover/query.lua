@@ -18,6 +18,13 @@ for name in ([[count sum avg max min array_agg bool_or bool_and every string_agg
     bit_and bit_or xmlagg mode percentile_cont percentile_disc]]):gmatch "%S+" do
   AGGREGATES[name] = true
 end
+-- Sets of pg_catalog's that are not read.
+local SETS = {}
+for name in ([[jsonb_array_elements json_array_elements jsonb_array_elements_text json_array_elements_text jsonb_object_keys
+    json_object_keys jsonb_each json_each jsonb_each_text json_each_text jsonb_path_query regexp_split_to_table regexp_matches
+    generate_series]]):gmatch "%S+" do
+  SETS[name] = true
+end
 -- Of these, a result that is a value of some row.
 local ONE_OF = { max = true, min = true, bool_or = true, bool_and = true, every = true }
 
@@ -263,8 +270,11 @@ return function(compile)
   local function set_call(call, alias, name, level, sub, cx)
     local names = compile.names(call.funcname)
     local system = not compile.own_function(names, cx) and compile.system_name(names, cx, "function")
-    if system == "unnest" and #(call.args or {}) == 1 then
+    -- string_to_table, from PostgreSQL 14, is the unnest of string_to_array.
+    local pieces = system == "string_to_table" and #(call.args or {}) == 2
+    if pieces or (system == "unnest" and #(call.args or {}) == 1) then
       local array = compile.expr(call.args[1], level, cx)
+      if pieces then array = compile.system_call("string_to_array", { array, compile.expr(call.args[2], level, cx) }, cx) end
       if array.t == "null" then array = compile.coerce(array, "array:text") end
       local element = array.t:match "^array:(.*)$"
       if not element then return "unnest of " .. array.t end
@@ -297,7 +307,8 @@ return function(compile)
         local names = compile.names(value.funcname)
         local last = names[#names]
         local marked = value.agg_star or value.agg_order or value.agg_filter
-        if marked or AGGREGATES[last] or not compile.is_scalar(names, cx) then return true end
+        local set = SETS[last] and not compile.own_function(names, cx)
+        if not set and (marked or AGGREGATES[last] or not compile.is_scalar(names, cx)) then return true end
       end
       if key ~= "SubLink" and aggregate_in(value, cx) then return true end
     end
@@ -412,13 +423,14 @@ return function(compile)
     local own = compile.own_function(names, cx)
     if own then return own.language == "sql" or own.language == "plpgsql" end
     local last = names[#names]
-    return (#names == 1 or names[1] == "pg_catalog") and (functions.known(last) or last == "unnest" or last == "current_setting"
-      or last == "pg_has_role")
+    return (#names == 1 or names[1] == "pg_catalog") and (functions.known(last) or last == "unnest" or last == "string_to_table"
+      or last == "current_setting" or last == "pg_has_role" or last == "array_position")
   end
 
   function compile.returns_set(names, cx)
     local own = compile.own_function(names, cx)
     if own then return own.returns_set == true end
-    return names[#names] == "unnest" and (#names == 1 or names[1] == "pg_catalog")
+    local last = names[#names]
+    return (last == "unnest" or last == "string_to_table" or SETS[last] == true) and (#names == 1 or names[1] == "pg_catalog")
   end
 end

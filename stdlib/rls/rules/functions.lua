@@ -77,6 +77,21 @@ local function copying_sql(app, from, trigger, to)
     names.literal(from.sql), names.literal(trigger.name), names.literal(to.sql))
 end
 
+--- What closes it where the rows are kept as JSON documents, which have no column of the tenant's; nil where they are kept otherwise.
+local function way_out(from, to)
+  local tenant = from.tenant and from.by_column[from.tenant]
+  for _, c in ipairs(tenant and to.columns or {}) do
+    if c.base == "json" or c.base == "jsonb" then
+      local column = names.ident(tenant.name)
+      return ("Keep beside the document whose it is: ALTER TABLE %s ADD COLUMN %s %s; UPDATE %s SET %s = (%s ->> %s)::%s; (with its path, "
+        .. "where the row lies deeper in it), let the trigger's function fill it with NEW.%s, and put row-level security with a policy on "
+        .. "that column; or revoke it"):format(to.sql, column, tenant.type, to.sql, column, names.ident(c.name), names.literal(tenant.name),
+        tenant.type, column)
+    end
+  end
+  return nil
+end
+
 local function copying(out, conn, app, oids, by_oid, tables, shown, all)
   -- Many triggers run one function.
   local known = {}
@@ -98,6 +113,7 @@ local function copying(out, conn, app, oids, by_oid, tables, shown, all)
       if nobodys and reads(t) and writes(trigger, t) then
         out[#out + 1] = { class = "trigger_copies", object = t.label,
           detail = ("the trigger %s on %s inserts rows into it"):format(trigger.name, by_oid[trigger.rel].label),
+          fix = way_out(by_oid[trigger.rel], t),
           reproduce = copying_sql(app, by_oid[trigger.rel], trigger, t) }
       end
     end
