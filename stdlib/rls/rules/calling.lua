@@ -1,5 +1,7 @@
 --- SQL by which the application calls a function that has its owner's rights, and what comes of it.
+local mentions = require "rls.mentions"
 local names = require "rls.names"
+local prover = require "rls.prover"
 local reproduce = require "rls.reproduce"
 
 local calling = {}
@@ -32,26 +34,59 @@ end
 
 local function as_caller(world, caller) return setmetatable({ app = caller }, { __index = world }) end
 
---- The call, with arguments as the counterexample has them, and what it shows or changes.
----@param world table  of rls.reproduce
----@param f table      of rls.Model.all_functions
----@param r table      of rls.rules.definers: what it is decided to be
----@return string
-function calling.text(world, f, r)
+--- The arguments as the counterexample has them. One that it says nothing of may have to be something where the function writes.
+local function arguments(f, r)
   local v, args = r.verdict, {}
   local settings = v and v.assignment and v.assignment.settings or {}
   for i, arg in ipairs(f.args) do
     local value = settings["\1argument." .. (arg.name and arg.name ~= "" and arg.name or ("$%d"):format(i))]
     -- Of a function that puts a text into SQL: a condition that holds for every row.
     if not v and arg.type == "text" then value = "true or true" end
+    if value == nil and v and (r.write or r.touched) and arg.type == "text" then value = "canary" end
     args[i] = ("%s::%s"):format(value and names.literal(value) or "NULL", arg.type)
   end
-  local caller, statement = call_of(f, args)
+  return args
+end
+
+--- Own rows that hold what the other tenant's row says, in the tables that the function names: where it answers nothing it copies.
+local function copied_sql(world, f, v)
+  local parts, said, own = {}, {}, v.assignment and v.assignment.own[1]
+  for name, value in pairs(v.assignment and v.assignment.row or {}) do
+    local c = world.by_label[v.label or ""] and world.by_label[v.label].by_column[name]
+    if c and c.category == "S" and type(value) == "string" then
+      said[#said + 1] = ("strpos(to_jsonb(x)::text, %s) > 0"):format(names.literal('"' .. value .. '"'))
+    end
+  end
+  table.sort(said)
+  for label, t in pairs(world.by_label) do
+    local base = (t.kind == "r" or t.kind == "p") and t.tenant and own ~= nil and mentions.name((f.body or ""):lower(), t.name)
+    if base then
+      parts[#parts + 1] = ("SELECT %s AS of, to_jsonb(x) AS own_row FROM %s x WHERE %s = %s AND (%s)"):format(names.literal(label), t.sql,
+        names.ident(t.tenant), prover.literal(own), table.concat(said, " OR "))
+    end
+  end
+  table.sort(parts)
+  return #said > 0 and #parts > 0 and table.concat(parts, "\nUNION ALL ") .. ";" or nil
+end
+
+--- The call, with arguments as the counterexample has them, and what it shows or changes.
+---@param world table  of rls.reproduce
+---@param f table      of rls.Model.all_functions
+---@param r table      of rls.rules.definers: what it is decided to be
+---@return string
+function calling.text(world, f, r)
+  local v = r.verdict
+  local caller, statement = call_of(f, arguments(f, r))
   if not caller then return calling.definition(world, f) end
   local t = v and world.by_label[r.label]
   local based = t and (t.kind == "r" or t.kind == "p") and t or nil
-  local text = reproduce.text(as_caller(world, caller), based, v, statement, r.write)
-  return based and (r.write or r.touched) and reproduce.with_difference(text, based, v) or text
+  if based and (r.write or r.touched) then
+    return reproduce.with_difference(reproduce.text(as_caller(world, caller), based, v, statement, r.write), based, v)
+  end
+  local silent = f.returns == "void" or f.kind == "p"
+  local copied = silent and based and copied_sql(world, f, setmetatable({ label = r.label }, { __index = v }))
+  if copied then statement = ("%s\nRESET SESSION AUTHORIZATION;\n%s"):format(statement, copied) end
+  return reproduce.text(as_caller(world, caller), based, v, statement, r.write)
 end
 
 --- Who has which rights, and what guards the tables.

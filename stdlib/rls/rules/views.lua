@@ -148,7 +148,8 @@ local function say(out, seen, v, row, number)
   elseif bound and v.acts.select and not row.barrier then
     add("view_not_barrier", { "SELECT" }, ("it reads as %s and tests the tenant itself, and is no security_barrier"):format(v.reader),
       ("-- without security_barrier the planner may call a cheap function of the reader's before the view's own test\n"
-        .. "SELECT reloptions FROM pg_class WHERE oid = %s::regclass;"):format(names.literal(v.sql)), "security_barrier")
+        .. "SELECT coalesce(reloptions, '{}') AS options, pg_get_viewdef(oid) FROM pg_class WHERE oid = %s::regclass;"):format(
+        names.literal(v.sql)), "security_barrier")
   end
   if not leak and not bound and v.acts.select and not v.may.select then
     out.undecided = out.undecided or ("%s, which the application may read by SET ROLE alone, reads as %s, whom row-level security does not "
