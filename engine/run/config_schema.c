@@ -501,7 +501,7 @@ static const schema_spec evidence[] = {
      .type = SCHEMA_MAP,
      .def = "{}",
      .children = sha256_item,
-     .doc = "pinned hashes of scripts that may approve"},
+     .doc = "SHA-256 of gates and of an adapter of your own that may approve, by their files' names"},
     END};
 static const schema_spec tickets[] = {
     {.key = "endpoint",

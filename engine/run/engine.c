@@ -291,16 +291,39 @@ static void drop_left_out(engine_run_state *s) {
     }
 }
 
-/* The very text that each worker ran, which is what the loader read, is one of this program's gates. */
-static bool gates_are_built_in(const engine_run_state *s) {
+/* Does the configuration pin this text, by its file's name? Where it does not and `what` is not NULL, what would is
+ * said. */
+static bool is_pinned(const engine_run_state *s, const char *path, const char *hex, const char *what) {
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    const char *name = slash != NULL ? slash + 1 : path != NULL ? path : "?";
+    const json_t *scripts = json_object_get(json_object_get(s->r->cfg->doc, "evidence"), "scripts");
+    const json_t *pin = json_object_get(scripts, name);
+    if (json_is_string(pin) && hex != NULL && strcmp(json_string_value(pin), hex) == 0) {
+        return true;
+    }
+    if (what != NULL) {
+        log_line(LOG_WARN, "not approved: the %s %s is not pinned: evidence.scripts[\"%s\"] = \"%s\"", what,
+                 path != NULL ? path : "?", name, hex != NULL ? hex : "?");
+    }
+    return false;
+}
+
+/* The very text that each worker ran, which is what the loader read, is one of this program's gates, or one that the
+ * configuration pins. Operations write: of them none but this program's are. */
+static bool gates_are_known(const engine_run_state *s) {
+    const char *kind = json_string_value(json_object_get(s->r->head, "kind"));
+    const char *what = kind != NULL && strcmp(kind, "suite") == 0 ? "gate" : NULL;
+    bool known = true;
     size_t i;
     json_t *gate;
     json_array_foreach(s->r->gates, i, gate) {
-        if (!json_is_true(json_object_get(gate, "shipped"))) {
-            return false;
-        }
+        const json_t *raw = json_object_get(gate, "raw");
+        known = (json_is_true(json_object_get(gate, "shipped")) ||
+                 (!engine_is_operation(s->r) && is_pinned(s, json_string_value(json_object_get(raw, "path")),
+                                                          json_string_value(json_object_get(raw, "sha256")), what))) &&
+                known;
     }
-    return true;
+    return known;
 }
 
 /* Nothing of the installed tree was exchanged since before the first file of it was read? */
@@ -316,28 +339,18 @@ static bool stayed_the_same(const engine_run_state *s) {
     return same;
 }
 
-/* The platform's adapter, where the operators wrote one, is the one that the configuration pins by its file's name. */
+/* The platform's adapter, where the operators wrote one, is the one that the configuration pins. */
 static bool adapter_is_pinned(const engine_run_state *s) {
-    const json_t *doc = s->r->cfg->doc;
-    const json_t *text = json_object_get(doc, "adapter_text");
+    const json_t *text = json_object_get(s->r->cfg->doc, "adapter_text");
     if (text == NULL) {
         return true;
     }
-    const char *path = json_string_value(json_object_get(doc, "adapter"));
-    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
-    const char *name = slash != NULL ? slash + 1 : path;
-    const json_t *pin = json_object_get(json_object_get(json_object_get(doc, "evidence"), "scripts"), name);
     char hex[SHA256_HEX_SIZE];
     sha256_hex(json_string_value(text), json_string_length(text), hex);
-    if (json_is_string(pin) && strcmp(json_string_value(pin), hex) == 0) {
-        return true;
-    }
-    log_line(LOG_WARN, "not approved: the adapter %s is not pinned: evidence.scripts[\"%s\"] = \"%s\"", path, name,
-             hex);
-    return false;
+    return is_pinned(s, json_string_value(json_object_get(s->r->cfg->doc, "adapter")), hex, "adapter");
 }
 
-/* Gates, stdlib, modules and programs are what this program was built with? Only such a run can approve. */
+/* Gates, stdlib, modules and programs are what this program was built with, or pinned? Only such a run can approve. */
 bool engine_is_trusted(engine_run_state *s) {
     const char *preload = integrity_preload();
     if (s->r->stdlib_dir != NULL || s->r->scratch != NULL) {
@@ -359,7 +372,7 @@ bool engine_is_trusted(engine_run_state *s) {
                  n, json_string_value(json_array_get(differing, 0)));
     }
     json_decref(differing);
-    return n == 0 && gates_are_built_in(s) && adapter_is_pinned(s) && stayed_the_same(s);
+    return n == 0 && gates_are_known(s) && adapter_is_pinned(s) && stayed_the_same(s);
 }
 
 static bool all_pass(const json_t *report) {

@@ -2,8 +2,9 @@
 --
 --   gate-engine run examples/suites/go_live.lua --tenant acme --report junit=report.xml
 --
--- A suite is data. Gates are named by id (the installed ones) or by path (beside this file). Only the installed tree approves: with
--- gates of its own a suite can hold a tenant back, and its pass is no approval.
+-- A suite is data. Gates are named by id (the installed ones) or by path (beside this file). Only what is installed approves, and gates of
+-- its own that the configuration pins by the SHA-256 of their text: evidence = { scripts = { ["price_list.lua"] = "…" } }. The warning of a
+-- run that would approve but for that says which.
 return require("suite").define {
   api = 1,
   id = "go_live",

@@ -1,6 +1,7 @@
 -- The example gates with a recovery, with http and a store, the suite that holds them beside the four, and the CI files.
 package.path = "tests/e2e/?.lua;tests/lua/?.lua;" .. package.path
 local support = require "support"
+local hash = require "engine.hash"
 local http_server = require "support.http_server"
 local json = require "engine.json"
 
@@ -78,6 +79,36 @@ describe("the example gates on a kept platform", function()
     local report = json.decode((support.must_read(file)))
     assert.equal(6, #report.gates)
     assert.is_false(report.approved)
+  end)
+
+  it("go_live approves where each of its own gates is pinned by its very text", function()
+    support.write(dir .. "/store/prices/prices-3.json", '{"prices": [10, 11, 12]}')
+    assert.equal(0, engine("recover", EXAMPLES .. "gates/tenant_contact.lua", "--tenant", "prices-3", "--contact", "ops@p.example",
+      "--apply").code)
+    local function pin(name) return hash.sha256(support.must_read(EXAMPLES .. "gates/" .. name)) end
+    local function all(suite, pins)
+      local file = support.write(dir .. "/pinned.conf.lua", ([[return { platform = "embedded", evidence = { scripts = %s },
+        endpoints = { pricing = { url = "http://127.0.0.1:%d" } }, artifacts = { kind = "local", path = %q } }]]):format(pins,
+        server.ports.plain, dir .. "/store"))
+      return engine("run", suite, "--tenant", "prices-3", "--config", file)
+    end
+    local both = '{ ["price_list.lua"] = %q, ["tenant_contact.lua"] = %q }'
+    local suite = EXAMPLES .. "suites/go_live.lua"
+    for _, pins in ipairs { "{}", ('{ ["price_list.lua"] = %q }'):format(pin "price_list.lua"),
+      both:format(pin "price_list.lua", ("0"):rep(64)) } do
+      local r = all(suite, pins)
+      has(r.stdout, "=== OVERALL: 6/6 GATES PASS ===", "Tenant prices-3 is NOT approved")
+      has(r.stderr, "the gate ", "/tenant_contact.lua is not pinned: evidence.scripts[\"tenant_contact.lua\"] = \""
+        .. pin "tenant_contact.lua" .. '"')
+    end
+    local pinned = both:format(pin "price_list.lua", pin "tenant_contact.lua")
+    local r = all(suite, pinned)
+    has(r.stdout, "=== OVERALL: 6/6 GATES PASS ===", "Tenant prices-3 is approved for pilot.")
+    assert.is_nil(r.stderr:find("not approved", 1, true))
+    -- Without one of the four there is nothing that pins could make up for.
+    local three = support.write(dir .. "/three.lua", (support.must_read(suite):gsub('"rls_harness", ', ""):gsub('"%.%./gates/',
+      '"' .. EXAMPLES .. "gates/")))
+    has(all(three, pinned).stdout, "=== OVERALL: 5/5 GATES PASS ===", "Tenant prices-3 is NOT approved")
   end)
 end)
 
