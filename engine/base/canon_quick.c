@@ -3,6 +3,7 @@
 #include "base/canon_quick.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,6 +178,16 @@ static bool read_escape(quick *q) {
 static void skip_plain(quick *q, bool *high) {
     unsigned char seen = 0;
     const char *p = q->p;
+#ifdef CANON_FIRST
+    while ((size_t)(q->end - p) >= sizeof(uint64_t)) {
+        uint64_t odd = canon_odd(p);
+        if (odd != 0) {
+            p += CANON_FIRST(odd);
+            break;
+        }
+        p += sizeof(uint64_t);
+    }
+#endif
     while (p < q->end && (unsigned char)*p >= 0x20 && *p != '"' && *p != '\\') {
         seen |= (unsigned char)*p++;
     }
@@ -372,17 +383,27 @@ static bool order_members(quick *q, size_t base) {
     if (done != MOVED) {
         return done == IN_ORDER;
     }
+    size_t all = q->out->len - first;
     buf_reset(&q->sorted);
-    for (size_t i = 0; i < n; i++) {
-        if ((i > 0 && buf_putc(&q->sorted, ',') != 0) ||
-            buf_append(&q->sorted, q->out->data + m[i].from, m[i].to - m[i].from) != 0) {
-            return false;
-        }
-    }
-    if (q->sorted.len != q->out->len - first) {
+    char *at = canon_room(&q->sorted, all);
+    if (at == NULL) {
         return false;
     }
-    memcpy(q->out->data + first, q->sorted.data, q->sorted.len);
+    size_t used = n - 1; /* the commas between */
+    for (size_t i = 0; i < n; i++) {
+        used += m[i].to - m[i].from;
+    }
+    if (used != all) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0) {
+            *at++ = ',';
+        }
+        canon_copy(at, q->out->data + m[i].from, m[i].to - m[i].from);
+        at += m[i].to - m[i].from;
+    }
+    memcpy(q->out->data + first, q->sorted.data, all);
     return true;
 }
 

@@ -73,11 +73,21 @@ static inline bool canon_any_escaped(const char *s) {
     return (canon_escapes(canon_eight(s)) & CANON_HIGH) != 0;
 }
 
-/* The same, or not ASCII? */
-static inline bool canon_any_odd(const char *s) {
+/* In the high bit of each of the eight bytes at s: is it escaped, or not ASCII? As in canon_escapes. */
+static inline uint64_t canon_odd(const char *s) {
     uint64_t x = canon_eight(s);
-    return ((x | canon_escapes(x)) & CANON_HIGH) != 0;
+    return (x | canon_escapes(x)) & CANON_HIGH;
 }
+
+static inline bool canon_any_odd(const char *s) {
+    return canon_odd(s) != 0;
+}
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define CANON_FIRST(odd)                                                                                               \
+    ((size_t)__builtin_ctzll(odd) / 8) /* which byte is the first: none below it is set wrongly                        \
+                                        */
+#endif
 
 /* How many bytes at s stand in a JSON string as they are, where they are UTF-8. */
 static inline size_t canon_bare_length(const char *s, size_t n) {
