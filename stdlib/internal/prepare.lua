@@ -19,23 +19,54 @@ local function find_tenant(conn, tenant, code)
     quoted(tenant.key), quoted(tenant.code), sql_name(tenant.table), quoted(tenant.code)), code)
 end
 
---- A digest of the catalogue: tables, columns, policies, functions. It changes when the schema does.
+--- The catalogue as text, without names that a search path decides. It changes when tables, columns, policies, views, functions, triggers
+--- or rules do, when anybody gets another right or another owner, and when one of the roles that have rights here gets other attributes,
+--- members or settings: all of that decides who sees which rows.
 local SCHEMA_TEXT = [[
-  select string_agg(line, E'\n' order by line) from (
-    select format('t %s.%s %s %s %s', n.nspname, c.relname, c.relkind, c.relrowsecurity, c.relforcerowsecurity) as line
-      from pg_class c join pg_namespace n on n.oid = c.relnamespace
-     where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relkind in ('r', 'p', 'v', 'm', 'f')
+  with recursive spaces as (select * from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'),
+  rels as (select c.*, n.nspname from pg_class c join spaces n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')),
+  -- Who has rights on something here, and whose members they are or who is theirs.
+  named as (
+    select refobjid as role from pg_shdepend where refclassid = 'pg_authid'::regclass
+       and dbid = (select oid from pg_database where datname = current_database())
+    union
+    select case when m.member = r.role then m.roleid else m.member end from named r
+      join pg_auth_members m on r.role in (m.member, m.roleid))
+  select string_agg(line, E'\n' order by line collate "C") from (
+    select format('n %s %s %s', nspname, pg_get_userbyid(nspowner), nspacl) as line from spaces
     union all
-    select format('c %s.%s.%s %s %s', n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull)
-      from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
-     where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and a.attnum > 0 and not a.attisdropped
-       and c.relkind in ('r', 'p', 'v', 'm', 'f')
+    select format('t %s.%s %s %s %s %s %s %s', nspname, relname, relkind, relrowsecurity, relforcerowsecurity, pg_get_userbyid(relowner),
+      relacl, reloptions) from rels
+    union all
+    select format('c %s.%s.%s %s %s %s %s %s', c.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+        a.attacl, a.attgenerated, (select md5(d.adbin::text) from pg_attrdef d where d.adrelid = a.attrelid and d.adnum = a.attnum))
+      from pg_attribute a join rels c on c.oid = a.attrelid where a.attnum > 0 and not a.attisdropped
     union all
     select format('p %s.%s %s %s %s %s %s %s', schemaname, tablename, policyname, permissive, roles, cmd, qual, with_check) from pg_policies
     union all
-    select format('f %s.%s(%s) %s', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid), md5(p.prosrc))
-      from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-     where n.nspname !~ '^pg_' and n.nspname <> 'information_schema') lines]]
+    select format('f %s.%s(%s) %s', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid), md5(to_jsonb(p)::text))
+      from pg_proc p join spaces n on n.oid = p.pronamespace
+    union all
+    select format('g %s.%s %s', c.nspname, c.relname, md5(to_jsonb(g)::text)) from pg_trigger g join rels c on c.oid = g.tgrelid
+    union all
+    select format('r %s.%s %s %s %s', c.nspname, c.relname, w.rulename, w.ev_enabled, md5(w.ev_qual::text || w.ev_action::text))
+      from pg_rewrite w join rels c on c.oid = w.ev_class
+    union all
+    select format('k %s.%s %s', c.nspname, c.relname, md5(to_jsonb(k)::text)) from pg_constraint k join rels c on c.oid = k.conrelid
+    union all
+    select format('d %s', to_jsonb(d)) from pg_default_acl d
+    union all
+    select format('o %s %s', datdba, datacl) from pg_database where datname = current_database()
+    union all
+    select format('a %s', to_jsonb(r) - 'rolpassword' - 'rolvaliduntil' - 'rolconnlimit') from pg_roles r
+     where r.oid in (select role from named)
+    union all
+    select format('m %s %s %s', pg_get_userbyid(roleid), pg_get_userbyid(member), admin_option) from pg_auth_members
+     where roleid in (select role from named) or member in (select role from named)
+    union all
+    select format('s %s %s %s', setdatabase <> 0, setrole, setconfig) from pg_db_role_setting
+     where setdatabase in (0, (select oid from pg_database where datname = current_database()))
+       and (setrole = 0 or setrole in (select role from named))) lines]]
 
 return function(ctx, job)
   local conn = job.db.operator and not job.db.operator.missing and ctx.db.operator or ctx.db.admin

@@ -169,6 +169,34 @@ i = e.index('"sig":"') + 7; p.write_text(e[:i] + ("A" if e[i] != "A" else "B") +
     refused(copy(), "acme", "is of another schema: the database was changed since")
   end)
 
+  it("refuses where rights, owners, roles, settings, triggers or functions were changed since", function()
+    local CHANGES = {
+      { "alter role app_user bypassrls", "alter role app_user nobypassrls" },
+      { "alter role app_user set row_security = off", "alter role app_user reset row_security" },
+      { "grant platform_owner to app_user", "revoke platform_owner from app_user" },
+      { "grant pg_read_all_data to app_user", "revoke pg_read_all_data from app_user" },
+      { "grant truncate on core.policy_profiles to app_user", "revoke truncate on core.policy_profiles from app_user" },
+      { "grant update (name) on core.tenants to app_user", "revoke update (name) on core.tenants from app_user" },
+      { "alter table core.escalations owner to app_user", "alter table core.escalations owner to platform_owner" },
+      { "alter function platform.authenticate(text) security invoker", "alter function platform.authenticate(text) security definer" },
+      { "alter table core.ledger disable trigger keep_ledger", "alter table core.ledger enable trigger keep_ledger" },
+      { "alter database platform set app.current_tenant_id = 'x'", "alter database platform reset app.current_tenant_id" },
+      { "alter default privileges grant select on tables to app_user", "alter default privileges revoke select on tables from app_user" },
+      { "grant create on schema core to app_user", "revoke create on schema core from app_user" },
+    }
+    local function dry() return engine(copy(), "run", "go_live", "--tenant", "acme", "--dry-run") end
+    local acls = psql "select string_agg(relname || coalesce(relacl::text, ''), ' ' order by oid) from pg_class where relkind = 'r'"
+    for _, change in ipairs(CHANGES) do
+      psql(change[1])
+      local r = dry()
+      psql(change[2])
+      assert.is_truthy(r.code == 1 and r.stdout:find("is of another schema: the database was changed since", 1, true),
+        change[1] .. "\n" .. r.stdout .. r.stderr)
+      assert.equal(0, dry().code, change[2])
+    end
+    assert.equal(acls, psql "select string_agg(relname || coalesce(relacl::text, ''), ' ' order by oid) from pg_class where relkind = 'r'")
+  end)
+
   it("refuses by changed scripts, another stdlib, or a library that was slipped in", function()
     local dir, tree, build = copy(), support.tmpdir(), support.build
     local program = tree .. "/build/gate-engine"

@@ -47,6 +47,7 @@ describe("a tenant's life on an external platform", function()
     local at = in_database and "forged" or "evidence"
     local known = 0
     if in_database then
+      support.shell(("rm -rf %s/%s"):format(dir, at))
       lives(0, "", "evidence", "export", "--output", at)
       support.shell(("mkdir -p %s/%s/statements"):format(dir, at))
       known = tonumber((postgres.sql "select count(*) from core.ledger"))
@@ -119,15 +120,19 @@ describe("a tenant's life on an external platform", function()
     end)
   end
 
-  it("is not led by an operator who may not write the ledger, and then nothing is changed", function()
+  it("does not go on where its record cannot be written, and then nothing is changed", function()
     configure "database"
+    -- Before the evidence is made: it is of the schema that go-live finds.
+    postgres.sql [[alter table core.ledger add constraint full_disk check (line not like '%"kind":"activation"%') not valid]]
     lives(0, "API key of", "run", "create_tenant", "--tenant", "gamma", "--name", "gamma")
     lives(0, "DONE", "run", "configure_pack", "--tenant", "gamma", "--pack", "roster")
     approve(true)
-    postgres.sql "revoke insert on core.ledger from platform_owner"
-    lives(3, "permission denied", "run", "go_live", "--tenant", "gamma")
-    postgres.sql "grant insert on core.ledger to platform_owner"
+    lives(3, "full_disk", "run", "go_live", "--tenant", "gamma")
+    postgres.sql "alter table core.ledger drop constraint full_disk"
     assert.equal("onboarding", status "gamma")
+    lives(1, "is of another schema", "run", "go_live", "--tenant", "gamma")
+    lives(0, "", "run", "configure_pack", "--tenant", "gamma", "--pack", "roster")
+    approve(true)
     lives(0, "DONE - Change gamma", "run", "go_live", "--tenant", "gamma")
     assert.equal("f", (postgres.sql "select rolsuper from pg_roles where rolname = 'platform_admin'"):gsub("%s+$", ""))
   end)
