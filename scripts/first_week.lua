@@ -74,6 +74,7 @@ local function check_solves(ctx, week)
 end
 
 local function check_tickets(ctx, week)
+  if week.tickets.others > 0 then ctx:fact("tickets_of_others", week.tickets.others) end
   for _, t in ipairs(week.tickets.list) do
     local words = ("Ticket %s (%s): %s"):format(t.id, t.severity, t.title)
     if t.open and t.severity <= "S2" then
@@ -111,7 +112,11 @@ local function look(ctx, row)
   end
   gather(week.solves, function() return solves.first(ctx, ctx.tenant.id, row.since, expected_of(ctx)) end)
   if ctx.config.tickets then
-    gather(week.tickets, function() return tickets.list(ctx) end)
+    gather(week.tickets, function()
+      local list
+      list, week.tickets.others = tickets.list(ctx)
+      return list
+    end)
   else
     week.tickets.skipped = "the configuration has no tickets"
   end

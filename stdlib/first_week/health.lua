@@ -5,6 +5,9 @@ local health = {}
 
 health.PATHS = { "/health", "/health/live", "/health/ready" }
 
+-- Members that say it by yes or no.
+local FLAGS = { "ok", "healthy", "up", "ready", "alive", "live", "running", "success" }
+
 local WELL = { ok = true, healthy = true, up = true, pass = true, ready = true, alive = true, live = true, running = true }
 
 --- What an answer says of a part: nil where it is well. true and words such as "ok" are, all else is not.
@@ -21,6 +24,14 @@ local function problems_of(document)
   local out = {}
   local own = unwell(document)
   if own then out[#out + 1] = "status " .. own end
+  for _, name in ipairs(FLAGS) do
+    if document[name] == false then out[#out + 1] = name .. ": false" end
+  end
+  -- A list of checks.
+  for i, part in ipairs(document) do
+    local bad = type(part) == "table" and unwell(part)
+    if bad then out[#out + 1] = ("%s: %s"):format(tostring(part.name or i), bad) end
+  end
   local names = {}
   for _, key in ipairs { "checks", "components", "dependencies" } do
     if type(document[key]) == "table" then
@@ -33,6 +44,15 @@ local function problems_of(document)
     if bad then out[#out + 1] = ("%s: %s"):format(at[2], bad) end
   end
   return out
+end
+
+--- What is wrong with an answer that is no JSON: a page of something else, or a word that does not say that all is well. No answer but
+--- its status says no more than that.
+local function problem_of_text(body)
+  local said = body:match "^%s*(.-)%s*$"
+  if said == "" or WELL[said:lower()] then return nil end
+  if said:find "^<" then return "it answers a page, and not how the platform is" end
+  return ("it says %q"):format(said:sub(1, 60))
 end
 
 --- Asks one. An answer that cannot be had is not well, too.
@@ -48,6 +68,7 @@ function health.ask(ctx, endpoint, path)
   if answer.status ~= 200 then out.problem = ("it answers %d"):format(answer.status) end
   local read, document = pcall(json.decode, answer.body)
   local wrong = read and type(document) == "table" and problems_of(document) or {}
+  if not read then wrong[1] = problem_of_text(answer.body) elseif document == false then wrong[1] = "it says false" end
   if #wrong > 0 then out.problem = (out.problem and out.problem .. "; " or "") .. table.concat(wrong, ", ") end
   return out
 end

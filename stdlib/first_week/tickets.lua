@@ -31,6 +31,9 @@ local function read(raw, where)
     opened = text(raw.opened), open = not CLOSED[status:lower()] }
 end
 
+--- Whose a ticket is, as it is written there: with blanks around it or in capitals it is the same tenant's.
+local function owner_of(value) return (text(value) or ""):match "^%s*(.-)%s*$":lower() end
+
 local function from_file(ctx)
   local rows, names = csv.parse((ctx.store.tickets:get(nil)))
   for _, name in ipairs { "tenant", "id", "severity", "status" } do
@@ -40,7 +43,10 @@ local function from_file(ctx)
   end
   local out = {}
   for _, row in ipairs(rows) do
-    if row.tenant == ctx.tenant.code then out[#out + 1] = read(row, "line " .. row.line) end
+    local where, owner = "line " .. row.line, owner_of(row.tenant)
+    -- One that nobody says whose it is may be this tenant's.
+    if owner == "" then wrong(where, ("ticket %s names no tenant"):format(text(row.id) or "")) end
+    if owner == ctx.tenant.code:lower() then out[#out + 1] = read(row, where) end
   end
   return out
 end
@@ -52,28 +58,35 @@ local function from_endpoint(ctx, where)
   local document = json.decode(answer.body)
   local list = type(document) == "table" and (document.tickets or document) or nil
   if type(list) ~= "table" or (next(list) ~= nil and #list == 0) then wrong("endpoint " .. where.endpoint, "the answer is no list") end
-  local out = {}
+  local out, others = {}, 0
   for i, raw in ipairs(list) do
     if type(raw) ~= "table" then wrong(("entry %d"):format(i), "it is no object") end
-    -- An adapter that ignores the question must not lend this tenant another's tickets.
-    if raw.tenant == nil or raw.tenant == ctx.tenant.code then out[#out + 1] = read(raw, ("entry %d"):format(i)) end
+    -- An adapter that ignores the question must not lend this tenant another's tickets. One without a tenant is of the one asked for.
+    local owner = owner_of(raw.tenant)
+    if owner == "" or owner == ctx.tenant.code:lower() then
+      out[#out + 1] = read(raw, ("entry %d"):format(i))
+    else
+      others = others + 1
+    end
   end
-  return out
+  return out, others
 end
 
 --- The tenant's tickets, the gravest first.
 ---@param ctx gate.Context  needs endpoints = true, stores = {"tickets"}
 ---@return table[] list  {id, title, severity "S1".."S4", called, unknown, status, open, opened?}
+---@return integer others  tickets of other tenants that an endpoint answered when it was asked for this one's
 ---Errors: tickets_invalid, csv_invalid, those of http and store.
 function tickets.list(ctx)
   local where = ctx.config.tickets
-  local out = where.file and from_file(ctx) or from_endpoint(ctx, where)
+  local out, others
+  if where.file then out, others = from_file(ctx), 0 else out, others = from_endpoint(ctx, where) end
   table.sort(out, function(a, b)
     if a.open ~= b.open then return a.open end
     if a.severity ~= b.severity then return a.severity < b.severity end
     return a.id < b.id
   end)
-  return out
+  return out, others
 end
 
 return tickets

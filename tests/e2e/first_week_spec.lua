@@ -118,6 +118,11 @@ describe("first_week", function()
       ["/health/ready is not well"] = { ["/health/ready"] = { body = { checks = { database = "ok", policy = "down" } } } },
       ["policy: down"] = { ["/health/ready"] = { body = { checks = { database = "ok", policy = { status = "down" } } } } },
       ["it answers 503; status degraded"] = { ["/health"] = { status = 503, body = { status = "degraded" } } },
+      ['it says "DOWN"'] = { ["/health"] = { body = "DOWN\n" } },
+      ["healthy: false"] = { ["/health"] = { body = { healthy = false, ok = true } } },
+      ["database: down"] = { ["/health/ready"] = { body = { { name = "database", status = "down" } } } },
+      ["it says false"] = { ["/health/live"] = { body = "false" } },
+      ["it answers a page"] = { ["/health"] = { body = "<!doctype html><title>Log in</title>" } },
       ["it answers 404"] = { ["/health/live"] = { status = 404 } },
       ["it answers 302"] = { ["/health"] = { status = 302, headers = { Location = "/health/live" } } },
     } do
@@ -148,6 +153,10 @@ describe("first_week", function()
     assert.is_nil(r.page:find("Another's", 1, true))
     local asked = server.requests()
     assert.same({ tenant = "acme", project = "pilot" }, asked[#asked].query)
+    answer { ["/api/tickets"] = { body = { { id = "T-5", tenant = json.null, severity = "S1", status = "open", title = "Nobody's" } } } }
+    r = look()
+    assert.equal(1, r.code, r.stdout)
+    has(r.stdout, "- T-5: S1: Nobody's")
     answer { ["/api/tickets"] = { body = { { id = 7, severity = "huge", status = "open", title = "<script>alert(1)</script>" },
       { id = "T-3", severity = "P2", status = "new", title = "Plans late" } } } }
     r = look()
@@ -181,7 +190,14 @@ describe("first_week", function()
     assert.equal(1, r.code, r.stdout)
     has(r.stdout, "- T-4: S2: Plans, \"late\"")
     assert.is_nil(r.stdout:find("T-5", 1, true))
-    for _, text in ipairs { "id,severity,status\n", "tenant,id,severity,status\nacme,T-6,S4\n", "" } do
+    for _, tenant in ipairs { "ACME", "acme ", " Acme" } do
+      support.write(dir .. "/tickets.csv", ("tenant,id,severity,status,title\n%s,T-7,S1,open,Down\n"):format(tenant))
+      r = look()
+      assert.equal(1, r.code, r.stdout)
+      has(r.stdout, "- T-7: S1: Down")
+    end
+    for _, text in ipairs { "id,severity,status\n", "tenant,id,severity,status\nacme,T-6,S4\n", "",
+      "tenant,id,severity,status\n,T-8,S1,open\n", "tenant,id,severity,status\n \t,T-8,S4,open\n" } do
       support.write(dir .. "/tickets.csv", text)
       assert.equal(3, look().code)
     end
