@@ -76,10 +76,14 @@ local function hand_over(ctx, db, tenant_id, mail, from)
   local ok, result = pcall(ctx.mail.send, ctx.mail, { to = recipients_of(mail), message = mail.message })
   if not ok then
     -- An error with a code says that it was not accepted. What has none (Lua ran out of memory) may have come after the server's reply; and
-    -- a message that may have arrived before stays unknown, whatever became of this attempt.
+    -- a message that may have arrived before stays unknown, whatever became of this attempt, and one that was sent stays sent.
     local certain = errors.is(result)
-    move(db, tenant_id, mail.id, "sending", certain and from == "pending" and "pending" or "unknown",
-      certain and result.code or "an error that is none of the mail's ended the attempt")
+    if certain and from == "sent" then
+      move(db, tenant_id, mail.id, "sending", "sent", mail.outcome)
+    else
+      move(db, tenant_id, mail.id, "sending", certain and from == "pending" and "pending" or "unknown",
+        certain and result.code or "an error that is none of the mail's ended the attempt")
+    end
     error(result, 0)
   end
   move(db, tenant_id, mail.id, "sending unknown", result.outcome, result.detail)

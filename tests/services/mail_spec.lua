@@ -309,6 +309,12 @@ for n in range(0, %d):
     assert.equal(0, r.code, r.all)
     assert.equal("active sent", state "t6")
     assert.equal(1, #mails "t6")
+    -- What was sent stays sent where sending it once more is refused.
+    server.fault "data554"
+    assert.equal(3, engine("run", "go_live", "--tenant", "t6", "--resend").code)
+    server.fault()
+    assert.equal("active sent", state "t6")
+    assert.equal(0, go_live("t6").code)
   end)
 
   it("is left alone by another run while one sends it, and unknown once that one was killed", function()
