@@ -64,7 +64,7 @@ static int check(const char *path, const json_t *doc, err *e) {
         return 0;
     }
     err_set(e, "status_file_form", "%s", why.message);
-    return err_fix(e, "mend or move the file, then run this again: it is written anew from the database");
+    return err_fix(e, "mend the file, or move it away: each tenant's next operation writes its entry anew");
 }
 
 /* What is there; an empty document where nothing is. */
@@ -81,7 +81,7 @@ static json_t *read_document(const char *path, err *e) {
         doc = canon_parse(buf_str(&text), text.len, &why);
         if (doc == NULL) {
             err_set(e, "status_file_form", "%s is not JSON: %s", path, why.message);
-            err_fix(e, "mend or move the file, then run this again: it is written anew from the database");
+            err_fix(e, "mend the file, or move it away: each tenant's next operation writes its entry anew");
         } else if (check(path, doc, e) != 0) {
             json_decref(doc);
             doc = NULL;
@@ -100,6 +100,10 @@ static int change(const char *path, const char *code, const json_t *keys, err *e
     }
     clock_rfc3339(now, sizeof now);
     json_t *tenants = json_object_get(doc, "tenants");
+    if (!json_is_object(tenants)) { /* an empty list, which the form takes for an empty table */
+        tenants = json_object();
+        tenants = json_object_set_new(doc, "tenants", tenants) == 0 ? tenants : NULL;
+    }
     json_t *own = json_object_get(tenants, code) != NULL ? json_copy(json_object_get(tenants, code)) : json_object();
     int rc = own != NULL && json_object_update(own, (json_t *)keys) == 0 &&
                      json_object_set_new(tenants, code, own) == 0 &&
