@@ -42,17 +42,17 @@ local SCHEMA_TEXT = [[
         a.attacl, a.attgenerated, (select md5(d.adbin::text) from pg_attrdef d where d.adrelid = a.attrelid and d.adnum = a.attnum))
       from pg_attribute a join rels c on c.oid = a.attrelid where a.attnum > 0 and not a.attisdropped
     union all
-    select format('p %s.%s %s %s %s %s %s %s', schemaname, tablename, policyname, permissive, roles, cmd, qual, with_check) from pg_policies
+    select format('p %s.%s %s', c.nspname, c.relname, md5(p::text)) from pg_policy p join rels c on c.oid = p.polrelid
     union all
-    select format('f %s.%s(%s) %s', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid), md5(to_jsonb(p)::text))
+    select format('f %s.%s(%s) %s', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid), md5(p::text))
       from pg_proc p join spaces n on n.oid = p.pronamespace
     union all
-    select format('g %s.%s %s', c.nspname, c.relname, md5(to_jsonb(g)::text)) from pg_trigger g join rels c on c.oid = g.tgrelid
+    select format('g %s.%s %s', c.nspname, c.relname, md5(g::text)) from pg_trigger g join rels c on c.oid = g.tgrelid
     union all
     select format('r %s.%s %s %s %s', c.nspname, c.relname, w.rulename, w.ev_enabled, md5(w.ev_qual::text || w.ev_action::text))
       from pg_rewrite w join rels c on c.oid = w.ev_class
     union all
-    select format('k %s.%s %s', c.nspname, c.relname, md5(to_jsonb(k)::text)) from pg_constraint k join rels c on c.oid = k.conrelid
+    select format('k %s.%s %s', c.nspname, c.relname, md5(k::text)) from pg_constraint k join rels c on c.oid = k.conrelid
     union all
     select format('d %s', to_jsonb(d)) from pg_default_acl d
     union all

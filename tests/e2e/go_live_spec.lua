@@ -182,6 +182,7 @@ i = e.index('"sig":"') + 7; p.write_text(e[:i] + ("A" if e[i] != "A" else "B") +
       { "alter table core.ledger disable trigger keep_ledger", "alter table core.ledger enable trigger keep_ledger" },
       { "alter database platform set app.current_tenant_id = 'x'", "alter database platform reset app.current_tenant_id" },
       { "alter default privileges grant select on tables to app_user", "alter default privileges revoke select on tables from app_user" },
+      { "create policy made_since on core.tenants using (true)", "drop policy made_since on core.tenants" },
       { "grant create on schema core to app_user", "revoke create on schema core from app_user" },
     }
     local function dry() return engine(copy(), "run", "go_live", "--tenant", "acme", "--dry-run") end
