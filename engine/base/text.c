@@ -116,6 +116,16 @@ static size_t show_one(const char *s, size_t n, bool multiline, bool *line_start
     return (size_t)snprintf(piece, 16, c < 0x80 ? "\\x%02x" : "\\u{%04x}", (unsigned)c);
 }
 
+/* How many bytes at the start of s are shown as they are wherever they stand in a line: printable ASCII but for what a
+ * command may begin with. Most text is this; show_one takes each character apart. */
+static size_t plain_run(const char *s, size_t n) {
+    size_t i = 0;
+    while (i < n && s[i] >= 0x20 && s[i] <= 0x7E && s[i] != ':' && s[i] != '#') {
+        i++;
+    }
+    return i;
+}
+
 int text_sanitise(buf *out, const char *s, size_t n, size_t max, bool multiline) {
     static const char more[] = "…";
     const size_t mark = sizeof more - 1;
@@ -123,6 +133,23 @@ int text_sanitise(buf *out, const char *s, size_t n, size_t max, bool multiline)
     size_t keep = 0; /* how much may stay when the text turns out to be too long */
     bool line_start = true;
     for (size_t i = 0, used = 0; i < n; i += used) {
+        used = line_start ? 0 : plain_run(s + i, n - i);
+        if (max != 0 && used > max - wrote) {
+            used = 0; /* where it has to be cut is for the characters to say */
+        }
+        if (used > 0) {
+            if (buf_append(out, s + i, used) != 0) {
+                return -1;
+            }
+            size_t before = wrote;
+            wrote += used;
+            if (max < mark || wrote <= max - mark) {
+                keep = wrote;
+            } else if (before <= max - mark) {
+                keep = max - mark;
+            }
+            continue;
+        }
         char piece[16];
         size_t len = show_one(s + i, n - i, multiline, &line_start, piece, &used);
         if (max != 0 && wrote + len > max) {
@@ -148,6 +175,10 @@ static bool is_shown_as_it_is(const char *s, bool multiline) {
     size_t n = strlen(s);
     bool line_start = true;
     for (size_t i = 0, used = 0; i < n; i += used) {
+        used = line_start ? 0 : plain_run(s + i, n - i);
+        if (used > 0) {
+            continue;
+        }
         char piece[16];
         size_t len = show_one(s + i, n - i, multiline, &line_start, piece, &used);
         if (len != used || memcmp(piece, s + i, used) != 0) {
