@@ -19,7 +19,7 @@
 #define CHANNEL_FD 3
 #define PRINT_MAX 8192
 /* What part of its memory a gate's script may fill before anything is collected: most end before. */
-#define REST_PART 8
+#define REST_PART 4
 
 static const char RUNNER[] = "return require('internal.runner')(...)";
 
