@@ -23,6 +23,16 @@ function batches.lanes(tables) return #tables > MANY and LANES or 1 end
 ---@return integer
 function batches.locks_of(t) return (1 + t.heaps) * (1 + t.indexes) + t.sequences + 2 * #t.foreign_keys end
 
+--- How many tables a batch holds at most, so that each lane has as many as the others: one that probes what is left over, while the
+--- others have nothing to do, is waited for.
+local function share(tables, batch, most, lanes)
+  local locks = 0
+  for _, t in ipairs(tables) do locks = locks + batches.locks_of(t) end
+  local parts = math.max(math.ceil(#tables / batch), math.ceil(locks / most))
+  parts = (parts + lanes - 1) // lanes * lanes
+  return math.ceil(#tables / parts)
+end
+
 --- Tables in batches, in order: what is probed at a time stays under a quarter of the lock table; tables that foreign keys join are in
 --- one where they fit.
 ---@param conn table
@@ -33,7 +43,7 @@ function batches.locks_of(t) return (1 + t.heaps) * (1 + t.indexes) + t.sequence
 function batches.cut(conn, tables, batch, lanes)
   local most = conn:value [[select current_setting('max_locks_per_transaction')::bigint
     * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint) / 4]] // lanes
-  if lanes > 1 then batch = math.min(batch, (#tables + lanes - 1) // lanes) end
+  if lanes > 1 then batch = share(tables, batch, most, lanes) end
   local group, members = {}, {}
   for _, t in ipairs(tables) do
     group[t.oid], members[t.oid] = t.oid, { t }
