@@ -67,7 +67,7 @@ static char *find_in(const char *dir, const char *name) {
 /* Pushes what the file's chunk returned. The path is freed before anything can raise. */
 static int run_file(lua_State *L, vm *v, const char *name, char *path, bool trusted) {
     err e;
-    int rc = vm_load_file(v, path, trusted, &e);
+    int rc = vm_load_file(v, L, path, trusted, &e);
     if (rc == 0) {
         if (v->loaded == NULL) {
             v->loaded = json_array();
@@ -101,7 +101,7 @@ static int run_helper(lua_State *L, vm *v, const char *name) {
     char chunk[128];
     snprintf(chunk, sizeof chunk, "@/stdlib/audit/%s.lua", name);
     err e;
-    if (vm_load(v, chunk, text, strlen(text), true, &e) != 0) {
+    if (vm_load_in(v, L, chunk, text, strlen(text), true, &e) != 0) {
         return luax_raise(L, &e);
     }
     lua_call(L, 0, 1);

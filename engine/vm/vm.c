@@ -86,7 +86,10 @@ size_t vm_memory_limit(const vm *v) {
 }
 
 int vm_load(vm *v, const char *chunk, const char *text, size_t n, bool trusted, err *e) {
-    lua_State *L = v->L;
+    return vm_load_in(v, v->L, chunk, text, n, trusted, e);
+}
+
+int vm_load_in(vm *v, lua_State *L, const char *chunk, const char *text, size_t n, bool trusted, err *e) {
     if (n > SCRIPT_MAX) {
         return err_set(e, "script_syntax", "%s: a script of at most %u bytes was expected, this has %zu", chunk + 1,
                        SCRIPT_MAX, n);
@@ -123,7 +126,7 @@ int vm_load(vm *v, const char *chunk, const char *text, size_t n, bool trusted, 
     return 0;
 }
 
-int vm_load_file(vm *v, const char *path, bool trusted, err *e) {
+int vm_load_file(vm *v, lua_State *L, const char *path, bool trusted, err *e) {
     buf text = BUF_INIT;
     char chunk[4200];
     vm_chunk_name(v, path, chunk, sizeof chunk);
@@ -132,7 +135,7 @@ int vm_load_file(vm *v, const char *path, bool trusted, err *e) {
         buf_free(&text);
         return -1;
     }
-    int rc = vm_load(v, chunk, buf_str(&text), text.len, trusted, e);
+    int rc = vm_load_in(v, L, chunk, buf_str(&text), text.len, trusted, e);
     buf_free(&text);
     return rc;
 }

@@ -56,8 +56,10 @@ size_t vm_memory_limit(const vm *v);
 /* Compiles text (never bytecode) named `chunk` ("@path") and pushes the function with the script's environment, or the
  * trusted one's, whose libraries no script can reach. 0 / -1 with code script_syntax or script_memory. [-0, +1, -] */
 int vm_load(vm *v, const char *chunk, const char *text, size_t n, bool trusted, err *e);
+/* The same on the stack of one of its coroutines, which is where whatever the running function asks for belongs. */
+int vm_load_in(vm *v, lua_State *L, const char *chunk, const char *text, size_t n, bool trusted, err *e);
 /* The same for a file; script_missing where it cannot be read. */
-int vm_load_file(vm *v, const char *path, bool trusted, err *e);
+int vm_load_file(vm *v, lua_State *L, const char *path, bool trusted, err *e);
 /* The one protected call. On failure *e says what was raised, read raw and bounded: a structured error keeps its
  * fields; anything else has code script_error. [-(nargs + 1), +nresults or 0, -] */
 int vm_call(vm *v, int nargs, int nresults, err *e);
