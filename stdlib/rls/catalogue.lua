@@ -223,15 +223,20 @@ end
 
 --- Reads all of it, half on each connection where there are two.
 ---@return table<string, table[]> rows
-local function read_rows(conn, role, spare)
-  local rows = {}
-  local function first() catalogue.qualified(conn, read_some, conn, role, rows, "tables", "constraints") end
-  local function second()
-    local other = spare or conn
-    catalogue.qualified(other, read_some, other, role, rows, "columns", "policies")
+local function read_rows(conn, role, beside)
+  local rows, spare, asked = {}, beside and beside.conn, 0
+  local function read(other, ...)
+    asked = asked + 1
+    read_some(other, role, rows, ...)
+  end
+  local function first() catalogue.qualified(conn, read, conn, "tables", "constraints") end
+  local function second() catalogue.qualified(spare or conn, read, spare or conn, "columns", "policies") end
+  local function meanwhile()
+    while asked < 2 do task.sleep(0.001) end -- what runs before the server was asked, it is not busy with
+    beside.meanwhile()
   end
   if spare then
-    task.map({ first, second }, 2, function(fn) fn() end)
+    task.map({ first, second, beside.meanwhile and meanwhile }, 3, function(fn) fn() end)
   else
     first()
     second()
@@ -249,9 +254,9 @@ local function same_column(known, row)
   return known[key]
 end
 
-local function read_tables(conn, role, acts, spare)
+local function read_tables(conn, role, acts, beside)
   local list, by_oid = {}, {}
-  local rows = read_rows(conn, role, spare)
+  local rows = read_rows(conn, role, beside)
   for _, row in ipairs(rows.tables) do
     local t = new_table(row)
     list[#list + 1] = t
@@ -430,10 +435,10 @@ end
 ---@param role string    the application's role
 ---@param shared table?  labels that are shared on this platform
 ---@param acts string[]?  the role, and those that it may become; nil: the role alone
----@param spare table?   one more connection of the admin's
+---@param beside {conn: table, meanwhile: fun()?}?  one more connection of the admin's, and what to do while both wait
 ---@return rls.Table[] tables, table<string, rls.Table> by_oid
-function catalogue.read(conn, settings, role, shared, acts, spare)
-  local all, by_oid = read_tables(conn, role, acts, spare)
+function catalogue.read(conn, settings, role, shared, acts, beside)
+  local all, by_oid = read_tables(conn, role, acts, beside)
   local schemas = settings.schemas and set_of(settings.schemas)
   local sets = { exclude = set_of(settings.exclude), shared = set_of(settings.shared), scoped = set_of(settings.tenant_scoped) }
   for label in pairs(shared or {}) do sets.shared[label] = true end

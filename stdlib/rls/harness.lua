@@ -2,12 +2,11 @@
 --
 -- The gate runs them with the engine's ctx. Its recovery runs them a second time, inside of a transaction in which the proposed migration
 -- was carried out, with a context that only collects: what a migration really closes is seen before anybody is told to apply it.
-local axes = require "rls.axes"
 local catalogue = require "rls.catalogue"
 local classes = require "rls.classes"
 local decide = require "rls.decide"
-local dialect = require "rls.dialect"
 local errors = require "errors"
+local look = require "rls.look"
 local matrix = require "rls.matrix"
 local names = require "rls.names"
 local open_public = require "rls.rules.open_public"
@@ -23,57 +22,8 @@ local rules = { roles = require "rls.rules.roles", objects = require "rls.rules.
 
 local harness = {}
 
---- Tables of the reference platform that are the same for every tenant.
-local SHARED = { ["platform.required_audits"] = true }
-
-local ACTS = [[
-  select array(select r.rolname::text from pg_roles r where r.rolname = $1 or (pg_has_role($1, r.oid, {become})
-                 and not (r.rolsuper or r.rolbypassrls or r.rolname ~ '^pg_')) order by r.rolname <> $1, 1) as acts]]
-
---- Who the application is, as the server sees it. acts: its role, and those that it may become and that are no finding by themselves.
-local function application(ctx)
-  local app = ctx.db.app:row [[
-    select current_user::text as role, rolsuper as super, rolbypassrls as bypass,
-           case when session_user = current_user then session_user::text end as login
-      from pg_roles where rolname = current_user]]
-  return app
-end
-
---- Connects as everybody who is needed, side by side, and asks who the application is. The admin's second connection is the probe's
---- first; where there may be only one, the catalogue is read by that alone.
----@return table app, table? spare
-local function meet(ctx)
-  if rawget(ctx, "one_connection") then return application(ctx), nil end
-  local spare
-  -- What stands for the application's connection may be the admin's.
-  local connects = rawget(ctx.db, "app") == nil
-  local said = task.map({
-    function() return connects and application(ctx) end,
-    function() return ctx.db.admin end,
-    function() spare = ctx.db:open "admin" end,
-  }, 3, function(fn) return { pcall(fn) } end)
-  for i = 1, 2 do
-    if not said[i][1] then error(said[i][2], 0) end
-  end
-  return connects and said[1][2] or application(ctx), spare
-end
-
---- Who the application is, and every table with whose rows it holds.
----@param ctx table
----@return {settings: table, app: table, tables: rls.Table[], by_oid: table, admin: table, spare: table?}
-function harness.look(ctx)
-  local list = axes.list(ctx.config.database)
-  -- What looks at one axis alone looks at the first.
-  local settings = setmetatable({ tenant = list[1], axes = list }, { __index = ctx.config.database })
-  local app, spare = meet(ctx)
-  app.acts = ctx.db.admin:row(dialect.of(ctx.db.admin, ACTS), app.role).acts
-  local tables, by_oid = catalogue.read(ctx.db.admin, settings, app.role, ctx.platform.kind == "embedded" and SHARED or nil,
-    app.acts, spare)
-  return { settings = settings, app = app, tables = tables, by_oid = by_oid, trust = ctx.config.trust, spare = spare,
-    embedded = ctx.platform.kind == "embedded",
-    admin = ctx.db.admin:row [[select rolsuper as super, rolsuper or rolbypassrls as bypass,
-      current_setting('server_version_num')::integer as version from pg_roles where rolname = current_user]] }
-end
+--- Who the application is, and every table with whose rows it holds (rls.look).
+harness.look = look.at
 
 local function is_base(t) return t.kind == "r" or t.kind == "p" end
 
@@ -410,6 +360,13 @@ local function try_counterexamples(ctx, seen, found)
   end, { group = "isolation" })
 end
 
+--- Where the sequences are before anything is tried, on the connection that the probe will have.
+local function read_sequences(seen)
+  if not seen.spare or ((seen.settings.probe or {}).mode or "full") ~= "full" then return end
+  local ok, raised = pcall(probe.sequences, seen.spare)
+  if ok then seen.sequences = raised end -- else the probe asks again, and its error is said where it belongs
+end
+
 --- Probes, and reads meanwhile what goes around the policies: the admin's own connection has nothing else to do.
 ---@return boolean ok, table results_or_raised, string[]? sequences, table[] ways
 local function probe_and_read(ctx, seen, undecided)
@@ -428,7 +385,7 @@ local function probe_and_read(ctx, seen, undecided)
       role = seen.app.role, superuser = seen.admin.super, bypass = seen.admin.bypass,
       max_rows = (seen.settings.probe or {}).max_rows or 10000, batch = (seen.settings.probe or {}).batch or 500,
       decisions = seen.decisions, functions = functions, alone = alone, trust = decide.trusted_settings(seen.trust, seen.today),
-      covers = seen.covers })
+      covers = seen.covers, sequences = seen.sequences })
   end
   -- The one connection's transaction is not a task's.
   if alone then
@@ -446,7 +403,9 @@ end
 function harness.isolation(ctx, seen)
   local base, views = harness.of_tenants(seen)
   check_release(ctx)
-  local found = decided(ctx, seen, base)
+  local found
+  -- Proving is no work of the server's.
+  task.map({ function() found = decided(ctx, seen, base) end, function() read_sequences(seen) end }, 2, function(fn) fn() end)
   local undecided, of_triggers = decide_definers(ctx, seen)
   local ok, results, left, ways = probe_and_read(ctx, seen, undecided)
   if not ok or #base == 0 then

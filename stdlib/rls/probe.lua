@@ -389,7 +389,9 @@ local function settle(results)
 end
 
 --- Where the sequences are, which no rollback sets back.
-local function sequences(conn)
+---@param conn table
+---@return table<string, integer> last values, by quoted name
+function probe.sequences(conn)
   local out = {}
   for _, row in ipairs(conn:query "select format('%I.%I', schemaname, sequencename) as name, last_value from pg_sequences") do
     out[row.name] = row.last_value or 0
@@ -496,7 +498,8 @@ end
 ---@param view_list rls.Table[]
 ---@param by_oid table
 ---@param options {settings: table, role: string, superuser: boolean, bypass: boolean, max_rows: integer, batch: integer,
----  alone: boolean?, functions: table[]?}  alone: open gives always the same connection; functions: to be called (rls.calls)
+---  alone: boolean?, functions: table[]?, sequences: table?}  alone: open gives always the same connection; functions: to be called
+---  (rls.calls); sequences: as probe.sequences gave them before
 ---@return table<string, rls.Result> results by oid
 ---@return string[] sequences  that went on: what the rollback leaves behind
 function probe.run(open, tables, view_list, by_oid, options)
@@ -505,7 +508,7 @@ function probe.run(open, tables, view_list, by_oid, options)
   local results, probed = {}, {}
   local list = axes.list(options.settings)
   local watcher = open()
-  local before = sequences(watcher)
+  local before = options.sequences or probe.sequences(watcher)
   for _, axis in ipairs(list) do
     local mine, of_axis = tables, by_oid
     if #list > 1 then mine, of_axis = axes.view(axis, tables, by_oid) end
@@ -520,7 +523,7 @@ function probe.run(open, tables, view_list, by_oid, options)
   end
   probe_again(open, probed, options, results)
   settle(results)
-  local left = advanced(before, sequences(watcher))
+  local left = advanced(before, probe.sequences(watcher))
   watcher:close()
   return results, left
 end
