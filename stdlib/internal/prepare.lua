@@ -39,8 +39,9 @@ local SCHEMA_TEXT = [[
       relacl, reloptions) from rels
     union all
     select format('c %s.%s.%s %s %s %s %s %s', c.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-        a.attacl, a.attgenerated, (select md5(d.adbin::text) from pg_attrdef d where d.adrelid = a.attrelid and d.adnum = a.attnum))
-      from pg_attribute a join rels c on c.oid = a.attrelid where a.attnum > 0 and not a.attisdropped
+        a.attacl, a.attgenerated, md5(d.adbin::text))
+      from pg_attribute a join rels c on c.oid = a.attrelid left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+     where a.attnum > 0 and not a.attisdropped and c.relkind <> 'S' -- those of sequences are the server's
     union all
     select format('p %s.%s %s', c.nspname, c.relname, md5(p::text)) from pg_policy p join rels c on c.oid = p.polrelid
     union all
