@@ -67,6 +67,21 @@ describe("gate 1 on a live database", function()
     end
   end)
 
+  it("proves a view over tables whose policies bind its owner as they bind the application", function()
+    local view = "create view v_%s as select id, org_id, name from %s; alter view v_%s owner to shop_owner; grant select on v_%s to shop;"
+    local sql = {}
+    for _, t in ipairs { "items", "closed", "named", "loose" } do
+      sql[#sql + 1] = table_of(t, t == "loose" and "org_id > 0" or FORM) .. view:gsub("%%s", t)
+    end
+    local name = database(table.concat(sql) .. "revoke all on closed from shop; alter policy p on named to shop;"
+      .. "create policy mine on named to shop_owner using (true);")
+    local r = gate(name, "reader", { "--probe", "static" })
+    assert.equal("PASS", status(r, "isolation of public.v_items"), r.all)
+    for _, t in ipairs { "closed", "named", "loose" } do
+      assert.truthy(status(r, "isolation of public.v_" .. t):find "^[FE]", t .. r.all)
+    end
+  end)
+
   it("looks at the catalogue alone as one who may read it, and says which right the rest needs", function()
     local name = database(table_of("items", FORM)
       .. table_of("odd", "org_id = any (string_to_array(current_setting('app.list', true), ',')::int[])")
