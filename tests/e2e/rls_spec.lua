@@ -335,7 +335,7 @@ describe("gate 1 on a kept platform", function()
       end)
     end
 
-    it("and says what is no leak: oracles, sequences, publications, large objects, foreign keys", function()
+    it("and says what is no leak: oracles, sequences, publications, large objects, foreign keys, default privileges", function()
       psql [[alter table public.plan_versions add unique (id);
         create table public.badges (id bigserial primary key, tenant_id uuid not null references core.tenants, code text unique,
           plan uuid references public.plan_versions (id));
@@ -343,18 +343,20 @@ describe("gate 1 on a kept platform", function()
         create policy tenant_isolation on public.badges using (tenant_id::text = current_setting('app.current_tenant_id', true));
         alter table public.badges owner to platform_owner; grant select, insert, references on public.badges to app_user;
         grant usage, select on sequence public.badges_id_seq to app_user;
-        create publication all_badges for table public.badges; select lo_create(4711); grant select on large object 4711 to app_user]]
+        create publication all_badges for table public.badges; select lo_create(4711); grant select on large object 4711 to app_user;
+        alter default privileges for role platform_owner in schema public grant all on tables to app_user]]
       local result, report = run()
       assert.equal(0, result.code, result.stdout .. result.stderr)
       for class, object in pairs { unique_oracle = "public.badges", foreign_key_oracle = "public.badges",
         sequence_shared = "public.badges", publication_exposes = "public.badges", grant_references = "public.badges",
-        large_object = "app_user" } do
+        large_object = "app_user", default_privileges = "public" } do
         local found = findings(report, class)
         assert.equal(1, #found, class)
         assert.equal(object, found[1].object)
         assert.equal("advisory", found[1].severity)
       end
-      psql "select lo_unlink(4711)"
+      psql [[select lo_unlink(4711);
+        alter default privileges for role platform_owner in schema public revoke all on tables from app_user]]
     end)
 
     it("and is content with a view that reads with its caller's rights, or tests the tenant itself", function()
