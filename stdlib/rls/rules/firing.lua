@@ -143,7 +143,7 @@ function firing.text(world, at, t, r)
   local a, target = r.verdict and r.verdict.assignment, world.by_label[r.label or ""]
   if not a or not target then return nil end
   local new, old = row_of(t, a, "new", at.event), row_of(t, a, "old", at.event)
-  local sql, after = statement(t, at.event, old, with_values(t, a, new, at.f, r.into))
+  local sql, after = statement(t, at.event, old, with_values(t, a, new, at.f, (r.flow or {}).into))
   if not sql then return nil end
   local v = with_rows(r.verdict, t, new, old)
   if r.write or r.touched then
