@@ -183,7 +183,7 @@ local function say(found, undecided, f, r, world)
       detail = ("it runs with the rights of %s, whom row-level security does not bind, and %s"):format(f.owner,
         r.leak or "what it tells was not decided: " .. what),
       reproduce = r.leak and calling.text(world, f, r) or calling.definition(world, f), advisory = (not r.leak or oracle) or nil,
-      by_create = r.by_create }
+      by_create = r.by_create, staged = r.leak and calling.staged(world, f, r) or nil }
   elseif r.trusted and not r.unknown then
     found[#found + 1] = { class = "policy_trusted", object = f.signature, advisory = true,
       detail = ("it runs with the rights of %s, whom row-level security does not bind, and %s"):format(f.owner, r.trusted),
@@ -279,7 +279,7 @@ function definers.triggers(conn, seen, base)
       if r.leak then
         found[f] = true
         found[#found + 1] = { class = r.shadow and "function_search_path" or "function_definer", object = f.signature,
-          by_create = r.by_create, detail = ("%s, and %s"):format(about, r.leak),
+          by_create = r.by_create, detail = ("%s, and %s"):format(about, r.leak), staged = firing.staged(world, at, t, r),
           reproduce = firing.text(world, at, t, r) or calling.definition(world, f) }
       elseif r.unknown then
         undecided[f] = true
@@ -376,10 +376,11 @@ function definers.findings(seen, base)
     if changed and may_grant(seen, f, base) then
       local text = ("it runs with the rights of %s, and %s"):format(f.owner, changed)
       if unsure then
-        undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = changed, f = f }
+        undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = changed, f = f,
+          staged = calling.staged_rights(world, f), reproduce = calling.definition(world, f) }
       else
         found[#found + 1] = { class = "function_definer", object = f.signature, detail = text,
-          reproduce = calling.rights(world, f) }
+          reproduce = calling.rights(world, f), staged = calling.staged_rights(world, f) }
       end
     elseif is_suspect(f, state) then
       local schema = open_schema(f, state.role)
