@@ -20,8 +20,8 @@ local calls = {}
 local MOST, VALUES, MOST_PLANTED = 24, 8, 20
 
 local REACHES_FURTHER = { "dblink", "pg_read_", "pg_ls_", "pg_write_", "lo_import", "lo_export", "pg_terminate", "pg_cancel", "pg_sleep",
-  "pg_reload", "pg_rotate", "pg_switch", "pg_advisory", "pg_notify", "http", "net%.", "copy%f[%W]", "notify%f[%W]", "commit%f[%W]",
-  "rollback%f[%W]", "set%f[%W]%s+role", "set%f[%W]%s+session", "vacuum", "alter%s+system", "program" }
+  "pg_reload", "pg_rotate", "pg_switch", "pg_advisory", "pg_notify", "http", "net%.", "copy%f[^%w_]", "notify%f[^%w_]", "commit%f[^%w_]",
+  "rollback%f[^%w_]", "set%f[^%w_]%s+role", "set%f[^%w_]%s+session", "vacuum", "alter%s+system", "program" }
 
 --- Why a function is not called; nil where it is.
 ---@param f table  of rls.Model.functions

@@ -14,6 +14,7 @@ local owners = require "rls.owners"
 local probe = require "rls.probe"
 local releases = require "rls.releases"
 local reproduce = require "rls.reproduce"
+local staging = require "rls.staging"
 local task = require "task"
 local trials = require "rls.trials"
 local trust = require "rls.trust"
@@ -235,6 +236,44 @@ local function need_model(seen)
   end
 end
 
+--- May what was found be tried, by rows that are undone? On the one connection of a recovery or a mutant nothing can be seen of a session
+--- in which nothing was set yet.
+local function may_try(ctx, seen)
+  return not rawget(ctx, "one_connection") and ((seen.settings.probe or {}).mode or "full") == "full"
+end
+
+local function stage(ctx, seen, list)
+  staging.run(function() return ctx.db:open("admin") end, list, { superuser = seen.admin.super,
+    max_rows = (seen.settings.probe or {}).max_rows or 10000, functions = seen.model.all_functions })
+end
+
+--- Says what was found of functions and triggers, with the texts that were seen to show it. What keeps them from being tried hides none.
+local function say_tried(ctx, seen, found)
+  local ok, raised = true, nil
+  if may_try(ctx, seen) then
+    ok, raised = pcall(stage, ctx, seen, found)
+  end
+  for _, f in ipairs(found) do say_or_keep(ctx, seen, f) end
+  if not ok then error(raised, 0) end
+end
+
+--- Tries functions of which it is not known whether they change who may do what. Returns those that were not seen to.
+local function try_rights(ctx, seen, found, undecided)
+  if not may_try(ctx, seen) then return undecided end
+  stage(ctx, seen, undecided)
+  local left = {}
+  for _, f in ipairs(undecided) do
+    if f.shown then
+      found[#found + 1] = { class = "function_definer", object = f.object, reproduce = f.reproduce,
+        fix = ("%s; %s"):format(classes.OF_DEFINERS, f.proposed),
+        detail = ("it runs with the rights of %s; tried: it changes who may do what"):format(f.owner) }
+    else
+      left[#left + 1] = f
+    end
+  end
+  return left
+end
+
 --- What functions with their owner's rights do. Returns those that nobody could decide, and those of triggers.
 local function decide_definers(ctx, seen)
   local undecided = {}
@@ -242,8 +281,8 @@ local function decide_definers(ctx, seen)
     local found
     need_model(seen)
     found, undecided = rules.definers.findings(seen, (harness.of_tenants(seen)))
-    undecided = trust.cover(seen, found, undecided, classes.OF_DEFINERS)
-    for _, f in ipairs(found) do say_or_keep(ctx, seen, f) end
+    undecided = try_rights(ctx, seen, found, trust.cover(seen, found, undecided, classes.OF_DEFINERS))
+    say_tried(ctx, seen, found)
   end, { group = "isolation" })
   local of_triggers = {}
   ctx:check("isolation: triggers with their owner's rights", function()
@@ -251,7 +290,7 @@ local function decide_definers(ctx, seen)
     local found
     found, of_triggers = rules.definers.triggers(ctx.db.admin, seen, (harness.of_tenants(seen)))
     of_triggers = trust.cover(seen, found, of_triggers, classes.OF_DEFINERS)
-    for _, f in ipairs(found) do say_or_keep(ctx, seen, f) end
+    say_tried(ctx, seen, found)
   end, { group = "isolation" })
   return undecided, of_triggers
 end
@@ -349,11 +388,10 @@ local function raise_contradicted(t, list)
     detail = table.concat(list, "; "), fix = "report it with the policies: either the proof or the trial is wrong" }
 end
 
---- Tries what the prover found, where canaries may be written. On the one connection of a recovery or a mutant nothing can be seen of a
---- session in which nothing was set yet.
+--- Tries what the prover found, where canaries may be written.
 local function try_counterexamples(ctx, seen, found)
   local settings = seen.settings.probe or {}
-  if not next(found) or rawget(ctx, "one_connection") or (settings.mode or "full") ~= "full" then return end
+  if not next(found) or not may_try(ctx, seen) then return end
   ctx:check("isolation: counterexamples", function()
     trials.run(function() return ctx.db:open("admin") end, found, seen.by_oid, { superuser = seen.admin.super,
       max_rows = settings.max_rows or 10000 })

@@ -78,15 +78,20 @@ local function judge(conn, list, out)
   return false, "the statement reaches no row"
 end
 
---- Runs statements in a transaction that is rolled back.
-local function undone(conn, list)
+--- Runs statements in a transaction that is rolled back, until one is refused.
+---@param conn table
+---@param list any[][]  as for connection:pipeline
+---@param limits string?  SET LOCAL statements
+---@return gate.db.outcome[]
+function trials.undone(conn, list, limits)
   local out
   conn:transaction(function()
-    conn:script(LIMITS)
+    conn:script(limits or LIMITS)
     out = conn:pipeline(list, { atomic = true })
   end, { rollback = true })
   return out
 end
+local undone = trials.undone
 
 --- Runs the trials of a group in one transaction, each undone before the next begins. Returns what each one's statements did; nil where
 --- one was refused, since what follows a refusal is not run.

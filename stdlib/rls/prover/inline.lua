@@ -98,8 +98,14 @@ return function(compile)
     return nil
   end
 
+  --- Has each of its statements looked at as part of the function that calls it?
+  local function is_walked(f, cx)
+    local touches = cx.input.may_touch
+    return touches and (f.language == "sql" or f.language == "plpgsql") and not compile.stands_apart(f) and touches(f)
+  end
+
   local function not_read(f, name, cx, why)
-    local danger = wild(f, cx, 0)
+    local danger = not is_walked(f, cx) and wild(f, cx, 0)
     if danger and not cx.poison then
       cx.poison = ("it calls %s, which cannot be looked through: %s"):format(name, danger)
     end
@@ -226,6 +232,7 @@ return function(compile)
   local function scan_function(f, name, cx, seen)
     if seen[f] then return end
     seen[f] = true
+    if is_walked(f, cx) then return end
     local saved = cx.body
     cx.body = cx.body or { name = name }
     scan_text(f, name, cx, seen)

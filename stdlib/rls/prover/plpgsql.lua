@@ -7,6 +7,7 @@ local plpgsql = {}
 ---@class plpgsql.Statement
 ---@field k "return"|"query"|"assign"|"into"|"if"|"raise"|"perform"|"null"|"block"|"sql"|"execute"|"loop"|"exit"|"other"
 ---@field text string?      an expression or a statement of SQL
+---@field test string?      loop: of WHILE
 ---@field name string?      assign, loop: the variable
 ---@field names string[]?   into: the variables
 ---@field branches {test: string?, body: plpgsql.Statement[]}[]?
@@ -158,7 +159,8 @@ end
 local LEVELS = { debug = true, log = true, info = true, notice = true, warning = true }
 local QUERIES = { select = true, with = true, insert = true, update = true, delete = true, merge = true, values = true }
 
-local function read_loop(self, head)
+local function read_loop(self, word)
+  local head = word ~= "loop"
   local text = head and self:upto(LOOP) or nil
   if not head then self:expect "loop" end
   local body = self:statements()
@@ -169,7 +171,7 @@ local function read_loop(self, head)
   local is_query = query and QUERIES[(query:match "^%(?%s*(%a+)" or ""):lower()]
   local dynamic = query ~= nil and query:lower():find "^execute%f[%W]" ~= nil
   return { k = "loop", text = is_query and query or nil, name = text and text:match "^%s*([%w_]+)%s+[iI][nN]%f[%W]", dynamic = dynamic,
-    body = body }
+    body = body, test = word == "while" and text or nil }
 end
 
 function Reader:statement()
@@ -190,10 +192,10 @@ function Reader:statement()
   elseif word == "execute" then
     return { k = "execute", text = self:upto(SEMICOLON) }
   elseif word == "for" or word == "while" or word == "foreach" then
-    return read_loop(self, true)
+    return read_loop(self, word)
   elseif word == "loop" then
     self.at = start
-    return read_loop(self, false)
+    return read_loop(self, "loop")
   elseif word == "exit" or word == "continue" then
     self:upto(SEMICOLON)
     return { k = "exit" }

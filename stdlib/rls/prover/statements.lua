@@ -17,7 +17,13 @@ local ARGUMENT = "\1argument."
 ---@field touched boolean?    by an UPDATE or DELETE
 ---@field values table<string, prover.Node>?  of a row as it is written: what its columns are set to
 ---@field updates boolean?    the row was there before, and its other columns are as they were
----@field into string?        the variables of PL/pgSQL that what is read goes to
+---@field flow prover.Flow     where what is read goes
+
+---@class prover.Flow         nothing in it: to the caller, or into the argument of a function
+---@field into string?        variables of PL/pgSQL
+---@field f prover.Function?  whose variables, where it is one that the function calls
+---@field kept string?        label of a table, into whose rows; "?" where it is not known
+---@field dropped boolean?    nowhere
 
 local function wrapped(relation) return relation and { RangeVar = relation } or nil end
 
@@ -108,6 +114,7 @@ return function(compile)
 
   --- Notes each row of a query, seen from the others.
   function Walk:rows(sub, conds)
+    if self.only_writes and not self.touches then return end
     for _, part in ipairs(sub.union or { sub }) do
       if part.union then
         self:rows(part, conds)
@@ -122,7 +129,7 @@ return function(compile)
             for _, c in ipairs(part.conds) do table.insert(inner.conds, c) end
             if row.guard then table.insert(inner.conds, row.guard) end
             for _, c in ipairs(self.fired_conds) do table.insert(inner.conds, c) end
-            table.insert(self.out, { main = row, node = { k = "exists", t = "bool", sub = inner }, into = self.into,
+            table.insert(self.out, { main = row, node = { k = "exists", t = "bool", sub = inner }, flow = self.flow,
               touched = self.touches, secret = self.secret })
           end
         end
@@ -152,12 +159,13 @@ return function(compile)
     for _, part in ipairs { tree.targetList or {}, tree.valuesLists or {}, tree.fromClause or {} } do
       each_query(part, function(inner, in_from) list[#list + 1] = { tree = inner, in_from = in_from } end)
     end
-    if #list == 0 then return end
+    local given = { tree.targetList or {}, tree.valuesLists or {} }
     self:within(not tree.valuesLists and compile.select(tree, self.scope, self.cx) or nil, function()
       for _, one in ipairs(list) do
         -- The rows of one in FROM are those of the query around it.
         if one.in_from then self:shown(one.tree, conds) else self:query(one.tree, conds) end
       end
+      self:given_by_calls(given, conds)
     end)
   end
 
@@ -179,8 +187,18 @@ return function(compile)
     self.touches = nil
     -- What an UPDATE sets may be read elsewhere.
     if c.targetList then
-      self:shown({ op = "SETOP_NONE", fromClause = from, whereClause = c.whereClause, targetList = c.targetList }, conds)
+      self:kept_in(c.relation, function()
+        self:shown({ op = "SETOP_NONE", fromClause = from, whereClause = c.whereClause, targetList = c.targetList }, conds)
+      end)
     end
+  end
+
+  --- Notes what is read for the rows of a table.
+  function Walk:kept_in(relation, fn)
+    local before = self.flow
+    self.flow = { kept = relation.schemaname and (relation.schemaname .. "." .. relation.relname) or self.find(relation.relname) or "?" }
+    fn()
+    self.flow = before
   end
 
   --- The row as an INSERT or a SET leaves it: its columns have these values, of rows of `sub` where there is one.
@@ -248,7 +266,7 @@ return function(compile)
   --- INSERT … SELECT: the rows that are read, and each row that is made of them.
   function Walk:inserted(c, query, conds)
     local cols = self:columns_of(c)
-    self:query(query, conds)
+    self:kept_in(c.relation, function() self:query(query, conds) end)
     if has_star(query) then return self:give_up "INSERT … SELECT *" end
     local sub, problem = compile.select(query, self.scope, self.cx)
     if not sub then return self:give_up(problem) end
@@ -288,7 +306,7 @@ return function(compile)
     self.changes = true
     local query = c.selectStmt and c.selectStmt.SelectStmt
     local list = query and query.valuesLists
-    if list then self:shown(query, conds) end
+    if list then self:kept_in(c.relation, function() self:shown(query, conds) end) end
     if c.returningList then
       self:shown({ op = "SETOP_NONE", fromClause = { wrapped(c.relation) }, targetList = c.returningList }, conds)
     end
@@ -322,6 +340,7 @@ return function(compile)
           self:give_up "WITH that is recursive, renames columns, or whose written rows are read again"
         elseif S[kind] then
           S[kind](self, c, conds)
+          self:effects(stmt, conds)
         else
           self:give_up("the statement " .. kind)
         end
@@ -348,6 +367,7 @@ return function(compile)
 
   require "rls.prover.variables"(compile, Walk)
   require "rls.prover.conflict"(Walk)
+  require "rls.prover.nested"(compile, Walk)
 
   --- Is a parameter or variable put into SQL as it is? quote_literal, quote_ident and format's %L and %I make it a value.
   local function injects(tree, scope)
@@ -378,7 +398,9 @@ return function(compile)
   function Walk:list(list, conds)
     conds = { table.unpack(conds) }
     for _, s in ipairs(list) do
+      self.flow = self.back
       if s.k == "query" or s.k == "sql" or s.k == "perform" then
+        if s.k == "perform" then self.flow = self:performed(s.text) end
         self:statement(s.text, conds)
         -- RETURNING … INTO
         if s.names then self:forget(self:given_in { s }) end
@@ -397,6 +419,7 @@ return function(compile)
         local all_end, given = true, {}
         for _, b in ipairs(s.branches) do
           local node = b.test and self:expression(b.test)
+          if b.test then self:effects(compile.parse("SELECT " .. b.test), before) end
           local inner = { table.unpack(before) }
           if node then inner[#inner + 1] = test(node, "T") end
           self:list(b.body, inner)
@@ -408,9 +431,9 @@ return function(compile)
         self:forget(given)
         if all_end then conds = before end
       elseif s.k == "block" or s.k == "loop" then
-        self.into = s.name
+        self.flow = { into = s.name, f = self.inner }
         if s.text then self:statement(s.text, conds) end
-        self.into = nil
+        if s.test then self:effects(compile.parse("SELECT " .. s.test), conds) end
         if s.dynamic then self:give_up "FOR … IN EXECUTE" end
         local before, given = self:declare(s.declared, conds), self:given_in { s }
         if s.k == "loop" then self:forget(given) end
@@ -421,9 +444,27 @@ return function(compile)
           self:forget(given)
         end
         self:leave(before)
+      elseif s.k == "raise" then
+        self:raised(s.text, conds)
       elseif s.k == "other" then
         self:give_up(tostring(s.what))
       end
+    end
+    self.flow = self.back
+  end
+
+  --- The statements of a function.
+  function Walk:body(f, conds)
+    if f.language == "sql" then
+      local text = f.body:match "^%s*[bB][eE][gG][iI][nN]%s+[aA][tT][oO][mM][iI][cC]%s+(.-);?%s*[eE][nN][dD]%s*;?%s*$"
+        or f.body:gsub("^%s*[rR][eE][tT][uU][rR][nN]%s", "SELECT ")
+      self.flow = self.back
+      self:statement(text, conds)
+    elseif f.language == "plpgsql" then
+      local block, problem = compile.program_of(f)
+      if block then self:list({ block }, conds) else self:give_up(problem) end
+    else
+      self:give_up("written in " .. tostring(f.language))
     end
   end
 
@@ -475,7 +516,7 @@ return function(compile)
   ---@return {out: prover.Reach[], unread: string?, injection: string?, changes: boolean}
   function compile.reaches(f, name, cx, tenants, fired, whole)
     local walk = setmetatable({ cx = cx, out = {}, changes = false, fired = {}, fired_conds = {}, whole = whole, types = {},
-      scope = { params = parameters(f, cx), params_of = name:match "[^.]*$" } }, Walk)
+      stack = {}, flow = {}, back = {}, scope = { params = parameters(f, cx), params_of = name:match "[^.]*$" } }, Walk)
     if fired then fire(walk, fired, cx) end
     cx.body, cx.definer, cx.current_user = compile.body_context(f, name, cx), true, f.owner or "?"
     cx.bypass = f.owner_bypasses == true and true or "unknown"
@@ -488,16 +529,8 @@ return function(compile)
       end
       return false
     end
-    if f.language == "sql" then
-      local text = f.body:match "^%s*[bB][eE][gG][iI][nN]%s+[aA][tT][oO][mM][iI][cC]%s+(.-);?%s*[eE][nN][dD]%s*;?%s*$"
-        or f.body:gsub("^%s*[rR][eE][tT][uU][rR][nN]%s", "SELECT ")
-      walk:statement(text, {})
-    elseif f.language == "plpgsql" then
-      local block, problem = compile.program_of(f)
-      if block then walk:list({ block }, {}) else walk:give_up(problem) end
-    else
-      walk:give_up("written in " .. tostring(f.language))
-    end
+    walk.stack[f] = true
+    walk:body(f, {})
     return walk
   end
 
