@@ -84,5 +84,9 @@ describe("run --record on the embedded platform", function()
     local r = support.run { "run", "gates/rls_harness.lua", "--only", "code_paths", "--recording", file }
     assert.equal(3, r.code, r.stdout .. r.stderr)
     assert.is_truthy(r.stdout:find("neither a recording, nor a csvlog, nor a jsonlog", 1, true), r.stdout)
+    support.write(file, "\n")
+    r = support.run { "run", "gates/rls_harness.lua", "--only", "code_paths", "--recording", file }
+    assert.equal(3, r.code, r.stdout .. r.stderr)
+    assert.is_truthy(r.stdout:find("the file is empty", 1, true), r.stdout)
   end)
 end)
