@@ -15,9 +15,7 @@ static bool is_identifier(const char *s) {
     return *s != '\0' && strlen(s) <= 63 && text_utf8_valid(s, strlen(s));
 }
 
-/* A parameter of PostgreSQL which a session may make up: two or more names joined by dots (guc.c,
- * valid_custom_variable_name). */
-static bool is_setting(const char *s) {
+bool config_is_setting(const char *s) {
     bool start = true, dotted = false;
     for (; *s != '\0'; s++) {
         if (*s == '.') {
@@ -152,7 +150,8 @@ static bool is_name(const char *s) {
 #define PATTERN(f, w) .type = SCHEMA_STRING, .is = (f), .what = (w)
 #define IDENTIFIER PATTERN(is_identifier, "an identifier as it stands in the catalogue (1 to 63 bytes)")
 #define RELATION PATTERN(is_relation, "a table as \"schema.table\"")
-#define SETTING PATTERN(is_setting, "the name of a session setting with a dot in it, such as \"app.current_tenant_id\"")
+#define SETTING                                                                                                        \
+    PATTERN(config_is_setting, "the name of a session setting with a dot in it, such as \"app.current_tenant_id\"")
 #define HTTP_URL                                                                                                       \
     PATTERN(is_http_url, "a URL that starts with http:// or https://, without spaces or control characters"),          \
         .secret = SCHEMA_SECRET_URL
@@ -195,7 +194,7 @@ static const schema_spec axis[] = {
     {.key = "value", TEXT, .def = "\"{id}\"", .doc = "what the setting is set to; {id} stands for the tenant's key"},
     {.key = "context",
      .type = SCHEMA_MAP,
-     .key_is = is_setting,
+     .key_is = config_is_setting,
      .key_what = "the name of a session setting",
      .children = code_item,
      .doc = "further settings of the application's sessions"},
