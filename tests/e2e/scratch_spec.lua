@@ -208,6 +208,12 @@ CREATE FUNCTION deed() RETURNS bool LANGUAGE plpgsql AS $f$ DECLARE done bool[] 
       "the application's role nobody is nowhere in the schema")
   end)
 
+  it("says what a role lacks that makes a schema, and takes that from the file", function()
+    local makes = "create role maker; grant shop to maker; %s set role maker; create schema more; reset role;\n" .. TABLE
+    says(gate { "--schema", schema(makes:format "") }, 2, "permission denied for database", "put GRANT CREATE ON DATABASE")
+    says(gate { "--schema", schema(makes:format "grant create on database shop to maker;") }, 0, "PASS - No cross-tenant leaks detected")
+  end)
+
   it("says that nothing reads the tenant setting, and what is read", function()
     local function with(setting) return { "--app-role", "shop", "--tenant-column", "org_id", "--tenant-setting", setting } end
     local words = { "--schema", schema(TABLE) }
