@@ -9,6 +9,9 @@
 #include "run/config.h"
 #include "run/evidence.h"
 
+/* Whom a run is for that names nobody: the embedded platform's own, for demonstrations. */
+#define ENGINE_DEMO_TENANT "demo"
+
 typedef struct run_request {
     const char *verb; /* "run" or "recover" */
     char *script; /* as reports name it: relative to the installed tree or the working directory where it lies there */
