@@ -531,8 +531,14 @@ int engine_finish(engine_run_state *s, int rc, const err *e) {
         say_failure(&why);
         code = close_report(s, -1, &why);
     }
+    err first = why;
     if (s->tree.share != NULL && (engine_evidence(s, &why) != 0 || engine_status_file(s, &why) != 0)) {
-        say_failure(&why);
+        bool told = rc != 0 && strcmp(first.code, why.code) == 0; /* it is why nothing was done */
+        if (told) {
+            why = first;
+        } else {
+            say_failure(&why);
+        }
         report_set_error(s->report, &why);
         /* What is known to fail, or was refused, stays so. */
         code = code == EXIT_FAIL ? report_finish(s->report, clock_ms_exact() - s->started, false, code)

@@ -72,6 +72,17 @@ static int ask(engine_run_state *s, json_t *input, json_t **result, err *e) {
     return rc;
 }
 
+int engine_ledger_known(engine_run_state *s, json_t **known, err *e) {
+    *known = NULL;
+    if (reach(s, e) != 0) { /* a platform that ends with the run has seen no other one */
+        return strcmp(e->code, "ledger_unkept") == 0 && !evidence_in_database(s->r->cfg->doc) ? 0 : -1;
+    }
+    json_t *input = json_pack("{s:b}", "known", 1);
+    int rc = ask(s, input, known, e);
+    json_decref(input);
+    return rc;
+}
+
 /* --- fetch --- */
 
 static int make_place(engine_ledger *l, err *e) {

@@ -53,7 +53,9 @@ static int run(engine_run_state *s, err *e) {
         report_set_target(s->report, target_report(&s->target, s->r, prepared));
         json_decref(prepared);
     }
-    if (json_is_true(json_object_get(json_object_get(s->r->head, "needs"), "evidence")) && engine_judge(s, e) != 0) {
+    /* Judging says as a refusal of the operation's own what else is an error of the run. */
+    bool judged = json_is_true(json_object_get(json_object_get(s->r->head, "needs"), "evidence"));
+    if ((judged ? engine_judge(s, e) : engine_ledger_sound(s, e)) != 0) {
         return -1;
     }
     int rc = engine_collect_audits(s, e) == 0 ? engine_tasks(s, "operation", e) : -1;

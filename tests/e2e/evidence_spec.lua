@@ -91,6 +91,11 @@ PY]]):format(quote(file), quote(dir)))
       assert.equal(2, support.run(elsewhere).code)
     end
     assert.equal(3, engine("verify", "nowhere.jsonl").code)
+    support.write(dir .. "/empty.jsonl", "")
+    r = engine("verify", "empty.jsonl")
+    assert.equal(3, r.code, r.stdout)
+    assert.equal("", r.stdout)
+    has(r.stderr, "empty.jsonl: 0 entries: nothing verified", "fix: where there were records, restore the ledger")
   end)
 
   it("is shown, listed and exported", function()

@@ -160,4 +160,23 @@ describe("a tenant's life", function()
     for _, key in ipairs(keys) do assert.is_nil(text:find(key, 1, true)) end
     assert.equal("0", psql "select count(*) from core.tenant_events where detail::text like '%sk_live%'")
   end)
+
+  it("is not verified by a ledger that was emptied, head and all, and none of it goes on by one that is broken", function()
+    assert.equal(0, engine("verify").code)
+    support.shell(("cd %s && mv evidence kept && mkdir evidence && touch evidence/ledger.jsonl"):format(support.quote(dir)))
+    for _ = 1, 2 do -- empty, and not there at all
+      local r = engine("verify")
+      assert.equal(1, r.code, r.stdout .. r.stderr)
+      has(r.stderr, "evidence/ledger.jsonl has 0 records, and not record ", ", by which tenant acme went live at ")
+      os.remove(dir .. "/evidence/ledger.jsonl")
+    end
+    support.shell(("cd %s && rm -r evidence && cp -r kept evidence && sed -i '2 s/acme/acne/' evidence/ledger.jsonl"):format(
+      support.quote(dir)))
+    local before = everything()
+    local code, text = run("create_tenant", "--tenant", "later", "--name", "Later")
+    assert.equal(3, code, text)
+    has(text, "nothing was done: ", "record 2 was edited", "restore the ledger and its .head from a copy")
+    assert.equal(before, everything())
+    support.shell(("cd %s && rm -r evidence && mv kept evidence"):format(support.quote(dir)))
+  end)
 end)
