@@ -98,6 +98,16 @@ PY]]):format(quote(file), quote(dir)))
     has(r.stderr, "empty.jsonl: 0 entries: nothing verified", "fix: where there were records, restore the ledger")
   end)
 
+  it("says how a key is made where the configuration's is not there", function()
+    local other = support.tmpdir()
+    support.write(other .. "/gate-engine.conf.lua",
+      'return { platform = "embedded", evidence = { ledger = "l.jsonl", key = file "gone.key" } }')
+    local r = support.run { cwd = other, env = env, "run", "rls_harness" }
+    assert.equal(2, r.code, r.stdout)
+    has(r.stderr, "gate-engine.conf.lua:1: ", "/gone.key cannot be opened", "fix: correct the path, or make the file",
+      "gate-engine evidence keygen --output gone.key")
+  end)
+
   it("is shown, listed and exported", function()
     engine("run", "gates/determinism_proof.lua", "--tenant", "beta")
     has(engine("evidence", "list").stdout, "acme                 suite     PASS     scripts/all.lua  (approved)", "beta  ")
