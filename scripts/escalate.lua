@@ -30,7 +30,7 @@ local function from_report(ctx)
   return records
 end
 
---- The gate file's id: letters of the check's title; of one in another script than ours, which an id cannot have, its hash. nil: a blank one.
+--- The gate file's id: letters of the check's title; of one in another script, which an id cannot have, its hash. nil: it is blank.
 local function stub_id(title)
   if title:find "^%s*$" then return nil end
   local word = title:lower():gsub("[^a-z0-9]+", "_"):gsub("^_+", ""):sub(1, 40):gsub("_+$", "")

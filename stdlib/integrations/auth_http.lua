@@ -9,7 +9,7 @@ local M = {}
 local KEY = "auth.api_key"
 
 local function curl(ctx, path, header)
-  local shown = header and ("-H '%s: '\"$PLATFORM_API_KEY\" "):format(ctx.config.api_key_header) or ""
+  local shown = header and ("-H '%s: '\"$%s\" "):format(ctx.config.api_key_header, ctx.config.api_key_variable) or ""
   return ("curl -si %s\"$PLATFORM_URL%s\""):format(shown, path)
 end
 
