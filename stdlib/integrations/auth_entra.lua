@@ -24,7 +24,7 @@ end
 --- The platform's answer to this Authorization header.
 local function ask(ctx, path, authorization)
   return send(ctx, { endpoint = "platform", path = path, headers = authorization and { Authorization = authorization } },
-    "endpoints.platform", curl(path, authorization)).status
+    "endpoints.platform", curl(path, authorization))
 end
 
 local function issuer_of(ctx)
@@ -176,7 +176,7 @@ local function try(ctx, path)
   end
   if not is_accepted "a token that holds" then return end
   local function must_refuse(who, authorization)
-    probe.must_be_refusal(ctx, ask(ctx, path, authorization), who, curl(path, authorization))
+    probe.must_be_refusal(ctx, ask(ctx, path, authorization).status, who, curl(path, authorization))
   end
   must_refuse("who shows no token", nil)
   local refused = 1
