@@ -156,6 +156,7 @@ describe("first_week", function()
       ["database: down"] = { ["/health/ready"] = { body = { { name = "database", status = "down" } } } },
       ["it says false"] = { ["/health/live"] = { body = "false" } },
       ["it answers a page"] = { ["/health"] = { body = "<!doctype html><title>Log in</title>" } },
+      ["it answers nothing, and not how the platform is"] = { ["/health"] = { body = "" } },
       ["it answers 404"] = { ["/health/live"] = { status = 404 } },
       ["it answers 302"] = { ["/health"] = { status = 302, headers = { Location = "/health/live" } } },
     } do
