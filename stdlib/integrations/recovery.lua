@@ -16,6 +16,7 @@ local STEPS = {
   store_accepts_wrong = "Stop here: the store answers who has no right to it. Look at its access policy, and at what stands before it.",
   store_tenant_open = "Stop here: one tenant's credentials reach another's objects. Look at the policy of the bucket, and of the key.",
   osrm_failed = "Check network and OSRM service; endpoints.osrm in gate-engine.conf.lua.",
+  mail_failed = "Check network and mail server; mail in gate-engine.conf.lua: url, user, password, ca_file.",
   database_failed = "Check server, pooler and database.app in gate-engine.conf.lua.",
   context_leaks = "Find where the application calls set_config(…, false) or SET: "
     .. "the tenant must be set with set_config(…, true) in each transaction.",

@@ -180,6 +180,28 @@ for n in range(0, %d):
   end)
   before_each(function() server.fault() end)
 
+  it("goes by a server that gate 4 looks at: TLS and login, with the certificate and its days, and no mail", function()
+    local argv = { "run", "integrations_contract", "--tenant", "t8", "--only", "mail", "--verbose" }
+    local r = engine(table.unpack(argv))
+    assert.equal(0, r.code, r.all)
+    has(r.stdout, "mail_certificate: CN = good, issued by CN = Test CA, 19 days left")
+    assert.same({}, server.messages())
+    local file = dir .. "/gate-engine.conf.lua"
+    local held = support.must_read(file)
+    finally(function() support.write(file, held) end)
+    for words, change in pairs { ["TLS failed"] = { "starttls", "plain" }, ["connection refused"] = { "starttls", "none" } } do
+      support.write(file, (held:gsub("127.0.0.1:%d+", "127.0.0.1:" .. (server.ports[change[2]] or 1), 1)))
+      r = engine(table.unpack(argv))
+      assert.equal(1, r.code, r.all)
+      has(r.stdout, "❌ FAIL - Mail server: " .. words)
+    end
+    support.write(file, (held:gsub('env "MAIL_PASSWORD"', '"wrong"')))
+    r = engine(table.unpack(argv))
+    assert.equal(1, r.code, r.all)
+    has(r.stdout, "❌ FAIL - Mail server: login refused")
+    has(engine("recover", table.unpack(argv, 2, 4)).stdout, "mail server (smtp://127.0.0.1:")
+  end)
+
   it("is asked for before anything changes: a contact, and a call that is yet to come", function()
     for _, try in ipairs {
       { "No onboarding call is agreed", "--contact", "a@b.example" },
