@@ -167,6 +167,11 @@ static int verify_known(const config *c, const char *path, const char *name, con
             return EXIT_FAIL;
         }
     }
+    if (at.seq == 0) {
+        err why = *e;
+        (void)nothing(name, e);
+        err_detail(e, "nobody else could be asked: %s", why.message);
+    }
     return EXIT_BROKEN;
 }
 

@@ -64,7 +64,8 @@ static int ask(engine_run_state *s, json_t *input, json_t **result, err *e) {
     } else if (rc == 0) {
         err why;
         engine_worker_error(t.pool.book, &why);
-        err_set(e, "ledger_unreachable", "the ledger in the platform's database: %s", why.message);
+        err_set(e, "ledger_unreachable", "%s in the platform's database: %s",
+                json_object_get(input, "known") != NULL ? "the tenants' events" : "the ledger", why.message);
         err_detail(e, "%s", why.detail);
         rc = err_fix(e, "%s", why.fix[0] != '\0' ? why.fix : "see database.operator in the configuration");
     }

@@ -98,6 +98,23 @@ PY]]):format(quote(file), quote(dir)))
     has(r.stderr, "empty.jsonl: 0 entries: nothing verified", "fix: where there were records, restore the ledger")
   end)
 
+  it("verifies nothing of its own where that is empty, also where nobody can be asked who would know better", function()
+    local other = support.tmpdir()
+    local function verify(config)
+      support.write(other .. "/gate-engine.conf.lua", config)
+      local r = support.run { cwd = other, env = env, "verify" }
+      assert.equal(3, r.code, r.stdout .. r.stderr)
+      assert.equal("", r.stdout)
+      has(r.stderr, "l.jsonl: 0 entries: nothing verified")
+      return r.stderr
+    end
+    verify 'return { platform = "embedded", evidence = { ledger = "l.jsonl" } }'
+    local down = verify [[return { platform = "external", evidence = { ledger = "l.jsonl" }, database = {
+      admin = { url = "postgresql://a@127.0.0.1:1/x" }, app = { url = "postgresql://b@127.0.0.1:1/x" },
+      operator = { url = "postgresql://c@127.0.0.1:1/x" } } }]]
+    has(down, "nobody else could be asked: the tenants' events in the platform's database: ")
+  end)
+
   it("says how a key is made where the configuration's is not there", function()
     local other = support.tmpdir()
     support.write(other .. "/gate-engine.conf.lua",
