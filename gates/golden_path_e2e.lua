@@ -22,7 +22,7 @@ local FIX_STAGE, FIX_AUDIT = "Check specific stage logs", "Review audit violatio
 local FIX_TIMEOUT = "Check input size, increase limit"
 
 --- Who locks the plan; stands in its locked_by.
-local APPROVER = "gate-engine golden path"
+local APPROVER = adapters.VALIDATION
 
 -- Failures of the thing under test. What is not named here (a lost connection, a solver that is not installed, a bug) is no verdict on
 -- the platform: it goes on as an error.

@@ -553,6 +553,11 @@ static const schema_spec limits[] = {
      .doc = "limits of single gates and audits, by id"},
     END};
 
+static const schema_spec own_gate[] = {{.key = "owner", TEXT, .doc = "who is asked where it does not pass"},
+                                       {.key = "runbook", TEXT, .doc = "where it is written what to do then"},
+                                       END};
+static const schema_spec gates_item[] = {{.key = "gate", .type = SCHEMA_TABLE, .children = own_gate}, END};
+
 static const char *const platforms[] = {"embedded", "external", NULL};
 
 static const schema_spec top[] = {
@@ -598,6 +603,12 @@ static const schema_spec top[] = {
     {.key = "tickets", .type = SCHEMA_TABLE, .children = tickets, .doc = "where support tickets are read"},
     {.key = "webhooks", .type = SCHEMA_LIST, .def = "[]", .children = webhook_item, .doc = "who is called on events"},
     {.key = "status_file", TEXT, .doc = "the tenant-status.json that is kept up to date"},
+    {.key = "gates",
+     .type = SCHEMA_MAP,
+     .key_is = text_is_id,
+     .key_what = "the id of a gate",
+     .children = gates_item,
+     .doc = "whose the gates are, by id"},
     {.key = "limits", .type = SCHEMA_TABLE, .def = "{}", .children = limits, .doc = "what a gate may use"},
     END};
 

@@ -398,8 +398,27 @@ void engine_show_target(engine_run_state *s) {
     free(line);
 }
 
+/* Whose a gate is here, and where its runbook is, the configuration knows better than the gate. */
+static void name_owners(const run_request *r) {
+    static const char *const KEYS[] = {"owner", "runbook", NULL};
+    size_t i;
+    json_t *gate;
+    json_array_foreach(r->gates, i, gate) {
+        json_t *head = json_object_get(gate, "head");
+        const char *id = json_string_value(json_object_get(head, "id"));
+        const json_t *own = id != NULL ? json_object_get(json_object_get(r->cfg->doc, "gates"), id) : NULL;
+        for (size_t k = 0; KEYS[k] != NULL; k++) {
+            json_t *said = json_object_get(own, KEYS[k]);
+            if (said != NULL) {
+                json_object_set(head, KEYS[k], said);
+            }
+        }
+    }
+}
+
 int engine_open_offline(engine_run_state *s, const run_request *r, err *e) {
     *s = (engine_run_state){.r = r, .started = clock_ms_exact(), .said = json_array()};
+    name_owners(r);
     s->report = report_new(r);
     if (s->report == NULL || s->said == NULL) {
         return err_set(e, "out_of_memory", "out of memory");
@@ -531,8 +550,14 @@ int engine_finish(engine_run_state *s, int rc, const err *e) {
         say_failure(&why);
         code = close_report(s, -1, &why);
     }
+    err first = why;
     if (s->tree.share != NULL && (engine_evidence(s, &why) != 0 || engine_status_file(s, &why) != 0)) {
-        say_failure(&why);
+        bool told = rc != 0 && strcmp(first.code, why.code) == 0; /* it is why nothing was done */
+        if (told) {
+            why = first;
+        } else {
+            say_failure(&why);
+        }
         report_set_error(s->report, &why);
         /* What is known to fail, or was refused, stays so. */
         code = code == EXIT_FAIL ? report_finish(s->report, clock_ms_exact() - s->started, false, code)

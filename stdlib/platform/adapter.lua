@@ -37,6 +37,10 @@ M.FUNCTIONS = {
   "read_instances", "locked_weeks", "lock_refused", "attacks", "attack",
 }
 
+--- What a validation's forecasts begin their source with, and its locks their locked_by, on the embedded platform: its plans are in the
+--- tenant's own rows, and are none of the tenant's own.
+M.VALIDATION = "gate-engine golden path"
+
 --- How long a plan may take, where the configuration says it.
 local function solve_s(ctx)
   local solver = ctx.config.solver
@@ -46,7 +50,7 @@ end
 local KINDS = {
   embedded = function(ctx, tenant, pack)
     return require("platform.adapter_embedded").new { pack = pack, db = ctx.db.app, tenant_id = tenant.id, tenant_code = tenant.code,
-      open = function() return ctx.db:open("app") end }
+      open = function() return ctx.db:open("app") end, mark = M.VALIDATION }
   end,
   http = function(ctx, tenant, pack)
     return require("platform.adapter_http").new { pack = pack, http = ctx.http, tenant_code = tenant.code, solve_s = solve_s(ctx) }

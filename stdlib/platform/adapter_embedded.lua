@@ -71,11 +71,11 @@ local ASSIGNMENT = { "driver_id", "tour_instance_id", "day", "block_id", "block_
 local LOCK = "select platform.lock_plan($1::uuid, $2::uuid, $3)"
 
 --- The stage functions: thin calls of the platform's code paths, which set the tenant themselves.
-local function code_paths(db, tenant)
+local function code_paths(db, tenant, mark)
   return {
     create_forecast = function(f)
-      return db:value("select platform.create_forecast($1::uuid, $2, $3::jsonb, $4::jsonb, $5, $6, $7)::text", tenant, f.source,
-        jsonb(f.lines, LINE), jsonb(f.templates, TEMPLATE), f.input_hash, f.parser_config_hash, f.week)
+      return db:value("select platform.create_forecast($1::uuid, $2, $3::jsonb, $4::jsonb, $5, $6, $7)::text", tenant,
+        ("%s: %s"):format(mark, f.source), jsonb(f.lines, LINE), jsonb(f.templates, TEMPLATE), f.input_hash, f.parser_config_hash, f.week)
     end,
     expand_forecast = function(forecast, instances)
       return db:value("select platform.expand_forecast($1::uuid, $2::uuid, $3::jsonb)", tenant, forecast, jsonb(instances, INSTANCE))
@@ -137,7 +137,8 @@ local function race(open, tenant, plan, names)
 end
 
 --- An adapter for one tenant.
----@param opts {pack: "roster"|"routing", db: table, open: fun(): table, tenant_id: string, tenant_code: string}  db: a connection as the
+---@param opts {pack: "roster"|"routing", db: table, open: fun(): table, tenant_id: string, tenant_code: string,
+---  mark: string}  mark: what the source of its forecasts begins with; db: a connection as the
 ---  application role; open: how to get one more
 ---@return table adapter  see stdlib/platform/adapter.lua. Errors: adapter_tenant when the tenant has no row.
 function M.new(opts)
@@ -146,7 +147,7 @@ function M.new(opts)
     errors.raise { code = "adapter_tenant", message = ("the tenant %s has no row on this platform"):format(tostring(opts.tenant_code)),
       fix = "Create the tenant, or set database.tenant.table, key and code so that it is found" }
   end
-  local adapter = code_paths(db, tenant)
+  local adapter = code_paths(db, tenant, opts.mark)
   local attacks = ATTACKS
 
   function adapter.race_lock(plan, names)

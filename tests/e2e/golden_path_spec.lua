@@ -41,7 +41,7 @@ local function planted(text, drivers)
 end
 
 describe("the golden path", function()
-  setup(support.platform_start)
+  setup(function() support.platform_start("acme", "other") end)
   teardown(support.platform_stop)
 
   it("passes on gurkerl_small with all six stages, and says so in the document's words", function()
