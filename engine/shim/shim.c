@@ -8,6 +8,7 @@
  *   random   random bytes follow from the seed: getrandom, getentropy, arc4random, /dev/random and /dev/urandom
  *   threads  a thread runs to its end before the one that made it goes on; where it waits for that one instead, for a
  *            moment, and from then on threads run as they always do
+ * It stands before libfaketime too, where that breaks what it does not shift (clock_nanosleep).
  * The first makes another run; the others hold still what two runs differ in, so that its cause can be named. Calls of
  * the C library into itself (scandir, nftw) and the kernel asked directly are out of reach. */
 #include <dirent.h>
@@ -232,6 +233,19 @@ SHOWN int gettimeofday(struct timeval *restrict out, void *restrict zone) {
 
 SHOWN int timespec_get(struct timespec *out, int base) {
     return base == TIME_UTC && clock_gettime(CLOCK_REALTIME, out) == 0 ? base : 0;
+}
+
+/* libfaketime (0.9.10) takes its shift off every moment that is slept until, also off those of clocks that it was told
+ * not to shift: a program that sleeps by the steady clock, as Python's time.sleep does, would sleep for days or not at
+ * all. The kernel is asked directly; time.h's function gives the error itself. */
+SHOWN int clock_nanosleep(clockid_t clock, int flags, const struct timespec *until, struct timespec *left) {
+    if (clock == CLOCK_REALTIME || (flags & TIMER_ABSTIME) == 0) {
+        return NEXT(clock_nanosleep)(clock, flags, until, left);
+    }
+    int before = errno;
+    int rc = syscall(SYS_clock_nanosleep, clock, flags, until, left) == 0 ? 0 : errno;
+    errno = before;
+    return rc;
 }
 
 /* --- random bytes --- */
