@@ -6,7 +6,7 @@
 --
 -- The solver runs in a fresh process each time. Run 1 is the reference; the others run under another time zone, locale, clock,
 -- working directory, environment, processor and address layout (determinism.perturb). What could not be applied is a fact of the
--- report; a solver that is reached through the platform's API (solver.kind = "http") is only asked again. That identical answers
+-- report; a solver that is reached through the platform (solver.kind = "http" or "adapter") is only asked again. That identical answers
 -- answer the question at all is checked too: a constant is deterministic and worth nothing.
 --
 -- Where this gate alone is run and breaks off, the same command goes on: answers that were there are kept for a day, and taken over where
@@ -75,7 +75,7 @@ local function ask(ctx, s, question, how, number)
   return s.api:solve(question.forecast, question.request)
 end
 
---- Opens the platform's API where plans are made by it, and uploads the forecast.
+--- Opens the platform's API, or its adapter, where plans are made by it, and uploads the forecast.
 local function open_api(ctx, s)
   s.asked = { request = s.request }
   if not api_solver.configured(ctx) then return end
@@ -85,7 +85,7 @@ local function open_api(ctx, s)
 end
 
 local function condition(s, run)
-  return (s.api and api_solver.condition(run.number) or perturb.describe(run.parts))
+  return (s.api and api_solver.condition(run.number, s.api.way) or perturb.describe(run.parts))
     .. (run.taken_over and ", in the run that broke off" or "")
 end
 
@@ -135,7 +135,7 @@ local function solve_all(ctx, s)
   local runs = { once(1) }
   local numbers = {}
   for number = 2, ctx.options.runs do numbers[#numbers + 1] = number end
-  for _, run in ipairs(task.map(numbers, ctx.jobs, once)) do
+  for _, run in ipairs(task.map(numbers, s.api and s.api.jobs or ctx.jobs, once)) do
     -- A hundred answers need not be held: what equals the reference is the reference.
     if run.hash and run.hash == runs[1].hash then
       local rest = s.answer.rest(run.output)
@@ -164,7 +164,7 @@ local function find_cause(ctx, s, reference, run, view)
   for _, r in ipairs(s.runs) do
     if r.hash ~= reference.hash or r.rest then different = different + 1 end
   end
-  if s.api then return api_solver.cause(different, #s.runs - 1) end
+  if s.api then return api_solver.cause(different, #s.runs - 1, s.api.way) end
   local most = math.max(3, math.min(60, CAUSE_MS // math.max(1, math.ceil(reference.duration_ms))))
   local errors_seen = 0
   local ok, found = pcall(causes.find, function(how)
@@ -285,7 +285,7 @@ local function facts(ctx, s)
     end
   end
   if s.api then
-    missing = api_solver.not_applied()
+    missing = api_solver.not_applied(s.api.way)
     ctx:fact("left_behind", s.api:left_behind())
   end
   ctx:fact("conditions", conditions)
@@ -400,7 +400,7 @@ local function recover_by_hand(ctx)
   local again = command(ctx, "run") .. (" --seed %d --runs %d"):format(ctx.options.seed, ctx.options.runs)
   ctx:apply("Run with verbose output", { note = again .. " --verbose --artifacts DIR\nDIR then holds run1.json … runN.json" })
   ctx:apply("Compare outputs line by line", { note = "diff run1.json runN.json, of a run that the gate says differs" })
-  ctx:apply("Fix source of randomness", { note = api_solver.cause(1, ctx.options.runs).fix })
+  ctx:apply("Fix source of randomness", { note = api_solver.cause(1, ctx.options.runs, api_solver.configured(ctx)).fix })
   ctx:apply("Rerun gate", { note = command(ctx, "run") })
 end
 
@@ -446,7 +446,7 @@ return gate.define {
   api = 1, id = "determinism_proof", name = "Determinism Proof", number = 2,
   purpose = "Verify reproducibility: the same forecast and seed give the same plan",
   pass = "All runs produced identical hash",
-  needs = { solver = true, stores = { "matrix" }, endpoints = { "platform", "osrm" } },
+  needs = { solver = true, db = { "app" }, stores = { "matrix" }, endpoints = { "platform", "osrm" } },
   options = {
     pack = { type = "enum", choices = { "roster", "routing" }, default = "roster", help = "the pack whose solver is run" },
     forecast_id = { type = "path", access = "read", default = "gurkerl_small",

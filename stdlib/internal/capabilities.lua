@@ -228,11 +228,11 @@ local function add_exec(ctx, job, channel)
     end
     if type(job.solver) == "table" then refuse_missing(job.solver, "ctx.solver") end
     local configured = job.config and job.config.solver
-    if type(configured) == "table" and configured.kind == "http" then
+    if type(configured) == "table" and (configured.kind == "http" or configured.kind == "adapter") then
       errors.raise { code = "config_solver",
-        message = "ctx.solver:solve: the configuration's solver is the platform's API, which makes the plans of forecasts that it holds: "
-          .. "there is no program to start",
-        fix = 'drive it by adapter = "http", or give a program: solver = { kind = "command", argv = { … } }' }
+        message = ("ctx.solver:solve: the configuration's solver is the platform's %s, which makes the plans of forecasts that it "
+          .. "holds: there is no program to start"):format(configured.kind == "http" and "API" or "adapter"),
+        fix = 'drive it by adapter = "http" or one of your own that has solve_plan, or give a program: solver = { kind = "command", argv = { … } }' }
     end
     local given = options or {}
     local reply = start("ctx.solver:solve", "solver:" .. pack, { stdin = hash.canonical(request), perturb = given.perturb,
