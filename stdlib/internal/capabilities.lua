@@ -232,7 +232,8 @@ local function add_exec(ctx, job, channel)
       errors.raise { code = "config_solver",
         message = ("ctx.solver:solve: the configuration's solver is the platform's %s, which makes the plans of forecasts that it "
           .. "holds: there is no program to start"):format(configured.kind == "http" and "API" or "adapter"),
-        fix = 'drive it by adapter = "http" or one of your own that has solve_plan, or give a program: solver = { kind = "command", argv = { … } }' }
+        fix = 'drive it by adapter = "http" or one of your own that has solve_plan, or give a program: '
+          .. 'solver = { kind = "command", argv = { … } }' }
     end
     local given = options or {}
     local reply = start("ctx.solver:solve", "solver:" .. pack, { stdin = hash.canonical(request), perturb = given.perturb,
