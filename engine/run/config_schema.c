@@ -412,9 +412,14 @@ static const schema_spec solver_http[] = {
      .doc = "the platform's API, which makes the plans"},
     {.key = "wall_s", .type = SCHEMA_NUMBER, RANGE(0.001, 86400), .def = "60", .doc = "seconds a solve may take"},
     END};
+static const schema_spec solver_adapter[] = {
+    KIND,
+    {.key = "wall_s", .type = SCHEMA_NUMBER, RANGE(0.001, 86400), .def = "60", .doc = "seconds a solve may take"},
+    END};
 static const schema_spec solver_kinds[] = {{.key = "reference", .type = SCHEMA_TABLE, .children = solver_reference},
                                            {.key = "command", .type = SCHEMA_TABLE, .children = solver_command},
                                            {.key = "http", .type = SCHEMA_TABLE, .children = solver_http},
+                                           {.key = "adapter", .type = SCHEMA_TABLE, .children = solver_adapter},
                                            END};
 
 static const schema_spec roster[] = {{.key = "max_weekly_hours",

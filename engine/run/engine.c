@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/text.h"
+#include "prim/pg.h"
 #include "run/cli.h"
 #include "run/engine_parts.h"
 #include "run/integrity.h"
@@ -47,9 +48,40 @@ void engine_task_free(engine_task *t) {
     json_decref(t->job);
     json_decref(t->commands);
     json_decref(t->head);
+    json_decref(t->keep);
     free(t->paths);
     free(t->script_dir);
     *t = (engine_task){0};
+}
+
+/* Where a gate's solver is asked, and answers are kept for a run that goes on where this one breaks off (kept.h). A run
+ * that can approve makes all of its own, and so does one that is repeated; there nothing is kept. */
+static json_t *keep_for(const run_request *r, const json_t *gate, const char *mode) {
+    char configured[SHA256_HEX_SIZE], build[SHA256_HEX_SIZE], series[SHA256_HEX_SIZE];
+    const char *kind = json_string_value(json_object_get(r->head, "kind"));
+    const json_t *head = json_object_get(gate, "head"), *id = json_object_get(head, "id");
+    const json_t *sha256 = json_object_get(json_object_get(gate, "raw"), "sha256");
+    err e;
+    if (kind == NULL || strcmp(kind, "gate") != 0 || strcmp(mode, "run") != 0 || r->repeat != 1 ||
+        !json_is_true(json_object_get(json_object_get(head, "needs"), "solver"))) {
+        return NULL;
+    }
+    char *state = pg_state_dir(&e);
+    int rc = state != NULL ? config_hash(r->cfg->doc, configured, &e) : -1;
+    rc = rc == 0 ? loader_build(build, &e) : rc;
+    if (rc != 0) {
+        log_line(LOG_WARN, "answers cannot be kept, should this run be interrupted: %s", e.message);
+        free(state);
+        return NULL;
+    }
+    buf name = BUF_INIT;
+    buf_printf(&name, "%s\n%s\n", json_string_value(id), r->tenant != NULL ? r->tenant : "");
+    sha256_hex(buf_str(&name), name.len, series);
+    buf_free(&name);
+    json_t *out = json_pack("{s:s, s:s, s:{s:s, s:s, s:O?, s:s?}}", "state", state, "series", series, "run", "build",
+                            build, "config", configured, "script", sha256, "tenant", r->tenant);
+    free(state);
+    return out;
 }
 
 int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, const char *mode, const char *script,
@@ -88,7 +120,9 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
                                     .memory_bytes = memory,
                                     .paths = t->paths,
                                     .npaths = npaths};
+    t->keep = keep_for(r, gate, mode);
     t->pool.broker = (broker_options){.commands = t->commands,
+                                      .keep = t->keep,
                                       .audits = audits ? s->target.audits : NULL,
                                       .hosts = s->target.hosts,
                                       .audit_program = s->audit_program,

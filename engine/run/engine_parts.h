@@ -17,7 +17,7 @@
 /* One gate's worker and what it needs for as long as it runs; all owned. */
 typedef struct engine_task {
     pool_task pool;
-    json_t *job, *commands, *head;
+    json_t *job, *commands, *head, *keep;
     ring_path *paths;
     char *script_dir; /* may hold modules of the script's own */
     bool shown;       /* progress has named it */

@@ -111,15 +111,21 @@ static int find(const history *h, err *e) {
 static int check_complete(const evidence_question *q, const json_t *record, err *e) {
     static const char *const FOUR[] = {"rls_harness", "determinism_proof", "golden_path_e2e", "integrations_contract"};
     bool seen[sizeof FOUR / sizeof FOUR[0]] = {false};
-    const char *missing = NULL, *bad = NULL;
+    const char *missing = NULL, *bad = NULL, *taken = NULL;
     size_t i;
     json_t *gate;
     json_array_foreach(json_object_get(record, "gates"), i, gate) {
         bool pass = strcmp(text(gate, "status"), "PASS") == 0 && json_array_size(json_object_get(gate, "checks")) > 0;
         bad = pass ? bad : text(gate, "id");
+        taken = json_object_get(gate, "taken_over") != NULL ? text(gate, "id") : taken;
         for (size_t k = 0; k < sizeof FOUR / sizeof FOUR[0]; k++) {
             seen[k] = seen[k] || (pass && strcmp(text(gate, "id"), FOUR[k]) == 0);
         }
+    }
+    if (taken != NULL) {
+        err_set(e, "evidence_resumed", "record %lld counts answers of %s which an earlier, interrupted run had made",
+                seq_of(record), taken);
+        return refuse(q, e);
     }
     for (size_t k = 0; k < sizeof FOUR / sizeof FOUR[0]; k++) {
         missing = seen[k] ? missing : FOUR[k];

@@ -157,6 +157,21 @@ describe("gate 1 on a kept platform", function()
     end)
   end
 
+  for path, condition in pairs {
+    expand_forecast = "jsonb_typeof(p_instances) <> 'object'",
+    store_plan = "not p_assignments @? '$[*].vehicle_id'",
+  } do
+    it("finds that the code path " .. path .. " calls set_config in the roster pack alone", function()
+      psql(([[do $do$ declare d text; begin
+        select pg_get_functiondef(p.oid) into d from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+         where nspname = 'platform' and proname = '%s';
+        execute regexp_replace(d, '(perform set_config\([^;]*\);)', 'if %s then \1 end if;');
+      end $do$]]):format(path, (condition:gsub("'", "''"))))
+      local check = assert_found("set_config_missing", "set_config not called", "Check code path sets tenant context", "platform." .. path)
+      assert.is_truthy(check.detail:find("pack routing: ", 1, true), check.detail)
+    end)
+  end
+
   it("finds a new table of tenants that nobody thought of", function()
     psql [[create table public.notes (id bigint generated always as identity primary key, tenant_id uuid not null, body text);
       grant select, insert on public.notes to app_user]]
