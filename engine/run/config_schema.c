@@ -5,71 +5,12 @@
 #include "base/calendar.h"
 #include "base/text.h"
 #include "run/config.h"
+#include "run/config_parts.h"
 
 #define END                                                                                                            \
     { .key = NULL }
 
 /* ---- what strings must look like ---- */
-
-static bool is_identifier(const char *s) {
-    return *s != '\0' && strlen(s) <= 63 && text_utf8_valid(s, strlen(s));
-}
-
-bool config_is_setting(const char *s) {
-    bool start = true, dotted = false;
-    for (; *s != '\0'; s++) {
-        if (*s == '.') {
-            if (start) {
-                return false;
-            }
-            start = dotted = true;
-            continue;
-        }
-        bool letter = isalpha((unsigned char)*s) || *s == '_' || (unsigned char)*s >= 0x80;
-        if (!letter && (start || !(isdigit((unsigned char)*s) || *s == '$'))) {
-            return false;
-        }
-        start = false;
-    }
-    return dotted && !start;
-}
-
-/* One part of a catalogue name: quoted ("" stands for ") or bare. Returns what follows it, or NULL. */
-static const char *name_part(const char *s) {
-    if (*s != '"') {
-        size_t n = strcspn(s, ".\"");
-        return n > 0 ? s + n : NULL;
-    }
-    for (s++; *s != '\0'; s++) {
-        if (*s == '"' && s[1] == '"') {
-            s++;
-        } else if (*s == '"') {
-            return s + 1;
-        }
-    }
-    return NULL;
-}
-
-static bool is_relation(const char *s) {
-    const char *rest = name_part(s);
-    if (rest == NULL || *rest != '.') {
-        return false;
-    }
-    rest = name_part(rest + 1);
-    return rest != NULL && *rest == '\0';
-}
-
-static bool is_routine(const char *s) {
-    const char *rest = name_part(s);
-    if (rest == NULL || *rest != '.') {
-        return false;
-    }
-    rest++;
-    size_t bare = strcspn(rest, "(\"");
-    rest = bare > 0 ? rest + bare : name_part(rest);
-    size_t n = rest != NULL ? strlen(rest) : 0;
-    return n >= 2 && rest[0] == '(' && rest[n - 1] == ')';
-}
 
 static bool is_span(const char *s) {
     size_t n = strspn(s, "0123456789");
@@ -148,8 +89,8 @@ static bool is_name(const char *s) {
 
 #define TEXT .type = SCHEMA_STRING, .bounds = SCHEMA_MIN, .min = 1
 #define PATTERN(f, w) .type = SCHEMA_STRING, .is = (f), .what = (w)
-#define IDENTIFIER PATTERN(is_identifier, "an identifier as it stands in the catalogue (1 to 63 bytes)")
-#define RELATION PATTERN(is_relation, "a table as \"schema.table\"")
+#define IDENTIFIER PATTERN(config_is_identifier, "an identifier as it stands in the catalogue (1 to 63 bytes)")
+#define RELATION PATTERN(config_is_relation, "a table as \"schema.table\"")
 #define SETTING                                                                                                        \
     PATTERN(config_is_setting, "the name of a session setting with a dot in it, such as \"app.current_tenant_id\"")
 #define HTTP_URL                                                                                                       \
@@ -260,7 +201,7 @@ static const schema_spec database[] = {
     {.key = "fixtures",
      .type = SCHEMA_MAP,
      .def = "{}",
-     .key_is = is_relation,
+     .key_is = config_is_relation,
      .key_what = "a table as \"schema.table\"",
      .children = text_item,
      .doc = "statements that insert a row where the engine cannot make one up; {tenant} stands for the key"},
@@ -271,7 +212,7 @@ static const schema_spec trust[] = {
     {.key = "setting", SETTING, .doc = "a session setting that only the platform itself sets"},
     {.key = "role", IDENTIFIER, .doc = "a role that no tenant can reach"},
     {.key = "routine",
-     PATTERN(is_routine, "a function or procedure as \"schema.name(types of its arguments)\""),
+     PATTERN(config_is_routine, "a function or procedure as \"schema.name(types of its arguments)\""),
      .doc = "a function with its owner's rights that may reach every tenant's rows, as the finding about it names it"},
     {.key = "definition",
      PATTERN(is_sha256, "a SHA-256 as 64 lower-case hexadecimal digits"),
