@@ -364,13 +364,14 @@ return function(compile)
 
   --- A SELECT as rows and conditions, or nil with what is in the way.
   function compile.select(tree, scope, cx)
+    if tree.withClause then return nil, tree.withClause.recursive and "WITH RECURSIVE" or "WITH" end
     if tree.op == "SETOP_UNION" then
       local left, problem = compile.select(tree.larg, scope, cx)
       local right, more = compile.select(tree.rarg, scope, cx)
       if not left or not right then return nil, problem or more end
       return { union = { left, right } }
     end
-    if tree.op ~= "SETOP_NONE" or tree.withClause or tree.valuesLists then return nil, "WITH, VALUES, INTERSECT or EXCEPT" end
+    if tree.op ~= "SETOP_NONE" or tree.valuesLists then return nil, tree.valuesLists and "VALUES" or "INTERSECT or EXCEPT" end
     local level = { rows = {}, using = {}, parent = scope }
     local sub = { from = {}, conds = {}, limit = tree.limitCount ~= nil }
     if tree.groupClause or tree.havingClause then sub.approx = "GROUP BY or HAVING" end
