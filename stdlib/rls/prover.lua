@@ -576,14 +576,14 @@ function prover.calls(input, f, name, whose, fired)
     local columns, axes, why = whose(label)
     if why then
       out[#out + 1] = { label = label, write = reach.write == true, flow = reach.flow or {}, touched = reach.touched, secret = reach.secret,
-        verdict = unknown(why) }
+        said = reach.said, oracle = reach.oracle, verdict = unknown(why) }
     elseif columns then
       input.relation, input.axes = label, axes
       local info = input.tables[label]
       local verdict = decide_with_trust(input, info, "SELECT", reach.write and "check" or "using",
         { main = reach.main, node = reach.node, cx = cx })
       out[#out + 1] = { label = label, write = reach.write == true, flow = reach.flow or {}, touched = reach.touched,
-        secret = reach.secret, verdict = verdict }
+        secret = reach.secret, said = reach.said, oracle = reach.oracle, verdict = verdict }
     end
   end
   return out, walk.unread, walk.injection, walk.changes

@@ -5,6 +5,7 @@
 -- very setting that a policy compares with. In the text of a function that does not pin its search_path names mean what the caller
 -- makes of them, and types and tables can be shadowed in pg_temp even then, unless the path names it last (PostgreSQL manual, CREATE
 -- FUNCTION, "Writing SECURITY DEFINER Functions Safely").
+local builtins = require "rls.prover.builtins"
 local functions = require "rls.prover.functions"
 local sorts = require "rls.prover.sorts"
 
@@ -251,7 +252,7 @@ return function(compile)
         local system = #names == 1 or (#names == 2 and names[1] == "pg_catalog")
         if own then
           for _, f in ipairs(own[1] and own or { own }) do scan_function(f, name, cx, seen) end
-        elseif not system or functions.DANGEROUS[names[#names]] then
+        elseif not system or (functions.DANGEROUS[names[#names]] and not (cx.reads_runners and builtins.runs(names[#names]))) then
           cx.poison = cx.poison or (system and "it calls %s, which may change the session or run other SQL"
             or "it calls %s, of which nothing is known"):format(name)
         end
