@@ -30,7 +30,7 @@ local FUNCTIONS = [[
   select p.oid::text as oid, n.nspname || '.' || p.proname as name, l.lanname::text as language,
          {body p} as body, {parsed p} as parsed,
          pg_get_function_result(p.oid) as returns, format_type(p.prorettype, null) as returns_type, p.proretset as returns_set,
-         p.proisstrict as strict, p.provolatile::text as volatility, p.prosecdef as security_definer,
+         p.proisstrict as strict, p.provolatile::text as volatility, p.procost::float8 as cost, p.prosecdef as security_definer,
          pg_get_userbyid(p.proowner)::text as owner, o.rolsuper or o.rolbypassrls as owner_bypasses, p.proconfig as config,
          exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e') as of_extension,
          format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) as signature, p.prokind::text as kind,

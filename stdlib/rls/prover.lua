@@ -589,6 +589,12 @@ function prover.calls(input, f, name, whose, fired)
   return out, walk.unread, walk.injection, walk.changes
 end
 
+--- May a row of which something is known be another tenant's?
+---@return prover.Verdict
+function prover.of_row(input, main, node, cx)
+  return decide_with_trust(input, input.tables[input.relation], "SELECT", "using", { main = main, node = node, cx = cx })
+end
+
 --- May a row of another tenant be written through a view that writes with its owner's rights?
 ---@param input prover.Input  relation: the table beneath
 ---@param w prover.Writer     a view

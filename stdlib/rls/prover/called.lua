@@ -59,7 +59,7 @@ return function(compile, Walk, injects)
   local function touching(self, list)
     local out, asks = {}, self.cx.input.may_touch
     for _, f in ipairs(list) do
-      if f.returns ~= "trigger" and not compile.stands_apart(f) and (not asks or asks(f)) then out[#out + 1] = f end
+      if f.returns ~= "trigger" and (self.subject or not compile.stands_apart(f)) and (not asks or asks(f)) then out[#out + 1] = f end
     end
     return #out > 0 and out or nil
   end

@@ -371,6 +371,10 @@ return function(compile)
   function Walk:tells(list, conds)
     for _, text in ipairs(list or {}) do
       local says, place = self.says, self.place
+      if self.subject and self:names_subject(text) then
+        local node = { k = "and", t = "bool", args = { table.unpack(conds) } }
+        table.insert(self.out, { main = self.subject, node = node, said = true, flow = {}, by = self.inner })
+      end
       self.says, self.place, self.flow = true, nil, {}
       self:statement("SELECT " .. text, conds)
       self.says, self.place, self.flow = says, place, self.back
@@ -563,5 +567,6 @@ return function(compile)
     return walk
   end
 
+  require "rls.prover.telling"(compile, Walk)
   compile.ARGUMENT = ARGUMENT
 end
