@@ -474,9 +474,11 @@ function E.A_Expr(c, scope, cx)
     return LISTS[c.kind](name, a, exprs(c.rexpr.List.items, scope, cx))
   end
   local b = expr(c.rexpr, scope, cx)
+  local written = table.concat(compile.names(c.name), ".")
+  local called = compile.operator_call(c, written, scope, cx)
+  if called then return called end
   local name = operator(c, cx)
   if not name then
-    local written = table.concat(compile.names(c.name), ".")
     if c.kind == "AEXPR_OP" and a and a.t == b.t and compile.equality_of(a.t, cx) == written then
       return { k = "eq", t = "bool", a = a, b = b }
     end

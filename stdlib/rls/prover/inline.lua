@@ -322,6 +322,24 @@ return function(compile)
     return f.strict and { k = "strict", t = node.t, args = args, a = node } or node
   end
 
+  --- An operator of the user's own as a call of its function; nil for any other. A bare name that pg_catalog has too means the one or the
+  --- other, by its operands.
+  function compile.operator_call(c, written, scope, cx)
+    local found
+    for _, o in ipairs(c.kind == "AEXPR_OP" and cx.input.leads and cx.input.leads.operators or {}) do
+      local bare = #c.name == 1 and cx.body and not o.shadowed and o.name:match "^[^.]*%.(.*)$" == written
+      if o.name == written or bare then
+        if found then return opaque("the operator " .. written .. ", of which there are several") end
+        found = o.f
+      end
+    end
+    local list = found and cx.input.functions[found.name]
+    if not list or #list ~= 1 then return nil end
+    local schema, name = found.name:match "^([^.]*)%.(.*)$"
+    local args = c.lexpr and { c.lexpr, c.rexpr } or { c.rexpr }
+    return compile.call({ funcname = { { String = { sval = schema } }, { String = { sval = name } } }, args = args }, scope, cx)
+  end
+
   --- A call of a set-returning function: its query, or nil with the reason.
   function compile.set_function(c, scope, cx)
     local names = compile.names(c.funcname)

@@ -312,7 +312,8 @@ function definers.rule_is_bound(seen, w, t)
   for _, oid in ipairs(w.open) do open[oid] = true end
   for _, other in pairs(seen.by_oid) do by_label[other.label] = other end
   local input = { tables = seen.model.tables, functions = seen.model.functions, types = seen.model.types, role = seen.model.roles[1],
-    presets = seen.model.presets, axes = axes, shows = seen.owners:showing() }
+    leads = seen.model.leads,
+      presets = seen.model.presets, axes = axes, shows = seen.owners:showing() }
   local of_table = whose(seen, by_label, function(_, other) return open[other.oid] end, axes)
   local verdicts, unread = prover.calls(input, f, "new", function(label) return of_table(f, label) end)
   for _, r in ipairs(verdicts) do
