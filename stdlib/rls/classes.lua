@@ -215,6 +215,10 @@ may read.]]),
     [[NOTIFY and pg_notify reach every session of the database that listens on the channel, and LISTEN asks for no right: what a
 trigger sends of a row, another tenant reads without a policy. A channel's name is no secret. What tells the key alone
 tells that there was a change, and is an advisory.]]),
+  policy_tells = leak("a policy's function tells the rows that it hides",
+    "Take the arguments out of RAISE, or compare the tenant before it",
+    [[A policy asks its functions of every tenant's rows. What such a function raises, as an error or as a notice, is sent to the
+client whatever the policy then answers, and client_min_messages, which says how much of it, is the session's to set (section 43.9).]]),
   leakproof_claim = leak("a function that claims to be LEAKPROOF tells what it sees", "ALTER FUNCTION … NOT LEAKPROOF",
     [[The planner may call a LEAKPROOF function on rows before the policies have hidden them. One that raises, logs or
 stores its arguments shows other tenants' values (CREATE FUNCTION).]]),

@@ -576,17 +576,23 @@ function prover.calls(input, f, name, whose, fired)
     local columns, axes, why = whose(label)
     if why then
       out[#out + 1] = { label = label, write = reach.write == true, flow = reach.flow or {}, touched = reach.touched, secret = reach.secret,
-        verdict = unknown(why) }
+        said = reach.said, oracle = reach.oracle, verdict = unknown(why) }
     elseif columns then
       input.relation, input.axes = label, axes
       local info = input.tables[label]
       local verdict = decide_with_trust(input, info, "SELECT", reach.write and "check" or "using",
         { main = reach.main, node = reach.node, cx = cx })
       out[#out + 1] = { label = label, write = reach.write == true, flow = reach.flow or {}, touched = reach.touched,
-        secret = reach.secret, verdict = verdict }
+        secret = reach.secret, said = reach.said, oracle = reach.oracle, verdict = verdict }
     end
   end
   return out, walk.unread, walk.injection, walk.changes
+end
+
+--- May a row of which something is known be another tenant's?
+---@return prover.Verdict
+function prover.of_row(input, main, node, cx)
+  return decide_with_trust(input, input.tables[input.relation], "SELECT", "using", { main = main, node = node, cx = cx })
 end
 
 --- May a row of another tenant be written through a view that writes with its owner's rights?

@@ -116,7 +116,7 @@ describe("the corpus", function()
   --- thing it shows is rows that it reads or has changed.
   local CATALOGUE = { context_function_cached = "a declaration", foreign_key_cascade = "a constraint and a grant",
     grant_trigger = "a grant", grant_truncate = "a grant",
-    leakproof_claim = "a declaration", rls_missing = "a switch", rls_not_forced = "a switch",
+    leakproof_claim = "a declaration", policy_tells = "a function's text", rls_missing = "a switch", rls_not_forced = "a switch",
     role_bypasses_rls = "an attribute", role_creates_roles = "an attribute", role_owns_function = "an owner",
     role_owns_schema = "an owner", role_owns_table = "an owner", role_reads_all_data = "a membership", role_replication = "an attribute",
     role_runs_programs = "a membership or a grant", role_writes_all_data = "a membership", rule_rewrites = "a rule",

@@ -5,6 +5,7 @@
 -- very setting that a policy compares with. In the text of a function that does not pin its search_path names mean what the caller
 -- makes of them, and types and tables can be shadowed in pg_temp even then, unless the path names it last (PostgreSQL manual, CREATE
 -- FUNCTION, "Writing SECURITY DEFINER Functions Safely").
+local builtins = require "rls.prover.builtins"
 local functions = require "rls.prover.functions"
 local sorts = require "rls.prover.sorts"
 
@@ -251,7 +252,7 @@ return function(compile)
         local system = #names == 1 or (#names == 2 and names[1] == "pg_catalog")
         if own then
           for _, f in ipairs(own[1] and own or { own }) do scan_function(f, name, cx, seen) end
-        elseif not system or functions.DANGEROUS[names[#names]] then
+        elseif not system or (functions.DANGEROUS[names[#names]] and not (cx.reads_runners and builtins.runs(names[#names]))) then
           cx.poison = cx.poison or (system and "it calls %s, which may change the session or run other SQL"
             or "it calls %s, of which nothing is known"):format(name)
         end
@@ -319,6 +320,24 @@ return function(compile)
     if node.k == "scalar" then node.first = true end
     if f.returns then node = compile.cast(node, sorts.of(f.returns, cx.input.types)) end
     return f.strict and { k = "strict", t = node.t, args = args, a = node } or node
+  end
+
+  --- An operator of the user's own as a call of its function; nil for any other. A bare name that pg_catalog has too means the one or the
+  --- other, by its operands.
+  function compile.operator_call(c, written, scope, cx)
+    local found
+    for _, o in ipairs(c.kind == "AEXPR_OP" and cx.input.leads and cx.input.leads.operators or {}) do
+      local bare = #c.name == 1 and cx.body and not o.shadowed and o.name:match "^[^.]*%.(.*)$" == written
+      if o.name == written or bare then
+        if found then return opaque("the operator " .. written .. ", of which there are several") end
+        found = o.f
+      end
+    end
+    local list = found and cx.input.functions[found.name]
+    if not list or #list ~= 1 then return nil end
+    local schema, name = found.name:match "^([^.]*)%.(.*)$"
+    local args = c.lexpr and { c.lexpr, c.rexpr } or { c.rexpr }
+    return compile.call({ funcname = { { String = { sval = schema } }, { String = { sval = name } } }, args = args }, scope, cx)
   end
 
   --- A call of a set-returning function: its query, or nil with the reason.

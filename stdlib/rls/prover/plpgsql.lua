@@ -7,7 +7,7 @@ local plpgsql = {}
 ---@class plpgsql.Statement
 ---@field k "return"|"query"|"assign"|"into"|"if"|"raise"|"perform"|"null"|"block"|"sql"|"execute"|"loop"|"exit"|"other"
 ---@field text string?      an expression or a statement of SQL
----@field test string?      loop: of WHILE
+---@field tells string[]?    expressions whose values an error, a notice or how often a loop runs tells
 ---@field name string?      assign, loop: the variable
 ---@field names string[]?   into: the variables
 ---@field branches {test: string?, body: plpgsql.Statement[]}[]?
@@ -159,6 +159,65 @@ end
 local LEVELS = { debug = true, log = true, info = true, notice = true, warning = true }
 local QUERIES = { select = true, with = true, insert = true, update = true, delete = true, merge = true, values = true }
 
+--- The parts of a list between commas at the top level.
+local function parts_of(text)
+  local list = tokens(text) or {}
+  local out, depth, from = {}, 0, 1
+  for _, t in ipairs(list) do
+    if t.text == "(" or t.text == "[" then depth = depth + 1 elseif t.text == ")" or t.text == "]" then depth = depth - 1 end
+    if t.text == "," and depth == 0 then
+      out[#out + 1] = text:sub(from, t.from - 1)
+      from = t.to + 1
+    end
+  end
+  out[#out + 1] = text:sub(from)
+  return out
+end
+
+--- The text before and behind a word at the top level.
+local function split_at(text, word)
+  local depth, cases = 0, 0
+  for _, t in ipairs(tokens(text) or {}) do
+    if t.word == word and depth == 0 and cases == 0 then return text:sub(1, t.from - 1), text:sub(t.to + 1) end
+    if t.text == "(" or t.text == "[" then depth = depth + 1 elseif t.text == ")" or t.text == "]" then depth = depth - 1 end
+    if t.word == "case" then cases = cases + 1 elseif t.word == "end" and cases > 0 then cases = cases - 1 end
+  end
+  return text, nil
+end
+
+--- What RAISE tells: its format's arguments and the values of its options.
+local function read_raise(self)
+  local level = self:word()
+  local text = self:upto(SEMICOLON)
+  local head, options = split_at(text, "using")
+  local tells, list = {}, parts_of(head)
+  for i = 2, #list do tells[#tells + 1] = list[i] end
+  for _, option in ipairs(options and parts_of(options) or {}) do
+    tells[#tells + 1] = option:match "^%s*[%a_]+%s*:?=%s*(.+)$" or fail "an option of RAISE"
+  end
+  return { k = "raise", text = text, is_error = not LEVELS[level or ""], tells = tells }
+end
+
+--- ASSERT condition, message: both are told.
+local function read_assert(self)
+  local tells = parts_of(self:upto(SEMICOLON))
+  return { k = "raise", text = table.concat(tells, ", "), is_error = false, tells = tells }
+end
+
+--- The expressions that say how often a loop runs, and over what.
+local function heads_of(word, text)
+  if word == "while" then return { text } end
+  local list = text:match "^[%w_]+.-%f[%w_][iI][nN]%s+[aA][rR][rR][aA][yY]%f[%W](.*)$"
+  if list then return { list } end
+  local bounds = text:match "^[%w_]+%s+[iI][nN]%f[%W](.*)$"
+  bounds = bounds and bounds:gsub("^%s*[rR][eE][vV][eE][rR][sS][eE]%f[%W]", "")
+  local from, to = (bounds or ""):match "^(.-)%.%.(.*)$"
+  if not from then return nil end
+  local by
+  to, by = split_at(to, "by")
+  return { from, to, by }
+end
+
 local function read_loop(self, word)
   local head = word ~= "loop"
   local text = head and self:upto(LOOP) or nil
@@ -170,8 +229,10 @@ local function read_loop(self, word)
   local query = text and text:match "^%s*[%w_]+%s+[iI][nN]%s+(.*)$"
   local is_query = query and QUERIES[(query:match "^%(?%s*(%a+)" or ""):lower()]
   local dynamic = query ~= nil and query:lower():find "^execute%f[%W]" ~= nil
+  local tells = head and not is_query and not dynamic and heads_of(word, text) or nil
+  if head and not is_query and not dynamic and not tells then fail "a loop over what is no query" end
   return { k = "loop", text = is_query and query or nil, name = text and text:match "^%s*([%w_]+)%s+[iI][nN]%f[%W]", dynamic = dynamic,
-    body = body, test = word == "while" and text or nil }
+    body = body, tells = tells }
 end
 
 function Reader:statement()
@@ -185,8 +246,9 @@ function Reader:statement()
     self:expect ";"
     return { k = "null" }
   elseif word == "raise" then
-    local level = self:word()
-    return { k = "raise", text = self:upto(SEMICOLON), is_error = not LEVELS[level or ""] }
+    return read_raise(self)
+  elseif word == "assert" then
+    return read_assert(self)
   elseif word == "perform" then
     return { k = "perform", text = "SELECT " .. self:upto(SEMICOLON) }
   elseif word == "execute" then
@@ -197,8 +259,8 @@ function Reader:statement()
     self.at = start
     return read_loop(self, "loop")
   elseif word == "exit" or word == "continue" then
-    self:upto(SEMICOLON)
-    return { k = "exit" }
+    local _, condition = split_at(self:upto(SEMICOLON), "when")
+    return { k = "exit", tells = { condition } }
   elseif self:word() == ":=" or (self:word() == "=" and not QUERIES[word]) then
     self.at = self.at + 1
     return { k = "assign", name = word, text = self:upto(SEMICOLON) }

@@ -18,6 +18,8 @@ local ARGUMENT = "\1argument."
 ---@field values table<string, prover.Node>?  of a row as it is written: what its columns are set to
 ---@field updates boolean?    the row was there before, and its other columns are as they were
 ---@field flow prover.Flow     where what is read goes
+---@field said boolean?        an error's or a notice's text tells it
+---@field oracle boolean?      a function that is called answers yes or no with it
 
 ---@class prover.Flow         nothing in it: to the caller, or into the argument of a function
 ---@field into string?        variables of PL/pgSQL
@@ -114,7 +116,8 @@ return function(compile)
 
   --- Notes each row of a query, seen from the others.
   function Walk:rows(sub, conds)
-    if self.only_writes and not self.touches then return end
+    -- What a condition reads shows nothing but whether a row is there; the rows of a call in FROM are those of the query around it.
+    if not self.touches and (self.place == "test" or self.place == "from") then return end
     for _, part in ipairs(sub.union or { sub }) do
       if part.union then
         self:rows(part, conds)
@@ -131,7 +134,7 @@ return function(compile)
             for _, c in ipairs(row.far or {}) do table.insert(inner.conds, c) end
             for _, c in ipairs(self.fired_conds) do table.insert(inner.conds, c) end
             table.insert(self.out, { main = row, node = { k = "exists", t = "bool", sub = inner }, flow = self.flow,
-              touched = self.touches, secret = self.secret })
+              touched = self.touches, secret = self.secret, said = self.says, oracle = self.place == "bool" or nil })
           end
         end
       end
@@ -160,14 +163,20 @@ return function(compile)
     for _, part in ipairs { tree.targetList or {}, tree.valuesLists or {}, tree.fromClause or {} } do
       each_query(part, function(inner, in_from) list[#list + 1] = { tree = inner, in_from = in_from } end)
     end
-    local given = { tree.targetList or {}, tree.valuesLists or {} }
+    local calls = self:calls_in(tree)
+    if #list == 0 and #calls == 0 then return end
     self:within(not tree.valuesLists and compile.select(tree, self.scope, self.cx) or nil, function()
       for _, one in ipairs(list) do
         -- The rows of one in FROM are those of the query around it.
-        if one.in_from then self:shown(one.tree, conds) else self:query(one.tree, conds) end
+        if one.in_from then self:shown(one.tree, conds) else self:told(one.tree, conds) end
       end
-      self:given_by_calls(given, conds)
+      for _, call in ipairs(calls) do self:follow(call, conds) end
     end)
+  end
+
+  --- A subquery whose value is told: by one that only asks whether a row is there, no more than that.
+  function Walk:told(tree, conds)
+    self:placed(self.place ~= "from" and self.place or nil, function() self:query(tree, conds) end)
   end
 
   function Walk:query(tree, conds)
@@ -207,6 +216,7 @@ return function(compile)
     local label = relation.schemaname and (relation.schemaname .. "." .. relation.relname) or self.find(relation.relname)
     local row = label and self.cx.input.tables[label] and compile.row(label, relation.relname, self.cx)
     if not row then return self:give_up("the table " .. relation.relname) end
+    self:put_through(label, conds)
     local all = sub and sub.conds or {}
     for _, condition in ipairs(conds) do all[#all + 1] = condition end
     for name, node in pairs(values) do
@@ -341,7 +351,6 @@ return function(compile)
           self:give_up "WITH that is recursive, renames columns, or whose written rows are read again"
         elseif S[kind] then
           S[kind](self, c, conds)
-          self:effects(stmt, conds)
         else
           self:give_up("the statement " .. kind)
         end
@@ -359,6 +368,20 @@ return function(compile)
 
   local function test(node, mask) return { k = "test", t = "bool", a = compile.coerce(node, "bool"), mask = mask } end
 
+  --- The expressions of a statement whose values are told: by the text of an error or a notice, by how often a loop runs.
+  function Walk:tells(list, conds)
+    for _, text in ipairs(list or {}) do
+      local says, place = self.says, self.place
+      if self.subject and self:names_subject(text) then
+        local node = { k = "and", t = "bool", args = { table.unpack(conds) } }
+        table.insert(self.out, { main = self.subject, node = node, said = true, flow = {}, by = self.inner })
+      end
+      self.says, self.place, self.flow = true, nil, {}
+      self:statement("SELECT " .. text, conds)
+      self.says, self.place, self.flow = says, place, self.back
+    end
+  end
+
   local function ends(list)
     for _, s in ipairs(list) do
       if s.k == "return" or (s.k == "raise" and s.is_error) then return true end
@@ -366,9 +389,11 @@ return function(compile)
     return false
   end
 
-  require "rls.prover.variables"(compile, Walk)
-  require "rls.prover.conflict"(Walk)
-  require "rls.prover.nested"(compile, Walk)
+  --- Does a name stand for a parameter or a variable?
+  local function is_parameter(fields, scope)
+    while scope and not scope.params do scope = scope.parent end
+    return scope ~= nil and (scope.params[fields[1]] ~= nil or (#fields == 2 and fields[1] == scope.params_of))
+  end
 
   --- Is a parameter or variable put into SQL as it is? quote_literal, quote_ident and format's %L and %I make it a value.
   local function injects(tree, scope)
@@ -380,12 +405,17 @@ return function(compile)
       local first = name == "format" and tree.FuncCall.args and tree.FuncCall.args[1].A_Const
       if first and first.sval and not (first.sval.sval or ""):find "%%[%d$-]*s" then return false end
     end
-    if tree.ColumnRef then return scope.params[compile.names(tree.ColumnRef.fields)[1]] ~= nil end
+    if tree.ParamRef then return true end
+    if tree.ColumnRef then return is_parameter(compile.names(tree.ColumnRef.fields), scope) end
     for _, value in pairs(tree) do
       if injects(value, scope) then return true end
     end
     return false
   end
+
+  require "rls.prover.variables"(compile, Walk)
+  require "rls.prover.conflict"(Walk)
+  require "rls.prover.called"(compile, Walk, injects)
 
   function Walk:execute(text)
     local tree = compile.parse("SELECT " .. text:gsub("%f[%w][uU][sS][iI][nN][gG]%f[%W].*$", ""))
@@ -420,7 +450,7 @@ return function(compile)
         local all_end, given = true, {}
         for _, b in ipairs(s.branches) do
           local node = b.test and self:expression(b.test)
-          if b.test then self:effects(compile.parse("SELECT " .. b.test), before) end
+          if b.test then self:tested(b.test, before) end
           local inner = { table.unpack(before) }
           if node then inner[#inner + 1] = test(node, "T") end
           self:list(b.body, inner)
@@ -434,7 +464,7 @@ return function(compile)
       elseif s.k == "block" or s.k == "loop" then
         self.flow = { into = s.name, f = self.inner }
         if s.text then self:statement(s.text, conds) end
-        if s.test then self:effects(compile.parse("SELECT " .. s.test), conds) end
+        self:tells(s.tells, conds)
         if s.dynamic then self:give_up "FOR … IN EXECUTE" end
         local before, given = self:declare(s.declared, conds), self:given_in { s }
         if s.k == "loop" then self:forget(given) end
@@ -445,8 +475,8 @@ return function(compile)
           self:forget(given)
         end
         self:leave(before)
-      elseif s.k == "raise" then
-        self:raised(s.text, conds)
+      elseif s.k == "raise" or s.k == "exit" then
+        self:tells(s.tells, conds)
       elseif s.k == "other" then
         self:give_up(tostring(s.what))
       end
@@ -467,6 +497,7 @@ return function(compile)
     else
       self:give_up("written in " .. tostring(f.language))
     end
+    if f.returns and not f.returns_set then self:checked(f.returns, conds) end
   end
 
   --- NEW and OLD of a trigger's function: rows that the application's policies let it write or change. Those of a view are the
@@ -517,7 +548,8 @@ return function(compile)
   ---@return {out: prover.Reach[], unread: string?, injection: string?, changes: boolean}
   function compile.reaches(f, name, cx, tenants, fired, whole)
     local walk = setmetatable({ cx = cx, out = {}, changes = false, fired = {}, fired_conds = {}, whole = whole, types = {},
-      stack = {}, flow = {}, back = {}, scope = { params = parameters(f, cx), params_of = name:match "[^.]*$" } }, Walk)
+      inside = { [f] = 2 }, entered = 0, tenants = tenants, flow = {}, back = {},
+      scope = { params = parameters(f, cx), params_of = name:match "[^.]*$" } }, Walk)
     if fired then fire(walk, fired, cx) end
     cx.body, cx.definer, cx.current_user = compile.body_context(f, name, cx), true, f.owner or "?"
     cx.bypass = f.owner_bypasses == true and true or "unknown"
@@ -530,10 +562,12 @@ return function(compile)
       end
       return false
     end
-    walk.stack[f] = true
+    cx.reads_runners = true
+    for _, arg in ipairs(f.args or {}) do walk:checked(arg.type, {}) end
     walk:body(f, {})
     return walk
   end
 
+  require "rls.prover.telling"(compile, Walk)
   compile.ARGUMENT = ARGUMENT
 end

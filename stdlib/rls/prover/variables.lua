@@ -69,6 +69,7 @@ return function(compile, Walk)
     for _, d in ipairs(list or {}) do
       before[#before + 1] = { name = d.name, node = params[d.name], kind = self.types[d.name] }
       self.types[d.name] = d.type
+      self:checked(d.type, conds)
       params[d.name] = compile.const("null", sorts.NULL)
       if d.default then
         self:assign(d.name, d.default, conds)

@@ -174,7 +174,13 @@ end
 local function any_row(world, t)
   local c = t.by_column[t.tenant]
   local keys = KEYS[c.base] or (c.category == "N" and { 1000002, 1000001 }) or { "canary-b", "canary-a" }
-  return { assignment = { row = { [t.tenant] = keys[1] }, rows = {}, own = { keys[2] }, settings = {} },
+  local row = { [t.tenant] = keys[1] }
+  -- A number that a sequence gives is another one each time.
+  for _, unique in ipairs(t.uniques) do
+    local key = #unique.columns == 1 and t.by_column[unique.columns[1]]
+    if key and key.category == "N" and not row[key.name] then row[key.name] = 1000003 end
+  end
+  return { assignment = { row = row, rows = {}, own = { keys[2] }, settings = {} },
     statements = world.enter and world.enter(tostring(keys[2])) or {} }
 end
 
@@ -187,10 +193,13 @@ local function of_injection(world, f, s)
     texts[#texts + 1] = t.sql
     texts[#texts + 1] = ("SELECT to_jsonb(x) FROM %s x"):format(t.sql)
     texts[#texts + 1] = ("SELECT count(*) FROM %s x"):format(t.sql)
+    texts[#texts + 1] = ("SELECT to_tsvector('simple', to_jsonb(x)) FROM %s x"):format(t.sql)
     texts[#texts + 1] = ("DELETE FROM %s"):format(t.sql)
     for _, text in ipairs(texts) do
       local values = {}
-      for i, arg in ipairs(f.args) do values[i] = arg.type == "text" and names.literal(text) or nil end
+      for i, arg in ipairs(f.args) do
+        values[i] = (arg.type == "text" and names.literal(text)) or (arg.type == "regclass" and names.literal(t.sql)) or nil
+      end
       for _, list in ipairs(arguments.lists(f, s, values, t, v.assignment.row)) do
         local caller, statements = calls_of(f, s, list)
         for _, statement in ipairs(statements or {}) do

@@ -3,9 +3,11 @@
 -- A function's statements are read with libpg_query (rls.prover.statements) and decided like policies, with the arguments at the caller's
 -- choice. What was not understood is undecided, unless neither the function nor what it calls names a tenants' table. PostgreSQL
 -- manual: CREATE FUNCTION, 5.8.
+local builtins = require "rls.prover.builtins"
 local calling = require "rls.rules.calling"
 local decide = require "rls.decide"
 local firing = require "rls.rules.firing"
+local leads = require "rls.leads"
 local of_triggers = require "rls.rules.fired"
 local mentions = require "rls.mentions"
 local model = require "rls.model"
@@ -34,11 +36,12 @@ local function may_touch(f, read, tables, seen)
   if f.language ~= "sql" and f.language ~= "plpgsql" then return true end
   local text = (f.body or ""):lower()
   if f.language == "plpgsql" and text:find "%f[%w]execute%f[%W]" then return true end
+  if builtins.named_in(text, read.leads) then return true end
   for _, t in ipairs(tables) do
     if mentions.name(text, t.name) then return true end
   end
-  for _, other in ipairs(read.all_functions) do
-    if mentions.call(text, other.name:match "[^.]*$") and may_touch(other, read, tables, seen) then return true end
+  for _, other in ipairs(leads.of(f, read)) do
+    if may_touch(other, read, tables, seen) then return true end
   end
   return false
 end
@@ -60,10 +63,7 @@ local function owners_of(f, read, out, seen)
   if seen[f] then return out end
   seen[f] = true
   if f.security_definer then out[f.owner] = true end
-  local text = (f.body or ""):lower()
-  for _, other in ipairs(read.all_functions) do
-    if mentions.call(text, other.name:match "[^.]*$") then owners_of(other, read, out, seen) end
-  end
+  for _, other in ipairs(leads.of(f, read)) do owners_of(other, read, out, seen) end
   return out
 end
 
@@ -85,8 +85,8 @@ local function calls(f, name, read, seen)
   seen[f] = true
   local text = (f.body or ""):lower()
   if mentions.call(text, name:match "[^.]*$") then return true end
-  for _, other in ipairs(read.all_functions) do
-    if mentions.call(text, other.name:match "[^.]*$") and calls(other, name, read, seen) then return true end
+  for _, other in ipairs(leads.of(f, read)) do
+    if calls(other, name, read, seen) then return true end
   end
   return false
 end
@@ -104,12 +104,12 @@ local function judge(f, state, fired)
   local function ask(shadows)
     local input = { tables = state.read.tables, functions = state.read.functions, types = state.read.types, role = state.role,
       presets = state.read.presets, axes = state.axes, shows = state.shows, shadows = shadows, trust = state.trust, today = state.today,
-      may_touch = touches }
+      may_touch = touches, leads = state.read.leads }
     return prover.calls(input, f, f.name, function(label) return state.whose(f, label) end, fired)
   end
   local verdicts, unread, injection, changes = ask(nil)
-  if injection then return { leak = injection } end
-  local out, assumed = {}, false
+  if injection then return { leak = injection, said = true } end
+  local out, assumed, leak = {}, false, nil
   for _, r in ipairs(verdicts) do
     local v = r.verdict
     decide.cover(state.covers, v, f.signature)
@@ -122,9 +122,13 @@ local function judge(f, state, fired)
       r.verdict = v
     end
     if fired and (theirs or not fired.counts(r)) then v = { status = "proven" } end
-    if v.status == "counterexample" then
+    if v.status == "counterexample" and r.oracle then
+      out.oracle = out.oracle or ("%s: whether there is a row: %s"):format(r.label, words(v.text))
+    elseif v.status == "counterexample" then
       local does = (r.write and "it writes") or (r.touched and "it changes") or "it reaches"
-      return { verdict = v, label = r.label, write = r.write, touched = r.touched, flow = r.flow, changes = changes,
+      -- What an error's text tells is more than that it was raised.
+      leak = leak and not (r.said and not leak.said) and leak or { verdict = v, said = r.said,
+        label = r.label, write = r.write, touched = r.touched, flow = r.flow, changes = changes,
         leak = ("%s another tenant's row of %s: %s"):format(does, r.label, words(v.text)) }
     elseif v.status == "trusted" then
       out.trusted = out.trusted or ("it reaches another tenant's row of %s only so: %s"):format(r.label, v.trust[1].reason)
@@ -136,6 +140,7 @@ local function judge(f, state, fired)
       out.unknown = out.unknown or ("%s: %s"):format(r.label, words(v.reason))
     end
   end
+  if leak then return leak end
   for _, r in ipairs(verdicts) do
     local func, what, temporary = decide.hijacked(r.verdict)
     if func and not (fired and not fired.counts(r)) then
@@ -176,7 +181,7 @@ end
 --- What is said of one function: a finding, or that it is undecided.
 local function say(found, undecided, f, r, world)
   -- That a row exists is told by a function that answers yes or no and changes nothing: an oracle, not a leak.
-  local oracle = f.returns == "boolean" and not f.returns_set and not r.changes
+  local oracle = f.returns == "boolean" and not f.returns_set and not r.changes and not r.said
   local what = r.leak or (oracle and r.unknown) or (not r.unknown and r.oracle) or nil
   if what then
     found[#found + 1] = { class = r.shadow and "function_search_path" or "function_definer", object = f.signature,
@@ -307,7 +312,8 @@ function definers.rule_is_bound(seen, w, t)
   for _, oid in ipairs(w.open) do open[oid] = true end
   for _, other in pairs(seen.by_oid) do by_label[other.label] = other end
   local input = { tables = seen.model.tables, functions = seen.model.functions, types = seen.model.types, role = seen.model.roles[1],
-    presets = seen.model.presets, axes = axes, shows = seen.owners:showing() }
+    leads = seen.model.leads,
+      presets = seen.model.presets, axes = axes, shows = seen.owners:showing() }
   local of_table = whose(seen, by_label, function(_, other) return open[other.oid] end, axes)
   local verdicts, unread = prover.calls(input, f, "new", function(label) return of_table(f, label) end)
   for _, r in ipairs(verdicts) do

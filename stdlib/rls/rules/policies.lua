@@ -7,6 +7,7 @@ local impostors = require "rls.rules.impostors"
 local names = require "rls.names"
 local prover = require "rls.prover"
 local reproduce = require "rls.reproduce"
+local telling = require "rls.rules.telling"
 
 local policies = {}
 
@@ -209,6 +210,7 @@ function policies.findings(decisions, seen)
   end
   for _, n in ipairs(notes) do out[#out + 1] = n end
   for _, f in pairs(hijacks) do out[#out + 1] = f end
+  for _, f in ipairs(telling.findings(decisions, seen)) do out[#out + 1] = f end
   out.by_key = nil
   return out
 end
