@@ -318,7 +318,10 @@ function probe_context.escapes(s, t)
           local all = s.session:of "<tenant A>"
           for _, p in ipairs(case.pairs) do all[#all + 1] = p end
           local stopped = out.ok and "" or "; only a constraint stops it: " .. out.err.message
-          s:leak(t, op, ("%s reaches another tenant's rows once the application sets %s%s"):format(op, case.text, stopped), forms[op], all)
+          -- How many rows a blind write reached does not say whose they were.
+          local changes = out.ok and (op == "update" or op == "delete")
+          s:leak(t, op, ("%s reaches another tenant's rows once the application sets %s%s"):format(op, case.text, stopped), forms[op], all,
+            changes)
           known[op] = true
         end
       end

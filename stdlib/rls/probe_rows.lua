@@ -65,7 +65,8 @@ local function blind(s, t, op, form)
   if not out.ok and s.c then out, own = s:ask(t, { q = form(s.c), s = s.session:of(s.c.key) }), 0 end
   local shown = form { key = "<tenant A>" }
   if out.ok and out.affected > own then
-    s:leak(t, op, ("a blind %s reaches %d row(s), %d of them of other tenants"):format(op, out.affected, out.affected - own), shown)
+    s:leak(t, op, ("a blind %s reaches %d row(s), %d of them of other tenants"):format(op, out.affected, out.affected - own), shown,
+      nil, true)
   elseif class_of(out) == "23" and s.c then
     s:leak(t, op, ("a blind %s reaches rows of other tenants; only a constraint stops it: %s"):format(op, out.err.message), shown)
   elseif not out.ok and not (denied(out) and out.err.message:find("row-level security", 1, true)) then
