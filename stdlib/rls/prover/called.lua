@@ -6,6 +6,7 @@
 local builtins = require "rls.prover.builtins"
 local functions = require "rls.prover.functions"
 local sorts = require "rls.prover.sorts"
+local sql = require "sql"
 
 --- Most calls that are followed in one function.
 local CALLS_MAX = 400
@@ -49,7 +50,7 @@ return function(compile, Walk, injects)
     local fitting, others = {}, {}
     for _, item in ipairs(index(cx.input.functions or {})[names[#names]] or {}) do
       if #names == 1 or item.name == table.concat(names, ".") then
-        local list = #(item.f.args or {}) == count and fitting or (#(item.f.args or {}) > count or count == 0) and others or {}
+        local list = #(item.f.args or {}) == count and fitting or others -- by defaults, or VARIADIC
         list[#list + 1] = item.f
       end
     end
@@ -198,7 +199,8 @@ return function(compile, Walk, injects)
   ---@param args table[]?  trees, in the scope of the statement
   ---@param skip integer?
   ---@param conds prover.Node[]
-  function Walk:enter(f, args, skip, conds)
+  ---@param given table?       its scope, where it takes no arguments: of a trigger's function
+  function Walk:enter(f, args, skip, conds, given)
     local cx = self.cx
     -- What calls itself is read once more, with whatever arguments.
     local times = self.inside[f] or 0
@@ -208,7 +210,7 @@ return function(compile, Walk, injects)
     if self.entered > CALLS_MAX then return self:give_up "more calls than are followed" end
     local saved = { self.scope, self.types, self.back, self.flow, self.inner, self.secret }
     local context = { cx.body, cx.current_user, cx.bypass, cx.depth, cx.definer }
-    local unread, scope = self.unread, { params = parameters(self, f, args, skip), params_of = bare(f.name) }
+    local unread, scope = self.unread, given or { params = parameters(self, f, args, skip), params_of = bare(f.name) }
     self.scope, self.types, self.back, self.inner, self.secret = scope, {}, self.flow, f, nil
     cx.body, cx.depth = compile.body_context(f, f.name, cx), cx.depth + 1
     if f.security_definer then
@@ -331,6 +333,42 @@ return function(compile, Walk, injects)
     for _, column in pairs(info.columns or {}) do
       self:checked(column.type, conds)
     end
+  end
+
+  --- Follows the triggers' functions that a statement's rows fire, with the statement's own rights; those with their owner's rights are
+  --- looked at by themselves.
+  ---@param label string
+  ---@param event "INSERT"|"UPDATE"|"DELETE"
+  ---@param images table<string, table<string, prover.Node>>  new, old: by column
+  ---@param from prover.Row[]    beside which they stand
+  ---@param where prover.Node[]  what is true of these
+  ---@param conds prover.Node[]
+  function Walk:fires(label, event, images, from, where, conds)
+    local known, asks = self.cx.input.leads, self.cx.input.may_touch
+    for _, t in ipairs(known and known.triggers[label] or {}) do
+      if t.events:find(event, 1, true) and not t.f.security_definer and (not asks or asks(t.f)) then
+        local scope = { params = { tg_op = compile.const("text", event) }, rows = {} }
+        for _, alias in ipairs { "new", "old" } do table.insert(scope.rows, { alias = alias, nodes = images[alias] or {} }) end
+        local fired, fired_conds = self.fired, self.fired_conds
+        self.fired = table.move(from, 1, #from, #fired + 1, { table.unpack(fired) })
+        self.fired_conds = table.move(where, 1, #where, #fired_conds + 1, { table.unpack(fired_conds) })
+        self:placed(nil, function() self:enter(t.f, nil, 0, conds, scope) end)
+        self.fired, self.fired_conds = fired, fired_conds
+      end
+    end
+  end
+
+  --- CALL of a procedure, whose output nobody knows afterwards.
+  function Walk:procedure(text, conds)
+    local ok, tree = pcall(sql.parse, text)
+    local stmt = ok and tree.stmts[1] and tree.stmts[1].stmt.CallStmt
+    local own = stmt and candidates(compile.names(stmt.funccall.funcname), #(stmt.funccall.args or {}), self.cx) or {}
+    if #own == 0 then return self:give_up "call" end
+    local out = {}
+    each(self, { FuncCall = stmt.funccall }, "value", out)
+    for _, call in ipairs(out) do self:follow(call, conds) end
+    self.changes = true
+    self:forget(self.types)
   end
 
   --- Follows the checks of a type that a value is given.
