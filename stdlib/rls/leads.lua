@@ -122,4 +122,28 @@ function leads.of(f, read)
   return out
 end
 
+--- The functions that may raise something, themselves or by what they call.
+---@param read rls.Model
+---@return table[] list
+---@return table<table, boolean> known
+function leads.raising(read)
+  if read.raising then return read.raising.list, read.raising.known end
+  local known, list = {}, {}
+  local function raises(f, seen)
+    if known[f] ~= nil then return known[f] end
+    if seen[f] then return false end
+    seen[f] = true
+    local text = (f.body or ""):lower()
+    local found = f.language == "plpgsql" and text:find "%f[%w_]raise%f[^%w_]" ~= nil
+    for _, other in ipairs(found and {} or leads.of(f, read)) do found = found or raises(other, seen) end
+    return found
+  end
+  for _, f in ipairs(read.all_functions) do
+    known[f] = raises(f, {})
+    if known[f] then list[#list + 1] = f end
+  end
+  read.raising = { list = list, known = known }
+  return list, known
+end
+
 return leads

@@ -8,6 +8,9 @@ local functions = require "rls.prover.functions"
 local sorts = require "rls.prover.sorts"
 local sql = require "sql"
 
+--- Cost from which the planner asks a function behind plain comparisons (procost).
+local DEAR = 50
+
 --- Most calls that are followed in one function.
 local CALLS_MAX = 400
 
@@ -18,6 +21,7 @@ local CALLS_MAX = 400
 ---@field skip integer?      parameters before the first argument
 ---@field builtin string?
 ---@field query table?       of a subquery in a condition
+---@field raises prover.Function?  it may raise what it is given, whatever the other conditions say
 
 local function bare(name) return name:match "[^.]*$" end
 
@@ -31,6 +35,7 @@ end
 ---@param Walk table  gets the methods
 ---@param injects fun(tree: table, scope: table): boolean
 return function(compile, Walk, injects)
+  local classify = require "rls.prover.classify"
   --- The user's functions by their names without the schema.
   local by_bare = setmetatable({}, { __mode = "k" })
   local function index(all)
@@ -86,7 +91,18 @@ return function(compile, Walk, injects)
 
   local C = {} -- kind of tree node → function(self, node, place, out)
 
+  --- Functions in a condition that the planner asks before the others, and that may raise what they are given.
+  local function raising(self, list)
+    local asks, out = self.cx.input.raises, nil
+    for _, f in ipairs(asks and list or {}) do
+      if (f.cost or 0) < DEAR and asks(f) then out = f end
+    end
+    return out
+  end
+
   local function add(self, out, place, list, args, skip)
+    local cheap = place == "test" and raising(self, list)
+    if cheap then out[#out + 1] = { place = place, raises = cheap, args = args } end
     local touched = touching(self, list)
     if touched then out[#out + 1] = { place = place, functions = touched, args = args, skip = skip } end
   end
@@ -217,6 +233,7 @@ return function(compile, Walk, injects)
       cx.definer, cx.current_user, cx.bypass = true, f.owner or "?", f.owner_bypasses == true and true or "unknown"
     end
     self.inside[f], self.unread = times + 1, nil
+    for _, arg in ipairs(f.args or {}) do self:checked(arg.type, conds) end
     self:body(f, conds)
     self.inside[f] = times
     if self.unread then self.unread = ("in %s: %s"):format(f.name, self.unread) end
@@ -297,10 +314,26 @@ return function(compile, Walk, injects)
     return { dropped = tree ~= nil and not hands_on(list) }
   end
 
+  --- Notes the rows of which a function in a condition is given something, which it may raise.
+  local function given_to(self, call, conds)
+    local seen = {}
+    for _, arg in ipairs(call.args or {}) do
+      classify.walk(compile.expr(arg.NamedArgExpr and arg.NamedArgExpr.arg or arg, self.scope, self.cx), function(n)
+        local row = n.k == "col" and n.row
+        if row and row.kind == "table" and not seen[row] then
+          seen[row] = true
+          local node = { k = "and", t = "bool", args = { table.unpack(conds) } }
+          table.insert(self.out, { main = row, node = node, said = true, flow = {}, by = call.raises })
+        end
+      end)
+    end
+  end
+
   --- Follows a call.
   ---@param call prover.Call
   ---@param conds prover.Node[]
   function Walk:follow(call, conds)
+    if call.raises then return given_to(self, call, conds) end
     if call.query then return self:placed("test", function() self:query(call.query, conds) end) end
     if call.builtin then
       return self:placed(call.place == "test" and "test" or nil, function() self:builtin(call.builtin, call.args, conds) end)
@@ -371,8 +404,14 @@ return function(compile, Walk, injects)
     self:forget(self.types)
   end
 
-  --- Follows the checks of a type that a value is given.
+  --- Follows the checks of a type that a value is given, and the casts that nobody writes.
   function Walk:checked(type_name, conds)
+    local casts = type_name and self.cx.input.leads and self.cx.input.leads.casts or {}
+    for _, cast in ipairs(casts) do
+      for _, f in ipairs(cast.implicit and same_type(type_name, cast.target) and touching(self, { cast.f }) or {}) do
+        self:placed(nil, function() self:enter(f, {}, 0, conds) end)
+      end
+    end
     for _, f in ipairs(type_name and touching(self, self:of_domain(type_name)) or {}) do
       self:placed("test", function() self:enter(f, {}, 0, conds) end)
     end
