@@ -115,8 +115,8 @@ local solver = {}
 --- Gives a request to the solver of a pack and reads its answer.
 ---@param pack "roster"|"routing"
 ---@param request table
----@param options {perturb: table?, timeout: number?}?
----@return {output: table, raw: string, stderr: string, exit: integer, duration_ms: number, perturb: table?}
+---@param options {perturb: table?, timeout: number?, keep: integer?, again: boolean?}?  as exec.run_options has them
+---@return {output: table, raw: string, stderr: string, exit: integer, duration_ms: number, perturb: table?, taken_over: any, earlier: any}
 ---Errors: solver_failed, solver_output, solver_<code of the solver>.
 function solver:solve(pack, request, options) end
 

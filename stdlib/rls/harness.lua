@@ -18,6 +18,7 @@ local staging = require "rls.staging"
 local task = require "task"
 local trials = require "rls.trials"
 local trust = require "rls.trust"
+local unread = require "rls.unread"
 local rules = { roles = require "rls.rules.roles", objects = require "rls.rules.objects", functions = require "rls.rules.functions",
   policies = require "rls.rules.policies", definers = require "rls.rules.definers", views = require "rls.rules.views" }
 
@@ -25,6 +26,10 @@ local harness = {}
 
 --- Who the application is, and every table with whose rows it holds (rls.look).
 harness.look = look.at
+
+--- Raises again what kept harness.look from its end.
+---@param raised any
+function harness.not_looked(raised) error(raised, 0) end
 
 local function is_base(t) return t.kind == "r" or t.kind == "p" end
 
@@ -444,6 +449,8 @@ function harness.isolation(ctx, seen)
   local found
   -- Proving is no work of the server's.
   task.map({ function() found = decided(ctx, seen, base) end, function() read_sequences(seen) end }, 2, function(fn) fn() end)
+  local mistyped = unread.error(seen)
+  if mistyped then ctx:check("isolation: tenant setting", function() errors.raise(mistyped) end, { group = "isolation" }) end
   local undecided, of_triggers = decide_definers(ctx, seen)
   local ok, results, left, ways = probe_and_read(ctx, seen, undecided)
   if not ok or #base == 0 then

@@ -65,7 +65,7 @@ end
 
 --- Why nobody knows what shows without a tenant, and the ways out.
 local function untried(s, t)
-  local why = s.refusals[t.oid] or "row-level security binds the role of database.admin"
+  local why = s.refusals[t.oid] or "database.admin is no superuser and has no BYPASSRLS"
   local ways = { s.admin_bound and "let database.admin be a superuser or a role with BYPASSRLS"
     or "let database.admin be a superuser, who makes canaries without triggers" }
   local reason = t.reasons and t.reasons.SELECT

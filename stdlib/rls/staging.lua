@@ -136,6 +136,9 @@ local function shows(one, with, without, again)
     or "what it gives is another thing each time"
 end
 
+--- Why nothing can be seen of what is no base table: its rows are not made by a statement.
+local UNMADE = "no statement makes a row of another tenant in what it reads"
+
 --- Runs one text as often as it takes. Returns whether it shows what it claims, why not, and the refusal of a row of its own.
 ---@return boolean ok, string? why, table? refusal, boolean? there
 local function try(conn, one, v, first)
@@ -148,7 +151,7 @@ local function try(conn, one, v, first)
   if with.refusal then return false, with.why, with.of_row and with.refusal or nil end
   if with.there then return false, "a row with the key of its row is there already", nil, true end
   if one.changes then return shows(one, with) end
-  if not one.planted then return false, "no row of another tenant can be made for it" end
+  if not one.planted then return false, UNMADE end
   return shows(one, with, run(conn, one, true), run(conn, one))
 end
 
@@ -358,7 +361,8 @@ function staging.run(open, found, options)
     for _, job in ipairs(group) do
       local one, why = try_all(conn, job, deadline)
       job.f.shown = one ~= nil
-      note(job.f, one and "tried: " .. in_words(one, job.staged) or "tried, and not seen to show it: " .. why, one and one.text)
+      note(job.f, one and "tried: " .. in_words(one, job.staged)
+        or (why == UNMADE and "not tried: " or "tried, and not seen to show it: ") .. why, one and one.text)
     end
   end
   conn:close()

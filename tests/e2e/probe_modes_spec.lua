@@ -57,6 +57,32 @@ describe("gate 1 on a live database", function()
     end
   end
 
+  it("names a key that the configuration lacks, and no line of its own", function()
+    local name = database(table_of("orders", "true"))
+    local dir = support.tmpdir()
+    for key, argv in pairs {
+      operator = { "recover", "gates/rls_harness.lua", "--artifacts", dir, "--apply" },
+      app = { "run", "gates/rls_harness.lua", "--only", "coverage,isolation" },
+      admin = { "run", "gates/rls_harness.lua", "--only", "coverage,isolation" },
+    } do
+      local keys = { admin = "postgres", app = "shop" }
+      keys[key] = nil
+      local parts = {}
+      for role, user in pairs(keys) do
+        parts[#parts + 1] = ("%s = { url = \"postgresql://%s@/%s?host=%s&port=%d\" },"):format(role, user, name, server.host, server.port)
+      end
+      local config = support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "external", database = {
+        %s tenant = { column = "org_id", setting = "app.tenant" } } }]]):format(table.concat(parts, " ")))
+      local argv_all = table.move({ "--tenant", "acme", "--config", config }, 1, 4, #argv + 1, argv)
+      local r = support.run { argv = argv_all }
+      local all = r.stdout .. r.stderr
+      assert.equal(3, r.code, all)
+      assert.truthy(all:find(("ctx.db.%s needs database.%s, which the configuration does not define"):format(key, key), 1, true), all)
+      assert.truthy(all:lower():find(("fix: add database.%s to gate-engine.conf.lua"):format(key), 1, true), all)
+      assert.is_nil(all:find "%.lua:%d", all)
+    end
+  end)
+
   it("goes all the way as a superuser, and as an owner who is none", function()
     local name = database(table_of("items", FORM))
     for _, admin in ipairs { "postgres", "shop_owner" } do

@@ -55,6 +55,7 @@ describe("gate 1 on a kept platform", function()
   setup(function()
     local result = engine("platform", "start")
     assert.equal(0, result.code, result.stderr)
+    support.make_tenants({ GATE_ENGINE_STATE = state }, "acme")
   end)
 
   teardown(function() engine("platform", "stop") end)
@@ -62,6 +63,7 @@ describe("gate 1 on a kept platform", function()
   after_each(function()
     local result = engine("platform", "reset")
     assert.equal(0, result.code, result.stderr)
+    support.make_tenants({ GATE_ENGINE_STATE = state }, "acme")
   end)
 
   it("passes on the platform as it is, and says what it did", function()
@@ -152,6 +154,21 @@ describe("gate 1 on a kept platform", function()
       end $do$]]):format(path))
       local check = assert_found("set_config_missing", "set_config not called", "Check code path sets tenant context", "platform." .. path)
       assert.is_string(check.detail)
+    end)
+  end
+
+  for path, condition in pairs {
+    expand_forecast = "jsonb_typeof(p_instances) <> 'object'",
+    store_plan = "not p_assignments @? '$[*].vehicle_id'",
+  } do
+    it("finds that the code path " .. path .. " calls set_config in the roster pack alone", function()
+      psql(([[do $do$ declare d text; begin
+        select pg_get_functiondef(p.oid) into d from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+         where nspname = 'platform' and proname = '%s';
+        execute regexp_replace(d, '(perform set_config\([^;]*\);)', 'if %s then \1 end if;');
+      end $do$]]):format(path, (condition:gsub("'", "''"))))
+      local check = assert_found("set_config_missing", "set_config not called", "Check code path sets tenant context", "platform." .. path)
+      assert.is_truthy(check.detail:find("pack routing: ", 1, true), check.detail)
     end)
   end
 

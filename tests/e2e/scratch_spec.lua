@@ -208,6 +208,24 @@ CREATE FUNCTION deed() RETURNS bool LANGUAGE plpgsql AS $f$ DECLARE done bool[] 
       "the application's role nobody is nowhere in the schema")
   end)
 
+  it("says what a role lacks that makes a schema, and takes that from the file", function()
+    local makes = "create role maker; grant shop to maker; %s set role maker; create schema more; reset role;\n" .. TABLE
+    says(gate { "--schema", schema(makes:format "") }, 2, "permission denied for database", "put GRANT CREATE ON DATABASE")
+    says(gate { "--schema", schema(makes:format "grant create on database shop to maker;") }, 0, "PASS - No cross-tenant leaks detected")
+  end)
+
+  it("says that nothing reads the tenant setting, and what is read", function()
+    local function with(setting) return { "--app-role", "shop", "--tenant-column", "org_id", "--tenant-setting", setting } end
+    local words = { "--schema", schema(TABLE) }
+    says(gate(words, with "app.tennant"), 1, "no policy and no function reads the tenant setting app.tennant", "they read app.tenant")
+    local r = support.run { "run", "gates/rls_harness.lua", "--schema", words[2], "--tenant-setting", "tenant" }
+    says(r, 2, "--tenant-setting: expected the name of a session setting with a dot in it")
+    -- Nobody can tell what is put together when it runs.
+    r = gate({ "--schema", schema(TABLE .. "create function other(t text) returns text language sql as "
+      .. "$$ select current_setting('app.' || t, true) $$;") }, with "app.tennant")
+    assert.is_nil(r.stdout:find("no policy and no function reads", 1, true), r.stdout)
+  end)
+
   it("takes both from the configuration, whatever the environment says of databases", function()
     local dir = support.tmpdir()
     support.write(dir .. "/gate-engine.conf.lua", [[return { platform = "external", database = { app = { role = "shop" },

@@ -65,6 +65,9 @@ describe("the corpus", function()
     assert.equal(2, tried)
   end)
 
+  --- What it reads is what somebody refreshed, and no statement's.
+  local UNTRIED = { ["public.via_view()"] = true }
+
   it("has what functions and triggers do tried on the server", function()
     local tried, not_shown = 0, {}
     for name, r in pairs(runs) do
@@ -72,7 +75,7 @@ describe("the corpus", function()
         local text = f.status == "FAIL" and f.class == "function_definer" and f.reproduce or ""
         if text:find "^%-%- tried: " then
           tried = tried + 1
-        elseif text:find "^%-%-" then
+        elseif text:find "^%-%-" and not UNTRIED[f.object] then
           not_shown[#not_shown + 1] = ("%s %s\n%s"):format(name, f.object, text)
         end
       end

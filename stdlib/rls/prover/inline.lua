@@ -363,8 +363,9 @@ return function(compile)
     local sub
     if not why and tree then sub, why = read_body(f, name, args, cx, tree) end
     if not sub or sub.union or sub.aggregate or not sub.targets[1] then
-      not_read(f, name, cx, why or "its query")
-      return nil, name
+      why = why or (sub and sub.union and "a UNION") or (sub and sub.aggregate and "an aggregate") or "its query"
+      not_read(f, name, cx, why)
+      return nil, ("%s (%s)"):format(name, why)
     end
     if f.returns then sub.targets[1] = compile.cast(sub.targets[1], sorts.of(f.returns, cx.input.types)) end
     return sub

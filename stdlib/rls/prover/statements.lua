@@ -131,6 +131,7 @@ return function(compile)
             for _, c in ipairs(conds) do table.insert(inner.conds, c) end
             for _, c in ipairs(part.conds) do table.insert(inner.conds, c) end
             if row.guard then table.insert(inner.conds, row.guard) end
+            for _, c in ipairs(row.far or {}) do table.insert(inner.conds, c) end
             for _, c in ipairs(self.fired_conds) do table.insert(inner.conds, c) end
             table.insert(self.out, { main = row, node = { k = "exists", t = "bool", sub = inner }, flow = self.flow,
               touched = self.touches, secret = self.secret, said = self.says, oracle = self.place == "bool" or nil })

@@ -2,7 +2,7 @@
 -- Class: function_definer
 -- Object: public.by_code(public.code) | public.last_of(anyarray) | public.pairs() | public.one() | public."By Body"(text) |
 --   public.by_number(bigint, text) | public.out_of(bigint) | public.strictly(bigint, uuid, public.colour) | public.change(bigint, text, date) |
---   public.sorted(text) | public.counted(text) | public.quoted(text) | public.deleted(text, bigint)
+--   public.sorted(text) | public.quoted(text) | public.deleted(text, bigint)
 -- Exploit: Call them with the id of tenant B's row, or with SQL.
 -- @schema
 create type colour as enum ('red', 'green');

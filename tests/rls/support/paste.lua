@@ -48,7 +48,7 @@ end
 local function is_blank(out)
   local row
   for found in out:gmatch "\n[-+]+\n([^\n]*)\n%(1 row%)" do row = found end
-  return row ~= nil and not row:find "[^%s|]"
+  return row ~= nil and not row:find "[^%s|(),]"
 end
 
 --- Does a text that shows a leak still show it where the leak is closed? One that looks a definition up shows another one there, or none.
