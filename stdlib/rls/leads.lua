@@ -13,6 +13,7 @@ local leads = {}
 ---@field aggregates {name: string, f: prover.Function}[]
 ---@field domains table<string, prover.Function[]>  by the name, as format_type prints it
 ---@field tables table<string, {what: string, f: prover.Function}[]>  by label: what a row that is written is put through
+---@field triggers table<string, {events: string, f: prover.Function}[]>  by label
 ---@field foreign table<string, string>  functions of extensions that run SQL or reach files and servers → the extension
 ---@field volatile table<string, boolean>  functions of pg_catalog
 
@@ -46,6 +47,11 @@ local LEADS = [[
     left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
     join own f on f.oid = case when d.refclassid = 'pg_proc'::regclass then d.refobjid else o.oprcode::oid end
   union all
+  select 'trigger', n.nspname || '.' || c.relname, concat_ws(' ', case when t.tgtype & 4 = 4 then 'INSERT' end,
+         case when t.tgtype & 8 = 8 then 'DELETE' end, case when t.tgtype & 16 = 16 then 'UPDATE' end), null, t.tgfoid::text, false
+    from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
+   where not t.tgisinternal and t.tgenabled in ('O', 'A') and t.tgfoid in (select oid from own)
+  union all
   select 'volatile', p.proname::text, null, null, null, false from pg_proc p
    where p.pronamespace = 'pg_catalog'::regnamespace and p.provolatile = 'v'
   union all
@@ -62,7 +68,8 @@ local LEADS = [[
 ---@param all table[] of rls.Model.all_functions
 ---@return rls.Leads
 function leads.read(conn, all)
-  local out = { operators = {}, casts = {}, aggregates = {}, domains = {}, tables = {}, foreign = {}, volatile = {}, all = {} }
+  local out = { operators = {}, casts = {}, aggregates = {}, domains = {}, tables = {}, triggers = {}, foreign = {}, volatile = {},
+    all = {} }
   local by_oid = {}
   for _, f in ipairs(all) do by_oid[f.oid] = f end
   for _, row in ipairs(conn:query(LEADS)) do
@@ -78,6 +85,9 @@ function leads.read(conn, all)
       table.insert(out.casts, { target = row.name, source = row.a, implicit = row.b ~= "e", f = f })
     elseif f and row.kind == "aggregate" then
       table.insert(out.aggregates, { name = row.name, f = f })
+    elseif f and row.kind == "trigger" then
+      out.triggers[row.name] = out.triggers[row.name] or {}
+      table.insert(out.triggers[row.name], { events = row.a, f = f })
     elseif f then
       local list = row.kind == "domain" and out.domains or out.tables
       list[row.name] = list[row.name] or {}
@@ -103,12 +113,37 @@ function leads.of(f, read)
   end
   for _, lead in ipairs(read.leads and read.leads.all or {}) do
     local kind, name = lead.kind, bare(lead.name)
-    local there = kind == "cast" or kind == "domain" or (kind == "operator" and text:find(lead.name:match "%.([^%a_]+)$" or name, 1, true))
-      or (kind == "aggregate" and mentions.call(text, name)) or (kind == "table" and mentions.name(text, name))
+    local there = kind == "cast" or kind == "domain"
+      or (kind == "operator" and text:find(lead.name:match "%.([^%a_]+)$" or name, 1, true))
+      or (kind == "aggregate" and mentions.call(text, name)) or ((kind == "table" or kind == "trigger") and mentions.name(text, name))
     if there then out[#out + 1] = lead.f end
   end
   read.leads_of[f] = out
   return out
+end
+
+--- The functions that may raise something, themselves or by what they call.
+---@param read rls.Model
+---@return table[] list
+---@return table<table, boolean> known
+function leads.raising(read)
+  if read.raising then return read.raising.list, read.raising.known end
+  local known, list = {}, {}
+  local function raises(f, seen)
+    if known[f] ~= nil then return known[f] end
+    if seen[f] then return false end
+    seen[f] = true
+    local text = (f.body or ""):lower()
+    local found = f.language == "plpgsql" and text:find "%f[%w_]raise%f[^%w_]" ~= nil
+    for _, other in ipairs(found and {} or leads.of(f, read)) do found = found or raises(other, seen) end
+    return found
+  end
+  for _, f in ipairs(read.all_functions) do
+    known[f] = raises(f, {})
+    if known[f] then list[#list + 1] = f end
+  end
+  read.raising = { list = list, known = known }
+  return list, known
 end
 
 return leads

@@ -125,6 +125,8 @@ function reproduce.text(world, t, v, statement, is_new)
     local table_of, rows = world.by_label[label], a.rows[label]
     if label:sub(1, 8) == "pg_temp." and #rows > 0 then
       own[#own + 1] = shadow(label, rows, world.tables[label].columns)
+      -- The function may look with its owner's rights.
+      own[#own + 1] = ("GRANT SELECT ON %s TO PUBLIC;"):format(names.ident(label:match "[^.]*$"))
     else
       for _, row in ipairs(table_of and rows or {}) do
         local sql = by[row] or row ~= a.row and reproduce.insert(table_of, row)

@@ -6,6 +6,10 @@
 local builtins = require "rls.prover.builtins"
 local functions = require "rls.prover.functions"
 local sorts = require "rls.prover.sorts"
+local sql = require "sql"
+
+--- Cost from which the planner asks a function behind plain comparisons (procost).
+local DEAR = 50
 
 --- Most calls that are followed in one function.
 local CALLS_MAX = 400
@@ -17,6 +21,7 @@ local CALLS_MAX = 400
 ---@field skip integer?      parameters before the first argument
 ---@field builtin string?
 ---@field query table?       of a subquery in a condition
+---@field raises prover.Function?  it may raise what it is given, whatever the other conditions say
 
 local function bare(name) return name:match "[^.]*$" end
 
@@ -30,6 +35,7 @@ end
 ---@param Walk table  gets the methods
 ---@param injects fun(tree: table, scope: table): boolean
 return function(compile, Walk, injects)
+  local classify = require "rls.prover.classify"
   --- The user's functions by their names without the schema.
   local by_bare = setmetatable({}, { __mode = "k" })
   local function index(all)
@@ -49,7 +55,7 @@ return function(compile, Walk, injects)
     local fitting, others = {}, {}
     for _, item in ipairs(index(cx.input.functions or {})[names[#names]] or {}) do
       if #names == 1 or item.name == table.concat(names, ".") then
-        local list = #(item.f.args or {}) == count and fitting or (#(item.f.args or {}) > count or count == 0) and others or {}
+        local list = #(item.f.args or {}) == count and fitting or others -- by defaults, or VARIADIC
         list[#list + 1] = item.f
       end
     end
@@ -85,7 +91,18 @@ return function(compile, Walk, injects)
 
   local C = {} -- kind of tree node → function(self, node, place, out)
 
+  --- Functions in a condition that the planner asks before the others, and that may raise what they are given.
+  local function raising(self, list)
+    local asks, out = self.cx.input.raises, nil
+    for _, f in ipairs(asks and list or {}) do
+      if (f.cost or 0) < DEAR and asks(f) then out = f end
+    end
+    return out
+  end
+
   local function add(self, out, place, list, args, skip)
+    local cheap = place == "test" and raising(self, list)
+    if cheap then out[#out + 1] = { place = place, raises = cheap, args = args } end
     local touched = touching(self, list)
     if touched then out[#out + 1] = { place = place, functions = touched, args = args, skip = skip } end
   end
@@ -198,7 +215,8 @@ return function(compile, Walk, injects)
   ---@param args table[]?  trees, in the scope of the statement
   ---@param skip integer?
   ---@param conds prover.Node[]
-  function Walk:enter(f, args, skip, conds)
+  ---@param given table?       its scope, where it takes no arguments: of a trigger's function
+  function Walk:enter(f, args, skip, conds, given)
     local cx = self.cx
     -- What calls itself is read once more, with whatever arguments.
     local times = self.inside[f] or 0
@@ -208,13 +226,14 @@ return function(compile, Walk, injects)
     if self.entered > CALLS_MAX then return self:give_up "more calls than are followed" end
     local saved = { self.scope, self.types, self.back, self.flow, self.inner, self.secret }
     local context = { cx.body, cx.current_user, cx.bypass, cx.depth, cx.definer }
-    local unread, scope = self.unread, { params = parameters(self, f, args, skip), params_of = bare(f.name) }
+    local unread, scope = self.unread, given or { params = parameters(self, f, args, skip), params_of = bare(f.name) }
     self.scope, self.types, self.back, self.inner, self.secret = scope, {}, self.flow, f, nil
     cx.body, cx.depth = compile.body_context(f, f.name, cx), cx.depth + 1
     if f.security_definer then
       cx.definer, cx.current_user, cx.bypass = true, f.owner or "?", f.owner_bypasses == true and true or "unknown"
     end
     self.inside[f], self.unread = times + 1, nil
+    for _, arg in ipairs(f.args or {}) do self:checked(arg.type, conds) end
     self:body(f, conds)
     self.inside[f] = times
     if self.unread then self.unread = ("in %s: %s"):format(f.name, self.unread) end
@@ -295,10 +314,26 @@ return function(compile, Walk, injects)
     return { dropped = tree ~= nil and not hands_on(list) }
   end
 
+  --- Notes the rows of which a function in a condition is given something, which it may raise.
+  local function given_to(self, call, conds)
+    local seen = {}
+    for _, arg in ipairs(call.args or {}) do
+      classify.walk(compile.expr(arg.NamedArgExpr and arg.NamedArgExpr.arg or arg, self.scope, self.cx), function(n)
+        local row = n.k == "col" and n.row
+        if row and row.kind == "table" and not seen[row] then
+          seen[row] = true
+          local node = { k = "and", t = "bool", args = { table.unpack(conds) } }
+          table.insert(self.out, { main = row, node = node, said = true, flow = {}, by = call.raises })
+        end
+      end)
+    end
+  end
+
   --- Follows a call.
   ---@param call prover.Call
   ---@param conds prover.Node[]
   function Walk:follow(call, conds)
+    if call.raises then return given_to(self, call, conds) end
     if call.query then return self:placed("test", function() self:query(call.query, conds) end) end
     if call.builtin then
       return self:placed(call.place == "test" and "test" or nil, function() self:builtin(call.builtin, call.args, conds) end)
@@ -333,8 +368,50 @@ return function(compile, Walk, injects)
     end
   end
 
-  --- Follows the checks of a type that a value is given.
+  --- Follows the triggers' functions that a statement's rows fire, with the statement's own rights; those with their owner's rights are
+  --- looked at by themselves.
+  ---@param label string
+  ---@param event "INSERT"|"UPDATE"|"DELETE"
+  ---@param images table<string, table<string, prover.Node>>  new, old: by column
+  ---@param from prover.Row[]    beside which they stand
+  ---@param where prover.Node[]  what is true of these
+  ---@param conds prover.Node[]
+  function Walk:fires(label, event, images, from, where, conds)
+    local known, asks = self.cx.input.leads, self.cx.input.may_touch
+    for _, t in ipairs(known and known.triggers[label] or {}) do
+      if t.events:find(event, 1, true) and not t.f.security_definer and (not asks or asks(t.f)) then
+        local scope = { params = { tg_op = compile.const("text", event) }, rows = {} }
+        for _, alias in ipairs { "new", "old" } do table.insert(scope.rows, { alias = alias, nodes = images[alias] or {} }) end
+        local fired, fired_conds = self.fired, self.fired_conds
+        self.fired = table.move(from, 1, #from, #fired + 1, { table.unpack(fired) })
+        self.fired_conds = table.move(where, 1, #where, #fired_conds + 1, { table.unpack(fired_conds) })
+        self:placed(nil, function() self:enter(t.f, nil, 0, conds, scope) end)
+        self.fired, self.fired_conds = fired, fired_conds
+      end
+    end
+  end
+
+  --- CALL of a procedure, whose output nobody knows afterwards.
+  function Walk:procedure(text, conds)
+    local ok, tree = pcall(sql.parse, text)
+    local stmt = ok and tree.stmts[1] and tree.stmts[1].stmt.CallStmt
+    local own = stmt and candidates(compile.names(stmt.funccall.funcname), #(stmt.funccall.args or {}), self.cx) or {}
+    if #own == 0 then return self:give_up "call" end
+    local out = {}
+    each(self, { FuncCall = stmt.funccall }, "value", out)
+    for _, call in ipairs(out) do self:follow(call, conds) end
+    self.changes = true
+    self:forget(self.types)
+  end
+
+  --- Follows the checks of a type that a value is given, and the casts that nobody writes.
   function Walk:checked(type_name, conds)
+    local casts = type_name and self.cx.input.leads and self.cx.input.leads.casts or {}
+    for _, cast in ipairs(casts) do
+      for _, f in ipairs(cast.implicit and same_type(type_name, cast.target) and touching(self, { cast.f }) or {}) do
+        self:placed(nil, function() self:enter(f, {}, 0, conds) end)
+      end
+    end
     for _, f in ipairs(type_name and touching(self, self:of_domain(type_name)) or {}) do
       self:placed("test", function() self:enter(f, {}, 0, conds) end)
     end

@@ -105,6 +105,13 @@ return function(compile)
     return touches and (f.language == "sql" or f.language == "plpgsql") and not compile.stands_apart(f) and touches(f)
   end
 
+  local function all_walked(own, cx)
+    for _, f in ipairs(own and (own[1] and own or { own }) or {}) do
+      if not is_walked(f, cx) then return false end
+    end
+    return own ~= nil
+  end
+
   local function not_read(f, name, cx, why)
     local danger = not is_walked(f, cx) and wild(f, cx, 0)
     if danger and not cx.poison then
@@ -309,6 +316,7 @@ return function(compile)
     end
     name = name or table.concat(names, ".")
     local f = find(names, #(c.args or {}), cx)
+    if not f and all_walked(own, cx) then return opaque("the function " .. name) end
     if not f then return unknown_function(name, cx) end
     if not args then return not_read(f, name, cx, "named or variadic arguments") end
     local why, tree = obstacle(f, args, cx)

@@ -95,7 +95,7 @@ function Reader:upto(stops)
   return text, first, self.at - 2
 end
 
-local SEMICOLON, THEN, LOOP = { [";"] = true }, { ["then"] = true }, { loop = true }
+local SEMICOLON, THEN, LOOP, WHEN = { [";"] = true }, { ["then"] = true }, { loop = true }, { when = true }
 
 local function read_if(self)
   local out = { k = "if", branches = {} }
@@ -106,6 +106,22 @@ local function read_if(self)
   if self:accept "else" then table.insert(out.branches, { body = self:statements() }) end
   self:expect "end"
   self:expect "if"
+  self:expect ";"
+  return out
+end
+
+--- CASE as IF; without ELSE it is an error where nothing fits.
+local function read_case(self)
+  local out, operand = { k = "if", branches = {} }, nil
+  if self:word() ~= "when" then operand = self:upto(WHEN) else self.at = self.at + 1 end
+  repeat
+    local test = self:upto(THEN)
+    table.insert(out.branches, { test = operand and ("(%s) IN (%s)"):format(operand, test) or test, body = self:statements() })
+  until not self:accept "when"
+  table.insert(out.branches, { body = self:accept "else" and self:statements()
+    or { { k = "raise", text = "", is_error = true, tells = {} } } })
+  self:expect "end"
+  self:expect "case"
   self:expect ";"
   return out
 end
@@ -241,6 +257,7 @@ function Reader:statement()
   local start = self.at
   self.at = self.at + 1
   if word == "if" then return read_if(self) end
+  if word == "case" then return read_case(self) end
   if word == "return" then return read_return(self) end
   if word == "null" then
     self:expect ";"

@@ -211,20 +211,51 @@ return function(compile)
     self.flow = before
   end
 
+  local function columns_as_nodes(row)
+    local out = {}
+    for name, column in pairs(row.columns or {}) do
+      out[name] = { k = "col", t = column.t, row = row, name = name, notnull = column.notnull }
+    end
+    return out
+  end
+
+  --- Follows what the rows fire that an UPDATE or DELETE touches.
+  function Walk:fired_by(c, extra, event, conds)
+    local label = c.relation.schemaname and (c.relation.schemaname .. "." .. c.relation.relname) or self.find(c.relation.relname)
+    local known = self.cx.input.leads
+    if not label or not known or not known.triggers[label] then return end
+    local from = { wrapped(c.relation) }
+    for _, item in ipairs(extra or {}) do from[#from + 1] = item end
+    local sub = compile.select({ op = "SETOP_NONE", fromClause = from, whereClause = c.whereClause, targetList = {} }, self.scope, self.cx)
+    local row = sub and sub.from and sub.from[1]
+    if not row or not row.columns then return end -- said where its rows are looked at
+    local old, new = columns_as_nodes(row), columns_as_nodes(row)
+    for _, item in ipairs(event == "UPDATE" and c.targetList or {}) do
+      new[item.ResTarget.name] = compile.expr(item.ResTarget.val, sub.level, self.cx)
+    end
+    self:fires(label, event, { old = old, new = event == "UPDATE" and new or nil }, sub.from, sub.conds, conds)
+  end
+
   --- The row as an INSERT or a SET leaves it: its columns have these values, of rows of `sub` where there is one.
-  function Walk:written(relation, values, conds, sub)
+  function Walk:written(relation, values, conds, sub, inserts)
     local label = relation.schemaname and (relation.schemaname .. "." .. relation.relname) or self.find(relation.relname)
     local row = label and self.cx.input.tables[label] and compile.row(label, relation.relname, self.cx)
     if not row then return self:give_up("the table " .. relation.relname) end
     self:put_through(label, conds)
     local all = sub and sub.conds or {}
+    local said = { table.unpack(all) }
     for _, condition in ipairs(conds) do all[#all + 1] = condition end
     for name, node in pairs(values) do
       local column = row.columns[name]
       if column then
-        all[#all + 1] = compile.equal({ k = "col", t = column.t, row = row, name = name, notnull = column.notnull }, node)
+        local equal = compile.equal({ k = "col", t = column.t, row = row, name = name, notnull = column.notnull }, node)
+        all[#all + 1] = equal
+        -- What a column holds that tells no tenant may be anything.
+        if equal.k ~= "opaque" or sorts.identity(column.t) then said[#said + 1] = equal end
       end
     end
+    local beside = { row, table.unpack(sub and sub.from or {}) }
+    if inserts then self:fires(label, "INSERT", { new = columns_as_nodes(row) }, beside, said, conds) end
     if #self.fired > 0 then
       sub = sub or { from = {}, conds = all, targets = {}, names = {} }
       self:with_fired(sub.from)
@@ -289,7 +320,7 @@ return function(compile)
         values[cols[i]] = node
       end
       self.secret = not query.larg and #part.from == 1 and not is_given(part.targets) and secret_of(query.whereClause) or nil
-      self:written(c.relation, values, conds, inner)
+      self:written(c.relation, values, conds, inner, true)
       self.secret = nil
     end
   end
@@ -298,10 +329,14 @@ return function(compile)
 
   function S.SelectStmt(self, c, conds) return self:query(c, conds) end
 
-  function S.DeleteStmt(self, c, conds) return self:touched(c, c.usingClause, conds) end
+  function S.DeleteStmt(self, c, conds)
+    self:touched(c, c.usingClause, conds)
+    self:fired_by(c, c.usingClause, "DELETE", conds)
+  end
 
   function S.UpdateStmt(self, c, conds)
     self:touched(c, c.fromClause, conds)
+    self:fired_by(c, c.fromClause, "UPDATE", conds)
     local values = {}
     for _, item in ipairs(c.targetList or {}) do
       local target = item.ResTarget
@@ -333,7 +368,7 @@ return function(compile)
         if not cols[i] then return self:give_up "INSERT without its columns' names" end
         if not item.SetToDefault then values[cols[i]] = compile.expr(item, self.scope, self.cx) end
       end
-      self:written(c.relation, values, conds)
+      self:written(c.relation, values, conds, nil, true)
     end
   end
 
@@ -477,6 +512,8 @@ return function(compile)
         self:leave(before)
       elseif s.k == "raise" or s.k == "exit" then
         self:tells(s.tells, conds)
+      elseif s.k == "other" and s.what == "call" then
+        self:procedure(s.text, conds)
       elseif s.k == "other" then
         self:give_up(tostring(s.what))
       end

@@ -97,6 +97,7 @@ end
 ---  the function does there?
 local function judge(f, state, fired)
   local open, known = open_tables(f, state), {}
+  local _, raising = leads.raising(state.read)
   local function touches(other)
     if known[other] == nil then known[other] = may_touch(other, state.read, open) end
     return known[other]
@@ -104,7 +105,7 @@ local function judge(f, state, fired)
   local function ask(shadows)
     local input = { tables = state.read.tables, functions = state.read.functions, types = state.read.types, role = state.role,
       presets = state.read.presets, axes = state.axes, shows = state.shows, shadows = shadows, trust = state.trust, today = state.today,
-      may_touch = touches, leads = state.read.leads }
+      may_touch = touches, leads = state.read.leads, raises = function(other) return raising[other] end }
     return prover.calls(input, f, f.name, function(label) return state.whose(f, label) end, fired)
   end
   local verdicts, unread, injection, changes = ask(nil)

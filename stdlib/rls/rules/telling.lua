@@ -9,26 +9,6 @@ local prover = require "rls.prover"
 
 local telling = {}
 
---- The functions that may raise something with what they are given, themselves or by what they call.
-local function raising(read)
-  local known = {}
-  local function raises(f, seen)
-    if known[f] ~= nil then return known[f] end
-    if seen[f] then return false end
-    seen[f] = true
-    local text = (f.body or ""):lower()
-    local found = f.language == "plpgsql" and text:find "%f[%w_]raise%f[^%w_]" ~= nil
-    for _, other in ipairs(found and {} or leads.of(f, read)) do found = found or raises(other, seen) end
-    return found
-  end
-  local list = {}
-  for _, f in ipairs(read.all_functions) do
-    known[f] = raises(f, {})
-    if known[f] then list[#list + 1] = f end
-  end
-  return list, known
-end
-
 local function say(d, f, detail, advisory)
   return { class = "policy_tells", object = d.table.label, oid = d.table.oid, advisory = advisory, detail = detail,
     reproduce = f and ("select pg_get_functiondef(%s::regprocedure);"):format(names.literal(f.signature))
@@ -82,7 +62,7 @@ end
 ---@param seen table  of rls.harness.look, with `model`
 ---@return {class: string, object: string, oid: string, detail: string, reproduce: string, advisory: boolean?}[]
 function telling.findings(decisions, seen)
-  local out, known_tables, list, known = {}, {}, raising(seen.model)
+  local out, known_tables, list, known = {}, {}, leads.raising(seen.model)
   local axes = #list > 0 and decide.axes(seen.settings)
   for _, d in ipairs(#list > 0 and decisions or {}) do
     local found = not known_tables[d.table.oid] and d.table.rls and of_table(d, seen, axes, list, known)
