@@ -66,7 +66,9 @@ const char CLI_DOC_RIGHTS[] =
     "  statistics  rolled-back writes count in pg_stat_user_tables\n"
     "  As a superuser also: the row of each counterexample is made (foreign keys and triggers aside) and asked for; "
     "functions with\n"
-    "              their owner's rights whose text nobody can decide are called, those in SQL and PL/pgSQL that name "
-    "nothing beyond\n"
-    "              their transaction (dblink, files, processes)\n"
+    "              their owner's rights whose text nobody can decide are called, where all that they lead to "
+    "(functions, triggers,\n"
+    "              rules, views) is known to be undone with their transaction: no files, processes, other databases, "
+    "NOTIFY,\n"
+    "              and no EXECUTE of what is made at run time\n"
     "  static and read write nothing.\n";
