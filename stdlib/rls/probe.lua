@@ -356,8 +356,7 @@ local AGAIN = 100
 --- Tables whose own canaries nobody reached, in no axis' session: once more, with rows that their policies show. The search for such rows
 --- costs more than the probe, and few tables need it.
 local function probe_again(open, groups, options, results)
-  -- A recovery's one connection has its changes to itself.
-  for _, g in ipairs(options.alone and {} or groups) do
+  for _, g in ipairs(groups) do
     local again = {}
     for _, t in ipairs(g.tables) do
       if is_open(results[t.oid]) and #again < AGAIN then again[#again + 1] = t end
