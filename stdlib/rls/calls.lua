@@ -139,7 +139,7 @@ end
 local function visible(state, tables)
   local list, out = {}, {}
   for i, t in ipairs(tables) do
-    list[i] = t.may.select and { ("select 1 from %s where %s"):format(t.sql, state:owned_by(t, state.b)) } or { "select 1 where false" }
+    list[i] = t.may.select and { ("select 1 from %s where %s"):format(t.sql, state:shown_by(t, state.b)) } or { "select 1 where false" }
   end
   for i, o in ipairs(attempts.send(state.conn, list)) do out[i] = o.ok and o.affected or 0 end
   return out

@@ -54,7 +54,7 @@ local function seen_by(state, t, set)
     end
     state.session:as_application()
     state.session:set(state.session:of(state.a.key))
-    local ok, raised, rows = state.conn:try(("select count(*)::integer as n from %s where %s"):format(t.sql, state:owned_by(t, state.a)))
+    local ok, raised, rows = state.conn:try(("select count(*)::integer as n from %s where %s"):format(t.sql, state:shown_by(t, state.a)))
     if not ok and attempts.is_fatal(raised) then error(raised, 0) end
     said = ok and rows[1].n or "refused"
   end, { rollback = true })

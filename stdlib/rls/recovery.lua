@@ -320,7 +320,9 @@ local function mark_changed(conn, steps, seen)
   local tables, done = {}, {}
   for _, step in ipairs(steps) do
     local t = step.sql and step.table
-    if t and (t.kind == "r" or t.kind == "p") and not done[t] then
+    -- Where no policy let anything through, that is the finding.
+    local denied = t and t.rls and #t.policies == 0
+    if t and (t.kind == "r" or t.kind == "p") and not denied and not done[t] then
       done[t], tables[#tables + 1] = true, t
     end
   end
