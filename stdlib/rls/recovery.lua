@@ -234,11 +234,19 @@ end
 
 --- One step for each statement that may close something, in order of the findings; what has none becomes a decision.
 ---@return {title: string, sql: string?, note: string?, findings: table[]}[]
-local function steps_for(conn, found, wanted)
+---@param findings gate.Finding[]  those of the gate: what it saw in a fresh session one connection cannot see again
+local function steps_for(conn, found, wanted, findings)
   local steps, by_key, by_label, of_table = {}, {}, {}, {}
   for _, t in ipairs(found.seen and found.seen.tables or {}) do by_label[t.label] = t end
-  local list = {}
-  for _, f in ipairs(found.findings) do
+  local list, again = {}, {}
+  for _, f in ipairs(found.findings) do again[f.class .. "\0" .. tostring(f.object)] = true end
+  local all = { table.unpack(found.findings) }
+  for _, f in ipairs(findings) do
+    -- What mends the table's policies is proven to bind whatever was seen.
+    local unseen = by_label[f.object] and of_policies(f.class) and not again[f.class .. "\0" .. tostring(f.object)]
+    if unseen then all[#all + 1] = { class = f.class, object = f.object, detail = f.detail } end
+  end
+  for _, f in ipairs(all) do
     if wanted[f.class .. "\0" .. tostring(f.object)] then
       list[#list + 1] = f
       of_table[f.object or ""] = of_table[f.object or ""] or {}
@@ -451,7 +459,7 @@ function recovery.run(ctx, findings)
   if not next(wanted) then return end
   local admin = ctx.db:open "admin"
   local found = collect(ctx, admin)
-  local steps = steps_for(admin, found, wanted)
+  local steps = steps_for(admin, found, wanted, findings)
   try_steps(ctx, steps, found)
   local good = {}
   for _, step in ipairs(steps) do
