@@ -50,16 +50,16 @@ local FUNCTIONS = [[
 local OPERATORS = [[
   select o.oprname::text as name, o.oprcode::oid::text as func from pg_operator o where o.oid >= 16384]]
 
---- What is called without a name: casts, checks of domains, event triggers, and the support of indexes and ranges.
+--- What is called without a name: casts, checks of domains, and the support of indexes and ranges; event triggers where tables are made.
 local NAMELESS = [[
-  select castfunc::text as func, null as text from pg_cast where oid >= 16384 and castfunc <> 0
-  union all select null, pg_get_constraintdef(k.oid) from pg_constraint k join pg_namespace n on n.oid = k.connamespace
+  select castfunc::text as func, null as text, false as event from pg_cast where oid >= 16384 and castfunc <> 0
+  union all select null, pg_get_constraintdef(k.oid), false from pg_constraint k join pg_namespace n on n.oid = k.connamespace
    where k.contypid <> 0 and n.nspname <> 'information_schema'
-  union all select null, typdefault from pg_type where typtype = 'd' and oid >= 16384 and typdefault is not null
-  union all select evtfoid::text, null from pg_event_trigger where evtenabled <> 'D'
-  union all select amproc::oid::text, null from pg_amproc where oid >= 16384
-  union all select o.oprcode::oid::text, null from pg_amop a join pg_operator o on o.oid = a.amopopr where a.oid >= 16384
-  union all select rngsubdiff::oid::text, null from pg_range where rngtypid >= 16384 and rngsubdiff <> 0]]
+  union all select null, typdefault, false from pg_type where typtype = 'd' and oid >= 16384 and typdefault is not null
+  union all select evtfoid::text, null, true from pg_event_trigger where evtenabled <> 'D'
+  union all select amproc::oid::text, null, false from pg_amproc where oid >= 16384
+  union all select o.oprcode::oid::text, null, false from pg_amop a join pg_operator o on o.oid = a.amopopr where a.oid >= 16384
+  union all select rngsubdiff::oid::text, null, false from pg_range where rngtypid >= 16384 and rngsubdiff <> 0]]
 
 local RELATIONS = [[
   select c.oid::text as oid, c.relname::text as name, format('%I.%I', n.nspname, c.relname) as label, c.relkind::text as kind
@@ -217,6 +217,19 @@ function Confined:follow(text, functions, relations)
   end
 end
 
+--- Words of statements that fire event triggers; in SQL SELECT … INTO makes a table.
+local DEFINES = { "create", "alter", "drop", "grant", "revoke", "comment", "refresh", "reindex", "security", "import" }
+
+--- Adds the functions of event triggers, where a function's text may fire them.
+function Confined:events(f, functions)
+  local text, fires = (f.body or ""):lower(), false
+  for _, word in ipairs(DEFINES) do fires = fires or text:find("%f[%w_]" .. word .. "%f[^%w_]") ~= nil end
+  fires = fires or (f.language == "sql" and text:find "%f[%w_]into%f[^%w_]" ~= nil)
+  for _, row in ipairs(fires and self.nameless or {}) do
+    functions[#functions + 1] = row.event and self.by_oid[row.func] or nil
+  end
+end
+
 --- Looks at the functions of a list, and appends what they lead to. The first that does not stay within, and why.
 function Confined:refused_of(functions, relations, seen)
   local i = 1
@@ -228,7 +241,10 @@ function Confined:refused_of(functions, relations, seen)
       local why = not steps and written(g, self.functions.by_name.format)
       if why then return g, why end
       for _, oid in ipairs(steps or {}) do functions[#functions + 1] = self.by_oid[oid] end
-      if not steps then self:follow(g.body or "", functions, relations) end
+      if not steps then
+        self:follow(g.body or "", functions, relations)
+        self:events(g, functions)
+      end
     end
     i = i + 1
   end
@@ -244,8 +260,9 @@ function Confined:refused(f)
   local functions, relations, seen = {}, {}, {}
   for _, row in ipairs(self.nameless) do
     if row.text then self:follow(row.text, functions, relations) end
-    functions[#functions + 1] = row.func and self.by_oid[row.func]
+    functions[#functions + 1] = not row.event and row.func and self.by_oid[row.func] or nil
   end
+  self:events(f, functions)
   self:follow(table.concat(f.config or {}, " ") .. " " .. (f.body or ""), functions, relations)
   local first = 1
   repeat

@@ -133,6 +133,9 @@ describe("calls of undecided functions", function()
       create trigger q before delete on gc.child for each row execute function gc.on_queue();
       create function gc.harmless() returns int language sql as 'select count(*)::int from gc.t1']]):format(FILE))
     local rest = " return query select body from gc.t1;"
+    admin:script([[create function gc.on_ddl() returns event_trigger language plpgsql as $f$ begin perform gc.inner_copy(); end $f$]])
+    admin:script "create event trigger gc_on_ddl on ddl_command_end when tag in ('CREATE TABLE') execute function gc.on_ddl()"
+    finally(function() admin:script "drop event trigger gc_on_ddl" end)
     local said = refusals {
       callee = "perform gc.outer_copy();" .. rest,
       joined = ("execute 'co' || 'py (select 1) to ''%s''';"):format(FILE) .. rest,
@@ -145,6 +148,7 @@ describe("calls of undecided functions", function()
       aggregated = "perform gc.summed(1);" .. rest,
       cascaded = "delete from gc.parent;" .. rest,
       xml = "perform query_to_xml(p, true, true, '');" .. rest,
+      defines = "create table gc.fresh (x int);" .. rest,
       block = "execute 'do ''begin perform 1; end''';" .. rest,
       quoted = [[execute u&'\0063opy (select 1) to stdout'; ]] .. rest,
       named = "execute format('select %I(1, 1)', 'told');" .. rest,
@@ -161,7 +165,8 @@ describe("calls of undecided functions", function()
     assert.same({ callee = copy, joined = made, made = made, queued = copy, checked = copy,
       noted = "it may lead to gc.noted, a rule of which notifies", viewed = unknown "pg_read_file", operated = copy, aggregated = copy,
       cascaded = copy, xml = unknown "query_to_xml", block = "its text has a DO block",
-      quoted = "its text has names or strings in Unicode escapes", named = copy, chosen = made, glued = made, spliced = made,
+      quoted = "its text has names or strings in Unicode escapes", named = copy, defines = copy,
+      chosen = made, glued = made, spliced = made,
       formatted = "called", constant = "called" }, said)
     assert.is_nil(io.open(FILE))
   end)
