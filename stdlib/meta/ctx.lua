@@ -141,6 +141,7 @@ function audits:run(id, plan) end
 ---@field fix string?        instead of the failure's own
 ---@field reproduce string?  a command or SQL to paste
 ---@field severity ("leak"|"advisory"|"note")?
+---@field basis string?      a digest of what it rests on: to --baseline and --against another basis is another finding
 
 --- Runs fn as a check: PASS when it ends without a finding, FAIL with one, ERROR when it raises, or hands back false, or nil and a reason;
 --- the gate goes on in each case.

@@ -2,6 +2,7 @@
 --
 -- The gate runs them with the engine's ctx. Its recovery runs them a second time, inside of a transaction in which the proposed migration
 -- was carried out, with a context that only collects: what a migration really closes is seen before anybody is told to apply it.
+local basis = require "rls.basis"
 local catalogue = require "rls.catalogue"
 local classes = require "rls.classes"
 local decide = require "rls.decide"
@@ -62,8 +63,9 @@ local function promises(ctx) return ctx.platform.kind == "embedded" end
 
 local function granted(t) return t.may.select or t.may.insert or t.may.update or t.may.delete end
 
-local function check_table(ctx, t, app)
-  local at = { object = t.label, reproduce = rls_sql(t, app) }
+local function check_table(ctx, seen, t)
+  local at = { object = t.label, reproduce = rls_sql(t, seen.app.role) }
+  at.basis = basis.of(ctx, seen, "rls_missing", at)
   -- A partition that only its parent leads to is bound by the parent's policies (PostgreSQL manual, section 5.8).
   local forgotten = granted(t) and #t.policies == 0
   if t.is_partition and not t.app_owns and catalogue.closed(t) and not forgotten then return end
@@ -100,7 +102,7 @@ function harness.coverage(ctx, seen)
       message = ("no table has the column %q: there is nothing to isolate"):format(seen.settings.tenant.column),
       fix = "check database.tenant.column, database.schemas and the rights of database.admin" }
   end
-  for _, t in ipairs(base) do check_table(ctx, t, seen.app.role) end
+  for _, t in ipairs(base) do check_table(ctx, seen, t) end
   for _, t in ipairs(seen.tables) do
     if t.scope == "unclassified" then
       ctx:advise("unclassified_table", { object = t.label, detail = t.registry and ("the tenant columns of other tables refer to its %s, "
@@ -112,16 +114,17 @@ function harness.coverage(ctx, seen)
 end
 
 --- Makes a finding. What repairs it is for the recovery's own context, which collects.
-local function say(ctx, class, f)
+local function say(ctx, seen, class, f)
   local tell = f.advisory and not f.note and ctx.advise or ctx.fail -- a note is one by its class
   tell(ctx, class, { object = f.object, detail = f.detail, fix = f.fix, reproduce = f.reproduce,
+    basis = basis.of(ctx, seen, class, f),
     repair = rawget(ctx, "collects") and f.repair or nil })
 end
 
 --- The same, but of what has its one cause in a right that everybody has: that is kept, and said once.
 local function say_or_keep(ctx, seen, f)
   if f.by_create and seen.open_public == nil then seen.open_public = open_public.is_cause(ctx.db.admin, seen.app) end
-  if not (f.by_create and seen.open_public) then return say(ctx, f.class, f) end
+  if not (f.by_create and seen.open_public) then return say(ctx, seen, f.class, f) end
   seen.by_create = seen.by_create or {}
   table.insert(seen.by_create, f)
 end
@@ -160,14 +163,14 @@ end
 local TO_PROBE = "the detail says what ended how: give the table a statement in database.fixtures whose rows it shows, grant what is "
   .. "missing, or let the prover decide (a view: security_invoker; a policy: tenant column = tenant setting)"
 
-local function report_table(ctx, t, result, named, trusted, version)
-  local seen = {}
+local function report_table(ctx, seen, t, result, named)
+  local told = {}
   for _, l in ipairs(result.leaks) do
-    if not seen[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, trusted) then
-      seen[l.op .. l.detail] = true
+    if not told[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, seen.trust) then
+      told[l.op .. l.detail] = true
       local of_owner = not is_base(t) and t.bound == false and not l.class
-      say(ctx, of_owner and "view_owner_rights" or class_of_leak(t, l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
-        repair = of_owner and releases.has_option("security_invoker", version)
+      say(ctx, seen, of_owner and "view_owner_rights" or class_of_leak(t, l), { object = t.label, detail = l.detail,
+        reproduce = l.reproduce, repair = of_owner and releases.has_option("security_invoker", seen.admin.version)
           and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })
     end
   end
@@ -188,9 +191,9 @@ local function check_unbindable(ctx, seen)
     local shown = ("BEGIN;\nSET LOCAL ROLE %s;\n%sSELECT * FROM %s LIMIT 5;\nROLLBACK;"):format(names.ident(seen.app.role),
       reproduce.as_reader(t), t.sql)
     if t.kind == "m" and tenants and t.acts.select then
-      ctx:fail("materialised_view", { object = t.label, detail = "the application may read it", reproduce = shown })
+      say(ctx, seen, "materialised_view", { object = t.label, detail = "the application may read it", reproduce = shown })
     elseif t.kind == "f" and t.tenant and may then
-      ctx:fail("foreign_table", { object = t.label, detail = "the application has grants on it", reproduce = shown })
+      say(ctx, seen, "foreign_table", { object = t.label, detail = "the application has grants on it", reproduce = shown })
     end
   end
 end
@@ -222,7 +225,7 @@ local function check_ways_around(ctx, seen, ways)
       local undecided
       for _, f in ipairs(way.found) do
         undecided = undecided or f.unproven
-        if not f.unproven then say(ctx, f.class, f) end
+        if not f.unproven then say(ctx, seen, f.class, f) end
       end
       if undecided then
         errors.raise { code = "rule_unproven", message = undecided,
@@ -249,7 +252,7 @@ end
 
 local function stage(ctx, seen, list)
   staging.run(function() return ctx.db:open("admin") end, list, { superuser = seen.admin.super,
-    max_rows = (seen.settings.probe or {}).max_rows or 10000, functions = seen.model.all_functions })
+    max_rows = (seen.settings.probe or {}).max_rows or 10000 })
 end
 
 --- Says what was found of functions and triggers, with the texts that were seen to show it. What keeps them from being tried hides none.
@@ -308,13 +311,13 @@ local function in_words(tried)
 end
 
 --- One check for each function that is undecided: none hides what another check finds.
-local function check_undecided(ctx, undecided)
+local function check_undecided(ctx, seen, undecided)
   for _, f in ipairs(undecided) do
     ctx:check("isolation: function " .. f.object, function()
       local tried = f.f.tried
       if tried and tried.leak then
-        say(ctx, "function_definer", { object = f.object, reproduce = tried.reproduce, advisory = f.oracle and not tried.changes or nil,
-          fix = ("%s; %s"):format(classes.OF_DEFINERS, f.proposed),
+        say(ctx, seen, "function_definer", { object = f.object, reproduce = tried.reproduce,
+          advisory = f.oracle and not tried.changes or nil, fix = ("%s; %s"):format(classes.OF_DEFINERS, f.proposed),
           detail = ("it runs with the rights of %s, whom row-level security does not bind; tried: %s"):format(f.owner, tried.leak) })
         return
       end
@@ -336,7 +339,7 @@ local function decided(ctx, seen, base)
     local decisions, read = decide.run(ctx.db.admin, seen, base, today)
     seen.decisions, seen.model, seen.today, seen.covers = decisions, read, today, {}
     findings = {}
-    for _, f in ipairs(decide.presets(ctx.db.admin, seen, base, read)) do say(ctx, f.class, f) end
+    for _, f in ipairs(decide.presets(ctx.db.admin, seen, base, read)) do say(ctx, seen, f.class, f) end
     local _, views = harness.of_tenants(seen)
     rules.views.mark(seen, views)
     for _, list in ipairs { rules.policies.findings(decisions, seen), rules.views.findings(ctx.db.admin, seen, views, base) } do
@@ -352,11 +355,11 @@ local function decided(ctx, seen, base)
 end
 
 --- Holes of the server's own, which no schema closes. A private server of the engine's is not the one that the tenants' rows are on.
-local function check_release(ctx)
+local function check_release(ctx, seen)
   if ctx.platform.kind ~= "external" then return end
   ctx:check("isolation: server release", function()
     local f = releases.finding(ctx.db.admin:value "select current_setting('server_version_num')::integer")
-    if f then say(ctx, f.class, f) end
+    if f then say(ctx, seen, f.class, f) end
   end, { group = "isolation" })
 end
 
@@ -365,7 +368,7 @@ local function check_trust(ctx, seen)
   if not seen.model or not (seen.trust and seen.trust[1]) then return end
   ctx:check("isolation: trust", function()
     local stale, trusted = decide.trust(seen.decisions, seen.trust, seen.today, seen.covers, seen.changed)
-    for _, f in ipairs(stale) do say(ctx, f.class, f) end
+    for _, f in ipairs(stale) do say(ctx, seen, f.class, f) end
     if #trusted > 0 then ctx:fact("trust", trusted) end
   end, { group = "isolation" })
 end
@@ -445,10 +448,14 @@ end
 --- Can tenant A see or change what is B's? One check a table and a way around.
 function harness.isolation(ctx, seen)
   local base, views = harness.of_tenants(seen)
-  check_release(ctx)
+  check_release(ctx, seen)
   local found
-  -- Proving is no work of the server's.
-  task.map({ function() found = decided(ctx, seen, base) end, function() read_sequences(seen) end }, 2, function(fn) fn() end)
+  if rawget(ctx, "one_connection") then -- whose transaction is not a task's
+    found = decided(ctx, seen, base)
+  else
+    -- Proving is no work of the server's.
+    task.map({ function() found = decided(ctx, seen, base) end, function() read_sequences(seen) end }, 2, function(fn) fn() end)
+  end
   local mistyped = unread.error(seen)
   if mistyped then ctx:check("isolation: tenant setting", function() errors.raise(mistyped) end, { group = "isolation" }) end
   local undecided, of_triggers = decide_definers(ctx, seen)
@@ -472,7 +479,7 @@ function harness.isolation(ctx, seen)
         end
         statements = statements + result.statements
         local named, contradicted = report_policies(ctx, seen, found[t.oid])
-        report_table(ctx, t, result, named, seen.trust, seen.admin.version)
+        report_table(ctx, seen, t, result, named)
         raise_contradicted(t, contradicted)
       end, { group = "isolation" })
     end
@@ -489,11 +496,11 @@ function harness.isolation(ctx, seen)
   end
   check_ways_around(ctx, seen, ways)
   if seen.by_create then
-    ctx:check("isolation: schema public", function() say(ctx, "function_search_path", open_public.finding(seen.by_create)) end,
+    ctx:check("isolation: schema public", function() say(ctx, seen, "function_search_path", open_public.finding(seen.by_create)) end,
       { group = "isolation" })
   end
-  check_undecided(ctx, undecided)
-  check_undecided(ctx, of_triggers)
+  check_undecided(ctx, seen, undecided)
+  check_undecided(ctx, seen, of_triggers)
   check_trust(ctx, seen)
 end
 

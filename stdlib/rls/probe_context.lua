@@ -13,7 +13,7 @@ local probe_context = {}
 local MOST = 40
 
 local function canaries(s, t)
-  return ("select 1 from %s where (%s) or (%s) limit 5"):format(t.sql, s:owned_by(t, s.a), s:owned_by(t, s.b))
+  return ("select 1 from %s where (%s) or (%s) limit 5"):format(t.sql, s:shown_by(t, s.a), s:shown_by(t, s.b))
 end
 
 local function any_rows(t) return ("select 1 from %s limit 1000"):format(t.sql) end
@@ -284,7 +284,7 @@ end
 
 --- Writes are blind, where the table is small: with WHERE the SELECT policy would apply to them too.
 local function forms_of(s, t)
-  local small, where = s:is_small(t), s:owned_by(t, s.b)
+  local small, where = s:is_small(t), s:shown_by(t, s.b)
   local column, literal = s:update_column(t)
   return { select = ("select 1 from %s where %s limit 5"):format(t.sql, where),
     insert = s.inserts[t.oid] and s.inserts[t.oid].b,

@@ -4,13 +4,12 @@
 -- A text is run as it stands, in a transaction that is rolled back. It shows the leak if it changes the other tenant's rows or who may do
 -- what, or if what it answers is the same twice with that tenant's row there, and another thing without it.
 --
--- Only what ends with its transaction is called (rls.calls.refused), and what it calls in turn; locks are not waited for.
+-- Only what is undone with its transaction is called (rls.confined), with all that it leads to; locks are not waited for.
 local attempts = require "rls.attempts"
-local calls = require "rls.calls"
 local catalogue = require "rls.catalogue"
+local confined = require "rls.confined"
 local functions = require "rls.prover.functions"
 local json = require "json"
-local mentions = require "rls.mentions"
 local names = require "rls.names"
 local remade = require "rls.remade"
 local arguments = require "rls.rules.arguments"
@@ -164,22 +163,6 @@ local function in_words(one, staged)
   return one.changes and SAID.changes or one.look and SAID.look or SAID.answer
 end
 
---- The function and what it calls in turn: why it is not called; nil where it is.
-local function refused(f, all, seen)
-  seen = seen or {}
-  if seen[f] then return nil end
-  seen[f] = true
-  local why = calls.refused(f)
-  local text = (f.body or ""):lower()
-  for _, other in ipairs(not why and all or {}) do
-    if not seen[other] and mentions.call(text, other.name:match "[^.]*$") then
-      why = refused(other, all, seen)
-      if why then return ("%s: %s"):format(other.name, why) end
-    end
-  end
-  return why
-end
-
 --- A counterexample with one value in the place of another, wherever it stands.
 local function replaced(v, from, to)
   local a, out = v.assignment, {}
@@ -319,10 +302,15 @@ end
 
 --- The findings that can be tried, with their texts; of the others it is said why not.
 local function jobs_of(conn, found, options)
-  local out, oids = {}, {}
+  local out, oids, within = {}, {}, nil
   for _, f in ipairs(found) do
-    local staged = f.staged
-    local why = staged and (not options.superuser and "database.admin is no superuser" or refused(staged.f, options.functions))
+    local staged, why = f.staged, nil
+    if staged and not options.superuser then
+      why = "database.admin is no superuser"
+    elseif staged then
+      within = within or confined.new(conn)
+      why = within:refused(staged.f)
+    end
     if staged and staged.writes and staged.table and staged.table.estimate > options.max_rows then
       why = why or ("the table has more than %d rows (database.probe.max_rows)"):format(options.max_rows)
     end
@@ -343,7 +331,7 @@ end
 --- Tries the texts of findings, and puts the one that shows it, or why none is known to, in the place of each finding's own.
 ---@param open fun(): table  a fresh connection of the admin
 ---@param found table[]      findings of rls.rules.definers, with `staged`
----@param options {superuser: boolean, max_rows: integer, functions: table[]}
+---@param options {superuser: boolean, max_rows: integer}
 function staging.run(open, found, options)
   local some = false
   for _, f in ipairs(found) do some = some or f.staged ~= nil end

@@ -23,9 +23,9 @@ local LIMITS = "set local lock_timeout = '5s'; set local statement_timeout = '10
 --- The row itself, by the values that it was made with; nil where none of them can be compared as it is written.
 ---@param literals table<string, string>?  SQL by column, where it was made with others
 local function by_row(t, row, literals)
-  local parts = {}
+  local parts, readable = {}, (t.columns_of or {}).select
   for name, value in pairs(literals or row) do
-    local c = t.by_column[name]
+    local c = (not readable or readable[name]) and t.by_column[name]
     local plain = type(value) == "string" or math.type(value) == "integer"
     if literals then plain = value ~= "NULL" end
     -- Of a document there is no equality.

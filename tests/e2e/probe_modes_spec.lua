@@ -199,7 +199,7 @@ describe("gate 1 on a live database", function()
     local r = support.run { argv = { "recover", "gates/rls_harness.lua", "--schema", dump, "--app-role", "shop", "--tenant-column",
       "org_id", "--tenant-setting", "app.tenant", "--artifacts", dir .. "/out" } }
     local migration = support.must_read(dir .. "/out/001_tenant_isolation.sql")
-    assert.truthy(migration:find("DROP POLICY", 1, true), r.stdout .. r.stderr)
+    assert.truthy(migration:find("ALTER POLICY", 1, true), r.stdout .. r.stderr)
     -- Other oids, and another search path.
     local _, conn = database("create table public.padding (a int);" .. schema)
     conn:script "set search_path = app, public"

@@ -110,6 +110,46 @@ DO $$ BEGIN CREATE ROLE shop LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; E
     end)
   end
 
+  it("takes a finding for another where what it rests on lets more through", function()
+    local OPEN = TABLE .. [[
+      create role helper_owner;
+      create function seen(n text) returns boolean language sql stable as 'select n = ''a''';
+      create table notes (id bigint generated always as identity primary key, org_id int not null, body text, title text);
+      create policy w on items for select using (%s);
+      create policy d on items for delete using (false);
+      create policy h on items for select using (seen(name));
+      create view shown as select id from items where name = 'a';
+      grant select on shown to shop;
+      grant select (id%s) on notes to shop;
+      create table copies (id bigint, body text); grant select, insert on copies to shop;
+      create function copy() returns trigger language plpgsql as
+        $$ begin insert into copies values (new.id, %s); return new; end $$;
+      create trigger c before insert on items for each row execute function copy();
+      ]]
+    local function text(policy, columns, copied, also) return schema(OPEN:format(policy, columns, copied) .. (also or "")) end
+    local before = text("name = 'b'", "", "new.name")
+    local function new_by(after)
+      local out = {}
+      local r = gate { "--schema", after, "--against", before }
+      for _, c in ipairs(r.report.gates[1].checks) do
+        if c.status == "FAIL" then out[#out + 1] = c.class .. " " .. c.object end
+      end
+      assert.same({}, r.report.gates[1].facts.baseline_gone)
+      table.sort(out)
+      return out
+    end
+    assert.same({}, new_by(before))
+    assert.same({ "policy_widens public.items" }, new_by(text("name = 'b' or name >= 'a'", "", "new.name")))
+    assert.same({ "rls_missing public.notes" }, new_by(text("name = 'b'", ", body", "new.name")))
+    assert.same({ "trigger_copies public.copies" }, new_by(text("name = 'b'", "", "new.name || new.org_id")))
+    assert.same({ "view_owner_rights public.shown" }, new_by(text("name = 'b'", "", "new.name",
+      "create or replace view shown as select id from items where name = 'a' or true;")))
+    assert.same({ "policy_widens public.items" }, new_by(text("name = 'b'", "", "new.name",
+      "create or replace function seen(n text) returns boolean language sql stable as 'select n in (''a'', ''c'')';")))
+    -- A policy of another command is no part of it.
+    assert.same({}, new_by(text("name = 'b'", "", "new.name", "alter policy d on items using (id < 0 and false);")))
+  end)
+
   it("compares with another schema: only what is new fails", function()
     local before, after = schema(TABLE), schema(TABLE .. NOTES)
     says(gate { "--schema", after, "--against", before }, 1, "RLS policy missing on table public.notes")
