@@ -334,14 +334,15 @@ static void find_place(lua_State *L, vm *v, const err *e) {
             return; /* raised on purpose: what there is to say, its words say */
         }
         bool is_own = strstr(ar.source, "stdlib/internal/") != NULL;
-        /* A module of the engine's that hands on what was raised is not where it was, and has no line that would lead
-         * to a key of the configuration. */
-        if (in_words && (again || of_configuration) && !is_own && strstr(ar.source, "stdlib/") != NULL) {
-            return;
-        }
+        bool itself = again;
         again = false;
         if (passes_errors_on(ar.source) || (in_words && is_own)) {
             continue;
+        }
+        /* A module of the engine's that hands on what was raised is not where it was, and has no line that would lead
+         * to a key of the configuration. */
+        if (in_words && (itself || of_configuration) && strstr(ar.source, "stdlib/") != NULL) {
+            return;
         }
         snprintf(p->where, sizeof p->where, "%.180s:%d", ar.source[0] == '@' ? ar.source + 1 : ar.short_src,
                  ar.currentline);
