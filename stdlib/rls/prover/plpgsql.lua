@@ -110,6 +110,15 @@ local function read_if(self)
   return out
 end
 
+--- The variables that FETCH, GET DIAGNOSTICS and CALL may give values to.
+local function given_by(word, text)
+  local out, list = {}, word == "fetch" and text:match "%f[%w_][iI][nN][tT][oO]%s+(.*)$" or ""
+  if word == "call" then list = text end
+  for name in list:gmatch "[%w_]+" do out[#out + 1] = name:lower() end
+  for name in (word == "get" and text or ""):gmatch "([%w_]+)%s*:?=" do out[#out + 1] = name:lower() end
+  return #out > 0 and out or nil
+end
+
 --- CASE as IF; without ELSE it is an error where nothing fits.
 local function read_case(self)
   local out, operand = { k = "if", branches = {} }, nil
@@ -288,7 +297,7 @@ function Reader:statement()
   end
   self.at = start
   local text, first, last = self:upto(SEMICOLON)
-  if not QUERIES[word] then return { k = "other", text = text, what = word } end
+  if not QUERIES[word] then return { k = "other", text = text, what = word, names = given_by(word, text) } end
   local query, names = without_into(self, first, last)
   if query and word == "select" then return { k = "into", text = query, names = names } end
   return { k = "sql", text = query or text, names = names }
@@ -314,10 +323,11 @@ local function read_declared(self)
     self.at = self.at + 1
     if self:word() == "constant" then self.at = self.at + 1 end
     local text = self:upto(SEMICOLON)
+    local is_cursor = text:lower():find "^%s*[%a%s]-%f[%w_]cursor%f[^%w_]" ~= nil
     local type_name, default = text:match "^(.-)%s*:=%s*(.*)$"
     if not type_name then type_name, default = text:match "^([^=]-)%s*=%s*(.*)$" end
     if not type_name then type_name, default = text:match "^(.-)%s+[dD][eE][fF][aA][uU][lL][tT]%s+(.*)$" end
-    out[#out + 1] = { name = name, type = type_of(type_name or text), default = default }
+    out[#out + 1] = is_cursor and { name = name, type = text } or { name = name, type = type_of(type_name or text), default = default }
   end
   return out
 end

@@ -382,12 +382,11 @@ return function(compile)
         local kind, c = next(stmt)
         local before = self.unread
         compile.scan(stmt, self.cx, {})
-        if not done then
-          self:give_up "WITH that is recursive, renames columns, or whose written rows are read again"
-        elseif S[kind] then
-          S[kind](self, c, conds)
-        else
+        if not done then self:give_up "WITH that is recursive, renames columns, or whose written rows are read again" end
+        if not S[kind] then
           self:give_up("the statement " .. kind)
+        elseif done or stmt ~= item.stmt then
+          S[kind](self, c, conds)
         end
         if self.unread ~= before then self.unread = ("%s, in the statement \"%s\""):format(self.unread, excerpt(text)) end
         self.changes = self.changes or kind ~= "SelectStmt"
@@ -451,13 +450,15 @@ return function(compile)
   require "rls.prover.variables"(compile, Walk)
   require "rls.prover.conflict"(Walk)
   require "rls.prover.called"(compile, Walk, injects)
+  require "rls.prover.cursors"(compile, Walk)
 
-  function Walk:execute(text)
+  function Walk:execute(text, conds)
     local tree = compile.parse("SELECT " .. text:gsub("%f[%w][uU][sS][iI][nN][gG]%f[%W].*$", ""))
     if tree and injects(tree.targetList, self.scope) then
       self.injection = "it puts an argument into the text of a statement that it executes"
     else
-      self:give_up "EXECUTE"
+      local fixed = self:fixed_text(tree)
+      if fixed then self:statement(fixed, conds) else self:give_up "EXECUTE" end
     end
   end
 
@@ -478,7 +479,7 @@ return function(compile)
       elseif s.k == "assign" then
         self:assign(s.name, s.text, conds)
       elseif s.k == "execute" then
-        self:execute(s.text)
+        self:execute(s.text, conds)
         self:forget(self.types)
       elseif s.k == "if" then
         local before, values = { table.unpack(conds) }, self:values()
@@ -512,10 +513,8 @@ return function(compile)
         self:leave(before)
       elseif s.k == "raise" or s.k == "exit" then
         self:tells(s.tells, conds)
-      elseif s.k == "other" and s.what == "call" then
-        self:procedure(s.text, conds)
       elseif s.k == "other" then
-        self:give_up(tostring(s.what))
+        self:other(s, conds)
       end
     end
     self.flow = self.back

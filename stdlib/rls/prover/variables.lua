@@ -93,6 +93,8 @@ return function(compile, Walk)
     out = out or {}
     for _, s in ipairs(list or {}) do
       if s.name then out[s.name] = true end
+      -- EXECUTE … INTO is not read.
+      for name in pairs(s.k == "execute" and self.types or {}) do out[name] = true end
       for _, name in ipairs(s.names or {}) do out[name] = true end
       for _, branch in ipairs(s.branches or {}) do self:given_in(branch.body, out) end
       self:given_in(s.body, out)

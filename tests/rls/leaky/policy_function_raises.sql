@@ -4,7 +4,8 @@
 -- Exploit: Read the table without a condition, and read the message.
 -- @schema
 create table items (id bigint generated always as identity primary key, tenant_id uuid not null, body text not null);
-create function own_row(p_tenant uuid, p_body text) returns boolean language plpgsql stable as $$
+create function own_row(p_tenant uuid, p_body text) returns boolean language plpgsql stable
+  set search_path = pg_catalog, pg_temp as $$
 begin
   if p_body like '%secret%' then
     raise exception 'look at %', p_body;

@@ -52,12 +52,14 @@ local function is_blank(out)
 end
 
 --- Does a text that shows a leak still show it where the leak is closed? One that looks a definition up shows another one there, or none.
----@param before {out: string, shown: boolean}  where the leak was
----@param after {out: string, shown: boolean}   where it is closed
+---@param before {out: string, err: string, shown: boolean}  where the leak was
+---@param after {out: string, err: string, shown: boolean}   where it is closed
 ---@param text string
 ---@return boolean
 function paste.still(before, after, text)
   if not text:lower():find "%f[%w]begin;" then return before.out == after.out end
+  -- What is refused raises something too, and says another thing.
+  if text:find "^%-%- tried: what it raises says" then return after.shown and before.err == after.err end
   return after.shown
 end
 
