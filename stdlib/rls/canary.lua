@@ -5,8 +5,8 @@
 local attempts = require "rls.attempts"
 local catalogue = require "rls.catalogue"
 local errors = require "errors"
+local fixture_texts = require "rls.fixture_texts"
 local json = require "json"
-local mentions = require "rls.mentions"
 local names = require "rls.names"
 local said = require "rls.said"
 local solve = require "rls.solve"
@@ -171,37 +171,12 @@ local function unique_columns(t)
   return out
 end
 
---- The texts of the functions of a table's triggers, where it is one of these that refuses.
-local function trigger_text(conn, t)
-  local ok, rows = pcall(conn.query, conn, [[select p.prosrc as body from pg_trigger g join pg_proc p on p.oid = g.tgfoid
-    where g.tgrelid = $1::oid and not g.tgisinternal]], t.oid)
-  local parts = {}
-  for i, row in ipairs(ok and rows or {}) do parts[i] = row.body:lower() end
-  return table.concat(parts, "\n")
-end
-
---- Which columns are to be named in a fixture: those that a row must have, and those that a trigger which refuses it looks at.
----@param triggers string?  the text of its triggers' functions
-local function fixture_text(t, triggers)
-  local columns, places = {}, {}
-  for _, c in ipairs(t.columns) do
-    local asked = triggers and not c.generated and c.identity == "" and mentions.name(triggers:gsub("new%.", "new. "), c.name)
-    if (c.name == t.tenant and not c.generated) or asked
-      or (c.notnull and not c.has_default and not c.generated and c.identity == "") then
-      columns[#columns + 1] = names.ident(c.name)
-      places[#places + 1] = c.name == t.tenant and "{tenant}" or "…"
-    end
-  end
-  return ("add to database.fixtures: [%q] = \"insert into %s (%s) values (%s)\""):format(t.label, t.sql:gsub('"', '\\"'),
-    table.concat(columns, ", "):gsub('"', '\\"'), table.concat(places, ", "))
-end
-
 --- query_canceled: by statement_timeout.
 local SLOW = "57014"
 
 local function too_slow(t, refusal)
   return { code = "canary_slow", message = ("no canary row could be inserted into %s"):format(t.label), detail = refusal.message,
-    fix = "see what its triggers wait for, or " .. fixture_text(t) }
+    fix = "see what its triggers wait for, or " .. fixture_texts.of(t) }
 end
 
 --- New values where a unique key or an exclusion constraint met a row that is there already.
@@ -289,7 +264,7 @@ function Maker:values(t, who, later)
       row[c.name] = values.by_type(c, self.n, unique[c.name])
       if not row[c.name] then
         errors.raise { code = "canary_type", message = ("no value can be made for %s.%s of type %s"):format(t.label, c.name, c.type),
-          fix = fixture_text(t) }
+          fix = fixture_texts.of(t) }
       end
     end
   end
@@ -399,7 +374,7 @@ function Maker:insert(t, who)
   return errors.raise { code = apart and "canary_elsewhere" or "canary_refused",
     message = ("no canary row could be inserted into %s"):format(t.label),
     detail = refusal and said.of(self.conn, refusal) or "the insert returned no row: a rule or trigger took it away",
-    fix = fixture_text(t, by_trigger and trigger_text(self.conn, t) or nil) }
+    fix = fixture_texts.of(t, by_trigger and fixture_texts.triggers(self.conn, t) or nil) }
 end
 
 --- The canary of a tenant in a table, made once.
@@ -412,7 +387,7 @@ function Maker:row(t, who)
   if mine[t.oid] then return mine[t.oid].row end
   if self.making[id] then
     errors.raise { code = "canary_cycle", message = ("the foreign keys of %s lead back to itself"):format(t.label),
-      fix = "make one of them DEFERRABLE or its columns nullable, or " .. fixture_text(t) }
+      fix = "make one of them DEFERRABLE or its columns nullable, or " .. fixture_texts.of(t) }
   end
   if self.refused[id] then error(self.refused[id], 0) end
   self.making[id] = true

@@ -56,6 +56,33 @@ function reproduce.insert(t, row, literals)
     table.concat(values, ", "))
 end
 
+--- Columns that say of which row they are, or that something is asked of.
+local function is_bound(t, name)
+  if name == t.tenant then return true end
+  for _, list in ipairs { t.uniques or {}, t.foreign_keys or {}, t.checks or {} } do
+    for _, one in ipairs(list) do
+      for _, column in ipairs(one.columns) do
+        if column == name then return true end
+      end
+    end
+  end
+  return false
+end
+
+--- The other tenant's row with something to tell it by in the columns that nothing is asked of: NULL would show as nothing.
+local function telling(t, a)
+  local out, free = {}, (a.free or {}).row or {}
+  for name, value in pairs(a.row) do out[name] = value end
+  for _, c in ipairs(t.columns) do
+    local open = out[c.name] == nil or (out[c.name] == json.null and free[c.name])
+    local plain = c.type == "text" or c.type:find "^numeric" or c.type == "integer" or c.type == "bigint"
+    if open and plain and not c.generated and c.identity == "" and not is_bound(t, c.name) then
+      out[c.name] = c.type == "text" and "canary" or 7
+    end
+  end
+  return out
+end
+
 --- A table of the caller's own in place of one that a function names without its schema.
 local function shadow(label, rows, columns)
   local selects = {}
@@ -96,6 +123,57 @@ local function change(world, t, chosen, made)
     table.concat(parts, " AND "))
 end
 
+--- Most steps from a row to what it refers to.
+local DEEP = 4
+
+--- The rows that a row refers to, as INSERTs, the farthest first: foreign keys of what the application itself writes are checked.
+local function parents(world, t, literals, out, seen, depth)
+  for _, fk in ipairs(depth <= DEEP and t.foreign_keys or {}) do
+    local parent, given, whole = world.by_oid[fk.ref], {}, true
+    for i, column in ipairs(fk.columns) do
+      local literal = literals[column]
+      -- What is drawn anew at each place is no key.
+      whole = whole and literal ~= nil and literal ~= "NULL" and not literal:find "^gen_random_uuid"
+      given[fk.ref_columns[i]] = literal
+    end
+    if whole and parent and (parent.kind == "r" or parent.kind == "p") then
+      local row = reproduce.values(parent, {})
+      for column, literal in pairs(given) do row[column] = literal end
+      local sql = reproduce.insert(parent, nil, row)
+      if not seen[sql] then
+        seen[sql] = true
+        parents(world, parent, row, out, seen, depth + 1)
+        out[#out + 1] = sql
+      end
+    end
+  end
+end
+
+--- Adds what the rows of a counterexample refer to, where the statement writes.
+local function add_parents(world, t, v, statement, made)
+  local a = v and v.assignment
+  local writes = not statement:find "^SELECT" or statement:find "%(" or #(v and v.written or {}) > 0 or (v and v.chosen)
+  if not a or not writes then return end
+  local out, seen = {}, {}
+  for _, sql in ipairs(made) do seen[sql] = true end
+  if t then parents(world, t, v.literals or reproduce.values(t, a.row), out, seen, 1) end
+  -- An UPDATE may give the row to the own tenant, or an own row to another.
+  for _, row in ipairs(t and statement:find "^UPDATE" and { v.given_to or a.row, v.given_to and a.row or nil } or {}) do
+    local moved = reproduce.values(t, row)
+    parents(world, t, moved, out, seen, 1)
+    if t.tenant and a.own and a.own[1] ~= nil then
+      moved[t.tenant] = prover.literal(a.own[1])
+      parents(world, t, moved, out, seen, 1)
+    end
+  end
+  for label, rows in pairs(a.rows or {}) do
+    for _, row in ipairs(world.by_label[label] and rows or {}) do
+      parents(world, world.by_label[label], reproduce.values(world.by_label[label], row), out, seen, 1)
+    end
+  end
+  table.move(out, 1, #out, #made + 1, made)
+end
+
 --- The whole text.
 ---@param world {by_label: table<string, rls.Table>, by_oid: table<string, rls.Table>, tables: table<string, prover.Table>, app: string,
 ---  from: string, login: string?}  app: as whom it is shown; from: the application's own role
@@ -107,7 +185,7 @@ end
 function reproduce.text(world, t, v, statement, is_new)
   local a = v and v.assignment
   local lines, made, own = { "BEGIN;" }, {}, {}
-  if a and t and not is_new then made[1] = reproduce.insert(t, a.row, v.literals) end
+  if a and t and t.kind ~= "m" and not is_new then made[1] = reproduce.insert(t, telling(t, a), v.literals) end
   local by = {}
   for _, one in ipairs(v and v.written or {}) do
     by[one.row] = one.writer.sql(one) or ("-- by %s"):format(one.writer.name)
@@ -129,11 +207,18 @@ function reproduce.text(world, t, v, statement, is_new)
       own[#own + 1] = ("GRANT SELECT ON %s TO PUBLIC;"):format(names.ident(label:match "[^.]*$"))
     else
       for _, row in ipairs(table_of and rows or {}) do
-        local sql = by[row] or row ~= a.row and reproduce.insert(table_of, row)
+        local sql = by[row] or row ~= a.row and table_of.kind ~= "m" and reproduce.insert(table_of, row)
         if v.chosen and v.chosen.row == row then
           own[#own + 1] = change(world, table_of, v.chosen, made)
         elseif sql then table.insert(v.class == "policy_lookup_writable" and own or made, sql) end
       end
+    end
+  end
+  add_parents(world, t, v, statement, made)
+  if a and t and t.kind == "m" then
+    for _, base in ipairs(t.reads or {}) do
+      local theirs = a.row[t.tenant or base.tenant or ""]
+      made[#made + 1] = reproduce.insert(base, telling(base, { row = { [base.tenant or ""] = theirs } }))
     end
   end
   if #made > 0 then
@@ -141,6 +226,7 @@ function reproduce.text(world, t, v, statement, is_new)
     table.move(made, 1, #made, #lines + 1, lines)
     lines[#lines + 1] = "SET LOCAL session_replication_role = origin;"
   end
+  if a and t and t.kind == "m" then lines[#lines + 1] = ("REFRESH MATERIALIZED VIEW %s;"):format(t.sql) end
   -- SET ROLE leaves session_user as it is.
   if v and v.class == "policy_user_test" and world.login then
     lines[#lines + 1] = ("SET LOCAL SESSION AUTHORIZATION %s;"):format(names.ident(world.login))

@@ -191,7 +191,8 @@ describe("gate 1's canaries", function()
       create trigger refuse before insert on beds for each row execute function refuse();
       create view numbers with (security_barrier) as select tenant_id, name::int as n from people;]] .. protect("people", "seats", "beds")
       .. "grant select on numbers to shop, keeper; grant usage on all sequences in schema public to shop; "
-      .. "alter table people owner to keeper; alter table seats owner to keeper; alter table beds owner to keeper; grant shop to keeper; alter role keeper bypassrls;",
+      .. "alter table people owner to keeper; alter table seats owner to keeper; alter table beds owner to keeper; "
+      .. "grant shop to keeper; alter role keeper bypassrls;",
       nil, nil, "--verbose")
     as = "postgres"
     assert.equal(1, result.code, result.stdout)

@@ -262,6 +262,7 @@ function witness.model(x, pins)
   end
   for _, axis in ipairs(x.p.axes) do model.own[axis.index] = g:value(x.facts:var("own:" .. axis.index, axis.sort)) end
   model.row = row_values(g, x.main.id, x.main.row.columns, true)
+  model.free.row = unasked(g, x.main)
   if not x.p.is_new then add_row(x, model, x.main, model.row) end
   for i = 1, x.n.instances do
     local instance = x.instances[i]

@@ -92,6 +92,7 @@ function policies.reproduce(world, d, command, v)
   for key, value in pairs(v.assignment and v.assignment.row or {}) do row[key] = value end
   local mine = v.assignment and v.assignment.own[1]
   if d.table.tenant and mine ~= nil then row[d.table.tenant] = mine end
+  own.given_to = v.assignment and v.assignment.row
   own.assignment = { row = row, rows = v.assignment and v.assignment.rows or {}, own = { mine } }
   return reproduce.text(world, d.table, own, text, false)
 end
