@@ -165,8 +165,10 @@ that statement.]]),
   view_owner_rights = leak("a view reads with its owner's rights",
     "ALTER VIEW … SET (security_invoker = true), or give it to an owner whom policies bind",
     [[A view reads its tables as its owner, and the owner's policies count (section 41.5). An owner who is a superuser,
-has BYPASSRLS, or owns tables without FORCE sees every tenant's rows, and so does whoever reads the view.
-security_invoker: PostgreSQL 15.]]),
+has BYPASSRLS, or owns tables without FORCE sees every tenant's rows, and so does whoever reads the view. A view that
+tests the tenant itself has to do so beneath its window functions, groups and aggregates, or partition and group by the
+tenant: else others' values flow into the own rows. A LIMIT or DISTINCT ON beneath the test only tells that others have
+rows, and is an advisory. security_invoker: PostgreSQL 15.]]),
   materialised_view = leak("row-level security cannot bind a materialised view",
     "Revoke it, and let the application read a view over it that tests the tenant",
     [[A materialised view is a copy, made with its owner's rights; policies cannot be attached to it.]]),

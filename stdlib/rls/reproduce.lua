@@ -183,6 +183,52 @@ function reproduce.with_difference(text, t, v)
     prover.literal(key)))
 end
 
+--- Another tenant's rows, all their columns filled, next to those that are there by the table's key: what flows from a neighbour does.
+local function neighbours(t, v)
+  local key, places, out = {}, {}, {}
+  for _, u in ipairs(t.uniques) do key[#u.columns == 1 and u.columns[1] or ""] = true end
+  for _, row in ipairs(v.assignment.rows[t.label] or {}) do
+    for name in pairs(row ~= v.assignment.row and key or {}) do
+      if math.type(row[name]) == "integer" then table.move({ row[name] - 1, row[name] + 1 }, 1, 2, #places + 1, places) end
+    end
+  end
+  for _, at in ipairs(#places > 0 and places or { -1000001, 1000000001 }) do
+    local literals = reproduce.values(t, v.assignment.row)
+    for _, c in ipairs(t.columns) do
+      local asked = v.text:find("the row's " .. c.name .. " ", 1, true)
+      if not asked and (not literals[c.name] or literals[c.name] == "NULL") and not c.generated then literals[c.name] = filler(c) end
+      if not asked and key[c.name] and c.category == "N" then literals[c.name] = tostring(at) end
+    end
+    out[#out + 1] = reproduce.insert(t, v.assignment.row, literals)
+  end
+  return out
+end
+
+--- Shows how what the application reads changes when rows of another tenant come.
+---@param world table    as of reproduce.text
+---@param t rls.Table    whose rows those are
+---@param v prover.Verdict
+---@param source string  what is read, as in FROM
+---@return string
+function reproduce.with_neighbours(world, t, v, source)
+  local a = v.assignment
+  local before = setmetatable({ assignment = setmetatable({ rows = {} }, { __index = a }) }, { __index = v })
+  for label, rows in pairs(a.rows) do
+    before.assignment.rows[label] = {}
+    for _, row in ipairs(rows) do
+      if row ~= a.row then table.insert(before.assignment.rows[label], row) end
+    end
+  end
+  local text = reproduce.text(world, nil, before, ("INSERT INTO was_seen SELECT x::text FROM %s x;"):format(source))
+  local at = text:find "SET LOCAL SESSION AUTHORIZATION " or text:find "SET LOCAL ROLE "
+  local session = text:sub(at):gsub("INSERT INTO was_seen.*$", "")
+  local made = ("RESET ROLE;\nRESET SESSION AUTHORIZATION;\nSET LOCAL session_replication_role = replica;\n%s\nSET LOCAL "
+    .. "session_replication_role = origin;\n"):format(table.concat(neighbours(t, v), "\n"))
+  local show = ("SELECT x::text AS seen FROM %s x EXCEPT TABLE was_seen;\nROLLBACK;"):format(source)
+  return text:sub(1, at - 1) .. ("CREATE TEMPORARY TABLE was_seen (row text) ON COMMIT DROP;\nGRANT ALL ON was_seen TO %s;\n"):format(
+    names.ident(world.app)) .. text:sub(at):gsub("ROLLBACK;$", "") .. made .. session .. show
+end
+
 --- Becomes a role that may read the table or view, where the application's own may not; "" where it may.
 ---@param t rls.Table
 ---@return string

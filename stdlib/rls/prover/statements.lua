@@ -17,6 +17,7 @@ local ARGUMENT = "\1argument."
 ---@field touched boolean?    by an UPDATE or DELETE
 ---@field values table<string, prover.Node>?  of a row as it is written: what its columns are set to
 ---@field updates boolean?    the row was there before, and its other columns are as they were
+---@field mixed string?       "value": its values flow into the rows of the query; "choice": it decides which of them are there
 ---@field into string?        the variables of PL/pgSQL that what is read goes to
 
 local function wrapped(relation) return relation and { RangeVar = relation } or nil end
@@ -112,21 +113,41 @@ return function(compile)
       if part.union then
         self:rows(part, conds)
       else
-        for i, row in ipairs(part.from) do
-          if row.kind == "table" then
-            local others = { table.unpack(part.from, 1, i - 1) }
-            table.move(part.from, i + 1, #part.from, #others + 1, others)
-            self:with_fired(others)
-            local inner = { from = others, conds = {}, approx = part.approx, targets = {}, names = {} }
-            for _, c in ipairs(conds) do table.insert(inner.conds, c) end
-            for _, c in ipairs(part.conds) do table.insert(inner.conds, c) end
-            if row.guard then table.insert(inner.conds, row.guard) end
-            for _, c in ipairs(self.fired_conds) do table.insert(inner.conds, c) end
-            table.insert(self.out, { main = row, node = { k = "exists", t = "bool", sub = inner }, into = self.into,
-              touched = self.touches, secret = self.secret })
-          end
-        end
+        self:rows_from(part, 1, conds)
+        self:mixed(part, conds)
       end
+    end
+  end
+
+  --- Notes the rows of a query from the first one on.
+  function Walk:rows_from(part, first, conds, mix)
+    for i = first, #part.from do
+      local row = part.from[i]
+      if row.kind == "table" then
+        local others = { table.unpack(part.from, 1, i - 1) }
+        table.move(part.from, i + 1, #part.from, #others + 1, others)
+        self:with_fired(others)
+        local inner = { from = others, conds = {}, approx = part.approx, targets = {}, names = {} }
+        for _, c in ipairs(conds) do table.insert(inner.conds, c) end
+        for _, c in ipairs(part.conds) do table.insert(inner.conds, c) end
+        if row.guard then table.insert(inner.conds, row.guard) end
+        for _, c in ipairs(self.fired_conds) do table.insert(inner.conds, c) end
+        table.insert(self.out, { main = row, node = { k = "exists", t = "bool", sub = inner }, into = self.into,
+          touched = self.touches, secret = self.secret, mixed = mix and (mix.chooses and "choice" or "value") or nil })
+      end
+    end
+  end
+
+  --- Notes the rows that flow into those of a query by a window, a group or a choice beneath it (rls.prover.mixing).
+  function Walk:mixed(part, conds)
+    for _, mix in ipairs(part.mixes or {}) do
+      -- What a LIMIT takes is not known; that another row takes part in it is.
+      local whole = { from = { table.unpack(part.from) }, conds = { table.unpack(part.conds) }, mixes = mix.mixes,
+        approx = not (mix.chooses and (part.approx or ""):find "^LIMIT") and part.approx or nil }
+      table.move(mix.from, 1, #mix.from, #whole.from + 1, whole.from)
+      table.move(mix.conds, 1, #mix.conds, #whole.conds + 1, whole.conds)
+      self:rows_from(whole, #part.from + 1, conds, mix)
+      self:mixed(whole, conds)
     end
   end
 
@@ -312,6 +333,7 @@ return function(compile)
     local ok, tree = pcall(sql.parse, text)
     if not ok then return self:give_up "SQL that cannot be read" end
     for _, item in ipairs(tree.stmts or {}) do
+      if self.cx.input.views then with.views(item.stmt, self.cx.input.views) end
       local done, writes = with.inline(item.stmt)
       writes[#writes + 1] = item.stmt
       for _, stmt in ipairs(writes) do
@@ -479,7 +501,7 @@ return function(compile)
     if fired then fire(walk, fired, cx) end
     cx.body, cx.definer, cx.current_user = compile.body_context(f, name, cx), true, f.owner or "?"
     cx.bypass = f.owner_bypasses == true and true or "unknown"
-    cx.depth = 1
+    cx.depth, cx.walked = 1, true
     function walk.find(relname) return compile.find_label(relname, cx) end
     function walk.is_tenant_column(relation, values)
       local label = relation.schemaname and (relation.schemaname .. "." .. relation.relname) or walk.find(relation.relname)

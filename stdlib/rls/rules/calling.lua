@@ -83,6 +83,8 @@ function calling.text(world, f, r)
   if based and (r.write or r.touched) then
     return reproduce.with_difference(reproduce.text(as_caller(world, caller), based, v, statement, r.write), based, v)
   end
+  local called = r.mixed and based and statement:match "^SELECT %* FROM (.*);$"
+  if called then return reproduce.with_neighbours(as_caller(world, caller), based, v, called) end
   local silent = f.returns == "void" or f.kind == "p"
   local copied = silent and based and copied_sql(world, f, setmetatable({ label = r.label }, { __index = v }))
   if copied then statement = ("%s\nRESET SESSION AUTHORIZATION;\n%s"):format(statement, copied) end

@@ -103,9 +103,13 @@ local function judge(f, state, fired)
     local open = fired and decide.hijacked(v)
     if open and open ~= f.name and not calls(f, open, state.read, {}) then r.verdict, v = { status = "proven" }, { status = "proven" } end
     if fired and (theirs or not fired.counts(r)) then v = { status = "proven" } end
-    if v.status == "counterexample" then
-      local does = (r.write and "it writes") or (r.touched and "it changes") or "it reaches"
-      return { verdict = v, label = r.label, write = r.write, touched = r.touched, into = r.into, changes = changes,
+    if v.status == "counterexample" and r.mixed == "choice" and not r.touched then
+      out.oracle = out.oracle or "" -- said by `choice`
+      out.choice = out.choice or ("another tenant's row of %s decides which rows it reads, by LIMIT, OFFSET or DISTINCT ON beneath the "
+        .. "test of the tenant: %s"):format(r.label, words(v.text))
+    elseif v.status == "counterexample" then
+      local does = (r.write and "it writes") or (r.touched and "it changes") or (r.mixed and "it gives values made of") or "it reaches"
+      return { verdict = v, label = r.label, write = r.write, touched = r.touched, into = r.into, mixed = r.mixed, changes = changes,
         leak = ("%s another tenant's row of %s: %s"):format(does, r.label, words(v.text)) }
     elseif v.status == "trusted" then
       out.trusted = out.trusted or ("it reaches another tenant's row of %s only so: %s"):format(r.label, v.trust[1].reason)
@@ -162,7 +166,7 @@ local function say(found, undecided, f, r, world)
   if what then
     found[#found + 1] = { class = r.shadow and "function_search_path" or "function_definer", object = f.signature,
       detail = ("it runs with the rights of %s, whom row-level security does not bind, and %s"):format(f.owner,
-        r.leak or "what it tells was not decided: " .. what),
+        r.leak or (what == "" and r.choice) or "what it tells was not decided: " .. what),
       reproduce = r.leak and calling.text(world, f, r) or calling.definition(world, f), advisory = (not r.leak or oracle) or nil,
       by_create = r.by_create }
   elseif r.trusted and not r.unknown then
