@@ -183,21 +183,29 @@ function reproduce.with_difference(text, t, v)
     prover.literal(key)))
 end
 
---- Another tenant's rows, all their columns filled, next to those that are there by the table's key: what flows from a neighbour does.
+--- Another tenant's rows, all their columns filled, by the table's key the first, the last, and next to those that
+--- are there: what flows from a neighbour does.
 local function neighbours(t, v)
-  local key, places, out = {}, {}, {}
+  local key, places, out = {}, { -1000001, 1000000001 }, {}
   for _, u in ipairs(t.uniques) do key[#u.columns == 1 and u.columns[1] or ""] = true end
   for _, row in ipairs(v.assignment.rows[t.label] or {}) do
     for name in pairs(row ~= v.assignment.row and key or {}) do
       if math.type(row[name]) == "integer" then table.move({ row[name] - 1, row[name] + 1 }, 1, 2, #places + 1, places) end
     end
   end
-  for _, at in ipairs(#places > 0 and places or { -1000001, 1000000001 }) do
+  local checked = { [t.tenant or ""] = true }
+  for _, check in ipairs(t.checks or {}) do
+    for _, name in ipairs(check.columns or {}) do checked[name] = true end
+  end
+  for i, at in ipairs(places) do
     local literals = reproduce.values(t, v.assignment.row)
     for _, c in ipairs(t.columns) do
       local asked = v.text:find("the row's " .. c.name .. " ", 1, true)
       if not asked and (not literals[c.name] or literals[c.name] == "NULL") and not c.generated then literals[c.name] = filler(c) end
       if not asked and key[c.name] and c.category == "N" then literals[c.name] = tostring(at) end
+      -- The least and the greatest of all: one of them shows where max or min is made of them.
+      local plain = c.base == "text" or c.base == "varchar"
+      if plain and not asked and not checked[c.name] then literals[c.name] = i % 2 == 1 and "'aaa-canary'" or "'zzz-canary'" end
     end
     out[#out + 1] = reproduce.insert(t, v.assignment.row, literals)
   end

@@ -4,6 +4,7 @@
 -- the row as it will be. What stands before a statement in PL/pgSQL (IF … THEN RAISE) is a condition of it. Parameters are the caller's
 -- to choose: they are settings that any session may set.
 local sql = require "sql"
+local unions = require "rls.prover.unions"
 local with = require "rls.prover.with"
 
 --- Where a parameter's value stands among the settings of a model.
@@ -183,6 +184,11 @@ return function(compile)
   end
 
   function Walk:query(tree, conds)
+    local arms = tree.op == "SETOP_NONE" and unions.arms(tree) or {}
+    if #arms > 1 then
+      for _, one in ipairs(arms) do self:query(one, conds) end
+      return
+    end
     self:shown(tree, conds)
     local sub, problem = compile.select(tree, self.scope, self.cx)
     if not sub then return self:give_up(problem) end
