@@ -1,5 +1,5 @@
 --- Derives a configuration from a database's catalogue, for `gate-engine init`: tenant column and setting from what policies compare, the
---- application's role from grants, shared tables from who may write. Only the catalogue is read.
+--- application's role from grants, proposals for shared tables from who may write. Only the catalogue is read.
 local dialect = require "rls.dialect"
 local errors = require "internal.raise"
 local json = require "engine.json"
@@ -100,6 +100,13 @@ local function sort_out(conn, tables, by_oid, list)
     if root then roots[root], axis.registry = true, by_oid[root] end
     for _, t in ipairs(tables) do t.scoped = t.scoped or has(t.columns, axis.column) end
   end
+  -- What refers to the tenants' own table is a tenant's, whatever its column is called.
+  for _, k in ipairs(keys) do
+    local t = by_oid[k.oid]
+    if t and k.n == 1 and roots[k.ref] and k.oid ~= k.ref then
+      t.scoped, t.refers = true, t.refers or not has(t.columns, list[1].column) and k.column or nil
+    end
+  end
   local changed = true
   while changed do
     changed = false
@@ -116,6 +123,8 @@ local function sort_out(conn, tables, by_oid, list)
   return scoped, others
 end
 
+--- What is nobody's by its columns and keys: what the application only reads may be everybody's, and it is for a person to say so. That it
+--- is only read is no proof: a copy of tenants' rows made for a report is read, too.
 local function split_shared(conn, others, app)
   local shared, undecided = {}, {}
   for _, t in ipairs(others) do
