@@ -6,6 +6,7 @@ local catalogue = require "rls.catalogue"
 local classes = require "rls.classes"
 local decide = require "rls.decide"
 local errors = require "errors"
+local hunt = require "rls.hunt"
 local look = require "rls.look"
 local matrix = require "rls.matrix"
 local names = require "rls.names"
@@ -292,6 +293,9 @@ local function decided(ctx, seen, base)
     local decisions, read = decide.run(ctx.db.admin, seen, base, today)
     seen.decisions, seen.model, seen.today, seen.covers = decisions, read, today, {}
     findings = {}
+    if ((seen.settings.probe or {}).mode or "full") ~= "static" then
+      hunt.run(ctx.db.admin, decisions, read.tables, { role = seen.app.role, superuser = seen.admin.super, settings = seen.settings })
+    end
     for _, f in ipairs(decide.presets(ctx.db.admin, seen, base, read)) do say(ctx, f.class, f) end
     local _, views = harness.of_tenants(seen)
     rules.views.mark(seen, views)
