@@ -201,7 +201,9 @@ holds the hash of, as a login has to. That is no leak as long as the secret cann
 names it last: a temporary table of the attacker's takes the place of the one that was meant, with the attacker's rows in it, and a
 temporary type that of uuid, with a cast that always gives another tenant (CREATE FUNCTION, "Writing SECURITY DEFINER Functions
 Safely"). A function in SQL that is to stay inlined takes no SET: write pg_catalog.uuid there, or give it a body that is kept parsed
-(BEGIN ATOMIC, from PostgreSQL 14). REVOKE TEMPORARY ON DATABASE … FROM PUBLIC takes the temporary ones away from everybody.]]),
+(BEGIN ATOMIC, from PostgreSQL 14). Where a helper of the policies reads custom
+settings and nothing else, a temporary type gives nothing that SET does not give as well: that is an advisory. REVOKE
+TEMPORARY ON DATABASE … FROM PUBLIC takes the temporary ones away from everybody.]]),
   foreign_key_cascade = leak("a foreign key of a shared table changes tenants' rows",
     "Let the key say ON DELETE RESTRICT, or revoke the writes on the shared table",
     [[ON DELETE CASCADE and SET NULL act with the rights of the referencing table's owner, and no policy is asked: whoever may

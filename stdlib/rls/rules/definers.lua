@@ -123,7 +123,7 @@ local function judge(f, state, fired)
   end
   for _, r in ipairs(verdicts) do
     local func, what, temporary = decide.hijacked(r.verdict)
-    if func and not (fired and not fired.counts(r)) then
+    if func and not (fired and not fired.counts(r)) and not decide.in_vain(r.verdict, state.read.functions) then
       local how = temporary and "%s finds a temporary type of the caller's in place of the %s"
         or "%s finds the %s along the caller's search path, who may put another there"
       return { shadow = true, by_create = not temporary, changes = changes, leak = how:format(func, what) }
