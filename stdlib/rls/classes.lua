@@ -69,6 +69,15 @@ security is open. (PostgreSQL 14; section 22.5.)]]),
     [[pg_read_server_files, pg_write_server_files and pg_execute_server_program reach the data directory and the operating
 system, where no policy is asked: COPY t FROM PROGRAM 'cat …' (section 22.5). So do functions that are the superuser's until
 somebody grants them: pg_read_binary_file, lo_import, dblink_connect_u.]]),
+  role_sets_parameters = leak("the application's role may switch off what keeps tenants apart",
+    "REVOKE SET and ALTER SYSTEM ON PARAMETER … FROM the role",
+    [[SET session_replication_role = replica switches off foreign keys and triggers, on which it rests whose rows refer to whose;
+lo_compat_privileges the owners of large objects; session_preload_libraries and dynamic_library_path say what code is
+loaded. ALTER SYSTEM changes all sessions (GRANT, PostgreSQL 15).]]),
+  role_watches_sessions = advisory("The role %s may watch or end other roles' sessions",
+    "REVOKE pg_monitor, pg_read_all_stats and pg_signal_backend FROM the application's role, and give monitoring one of its own",
+    [[Members of pg_monitor and pg_read_all_stats see every session's statement in pg_stat_activity, with the values in it, and
+the normalised ones in pg_stat_statements; members of pg_signal_backend end other roles' sessions (section 22.5).]]),
   role_replication = leak("the application's role may replicate the database", "ALTER ROLE … NOREPLICATION",
     [[A role with REPLICATION receives every change of every tenant from the write-ahead log, and may take a base backup;
 row-level security does not apply to replication.]]),
