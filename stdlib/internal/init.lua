@@ -19,7 +19,8 @@ local TABLES = [[
 
 local FOREIGN_KEYS = [[
   select c.conrelid::text as oid, c.confrelid::text as ref, (select a.attname from pg_attribute a
-           where a.attrelid = c.conrelid and a.attnum = c.conkey[1]) as column, cardinality(c.conkey) as n
+           where a.attrelid = c.conrelid and a.attnum = c.conkey[1]) as column, cardinality(c.conkey) as n,
+         (select a.attname from pg_attribute a where a.attrelid = c.confrelid and a.attnum = c.confkey[1]) as ref_column
     from pg_constraint c where c.contype = 'f']]
 
 --- Who may work with tenants' tables without being their owner.
@@ -59,6 +60,14 @@ local function bump(counts, key) counts[key] = (counts[key] or 0) + 1 end
 local function has(list, value)
   for _, v in ipairs(list) do
     if v == value then return true end
+  end
+  return false
+end
+
+--- Has the table the column of one of the axes?
+local function has_axis(t, list)
+  for _, axis in ipairs(list) do
+    if has(t.columns, axis.column) then return true end
   end
   return false
 end
@@ -139,6 +148,33 @@ local function split_shared(conn, others, app)
   return shared, undecided
 end
 
+--- Rows that policies of other tables ask for, a membership for one: they have the tenant where it is who the session is, and what they
+--- refer to by that has it as its key.
+local function add_asked(conn, scoped, by_oid, list, hard, stubs)
+  local keys, asked, made = conn:query(FOREIGN_KEYS), axes.asked(conn, scoped, by_oid), {}
+  local function add(t, why, given)
+    if made[t] then return end
+    made[t] = true
+    stubs[#stubs + 1] = { t = t, why = why, given = given }
+  end
+  for _, t in ipairs(scoped) do
+    local by = has_axis(t, list) and asked[t]
+    if by then
+      for _, k in ipairs(keys) do
+        local parent = k.oid == t.oid and k.n == 1 and by.session[k.column] and by_oid[k.ref]
+        if parent and not has(list[1].registry and { list[1].registry } or {}, parent) then
+          add(parent, ("%s.%s refers to it by %s"):format(t.schema, t.name, k.column), { [k.ref_column] = true })
+        end
+      end
+      add(t, ("policies of %s.%s ask for a row of it"):format(by.by.schema, by.by.name) .. (hard[t.oid] and ", " .. hard[t.oid] or ""),
+        by.session)
+    end
+  end
+  for _, t in ipairs(scoped) do
+    if hard[t.oid] then add(t, hard[t.oid]) end
+  end
+end
+
 ---@return {text: string, notes: string[]}
 return function(ctx, job)
   local conn = ctx.db.admin
@@ -159,9 +195,7 @@ return function(ctx, job)
   local shared, undecided = split_shared(conn, others, app)
   local hard, stubs = {}, {}
   for _, h in ipairs(conn:query(HARD)) do hard[h.oid] = h.why end
-  for _, t in ipairs(scoped) do
-    if hard[t.oid] then stubs[#stubs + 1] = { t = t, why = hard[t.oid] } end
-  end
+  add_asked(conn, scoped, by_oid, list, hard, stubs)
   local found = { axes = list, sure = sure, app = app, candidates = candidates, scoped = scoped, shared = shared, undecided = undecided,
     stubs = stubs,
     url = job.input.url,

@@ -62,10 +62,12 @@ local function tenant(axes, add)
 end
 
 --- An INSERT with the columns that it cannot do without.
-local function stub(t, axes)
+---@param given table<string, boolean>?  more columns that have the tenant's value
+local function stub(t, axes, given)
   local columns, values, mine = {}, {}, {}
   for _, axis in ipairs(axes) do mine[axis.column] = true end
   if t.refers then mine[t.refers] = true end
+  for name in pairs(given or {}) do mine[name] = true end
   for _, name in ipairs(t.columns) do
     local needed = mine[name]
     for _, other in ipairs(t.needed) do needed = needed or other == name end
@@ -113,7 +115,7 @@ function text.config(found)
     add("    -- fixtures = {")
     for _, s in ipairs(found.stubs) do
       add(("    --   -- %s"):format(s.why:gsub("%c", " ")))
-      add(("    --   [%s] = %s,"):format(lua(label(s.t)), lua(stub(s.t, found.axes))))
+      add(("    --   [%s] = %s,"):format(lua(label(s.t)), lua(stub(s.t, found.axes, s.given))))
     end
     add("    -- },")
   end

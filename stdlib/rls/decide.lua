@@ -191,7 +191,7 @@ local function is_of_settings(functions, name, info)
   return info ~= nil
 end
 
---- Is nothing gained by the temporary types that a proof rests on? Whoever makes one may as well set the settings, which are all that the
+--- Is nothing gained by the temporary types that a verdict rests on? Whoever makes one may as well set the settings, which are all that the
 --- functions read whose answers it replaces.
 ---@param v prover.Verdict
 ---@param functions table<string, prover.Function[]>
@@ -202,12 +202,21 @@ function decide.in_vain(v, functions, info)
     local decided = phase.status == "proven" or phase.status == "trusted"
     if not decided and not decide.in_vain(phase, functions, info) then return false end
   end
-  if v.status ~= "unknown" or v.otherwise ~= "proven" or not (v.assumes or {})[1] then return false end
+  if v.status ~= "unknown" or not (v.assumes or {})[1] then return false end
   for _, text in ipairs(v.assumes) do
     local func = text:match "^search_path: in (%S+) a temporary type can take the place of "
     if not func or not is_of_settings(functions, func, info) then return false end
   end
   return true
+end
+
+--- Would it be proven in all its phases, but for what it assumes?
+local function is_otherwise_proven(v)
+  for _, phase in pairs(v.phases or { v }) do
+    local proven = phase.status == "proven" or phase.status == "trusted" or phase.otherwise == "proven"
+    if not proven then return false end
+  end
+  return v.otherwise == "proven"
 end
 
 --- Decides again what rests on such names, as if each function with one answered what the attacker likes. Where that reaches no other
@@ -223,8 +232,13 @@ local function with_hijacks(input, verdicts, cache)
       if again.status == "proven" or again.status == "trusted" then
         verdicts[command] = again
       elseif decide.in_vain(v, input.functions, input.tables[input.relation]) then
-        verdicts[command] = { status = "proven", decided_by = "policies", hijacked = { func = func, what = what, temporary = temporary,
-          again = again.status == "counterexample" and again or nil, in_vain = true } }
+        local hijacked = { func = func, what = what, temporary = temporary, in_vain = true,
+          again = again.status == "counterexample" and again or nil }
+        if is_otherwise_proven(v) then
+          verdicts[command] = { status = "proven", decided_by = "policies", hijacked = hijacked }
+        else
+          v.hijacked = hijacked
+        end
       elseif again.status == "counterexample" or v.otherwise == "proven" then
         v.hijacked = { func = func, what = what, temporary = temporary, again = again.status == "counterexample" and again or nil }
       end

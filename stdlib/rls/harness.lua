@@ -2,6 +2,7 @@
 --
 -- The gate runs them with the engine's ctx. Its recovery runs them a second time, inside of a transaction in which the proposed migration
 -- was carried out, with a context that only collects: what a migration really closes is seen before anybody is told to apply it.
+local asked = require "rls.asked"
 local catalogue = require "rls.catalogue"
 local classes = require "rls.classes"
 local decide = require "rls.decide"
@@ -155,8 +156,17 @@ end
 local TO_PROBE = "the detail says what ended how: give the table a statement in database.fixtures whose rows it shows, grant what is "
   .. "missing, or let the prover decide (a view: security_invoker; a policy: tenant column = tenant setting)"
 
-local function report_table(ctx, t, result, named, trusted, version)
-  local seen = {}
+--- What did not come about, with the tables whose rows the policies ask for: a row of the table alone may not be enough.
+local function in_full(all, t, list)
+  local text = table.concat(list, "; ")
+  local labels = text:find("positive control failed", 1, true) and is_base(t) and asked.labels(all, t) or {}
+  if #labels == 0 then return text end
+  return ("%s; the policies ask for a row of %s: give it a statement in database.fixtures by which {tenant} has one"):format(text,
+    table.concat(labels, " and of "))
+end
+
+local function report_table(ctx, all, t, result, named)
+  local seen, trusted, version = {}, all.trust, all.admin.version
   for _, l in ipairs(result.leaks) do
     if not seen[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, trusted) then
       seen[l.op .. l.detail] = true
@@ -167,7 +177,7 @@ local function report_table(ctx, t, result, named, trusted, version)
     end
   end
   if #result.errors > 0 then
-    errors.raise { code = "probe_failed", message = ("%s could not be probed"):format(t.label), detail = table.concat(result.errors, "; "),
+    errors.raise { code = "probe_failed", message = ("%s could not be probed"):format(t.label), detail = in_full(all, t, result.errors),
       fix = TO_PROBE }
   end
   if result.controls == 0 and #result.proven == 0 and #result.leaks == 0 and not result.refuted then
@@ -431,7 +441,7 @@ function harness.isolation(ctx, seen)
         end
         statements = statements + result.statements
         local named, contradicted = report_policies(ctx, seen, found[t.oid])
-        report_table(ctx, t, result, named, seen.trust, seen.admin.version)
+        report_table(ctx, seen, t, result, named)
         raise_contradicted(t, contradicted)
       end, { group = "isolation" })
     end

@@ -227,7 +227,7 @@ end
 local function phase_of(command, v)
   local phase = command == "INSERT" and "check" or "using"
   local one = (v.phases or {})[phase] or v
-  return one.status == "unknown" and not v.hijacked and phase or nil
+  return one.status == "unknown" and not (v.hijacked and not v.hijacked.in_vain) and phase or nil
 end
 
 --- Looks for counterexamples of what is undecided, and puts them in its place.

@@ -98,6 +98,23 @@ describe("a database of one's own", function()
         alter table docs enable row level security; alter table docs force row level security; grant select on docs to shop;
         create policy p on docs using (user_id = auth.uid())]],
       { 'setting = "request.jwt.claims",', 'value = "{\\"sub\\": \\"{id}\\"}",' } },
+    { "memberships that policies ask for by a function", [[
+        create schema auth; grant usage on schema auth to shop;
+        create function auth.uid() returns uuid language sql stable as
+          $f$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $f$;
+        create table auth.users (id uuid primary key, email text);
+        create table orgs (id uuid primary key, name text not null default '');
+        create table members (org_id uuid not null references orgs, user_id uuid not null references auth.users, note text);
+        create function is_member(o uuid) returns boolean language sql stable security definer set search_path = '' as
+          $f$ select exists (select 1 from public.members m where m.org_id = o and m.user_id = (select auth.uid())) $f$;
+        create table projects (id uuid primary key, org_id uuid not null references orgs);
+        alter table members enable row level security; alter table projects enable row level security;
+        create policy p on members using (is_member(org_id));
+        create policy p on projects using (is_member(org_id));
+        grant select on projects, members to shop]],
+      { 'column = "org_id",', 'setting = "request.jwt.claims",', "policies of public.projects ask for a row of it",
+        '(\\"org_id\\", \\"user_id\\") values ({tenant}, {tenant})',
+        'insert into \\"auth\\".\\"users\\" (\\"id\\") values ({tenant})' } },
     { "names that hold one another, printed in quotes", [[
         create table "Leads" ("Id" int primary key, "Tenant Id" uuid not null, note text not null default '', place point not null);
         alter table "Leads" enable row level security; alter table "Leads" force row level security; grant select on "Leads" to shop;

@@ -66,6 +66,12 @@ describe("the prover, looking at other tables,", function()
     check("counterexample policy_lookup_writable", input(using, parent(nil, { may = { insert = true } })), "SELECT", "a row of public.p")
   end)
 
+  it("proves through policies that call their row by the table's name, where the query calls it otherwise", function()
+    local using = "(EXISTS ( SELECT 1 FROM public.p q WHERE (q.tenant_id = t.tenant_id)))"
+    check("proven", input(using, parent(("(p.tenant_id = (%s)::uuid)"):format(T))))
+    check("unknown", input(using, parent(("(q.tenant_id = (%s)::uuid)"):format(T))), "SELECT", "the name q.tenant_id")
+  end)
+
   it("does not let policies of a table bind who owns it", function()
     local using = "(tenant_id IN ( SELECT p.tenant_id FROM public.p))"
     check("unknown", input(using, parent(CLOSED, { owner = "app", forced = false })))

@@ -152,6 +152,15 @@ return function(compile)
     return not problem and label or nil
   end
 
+  --- A table's policies call its row by the table's name, whatever the query calls it.
+  local function by_own_name(row)
+    local name = row.label:match "[^.]*$"
+    if row.alias == name or not row.columns then return row end
+    local nodes = {}
+    for column in pairs(row.columns) do nodes[column] = in_row(row, column) end
+    return { alias = name, label = row.label, nodes = nodes }
+  end
+
   --- What its own policies ask of a row that this reader sees: nil where none bind, unsure where that is not known.
   local function guard(row, cx)
     local info = row.info
@@ -171,7 +180,7 @@ return function(compile)
         return
       end
       cx.guarding[row.label] = true
-      row.guard = compile.combine(info, "SELECT", "using", { rows = { row } }, cx)
+      row.guard = compile.combine(info, "SELECT", "using", { rows = { by_own_name(row) } }, cx)
       cx.guarding[row.label] = nil
     end
   end

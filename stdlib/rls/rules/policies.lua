@@ -188,9 +188,14 @@ function policies.findings(decisions, seen)
           add(out, worlds[d.role], d, command, more)
         end
       elseif v.hijacked then
-        local func = v.hijacked.func
-        hijacks[func] = hijacks[func] or hijack(seen, worlds[d.role], d, command, v)
-      elseif v.status == "unknown" or v.status == "trusted" then
+        local func, known = v.hijacked.func, hijacks[v.hijacked.func]
+        -- A leak says more than an advisory of the same function.
+        if not known or (known.advisory and not v.hijacked.in_vain) then
+          hijacks[func] = hijack(seen, worlds[d.role], d, command, v)
+        end
+      end
+      local open = v.status == "unknown" and not (v.hijacked and not v.hijacked.in_vain)
+      if open or (v.status == "trusted" and not v.hijacked) then
         local text = v.reason or (v.trust and v.trust[1] and v.trust[1].reason) or v.text or "?"
         local key = v.status .. "\0" .. text
         if not reasons[key] then
