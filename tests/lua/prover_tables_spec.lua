@@ -303,6 +303,14 @@ describe("the prover, looking through functions,", function()
     check("counterexample policy_always_true", with({ ["app.has"] = list }, "app.has()"))
   end)
 
+  it("gives a call the default values of what it leaves away", function()
+    local args = { { name = "org", type = "uuid" }, { name = "setting", type = "text" } }
+    local f = fn("select org = current_setting('app.t', true)::uuid or setting = 'none'", { args = args, defaults = "'some'::text" })
+    check("proven", with({ ["app.has"] = { f } }, "app.has(tenant_id)"))
+    check("counterexample policy_always_true", with({ ["app.has"] = { merged(f, { defaults = "'none'::text" }) } }, "app.has(tenant_id)"))
+    check("unknown", with({ ["app.has"] = { merged(f, { defaults = false }) } }, "app.has(tenant_id)"), "SELECT", "nothing is known")
+  end)
+
   it("knows that a strict function of NULL is NULL", function()
     local f = fn("select coalesce(org = current_setting('app.t', true)::uuid, true)", { args = ORG })
     check("counterexample policy_unset_tenant", with({ ["app.has"] = f }, "app.has(tenant_id)"))
