@@ -18,7 +18,7 @@ export BUILD
 PACKAGES_RUN      := gcc libc6-dev liblua5.4-dev libseccomp-dev libjansson-dev libpq-dev libcurl4-openssl-dev libexpat1-dev libssl-dev libcjose-dev libpg-query-dev postgresql-15
 PACKAGES_TEST     := lua5.4 lua-busted libcmocka-dev python3-jsonschema python3-yaml libxml2-utils procps libfaketime python3-html5lib cmark-gfm perl glpk-utils coinor-cbc locales python3-psycopg
 PACKAGES_SERVICES := pgbouncer python3-psycopg python3-pytest openssl python3-aiosmtpd python3-icalendar \
-                     swift-proxy swift-account swift-container swift-object memcached
+                     swift-proxy swift-account swift-container swift-object memcached chromium
 PACKAGES_LINT     := clang-format lua-check
 PACKAGES_BENCH    := hyperfine lua5.4 postgresql-15-pgtap lua-cjson python3 coinor-cbc
 PACKAGES_FUZZ     := clang libclang-rt-14-dev lua5.4 libmxml-dev

@@ -6,8 +6,11 @@
 --
 -- The solver runs in a fresh process each time. Run 1 is the reference; the others run under another time zone, locale, clock,
 -- working directory, environment, processor and address layout (determinism.perturb). What could not be applied is a fact of the
--- report; a solver that is reached through the platform's API (solver.kind = "http") is only asked again. That identical answers
+-- report; a solver that is reached through the platform (solver.kind = "http" or "adapter") is only asked again. That identical answers
 -- answer the question at all is checked too: a constant is deterministic and worth nothing.
+--
+-- Where this gate alone is run and breaks off, the same command goes on: answers that were there are kept for a day, and taken over where
+-- nothing they depend on has changed. Run 1 is made again all the same, and must be as it was. Such a run approves nothing.
 
 local api_solver = require "determinism.api_solver"
 local causes = require "determinism.cause"
@@ -66,12 +69,13 @@ local function debug_log(ctx, ...)
 end
 
 --- Who is asked: a fresh process each time, under conditions of its own, or the platform's API.
-local function ask(ctx, s, question, how)
-  if not s.api then return ctx.solver:solve(s.name, question.request, { perturb = how }) end
+--- Runs with a number are kept, should this run break off.
+local function ask(ctx, s, question, how, number)
+  if not s.api then return ctx.solver:solve(s.name, question.request, { perturb = how, keep = number, again = number == 1 }) end
   return s.api:solve(question.forecast, question.request)
 end
 
---- Opens the platform's API where plans are made by it, and uploads the forecast.
+--- Opens the platform's API, or its adapter, where plans are made by it, and uploads the forecast.
 local function open_api(ctx, s)
   s.asked = { request = s.request }
   if not api_solver.configured(ctx) then return end
@@ -81,13 +85,21 @@ local function open_api(ctx, s)
 end
 
 local function condition(s, run)
-  return s.api and api_solver.condition(run.number) or perturb.describe(run.parts)
+  return (s.api and api_solver.condition(run.number, s.api.way) or perturb.describe(run.parts))
+    .. (run.taken_over and ", in the run that broke off" or "")
+end
+
+--- What run 1 was in a run that broke off: its hash, or nil where it gave no plan.
+local function hash_before(s, earlier)
+  local ok, output = pcall(json.decode, earlier.stdout)
+  local list = earlier.exit == 0 and ok and s.answer.hashed(output)
+  return list and { list = list, hash = hash.of(list) } or { list = json.array {}, hash = nil }
 end
 
 --- One run in a fresh process. Errors are returned in .error, with the run and its conditions, so that the others still count.
-local function solve_once(ctx, s, question, number, parts)
+local function solve_once(ctx, s, question, number, parts, keep)
   local run = { number = number, parts = parts }
-  local ok, reply = pcall(ask, ctx, s, question, perturb.merge(parts))
+  local ok, reply = pcall(ask, ctx, s, question, perturb.merge(parts), keep and number or nil)
   if not ok then
     if not errors.is(reply) then error(reply, 0) end
     local where = ("run %d, %s"):format(number, condition(s, run))
@@ -102,6 +114,7 @@ local function solve_once(ctx, s, question, number, parts)
     return run
   end
   run.output, run.list, run.hash, run.duration_ms = reply.output, list, hash.of(list), reply.duration_ms
+  run.taken_over, run.before = reply.taken_over, reply.earlier and hash_before(s, reply.earlier) or nil
   run.not_applied = type(reply.perturb) == "table" and reply.perturb.not_applied or nil
   return run
 end
@@ -109,7 +122,7 @@ end
 --- All runs: the reference first, then the others, as many at a time as --jobs says.
 local function solve_all(ctx, s)
   local function once(number)
-    local run = solve_once(ctx, s, s.asked, number, s.api and {} or perturb.parts(number))
+    local run = solve_once(ctx, s, s.asked, number, s.api and {} or perturb.parts(number), true)
     local stages = {}
     for i, stage in ipairs(s.stages) do stages[i] = ("%s %s"):format(stage[1], stage[2]) end
     debug_log(ctx, "run %d: %s, solve %s (%s)", number, table.concat(stages, ", "), run.hash or run.error.code,
@@ -122,7 +135,7 @@ local function solve_all(ctx, s)
   local runs = { once(1) }
   local numbers = {}
   for number = 2, ctx.options.runs do numbers[#numbers + 1] = number end
-  for _, run in ipairs(task.map(numbers, ctx.jobs, once)) do
+  for _, run in ipairs(task.map(numbers, s.api and s.api.jobs or ctx.jobs, once)) do
     -- A hundred answers need not be held: what equals the reference is the reference.
     if run.hash and run.hash == runs[1].hash then
       local rest = s.answer.rest(run.output)
@@ -151,7 +164,7 @@ local function find_cause(ctx, s, reference, run, view)
   for _, r in ipairs(s.runs) do
     if r.hash ~= reference.hash or r.rest then different = different + 1 end
   end
-  if s.api then return api_solver.cause(different, #s.runs - 1) end
+  if s.api then return api_solver.cause(different, #s.runs - 1, s.api.way) end
   local most = math.max(3, math.min(60, CAUSE_MS // math.max(1, math.ceil(reference.duration_ms))))
   local errors_seen = 0
   local ok, found = pcall(causes.find, function(how)
@@ -218,12 +231,24 @@ local function compare_rest(ctx, s, reference, run)
   ctx:advise("unhashed_variance", { object = first.path, args = { first.path }, detail = detail })
 end
 
+--- Run 1 as it is now against what it was when the run broke off.
+local function compare_before(ctx, reference)
+  local before = reference.before
+  if not before or before.hash == reference.hash then return end
+  local first = diff.first(reference.list, before.list, "$") or { path = "$" }
+  ctx:fail("hash_mismatch", { object = "run 1 of the run that broke off", args = { "1" },
+    detail = ("stage solve, %s: run 1 has %s, and had %s under the same conditions before the run broke off"):format(first.path,
+      diff.show(first.left), before.hash and diff.show(first.right) or "no plan") })
+end
+
 --- The heart: every run's hash against the reference's.
 local function compare_runs(ctx, s)
   local reference, failure = s.runs[1], nil
-  local identical = 0
+  local identical, taken_over = 0, 0
+  compare_before(ctx, reference)
   for _, run in ipairs(s.runs) do
     failure = failure or run.error
+    taken_over = taken_over + (run.taken_over and 1 or 0)
     if run.error or reference.error then
       identical = identical + 0
     elseif run.hash ~= reference.hash then
@@ -234,10 +259,15 @@ local function compare_runs(ctx, s)
     end
   end
   ctx:fact("identical_runs", identical)
+  ctx:fact("taken_over", taken_over)
+  if taken_over > 0 then
+    ctx:log("%d of the %d answers are those of the run that broke off; run 1 was made again", taken_over, #s.runs)
+  end
   if failure then error(failure, 0) end
   if identical == #s.runs and identical >= 2 then
     ctx:fact("output_hash", reference.hash)
-    ctx:summary(("%d/%d runs produced identical hash"):format(identical, #s.runs))
+    ctx:summary(("%d/%d runs produced identical hash%s"):format(identical, #s.runs,
+      taken_over > 0 and (", %d of them in an earlier run that broke off"):format(taken_over) or ""))
   end
 end
 
@@ -255,7 +285,7 @@ local function facts(ctx, s)
     end
   end
   if s.api then
-    missing = api_solver.not_applied()
+    missing = api_solver.not_applied(s.api.way)
     ctx:fact("left_behind", s.api:left_behind())
   end
   ctx:fact("conditions", conditions)
@@ -370,7 +400,7 @@ local function recover_by_hand(ctx)
   local again = command(ctx, "run") .. (" --seed %d --runs %d"):format(ctx.options.seed, ctx.options.runs)
   ctx:apply("Run with verbose output", { note = again .. " --verbose --artifacts DIR\nDIR then holds run1.json … runN.json" })
   ctx:apply("Compare outputs line by line", { note = "diff run1.json runN.json, of a run that the gate says differs" })
-  ctx:apply("Fix source of randomness", { note = api_solver.cause(1, ctx.options.runs).fix })
+  ctx:apply("Fix source of randomness", { note = api_solver.cause(1, ctx.options.runs, api_solver.configured(ctx)).fix })
   ctx:apply("Rerun gate", { note = command(ctx, "run") })
 end
 
@@ -416,7 +446,7 @@ return gate.define {
   api = 1, id = "determinism_proof", name = "Determinism Proof", number = 2,
   purpose = "Verify reproducibility: the same forecast and seed give the same plan",
   pass = "All runs produced identical hash",
-  needs = { solver = true, stores = { "matrix" }, endpoints = { "platform", "osrm" } },
+  needs = { solver = true, db = { "app" }, stores = { "matrix" }, endpoints = { "platform", "osrm" } },
   options = {
     pack = { type = "enum", choices = { "roster", "routing" }, default = "roster", help = "the pack whose solver is run" },
     forecast_id = { type = "path", access = "read", default = "gurkerl_small",

@@ -22,7 +22,7 @@ local FIX_STAGE, FIX_AUDIT = "Check specific stage logs", "Review audit violatio
 local FIX_TIMEOUT = "Check input size, increase limit"
 
 --- Who locks the plan; stands in its locked_by.
-local APPROVER = "gate-engine golden path"
+local APPROVER = adapters.VALIDATION
 
 -- Failures of the thing under test. What is not named here (a lost connection, a solver that is not installed, a bug) is no verdict on
 -- the platform: it goes on as an error.
@@ -355,11 +355,12 @@ end
 --- Verify: the locked plan is attacked, and is afterwards what it was before.
 function stages.Verify(ctx, s)
   local refused = 0
-  local attacks = lock_probe.attack(s.platform, s.plan_id, s.forecast_id, s.controls)
+  local attacks, roles = lock_probe.attack(s.platform, s.plan_id, s.forecast_id, s.controls)
   for _, a in ipairs(attacks) do
     if a.verdict == "not_refused" then
       fail_stage(ctx, "Verify", ("LOCKED plan: %s was not refused"):format(a.title), { object = a.id, detail = a.detail,
-        reproduce = a.reproduce, fix = "restore the lock's trigger, see stdlib/platform/migrations/006_lock.sql" })
+        reproduce = a.reproduce, fix = "restore the lock's trigger, see stdlib/platform/migrations/006_lock.sql; a role that may go past "
+          .. "it must be none that the application may become" })
     elseif a.verdict == "other_refusal" then
       fail_stage(ctx, "Verify", ("LOCKED plan: %s was refused, but not by the lock"):format(a.title), { object = a.id, detail = a.detail,
         reproduce = a.reproduce })
@@ -372,6 +373,7 @@ function stages.Verify(ctx, s)
   s.lock.attacks = json.array(attacks)
   put(ctx, "lock.json", s.lock)
   ctx:fact("attacks_refused", refused)
+  ctx:fact("lock_roles", roles and json.array(roles) or "not tried: the adapter names no other role that the application may become")
 end
 
 --- Run one stage: a failure of the thing under test is a finding, anything else goes on as an error. A stage whose predecessor

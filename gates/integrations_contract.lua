@@ -1,10 +1,12 @@
--- Gate 4: what the platform depends on works, looked at from the outside: authentication, artifact store, OSRM, database pool.
+-- Gate 4: what the platform depends on works, looked at from the outside: authentication, artifact store, OSRM, database pool, and the
+-- mail server where there is one.
 --
 -- usage: gate-engine run gates/integrations_contract.lua --tenant acme [--clients 8] [--verbose]
 local gate = require "gate"
 local artifacts = require "integrations.artifacts"
 local auth = require "integrations.auth"
 local database = require "integrations.database"
+local mail = require "integrations.mail"
 local osrm = require "integrations.osrm"
 local probe = require "integrations.probe"
 local recovery = require "integrations.recovery"
@@ -35,6 +37,7 @@ return gate.define {
       fix = "Give each tenant credentials for its own place alone" },
     osrm_failed = { text = "OSRM: %s", fix = "Check network, OSRM service" },
     database_failed = { text = "Database pool: %s", fix = "Check server, pooler and credentials" },
+    mail_failed = { text = "Mail server: %s", fix = "Check mail in the configuration, and the server" },
     certificate_ends = { text = "The certificate of %s ends in %s days", fix = "Renew it, and look at what should have" },
     context_leaks = { text = "Database pool: tenant context leaks",
       fix = "Set the tenant with set_config(…, true) inside each transaction" },
@@ -49,6 +52,7 @@ return gate.define {
     ctx:check("artifact_store", function() artifacts.check(ctx) end)
     ctx:check("osrm", function() osrm.check(ctx) end)
     ctx:check("database", function() database.check(ctx) end)
+    if ctx.mail then ctx:check("mail", function() mail.check(ctx) end) end
   end,
 
   recover = recovery.propose,

@@ -57,6 +57,10 @@ return operation.define {
         ctx:refuse("payload_differs", { object = code, detail = made and "it was created with another name, other packs or features"
           or "it was not created by this operation" })
       end
+      if row.status == "archived" then
+        ctx:refuse("tenant_archived", { object = code, detail = "its code is not given a second time",
+          fix = "Create the new one with another code" })
+      end
       lifecycle.tell(ctx)
       return ctx:unchanged(("the tenant was created at %s; its key was shown then"):format(made.at))
     end

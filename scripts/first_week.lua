@@ -110,7 +110,11 @@ local function look(ctx, row)
   else
     week.health.skipped = "the configuration has no endpoints.platform, and the embedded platform speaks no HTTP"
   end
-  gather(week.solves, function() return solves.first(ctx, ctx.tenant.id, row.since, expected_of(ctx)) end)
+  gather(week.solves, function()
+    local list
+    list, week.solves.validations = solves.first(ctx, ctx.tenant.id, row.since, expected_of(ctx))
+    return list
+  end)
   if ctx.config.tickets then
     gather(week.tickets, function()
       local list
@@ -183,6 +187,7 @@ return gate.define {
     check("support tickets", week.tickets, "tickets", check_tickets)
     ctx:fact("day", week.day)
     ctx:fact("solves", #(week.solves.list or {}))
+    if week.solves.validations then ctx:fact("plans_of_validations", week.solves.validations) end
     ctx:artifact("page", ctx.tenant.code .. ".html", page.render(week))
     ctx:summary(("Day %d: nothing is wrong, %d solves looked at"):format(week.day, #(week.solves.list or {})))
   end,

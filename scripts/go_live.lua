@@ -28,7 +28,7 @@ local function activate(ctx, row, proof, plan)
       lifecycle.lock(ctx, tx, row)
       tx:exec("update core.tenants set status = 'active', updated_at = now() where id::text = $1", row.id)
       local event = lifecycle.note(tx, row.id, "activated", { evidence = proof.statement,
-        detail = { record = proof.seq, hash = proof.hash, from = row.status } })
+        detail = { record = proof.seq, hash = proof.hash, from = row.status, welcome = welcome.asked(ctx) } })
       evidence.activate(ctx, tx, proof, { tenant_id = row.id, event = event, at = lifecycle.at(tx, event) })
       if plan then outbox.add(tx, row.id, event, welcome.write(ctx, tx, row, plan)) end
       return event
@@ -70,6 +70,7 @@ return operation.define {
     end
     local done = lifecycle.last(db, row.id, "activated")
     if not done then ctx:refuse("active_unproven", { object = code }) end
+    if row.status == "active" then welcome.refuse_other(ctx, lifecycle.detail(db, row.id, done.id).welcome) end
     lifecycle.tell(ctx)
     local state = "none"
     if db:value "select to_regclass('core.mail_outbox')::text" then state = outbox.settle(ctx, row.id, done.id) end

@@ -20,6 +20,7 @@ local FAILURES = {
   evidence_key_revoked = { text = "The statement about tenant %s is signed by a revoked key", fix = VALIDATE },
   evidence_edited = { text = "The ledger does not say of tenant %s what was signed", fix = RESTORE },
   evidence_incomplete = { text = "The evidence of tenant %s is not complete", fix = VALIDATE },
+  evidence_resumed = { text = "The evidence of tenant %s counts answers of a run that broke off", fix = VALIDATE },
   evidence_tenant = { text = "The evidence is of another tenant that had the code %s", fix = VALIDATE },
   evidence_target = { text = "The evidence of tenant %s is of another platform", fix = VALIDATE },
   evidence_schema = { text = "The schema was changed since tenant %s passed", fix = VALIDATE },

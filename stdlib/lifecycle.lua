@@ -69,6 +69,17 @@ function lifecycle.last(db, tenant_id, event, request)
   end)
 end
 
+--- What an event has in its detail.
+---@param db gate.db.connection
+---@param tenant_id string
+---@param event string  its id
+---@return table
+function lifecycle.detail(db, tenant_id, event)
+  return json.decode(lifecycle.as_tenant(db, tenant_id, function(tx)
+    return tx:value("select detail::text from core.tenant_events where id::text = $1", event)
+  end))
+end
+
 --- Has this statement made the tenant active before?
 ---@param db gate.db.connection
 ---@param tenant_id string

@@ -17,6 +17,9 @@ function outbox.failures(own)
       fix = "Create it as stdlib/platform/migrations/010_outbox.sql does" },
     mail_unknown = { text = "It is not known whether the welcome mail to %s arrived",
       fix = "Ask the tenant. It came: go_live --arrived. It did not: go_live --resend, which sends it with the same Message-ID" },
+    mail_key_dead = { text = "The key that is sealed in the welcome mail to %s works no more",
+      fix = "Tell the tenant in another way how to fetch its key. A new mail is written by a new go-live: suspend, suspend --resume, "
+        .. "validate, go_live --seal-to CERTIFICATE" },
     mail_busy = { text = "The welcome mail to %s is being sent by another run", fix = "Wait for that one, then run this again" },
   }
   for class, failure in pairs(own) do out[class] = failure end
@@ -103,6 +106,19 @@ local function alone(ctx, id, fn)
   end)
 end
 
+--- Refuses to send a sealed key that another one has replaced since.
+local function refuse_dead_key(ctx, tenant_id, event_id, mail)
+  if not mail.message:find("name=api-key.p7m", 1, true) then return end
+  local rotated = lifecycle.as_tenant(ctx.db.operator, tenant_id, function(tx)
+    return tx:row([[select request, to_char(at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as at from core.tenant_events
+      where tenant_id::text = $1 and event = 'key_rotated' and id > $2::bigint order by id desc limit 1]], tenant_id, event_id)
+  end)
+  if rotated then
+    ctx:refuse("mail_key_dead", { object = ctx.tenant.code,
+      detail = ("rotate_key, request %s, replaced it at %s; Message-ID %s"):format(rotated.request, rotated.at, mail.message_id) })
+  end
+end
+
 --- Does what is left to do about an event's message.
 ---@param ctx operation.Context
 ---@param tenant_id string
@@ -124,6 +140,7 @@ function outbox.settle(ctx, tenant_id, event_id)
     errors.raise { code = "config_missing_key", message = "the welcome mail waits to be sent, and the configuration has no mail",
       fix = "add mail to gate-engine.conf.lua" }
   end
+  if mail.state == "pending" or wanted then refuse_dead_key(ctx, tenant_id, event_id, mail) end
   local title = mail.state == "pending" and "Send the welcome mail to %s" or wanted and "Send the welcome mail to %s again"
     or "Find out what became of the welcome mail to %s"
   local function look()

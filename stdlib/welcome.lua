@@ -17,12 +17,39 @@ welcome.OPTIONS = {
 }
 
 welcome.FAILURES = {
+  welcome_written = { text = "The welcome of tenant %s was written when it went live, and is not what is asked for now",
+    fix = "Leave the option out: what was written stays. Tell the tenant in another way, or let it go live anew: suspend, "
+      .. "suspend --resume, validate, go_live" },
   contact_missing = { text = "Nobody is known who welcomes tenant %s: there is no address",
     fix = "Give it with --contact, or to create_tenant" },
   contact_wrong = { text = "%s is no address that mail can be sent to", fix = "Give it as someone@example.org" },
   call_missing = { text = "No onboarding call is agreed with tenant %s", fix = "Give its time with --call 2027-01-31T10:00:00Z" },
   call_wrong = { text = "%s is no time for an onboarding call", fix = "Give it as 2027-01-31T10:00:00Z, in the future" },
 }
+
+--- What a welcome is made of, as it was asked for: an activation's event keeps it, so that the same said again is nothing new.
+---@param ctx operation.Context
+---@return table<string, string|integer>
+function welcome.asked(ctx)
+  local options = ctx.options
+  return { contact = options.contact, call = options.call, call_minutes = options.call_minutes, call_place = options.call_place,
+    seal_to = options.seal_to and hash.sha256(ctx.files.seal_to:get(nil)) or nil }
+end
+
+--- Refuses what is asked for of a tenant that is live already, where its welcome was another.
+---@param ctx operation.Context
+---@param before table?  what asked() gave when it went live; nil: nobody knows
+function welcome.refuse_other(ctx, before)
+  local now = welcome.asked(ctx)
+  if now.call_minutes == welcome.OPTIONS.call_minutes.default then now.call_minutes = nil end -- it may not have been given
+  for _, name in ipairs { "contact", "call", "call_minutes", "call_place", "seal_to" } do
+    local was = before and before[name]
+    if now[name] ~= nil and now[name] ~= was then
+      local then_was = name ~= "seal_to" and was and "it was " .. tostring(was) or was and "it was another certificate" or "there was none"
+      ctx:refuse("welcome_written", { object = ctx.tenant.code, detail = ("--%s: %s"):format(name:gsub("_", "-"), then_was) })
+    end
+  end
+end
 
 local CALL = "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d[Zz+-][%d:]*$"
 

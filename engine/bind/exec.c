@@ -103,11 +103,23 @@ static void drop_null(json_t *reply, const char *key) {
     }
 }
 
+/* Of the answer that was kept before, where there is one, the lengths; else 0. */
+static bool take_earlier(json_t *reply, size_t *out, size_t *errs) {
+    json_t *earlier = json_object_get(reply, "earlier");
+    *out = *errs = 0;
+    if (earlier == NULL) {
+        return true;
+    }
+    drop_null(earlier, "exit");
+    drop_null(earlier, "signal");
+    return take_length(earlier, "stdout_len", out) && take_length(earlier, "stderr_len", errs);
+}
+
 static int push_run(lua_State *L, call *k) { /* [-0, +1, v] */
-    size_t out = 0;
-    size_t errs = 0;
+    size_t out = 0, errs = 0, before = 0, unused = 0;
     if (!take_length(k->x.reply, "stdout_len", &out) || !take_length(k->x.reply, "stderr_len", &errs) ||
-        out > k->x.payload.len || errs != k->x.payload.len - out) {
+        !take_earlier(k->x.reply, &before, &unused) || out > k->x.payload.len || errs > k->x.payload.len - out ||
+        before > k->x.payload.len - out - errs || unused != k->x.payload.len - out - errs - before) {
         err e;
         err_set(&e, "channel_protocol", "channel:run: the broker's lengths of output do not add up to its payload");
         return fail_call(L, k, &e);
@@ -120,6 +132,11 @@ static int push_run(lua_State *L, call *k) { /* [-0, +1, v] */
     lua_setfield(L, -2, "stdout");
     lua_pushlstring(L, buf_str(&k->x.payload) + out, errs);
     lua_setfield(L, -2, "stderr");
+    if (lua_getfield(L, -1, "earlier") == LUA_TTABLE) {
+        lua_pushlstring(L, buf_str(&k->x.payload) + out + errs, before);
+        lua_setfield(L, -2, "stdout");
+    }
+    lua_pop(L, 1);
     exec_call_end(&k->x);
     return 1;
 }
@@ -355,6 +372,7 @@ static json_t *run_message(lua_State *L, const char *name, double timeout, err *
         return NULL;
     }
     if (add_option(L, message, "args", e) != 0 || add_option(L, message, "perturb", e) != 0 ||
+        add_option(L, message, "keep", e) != 0 || add_option(L, message, "again", e) != 0 ||
         check_args(message, e) != 0) {
         json_decref(message);
         return NULL;
@@ -363,7 +381,7 @@ static json_t *run_message(lua_State *L, const char *name, double timeout, err *
 }
 
 static int channel_run(lua_State *L) { /* [-3, +1, v] */
-    static const char *const KEYS[] = {"args", "stdin", "perturb", "timeout", NULL};
+    static const char *const KEYS[] = {"args", "stdin", "perturb", "timeout", "keep", "again", NULL};
     channel *ch = check_open(L, "channel:run");
     size_t name_len = 0;
     const char *name = luaL_checklstring(L, 2, &name_len);

@@ -128,6 +128,7 @@ static void look_at_tag(db_conn *c, PGresult *res) {
 static void note_fatal(db_conn *c, const PGresult *res) {
     const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
     const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+    severity = severity != NULL ? severity : PQresultErrorField(res, PG_DIAG_SEVERITY); /* all that pgbouncer sends */
     const char *why = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
     if (state != NULL && severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0)) {
         snprintf(c->lost_state, sizeof c->lost_state, "%s", state);

@@ -122,7 +122,8 @@ void http_client_drive(http_client *c);
 /* Starts a request; everything it needs of spec is copied. */
 http_request *http_request_new(http_client *c, const http_request_spec *spec, err *e);
 bool http_request_done(const http_request *r);
-/* Of a done request: the response, or NULL with *e, and *reason (static, "" where there is none): why TLS failed. */
+/* Of a done request: the response, or NULL with *e, and *reason (static, "" where there is none): why TLS failed, or
+ * the proxy. */
 http_response *http_request_result(http_request *r, err *e, const char **reason);
 void http_request_free(http_request *r);
 

@@ -72,8 +72,17 @@ static bool is_proxy_refusal(const http_request *r) {
                                           strstr(r->curl_error, "from proxy after CONNECT") != NULL);
 }
 
+/* What did not take the connection was then the proxy, and nobody knows of the service behind it. */
+static bool is_proxy_down(const http_request *r, CURLcode code) {
+    curl_off_t connected = 0;
+    bool silent = code == CURLE_OPERATION_TIMEDOUT &&
+                  curl_easy_getinfo(r->easy, CURLINFO_CONNECT_TIME_T, &connected) == CURLE_OK && connected == 0;
+    return r->endpoint->proxy != NULL &&
+           (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_PROXY || silent);
+}
+
 static const char *code_of(const http_request *r, CURLcode code) {
-    if (is_proxy_refusal(r)) {
+    if (is_proxy_refusal(r) || is_proxy_down(r, code)) {
         return "http_proxy";
     }
     switch (code) {
@@ -122,7 +131,7 @@ static const char *what_of(const http_request *r, const char *name, CURLcode cod
         return "time ran out";
     }
     if (strcmp(name, "http_proxy") == 0) {
-        return "the proxy lets nobody through";
+        return is_proxy_down(r, code) ? "its proxy cannot be reached" : "the proxy lets nobody through";
     }
     return code == CURLE_PARTIAL_FILE || code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR ||
                    code == CURLE_SEND_ERROR
@@ -133,13 +142,13 @@ static const char *what_of(const http_request *r, const char *name, CURLcode cod
 static const char *fix_of(const char *name) {
     static const struct {
         const char *name, *fix;
-    } FIXES[] = {
-        {"http_resolve", "check the endpoint's host name and the name service"},
-        {"http_connect", "check that the service runs and that this machine may reach it"},
-        {"http_tls", "install a valid certificate, or name its authority in the endpoint's ca_file"},
-        {"http_proxy", "check the proxy, what it lets through and whether it wants user and password in its URL"},
-        {"http_timeout", "check the service's load, or allow more time (timeout)"},
-        {"http_too_large", "ask for less, or allow more (max_body)"}};
+    } FIXES[] = {{"http_resolve", "check the endpoint's host name and the name service"},
+                 {"http_connect", "check that the service runs and that this machine may reach it"},
+                 {"http_tls", "install a valid certificate, or name its authority in the endpoint's ca_file"},
+                 {"http_proxy", "check the proxy (http_proxy, https_proxy, all_proxy, or the endpoint's own), what it "
+                                "lets through and whether it wants user and password in its URL"},
+                 {"http_timeout", "check the service's load, or allow more time (timeout)"},
+                 {"http_too_large", "ask for less, or allow more (max_body)"}};
     for (size_t i = 0; i < sizeof FIXES / sizeof FIXES[0]; i++) {
         if (strcmp(FIXES[i].name, name) == 0) {
             return FIXES[i].fix;
@@ -179,7 +188,7 @@ void http_outcome_error(http_request *r, CURLcode code) {
             what_of(r, name, code));
     add_detail(r);
     err_fix(&r->error, "%s", fix_of(name));
-    r->reason = strcmp(name, "http_tls") == 0 ? tls_reason(r, code) : "";
+    r->reason = strcmp(name, "http_tls") == 0 ? tls_reason(r, code) : is_proxy_down(r, code) ? "unreachable" : "";
 }
 
 /* ---- facts ---- */

@@ -24,10 +24,10 @@ static bool in_word(char c) {
     return isalpha((unsigned char)c) || c == '_' || (unsigned char)c >= 0x80;
 }
 
-/* What makes two findings the same: class, object and detail, whose counts may differ from run to run. The digits of a
- * name (policy p2) are no count. */
+/* What makes two findings the same: class, object, what they rest on, and detail, whose counts may differ from run to
+ * run. The digits of a name (policy p2) are no count. */
 static int key_of(const json_t *entry, buf *out) {
-    buf_printf(out, "%s\n%s\n", member(entry, "class"), member(entry, "object"));
+    buf_printf(out, "%s\n%s\n%s\n", member(entry, "class"), member(entry, "object"), member(entry, "basis"));
     char before = ' ';
     for (const char *p = member(entry, "detail"); *p != '\0';) {
         size_t n = strspn(p, "0123456789");
@@ -121,13 +121,35 @@ json_t *baseline_read(const char *path, const char *tenant, err *e) {
     return out;
 }
 
+static int name_of(const json_t *entry, buf *out) {
+    buf_reset(out);
+    return buf_printf(out, "%s %s", member(entry, "class"), member(entry, "object"));
+}
+
+/* What is left over of the baseline and of which nothing fails any more: what rests on something else now is not gone.
+ */
+static int gone_of(json_t *left, const json_t *seen, const json_t *failing, json_t *gone) {
+    int rc = 0;
+    buf name = BUF_INIT;
+    const char *key;
+    json_t *entry;
+    json_object_foreach(left, key, entry) {
+        rc |= name_of(entry, &name);
+        if (json_object_get(seen, key) == NULL && json_object_get(failing, buf_str(&name)) == NULL) {
+            rc |= json_array_append_new(gone, json_string(buf_str(&name)));
+        }
+    }
+    buf_free(&name);
+    return rc;
+}
+
 /* Marks the known entries; *known counts them, *gone gets what is left over. */
 static int mark(const json_t *baseline, json_t *gate, json_int_t *known, json_t *gone) {
     json_t *left = json_copy(json_object_get(baseline, member(gate, "id")));
     int rc = 0;
     size_t i;
     json_t *entry;
-    json_t *seen = json_object();
+    json_t *seen = json_object(), *failing = json_object();
     json_array_foreach(json_object_get(gate, "checks"), i, entry) {
         if (!is_fail(entry)) {
             continue;
@@ -140,15 +162,14 @@ static int mark(const json_t *baseline, json_t *gate, json_int_t *known, json_t 
             rc |= json_object_set_new(entry, "baseline", json_string("known"));
             rc |= json_object_set_new(seen, buf_str(&key), json_integer(used + 1));
             (*known)++;
+        } else {
+            rc |= name_of(entry, &key);
+            rc |= json_object_set_new(failing, buf_str(&key), json_true());
         }
         buf_free(&key);
     }
-    const char *key;
-    json_object_foreach(left, key, entry) {
-        if (json_object_get(seen, key) == NULL) {
-            rc |= json_array_append_new(gone, json_sprintf("%s %s", member(entry, "class"), member(entry, "object")));
-        }
-    }
+    rc |= gone_of(left, seen, failing, gone);
+    json_decref(failing);
     json_decref(seen);
     json_decref(left);
     return rc;

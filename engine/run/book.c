@@ -194,8 +194,16 @@ json_t *book_finding_entry(book *b, const json_t *event, bool refuses, err *e) {
                               severity, "class", class, "failure", failure_text(failure, event, object), "object",
                               object, "detail", book_member(event, "detail", BOOK_TEXT_MAX), "fix", fix, "reproduce",
                               book_member(event, "reproduce", BOOK_REPRODUCE_MAX));
-    if (entry == NULL) {
+    json_t *basis = json_object_get(event, "basis");
+    int rc = entry != NULL ? 0 : -1;
+    if (json_is_string(basis)) {
+        rc |= json_object_set_new(
+            entry, "basis", book_text(json_string_value(basis), json_string_length(basis), BOOK_BASIS_MAX, false));
+    }
+    if (rc != 0) {
+        json_decref(entry);
         err_set(e, "out_of_memory", "out of memory");
+        return NULL;
     }
     return entry;
 }

@@ -30,7 +30,7 @@ struct book {
     bool stopped; /* an operation was refused or failed: no step may begin */
 };
 
-enum { BOOK_NAME_MAX = 200, BOOK_TEXT_MAX = 4000, BOOK_REPRODUCE_MAX = 20000 };
+enum { BOOK_NAME_MAX = 200, BOOK_TEXT_MAX = 4000, BOOK_REPRODUCE_MAX = 20000, BOOK_BASIS_MAX = 64 };
 
 /* A string member of an event as clean text, or JSON null where it is absent. New reference. */
 json_t *book_member(const json_t *event, const char *key, size_t max);

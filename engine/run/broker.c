@@ -15,7 +15,9 @@
 #include "base/err_json.h"
 #include "base/frame.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "run/broker_jobs.h"
+#include "run/kept.h"
 #include "run/signals.h"
 
 struct broker {
@@ -23,6 +25,9 @@ struct broker {
     job *jobs; /* list */
     size_t n;
     json_t *budgets; /* owned */
+    kept *kept;      /* owned; NULL: nothing was kept or asked for yet */
+    bool no_kept;    /* it was said that nothing can be kept */
+    size_t taken;
 };
 
 broker *broker_new(const broker_options *o) {
@@ -48,7 +53,18 @@ void broker_free(broker *b) {
         job_free(j);
     }
     json_decref(b->budgets);
+    kept_free(b->kept);
     free(b);
+}
+
+void broker_ended(broker *b) {
+    if (b->kept != NULL) {
+        kept_drop(b->kept);
+    }
+}
+
+size_t broker_taken(const broker *b) {
+    return b->taken;
 }
 
 json_t *broker_budgets(const broker *b) {
@@ -103,7 +119,62 @@ static bool listed(const json_t *list, const char *name) {
     return false;
 }
 
-static job *start_exec(broker *b, const json_t *request, const buf *payload, err *e) {
+static void no_keeping(broker *b, const err *why) {
+    if (!b->no_kept) {
+        log_line(LOG_WARN, "answers cannot be kept, should this run be interrupted: %s", why->message);
+    }
+    b->no_kept = true;
+}
+
+/* What a kept answer of this request would have to be of, a new reference; NULL where nothing is kept. */
+static json_t *keeping(broker *b, const json_t *command, const json_t *request, const buf *input) {
+    err why;
+    json_int_t number = json_integer_value(json_object_get(request, "keep"));
+    if (b->o.keep == NULL || b->no_kept || number < 1 || number > KEPT_NUMBER_MAX) {
+        return NULL;
+    }
+    if (b->kept == NULL) {
+        b->kept = kept_open(json_string_value(json_object_get(b->o.keep, "state")),
+                            json_string_value(json_object_get(b->o.keep, "series")), &why);
+    }
+    json_t *identity =
+        b->kept == NULL ? NULL : kept_identity(json_object_get(b->o.keep, "run"), command, request, input, &why);
+    if (identity == NULL) {
+        no_keeping(b, &why);
+    }
+    return identity;
+}
+
+/* Answers from what was kept, where that may be; else the request has to be carried out: 0. */
+static int answer_kept(broker *b, const json_t *request, const json_t *identity, buf *out) {
+    json_t *answer = NULL;
+    buf payload = BUF_INIT;
+    err e;
+    int done = 0;
+    if (!json_is_true(json_object_get(request, "again")) &&
+        kept_find(b->kept, json_integer_value(json_object_get(request, "keep")), identity, &answer, &payload)) {
+        json_object_set(answer, "id", json_object_get(request, "id"));
+        json_object_set_new(answer, "ok", json_true());
+        json_object_set_new(answer, "taken_over", json_true());
+        done = frame_put(out, answer, buf_str(&payload), payload.len, &e) == 0 ? 1 : 0;
+        b->taken += (size_t)done;
+    }
+    json_decref(answer);
+    buf_free(&payload);
+    return done;
+}
+
+/* A job that is kept; one whose request was made `again` brings what was kept before. */
+static void keep_job(const broker *b, job *j, const json_t *request, json_t *identity) {
+    j->keep = json_integer_value(json_object_get(request, "keep"));
+    j->identity = json_incref(identity);
+    if (json_is_true(json_object_get(request, "again"))) {
+        (void)kept_find(b->kept, j->keep, identity, &j->earlier, &j->earlier_payload);
+    }
+}
+
+/* NULL without an error: it is answered. */
+static job *start_exec(broker *b, const json_t *request, const buf *payload, buf *out, err *e) {
     const char *name = json_string_value(json_object_get(request, "command"));
     const json_t *command = name != NULL ? json_object_get(b->o.commands, name) : NULL;
     if (command == NULL) {
@@ -112,7 +183,27 @@ static job *start_exec(broker *b, const json_t *request, const buf *payload, err
         err_fix(e, "add it to needs.commands of the gate and to commands in the configuration");
         return NULL;
     }
-    return job_command(name, command, request, payload, e);
+    json_t *identity = keeping(b, command, request, payload);
+    job *j = NULL;
+    if (identity == NULL || answer_kept(b, request, identity, out) == 0) {
+        j = job_command(name, command, request, payload, e);
+    }
+    if (j != NULL && identity != NULL) {
+        keep_job(b, j, request, identity);
+    }
+    json_decref(identity);
+    return j;
+}
+
+/* The answer of an ended job is kept as it is; what was kept before goes behind it. */
+static void note_kept(broker *b, const job *j, json_t *answer, buf *payload) {
+    if (j->keep == 0 || answer == NULL) {
+        return;
+    }
+    kept_put(b->kept, j->keep, j->identity, answer, payload);
+    if (j->earlier != NULL && buf_append(payload, buf_str(&j->earlier_payload), j->earlier_payload.len) == 0) {
+        json_object_set(answer, "earlier", j->earlier);
+    }
 }
 
 static job *start_resolve(broker *b, const json_t *request, err *e) {
@@ -171,7 +262,7 @@ int broker_request(broker *b, const json_t *request, const buf *payload, buf *ou
         err_set(&why, "broker_busy", "the gate's requests hold more than %u MB at once", BROKER_BYTES_MAX >> 20);
         err_fix(&why, "run fewer of them at once, or give them less to read");
     } else if (strcmp(op, "exec") == 0) {
-        j = start_exec(b, request, payload, &why);
+        j = start_exec(b, request, payload, out, &why);
     } else if (strcmp(op, "resolve") == 0) {
         j = start_resolve(b, request, &why);
     } else if (strcmp(op, "audit") == 0) {
@@ -180,7 +271,9 @@ int broker_request(broker *b, const json_t *request, const buf *payload, buf *ou
         err_set(&why, "broker_op", "unknown request %.40s", op);
     }
     if (j == NULL) {
-        broker_answer(out, json_integer_value(id), &why);
+        if (why.code[0] != '\0') {
+            broker_answer(out, json_integer_value(id), &why);
+        }
         return 0;
     }
     j->id = json_integer_value(id);
@@ -228,6 +321,7 @@ void broker_step(broker *b, buf *out) {
         buf payload = BUF_INIT;
         json_t *answer = job_answer(j, &payload, &why);
         note_audit(b, j, answer);
+        note_kept(b, j, answer, &payload);
         if (answer == NULL) {
             broker_answer(out, j->id, &why);
         } else if (json_object_set_new(answer, "id", json_integer(j->id)) != 0 ||

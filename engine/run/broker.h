@@ -33,11 +33,18 @@ typedef struct broker_options {
     const json_t *audit_helpers; /* {"roster": source} */
     uint64_t audit_memory;       /* bytes; an audit's own "memory_bytes" and "wall_s" are stronger */
     double audit_wall_s;
+    const json_t *keep; /* {"state": directory, "series", "run": {…}}: where answers are kept for a run that goes on
+                           after this one broke off, and what they depend on (kept.h); NULL: none are */
 } broker_options;
 
 broker *broker_new(const broker_options *o);
 /* Kills and reaps whatever still runs. */
 void broker_free(broker *b);
+
+/* The gate came to its end, well or badly: answers kept for one that goes on are dropped. */
+void broker_ended(broker *b);
+/* How many answers were not made by this run. */
+size_t broker_taken(const broker *b);
 
 /* Takes a request with its payload (stdin of a command, the plan of an audit) and sooner or later appends one reply
  * frame to `out`. -1 only where the request is malformed; what cannot be done is a reply. */

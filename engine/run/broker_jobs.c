@@ -66,6 +66,9 @@ void job_free(job *j) {
     buf_free(&j->output);
     buf_free(&j->errors);
     json_decref(j->applied);
+    json_decref(j->identity);
+    json_decref(j->earlier);
+    buf_free(&j->earlier_payload);
     free(j->name);
     free(j);
 }
@@ -309,7 +312,7 @@ static void read_errors(job *j) {
 }
 
 size_t job_bytes(const job *j) {
-    return j->input.len + j->output.len + j->errors.len;
+    return j->input.len + j->output.len + j->errors.len + j->earlier_payload.len;
 }
 
 bool job_step(job *j, size_t room) {

@@ -31,6 +31,10 @@ typedef struct job {
     uint64_t memory, cpu_s; /* of an audit: its limits */
     char *name;             /* of the command or host, for messages */
     json_t *applied;        /* perturbations: {"applied": {}, "not_applied": {}} */
+    json_int_t keep;        /* its answer is kept under this number; 0: it is not */
+    json_t *identity;       /* of a kept one: what it depends on */
+    json_t *earlier;        /* the answer that was kept before, and is to be compared; else NULL */
+    buf earlier_payload;
 } job;
 
 typedef struct job_audit_options {

@@ -291,10 +291,12 @@ static void check_locale(const json_t *wish, const env_list *env, json_t *not_do
     }
 }
 
-/* Libraries to put before a program's own; `why` is said of what cannot be. */
+/* Libraries to put before a program's own; `why` is said of what cannot be, `no_shim` where that is perturb.so alone.
+ */
 typedef struct preload {
     char path[2 * PATH_MAX];
-    const char *why;
+    const char *why, *no_shim;
+    bool shim; /* perturb.so is among them */
 } preload;
 
 static void preload_add(preload *p, const char *library, env_list *env) {
@@ -303,13 +305,23 @@ static void preload_add(preload *p, const char *library, env_list *env) {
     env->failed |= n < 0 || (size_t)n >= sizeof p->path - len;
 }
 
-static void perturb_clock(const char *shift, env_list *env, json_t *done, json_t *not_done, preload *p) {
+static void preload_shim(preload *p, const char *library, env_list *env) {
+    if (!p->shim) {
+        preload_add(p, library, env);
+    }
+    p->shim = true;
+}
+
+/* perturb.so stands before libfaketime, and keeps the steady clock's sleeps from what that makes of them. */
+static void perturb_clock(const char *shift, const char *library, env_list *env, json_t *done, json_t *not_done,
+                          preload *p) {
     char faketime[PATH_MAX];
     if (strspn(shift, "0123456789abcdefghijklmnopqrstuvwxyz@+-:., ") != strlen(shift)) {
         note(not_done, "faketime", json_string("this is not a time or a shift"));
-    } else if (p->why != NULL) {
-        note(not_done, "faketime", json_string(p->why));
+    } else if (p->why != NULL || p->no_shim != NULL) {
+        note(not_done, "faketime", json_string(p->why != NULL ? p->why : p->no_shim));
     } else if (find_faketime(faketime, sizeof faketime)) {
+        preload_shim(p, library, env);
         preload_add(p, faketime, env);
         env_put(env, "FAKETIME", shift);
         env_put(env, "FAKETIME_DONT_FAKE_MONOTONIC", "1");
@@ -323,10 +335,7 @@ static void perturb_clock(const char *shift, env_list *env, json_t *done, json_t
 static void perturb_calls(const json_t *wish, const char *library, env_list *env, json_t *done, json_t *not_done,
                           preload *p) {
     static const char *const NAMES[] = {"order", "clock", "pid", "random", "threads"};
-    const char *why = p->why;
-    if (why == NULL && (library == NULL || access(library, R_OK) != 0 || strpbrk(library, ": ") != NULL)) {
-        why = "perturb.so is not where it can be preloaded from";
-    }
+    const char *why = p->why != NULL ? p->why : p->no_shim;
     char text[160] = "";
     for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
         const json_t *value = json_object_get(wish, NAMES[i]);
@@ -345,7 +354,7 @@ static void perturb_calls(const json_t *wish, const char *library, env_list *env
         }
     }
     if (text[0] != '\0') {
-        preload_add(p, library, env);
+        preload_shim(p, library, env);
         env_put(env, "GATE_ENGINE_SHIM", text);
     }
 }
@@ -368,11 +377,15 @@ json_t *perturb_command(const json_t *wish, const json_t *command, env_list *env
     if (is_static(json_string_value(json_array_get(json_object_get(command, "argv"), 0)))) {
         before.why = "the program is linked statically: nothing can be put before its library calls";
     }
+    const char *library = json_string_value(json_object_get(command, "shim"));
+    if (library == NULL || access(library, R_OK) != 0 || strpbrk(library, ": ") != NULL) {
+        before.no_shim = "perturb.so is not where it can be preloaded from";
+    }
+    perturb_calls(wish, library, env, done, not_done, &before);
     const char *shift = json_string_value(json_object_get(wish, "faketime"));
     if (shift != NULL) {
-        perturb_clock(shift, env, done, not_done, &before);
+        perturb_clock(shift, library, env, done, not_done, &before);
     }
-    perturb_calls(wish, json_string_value(json_object_get(command, "shim")), env, done, not_done, &before);
     if (before.path[0] != '\0') {
         env_put(env, "LD_PRELOAD", before.path);
     }

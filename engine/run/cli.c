@@ -51,8 +51,9 @@ const cli_verb CLI_VERBS[] = {
      "export --output DIR writes a ledger that is in the database as files, for verify.\n",
      cli_evidence_main},
     {VERB_VERIFY, "verify", "[FILE...]", "Check ledgers and signed statements, offline, and say which link breaks",
-     "Without a file it is the configuration's ledger, also where that is in the database. Exit 0: valid; 1: not\n"
-     "valid; 3: could not be read. Keys are --key, or those of the configuration's evidence.\n",
+     "Without a file it is the configuration's ledger, also where that is in the database, and its anchor and the\n"
+     "tenants' events are asked what they know of it. Exit 0: valid; 1: not valid; 3: could not be read, or holds\n"
+     "no record. Keys are --key, or those of the configuration's evidence.\n",
      cli_verify_main},
     {VERB_PLATFORM, "platform", "start|stop|status|psql|reset", "Keep an embedded platform between runs",
      "While one is kept every run uses it. psql [ARGS] connects to it as its superuser.\n", cli_platform_main},

@@ -78,6 +78,9 @@ const struct engine_class ISOLATION_CLASSES[] = {
      "Replace the rule by a trigger, or give its relation to an owner whom FORCE ROW LEVEL SECURITY binds.", NULL},
     {"statement_unread", "a recorded statement without a tenant could not be read",
      "Set the tenant before it, or split it.", "What it touches is not known."},
+    {"tenant_setting_unread", "no policy and no function reads the setting that states the tenant",
+     "Correct database.tenant.setting (--tenant-setting), or let the policies compare with it.",
+     "A name that was mistyped makes every policy one that another setting opens."},
     {"view_unproven", "what a view with its owner's rights shows is undecided",
      "Make it security_invoker (PostgreSQL 15), give it to an owner whom FORCE ROW LEVEL SECURITY binds, or revoke it "
      "from the roles "

@@ -205,7 +205,7 @@ static int default_tenant(job *j, err *e) {
     if (j->r.scratch == NULL && strcmp(json_string_value(json_object_get(j->cfg->doc, "platform")), "embedded") != 0) {
         return usage(e, "add --tenant CODE", "expected --tenant on an external platform, found none");
     }
-    j->r.tenant = strdup("demo");
+    j->r.tenant = strdup(ENGINE_DEMO_TENANT);
     return j->r.tenant != NULL ? 0 : err_set(e, "out_of_memory", "out of memory");
 }
 

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/text.h"
 #include "run/cli_parts.h"
+#include "run/config.h"
 
 static int usage(err *e, const char *fix, const char *fmt, const char *a, const char *b)
     __attribute__((format(printf, 3, 0)));
@@ -117,6 +118,11 @@ int cli_scratch(const cli_words *w, const char *script, bool looks, run_request 
             (*value == '\0' || json_object_set_new(r->scratch, NAMES[i][1], json_string(value)) != 0)) {
             return usage(e, "give it as it stands in the catalogue", "--%s: expected a name%s", NAMES[i][0], "");
         }
+    }
+    const char *setting = cli_text(w, "tenant-setting");
+    if (setting != NULL && !config_is_setting(setting)) {
+        return usage(e, "give it as the policies read it, such as app.tenant_id",
+                     "--%s: expected the name of a session setting with a dot in it%s", "tenant-setting", "");
     }
     const char *against = cli_text(w, "against");
     if (against != NULL && cli_given(w, "baseline")) {

@@ -47,12 +47,22 @@ static int each(void *ctx, const json_t *record, err *e) {
     return v->trust->n == 0 ? no_key(e) : evidence_check(v->path, record, v->trust, e);
 }
 
+/* A ledger without a record proves nothing, whether it never had one or was emptied. */
+static int nothing(const char *name, err *e) {
+    err_set(e, "ledger_empty", "%s: 0 entries: nothing verified", name);
+    err_fix(e, "where there were records, restore the ledger from a copy; else run a gate first");
+    return EXIT_BROKEN;
+}
+
 /* `name`: what it is called. */
 static int verify_ledger(const char *path, const char *name, const dsse_trust *trust, err *e) {
     verifier v = {.path = path, .trust = trust};
     ledger_state at;
     if (ledger_read(path, each, &v, &at, e) != 0) {
         return strcmp(e->code, "usage_flag") == 0 ? EXIT_USAGE : unread(e);
+    }
+    if (at.seq == 0) {
+        return nothing(name, e);
     }
     printf("%s: valid: %lld records, %zu signed statements, head %s\n", name, (long long)at.seq, v.statements, at.hash);
     if (at.torn > 0) {
@@ -142,6 +152,29 @@ static int verify_files(const json_t *files, const dsse_trust *trust, err *e) {
     return worst;
 }
 
+/* The configuration's ledger: what others know of it decides first. */
+static int verify_known(const config *c, const char *path, const char *name, const dsse_trust *trust, err *e) {
+    static const char *const INVALID[] = {"ledger_truncated", "ledger_broken", "ledger_rewritten", "evidence_anchor",
+                                          NULL};
+    ledger_state at;
+    err ignored; /* what is wrong with it in itself is told below */
+    err_clear(&ignored);
+    if (ledger_read(path, NULL, NULL, &at, &ignored) != 0 || engine_ledger_verify(c, at.seq == 0, e) == 0) {
+        return verify_ledger(path, name, trust, e);
+    }
+    for (size_t i = 0; INVALID[i] != NULL; i++) {
+        if (strcmp(e->code, INVALID[i]) == 0) {
+            return EXIT_FAIL;
+        }
+    }
+    if (at.seq == 0) {
+        err why = *e;
+        (void)nothing(name, e);
+        err_detail(e, "nobody else could be asked: %s", why.message);
+    }
+    return EXIT_BROKEN;
+}
+
 /* The ledger that the configuration names. */
 static int verify_own(const config *c, const dsse_trust *trust, err *e) {
     const char *own =
@@ -154,12 +187,12 @@ static int verify_own(const config *c, const dsse_trust *trust, err *e) {
         return EXIT_USAGE;
     }
     if (!evidence_in_database(c->doc)) {
-        return verify_file(own, trust, e);
+        return verify_known(c, own, own, trust, e);
     }
     if (engine_ledger_copy(c, &dir, &path, e) != 0) {
         return EXIT_BROKEN;
     }
-    int code = verify_ledger(path, "core.ledger", trust, e);
+    int code = verify_known(c, path, "core.ledger", trust, e);
     (void)fs_remove_tree(dir, &ignored);
     free(dir);
     free(path);

@@ -46,4 +46,8 @@ int config_hash(const json_t *doc, char hex[65], err *e);
 /* The schema of the file, for documentation. */
 const schema_spec *config_schema(void);
 
+/* Is it a parameter of PostgreSQL which a session may make up: two or more names joined by dots (guc.c,
+ * valid_custom_variable_name)? */
+bool config_is_setting(const char *s);
+
 #endif

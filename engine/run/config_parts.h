@@ -24,4 +24,9 @@ int config_rules(const json_t *doc, const schema_source *src, err *e);
 /* Makes relative paths absolute from the file's directory and expands `audits`. */
 int config_paths(json_t *doc, const char *dir, const schema_source *src, err *e);
 
+/* An identifier of PostgreSQL; SCHEMA.NAME, and SCHEMA.NAME(TYPES), parts of which may be in double quotes. */
+bool config_is_identifier(const char *s);
+bool config_is_relation(const char *s);
+bool config_is_routine(const char *s);
+
 #endif

@@ -143,6 +143,21 @@ static int rule_platform(const json_t *doc, const schema_source *src, err *e) {
     return 0;
 }
 
+/* The platform's plans by an adapter: one that the operators wrote. */
+static int rule_solver(const json_t *doc, const schema_source *src, err *e) {
+    const char *kind = json_string_value(json_object_get(json_object_get(doc, "solver"), "kind"));
+    const char *adapter = json_string_value(json_object_get(doc, "adapter"));
+    size_t n = adapter != NULL ? strlen(adapter) : 0;
+    if (kind == NULL || strcmp(kind, "adapter") != 0 || (n > 4 && strcmp(adapter + n - 4, ".lua") == 0)) {
+        return 0;
+    }
+    return schema_problem(src, "solver.kind", NULL, e, "schema_required",
+                          "adapter = \"FILE.lua\", whose function solve_plan makes the plans; for the platform's API "
+                          "solver = { kind = \"http\", endpoint = \"platform\" }",
+                          "expected an adapter of your own beside kind \"adapter\", found %s",
+                          adapter != NULL ? adapter : "none");
+}
+
 static int rule_tickets(const json_t *doc, const schema_source *src, err *e) {
     const json_t *tickets = json_object_get(doc, "tickets");
     bool endpoint = json_object_get(tickets, "endpoint") != NULL, file = json_object_get(tickets, "file") != NULL;
@@ -224,7 +239,7 @@ int config_rules(const json_t *doc, const schema_source *src, err *e) {
         return -1;
     }
     return rule_trust(doc, src, e) == 0 && rule_artifacts(doc, src, e) == 0 && rule_anchor(doc, src, e) == 0 &&
-                   rule_ledger(doc, src, e) == 0
+                   rule_ledger(doc, src, e) == 0 && rule_solver(doc, src, e) == 0
                ? rule_tickets(doc, src, e)
                : -1;
 }

@@ -5,73 +5,12 @@
 #include "base/calendar.h"
 #include "base/text.h"
 #include "run/config.h"
+#include "run/config_parts.h"
 
 #define END                                                                                                            \
     { .key = NULL }
 
 /* ---- what strings must look like ---- */
-
-static bool is_identifier(const char *s) {
-    return *s != '\0' && strlen(s) <= 63 && text_utf8_valid(s, strlen(s));
-}
-
-/* A parameter of PostgreSQL which a session may make up: two or more names joined by dots (guc.c,
- * valid_custom_variable_name). */
-static bool is_setting(const char *s) {
-    bool start = true, dotted = false;
-    for (; *s != '\0'; s++) {
-        if (*s == '.') {
-            if (start) {
-                return false;
-            }
-            start = dotted = true;
-            continue;
-        }
-        bool letter = isalpha((unsigned char)*s) || *s == '_' || (unsigned char)*s >= 0x80;
-        if (!letter && (start || !(isdigit((unsigned char)*s) || *s == '$'))) {
-            return false;
-        }
-        start = false;
-    }
-    return dotted && !start;
-}
-
-/* One part of a catalogue name: quoted ("" stands for ") or bare. Returns what follows it, or NULL. */
-static const char *name_part(const char *s) {
-    if (*s != '"') {
-        size_t n = strcspn(s, ".\"");
-        return n > 0 ? s + n : NULL;
-    }
-    for (s++; *s != '\0'; s++) {
-        if (*s == '"' && s[1] == '"') {
-            s++;
-        } else if (*s == '"') {
-            return s + 1;
-        }
-    }
-    return NULL;
-}
-
-static bool is_relation(const char *s) {
-    const char *rest = name_part(s);
-    if (rest == NULL || *rest != '.') {
-        return false;
-    }
-    rest = name_part(rest + 1);
-    return rest != NULL && *rest == '\0';
-}
-
-static bool is_routine(const char *s) {
-    const char *rest = name_part(s);
-    if (rest == NULL || *rest != '.') {
-        return false;
-    }
-    rest++;
-    size_t bare = strcspn(rest, "(\"");
-    rest = bare > 0 ? rest + bare : name_part(rest);
-    size_t n = rest != NULL ? strlen(rest) : 0;
-    return n >= 2 && rest[0] == '(' && rest[n - 1] == ')';
-}
 
 static bool is_span(const char *s) {
     size_t n = strspn(s, "0123456789");
@@ -150,9 +89,10 @@ static bool is_name(const char *s) {
 
 #define TEXT .type = SCHEMA_STRING, .bounds = SCHEMA_MIN, .min = 1
 #define PATTERN(f, w) .type = SCHEMA_STRING, .is = (f), .what = (w)
-#define IDENTIFIER PATTERN(is_identifier, "an identifier as it stands in the catalogue (1 to 63 bytes)")
-#define RELATION PATTERN(is_relation, "a table as \"schema.table\"")
-#define SETTING PATTERN(is_setting, "the name of a session setting with a dot in it, such as \"app.current_tenant_id\"")
+#define IDENTIFIER PATTERN(config_is_identifier, "an identifier as it stands in the catalogue (1 to 63 bytes)")
+#define RELATION PATTERN(config_is_relation, "a table as \"schema.table\"")
+#define SETTING                                                                                                        \
+    PATTERN(config_is_setting, "the name of a session setting with a dot in it, such as \"app.current_tenant_id\"")
 #define HTTP_URL                                                                                                       \
     PATTERN(is_http_url, "a URL that starts with http:// or https://, without spaces or control characters"),          \
         .secret = SCHEMA_SECRET_URL
@@ -195,7 +135,7 @@ static const schema_spec axis[] = {
     {.key = "value", TEXT, .def = "\"{id}\"", .doc = "what the setting is set to; {id} stands for the tenant's key"},
     {.key = "context",
      .type = SCHEMA_MAP,
-     .key_is = is_setting,
+     .key_is = config_is_setting,
      .key_what = "the name of a session setting",
      .children = code_item,
      .doc = "further settings of the application's sessions"},
@@ -261,7 +201,7 @@ static const schema_spec database[] = {
     {.key = "fixtures",
      .type = SCHEMA_MAP,
      .def = "{}",
-     .key_is = is_relation,
+     .key_is = config_is_relation,
      .key_what = "a table as \"schema.table\"",
      .children = text_item,
      .doc = "statements that insert a row where the engine cannot make one up; {tenant} stands for the key"},
@@ -272,7 +212,7 @@ static const schema_spec trust[] = {
     {.key = "setting", SETTING, .doc = "a session setting that only the platform itself sets"},
     {.key = "role", IDENTIFIER, .doc = "a role that no tenant can reach"},
     {.key = "routine",
-     PATTERN(is_routine, "a function or procedure as \"schema.name(types of its arguments)\""),
+     PATTERN(config_is_routine, "a function or procedure as \"schema.name(types of its arguments)\""),
      .doc = "a function with its owner's rights that may reach every tenant's rows, as the finding about it names it"},
     {.key = "definition",
      PATTERN(is_sha256, "a SHA-256 as 64 lower-case hexadecimal digits"),
@@ -413,9 +353,14 @@ static const schema_spec solver_http[] = {
      .doc = "the platform's API, which makes the plans"},
     {.key = "wall_s", .type = SCHEMA_NUMBER, RANGE(0.001, 86400), .def = "60", .doc = "seconds a solve may take"},
     END};
+static const schema_spec solver_adapter[] = {
+    KIND,
+    {.key = "wall_s", .type = SCHEMA_NUMBER, RANGE(0.001, 86400), .def = "60", .doc = "seconds a solve may take"},
+    END};
 static const schema_spec solver_kinds[] = {{.key = "reference", .type = SCHEMA_TABLE, .children = solver_reference},
                                            {.key = "command", .type = SCHEMA_TABLE, .children = solver_command},
                                            {.key = "http", .type = SCHEMA_TABLE, .children = solver_http},
+                                           {.key = "adapter", .type = SCHEMA_TABLE, .children = solver_adapter},
                                            END};
 
 static const schema_spec roster[] = {{.key = "max_weekly_hours",
@@ -554,6 +499,11 @@ static const schema_spec limits[] = {
      .doc = "limits of single gates and audits, by id"},
     END};
 
+static const schema_spec own_gate[] = {{.key = "owner", TEXT, .doc = "who is asked where it does not pass"},
+                                       {.key = "runbook", TEXT, .doc = "where it is written what to do then"},
+                                       END};
+static const schema_spec gates_item[] = {{.key = "gate", .type = SCHEMA_TABLE, .children = own_gate}, END};
+
 static const char *const platforms[] = {"embedded", "external", NULL};
 
 static const schema_spec top[] = {
@@ -599,6 +549,12 @@ static const schema_spec top[] = {
     {.key = "tickets", .type = SCHEMA_TABLE, .children = tickets, .doc = "where support tickets are read"},
     {.key = "webhooks", .type = SCHEMA_LIST, .def = "[]", .children = webhook_item, .doc = "who is called on events"},
     {.key = "status_file", TEXT, .doc = "the tenant-status.json that is kept up to date"},
+    {.key = "gates",
+     .type = SCHEMA_MAP,
+     .key_is = text_is_id,
+     .key_what = "the id of a gate",
+     .children = gates_item,
+     .doc = "whose the gates are, by id"},
     {.key = "limits", .type = SCHEMA_TABLE, .def = "{}", .children = limits, .doc = "what a gate may use"},
     END};
 

@@ -11,9 +11,9 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/text.h"
+#include "prim/pg.h"
 #include "run/cli.h"
 #include "run/engine_parts.h"
-#include "run/integrity.h"
 #include "run/loader.h"
 #include "run/report.h"
 #include "run/signals.h"
@@ -47,9 +47,40 @@ void engine_task_free(engine_task *t) {
     json_decref(t->job);
     json_decref(t->commands);
     json_decref(t->head);
+    json_decref(t->keep);
     free(t->paths);
     free(t->script_dir);
     *t = (engine_task){0};
+}
+
+/* Where a gate's solver is asked, and answers are kept for a run that goes on where this one breaks off (kept.h). A run
+ * that can approve makes all of its own, and so does one that is repeated; there nothing is kept. */
+static json_t *keep_for(const run_request *r, const json_t *gate, const char *mode) {
+    char configured[SHA256_HEX_SIZE], build[SHA256_HEX_SIZE], series[SHA256_HEX_SIZE];
+    const char *kind = json_string_value(json_object_get(r->head, "kind"));
+    const json_t *head = json_object_get(gate, "head"), *id = json_object_get(head, "id");
+    const json_t *sha256 = json_object_get(json_object_get(gate, "raw"), "sha256");
+    err e;
+    if (kind == NULL || strcmp(kind, "gate") != 0 || strcmp(mode, "run") != 0 || r->repeat != 1 ||
+        !json_is_true(json_object_get(json_object_get(head, "needs"), "solver"))) {
+        return NULL;
+    }
+    char *state = pg_state_dir(&e);
+    int rc = state != NULL ? config_hash(r->cfg->doc, configured, &e) : -1;
+    rc = rc == 0 ? loader_build(build, &e) : rc;
+    if (rc != 0) {
+        log_line(LOG_WARN, "answers cannot be kept, should this run be interrupted: %s", e.message);
+        free(state);
+        return NULL;
+    }
+    buf name = BUF_INIT;
+    buf_printf(&name, "%s\n%s\n", json_string_value(id), r->tenant != NULL ? r->tenant : "");
+    sha256_hex(buf_str(&name), name.len, series);
+    buf_free(&name);
+    json_t *out = json_pack("{s:s, s:s, s:{s:s, s:s, s:O?, s:s?}}", "state", state, "series", series, "run", "build",
+                            build, "config", configured, "script", sha256, "tenant", r->tenant);
+    free(state);
+    return out;
 }
 
 int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, const char *mode, const char *script,
@@ -88,7 +119,9 @@ int engine_task_init(engine_run_state *s, engine_task *t, const json_t *gate, co
                                     .memory_bytes = memory,
                                     .paths = t->paths,
                                     .npaths = npaths};
+    t->keep = keep_for(r, gate, mode);
     t->pool.broker = (broker_options){.commands = t->commands,
+                                      .keep = t->keep,
                                       .audits = audits ? s->target.audits : NULL,
                                       .hosts = s->target.hosts,
                                       .audit_program = s->audit_program,
@@ -291,90 +324,6 @@ static void drop_left_out(engine_run_state *s) {
     }
 }
 
-/* Does the configuration pin this text, by its file's name? Where it does not and `what` is not NULL, what would is
- * said. */
-static bool is_pinned(const engine_run_state *s, const char *path, const char *hex, const char *what) {
-    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
-    const char *name = slash != NULL ? slash + 1 : path != NULL ? path : "?";
-    const json_t *scripts = json_object_get(json_object_get(s->r->cfg->doc, "evidence"), "scripts");
-    const json_t *pin = json_object_get(scripts, name);
-    if (json_is_string(pin) && hex != NULL && strcmp(json_string_value(pin), hex) == 0) {
-        return true;
-    }
-    if (what != NULL) {
-        log_line(LOG_WARN, "not approved: the %s %s is not pinned: evidence.scripts[\"%s\"] = \"%s\"", what,
-                 path != NULL ? path : "?", name, hex != NULL ? hex : "?");
-    }
-    return false;
-}
-
-/* The very text that each worker ran, which is what the loader read, is one of this program's gates, or one that the
- * configuration pins. Operations write: of them none but this program's are. */
-static bool gates_are_known(const engine_run_state *s) {
-    const char *kind = json_string_value(json_object_get(s->r->head, "kind"));
-    const char *what = kind != NULL && strcmp(kind, "suite") == 0 ? "gate" : NULL;
-    bool known = true;
-    size_t i;
-    json_t *gate;
-    json_array_foreach(s->r->gates, i, gate) {
-        const json_t *raw = json_object_get(gate, "raw");
-        known = (json_is_true(json_object_get(gate, "shipped")) ||
-                 (!engine_is_operation(s->r) && is_pinned(s, json_string_value(json_object_get(raw, "path")),
-                                                          json_string_value(json_object_get(raw, "sha256")), what))) &&
-                known;
-    }
-    return known;
-}
-
-/* Nothing of the installed tree was exchanged since before the first file of it was read? */
-static bool stayed_the_same(const engine_run_state *s) {
-    buf now = BUF_INIT;
-    err e;
-    bool same =
-        integrity_stamp(&s->tree, &now, &e) == 0 && s->r->stamp != NULL && strcmp(buf_str(&now), s->r->stamp) == 0;
-    buf_free(&now);
-    if (!same) {
-        log_line(LOG_WARN, "not approved: installed files were changed while the gates ran");
-    }
-    return same;
-}
-
-/* The platform's adapter, where the operators wrote one, is the one that the configuration pins. */
-static bool adapter_is_pinned(const engine_run_state *s) {
-    const json_t *text = json_object_get(s->r->cfg->doc, "adapter_text");
-    if (text == NULL) {
-        return true;
-    }
-    char hex[SHA256_HEX_SIZE];
-    sha256_hex(json_string_value(text), json_string_length(text), hex);
-    return is_pinned(s, json_string_value(json_object_get(s->r->cfg->doc, "adapter")), hex, "adapter");
-}
-
-/* Gates, stdlib, modules and programs are what this program was built with, or pinned? Only such a run can approve. */
-bool engine_is_trusted(engine_run_state *s) {
-    const char *preload = integrity_preload();
-    if (s->r->stdlib_dir != NULL || s->r->scratch != NULL) {
-        return false;
-    }
-    if (preload != NULL) {
-        log_line(LOG_WARN, "not approved: %s is set, so that other code than was built may have run", preload);
-        return false;
-    }
-    json_t *differing = NULL;
-    err e;
-    if (loader_integrity(&differing, &e) != 0) {
-        log_line(LOG_WARN, "not approved: the installed scripts could not be checked: %s", e.message);
-        return false;
-    }
-    size_t n = json_array_size(differing);
-    if (n > 0) {
-        log_line(LOG_WARN, "not approved: %zu installed file(s) differ from what gate-engine was built with, first %s",
-                 n, json_string_value(json_array_get(differing, 0)));
-    }
-    json_decref(differing);
-    return n == 0 && gates_are_known(s) && adapter_is_pinned(s) && stayed_the_same(s);
-}
-
 static bool all_pass(const json_t *report) {
     size_t i;
     json_t *gate;
@@ -398,8 +347,27 @@ void engine_show_target(engine_run_state *s) {
     free(line);
 }
 
+/* Whose a gate is here, and where its runbook is, the configuration knows better than the gate. */
+static void name_owners(const run_request *r) {
+    static const char *const KEYS[] = {"owner", "runbook", NULL};
+    size_t i;
+    json_t *gate;
+    json_array_foreach(r->gates, i, gate) {
+        json_t *head = json_object_get(gate, "head");
+        const char *id = json_string_value(json_object_get(head, "id"));
+        const json_t *own = id != NULL ? json_object_get(json_object_get(r->cfg->doc, "gates"), id) : NULL;
+        for (size_t k = 0; KEYS[k] != NULL; k++) {
+            json_t *said = json_object_get(own, KEYS[k]);
+            if (said != NULL) {
+                json_object_set(head, KEYS[k], said);
+            }
+        }
+    }
+}
+
 int engine_open_offline(engine_run_state *s, const run_request *r, err *e) {
     *s = (engine_run_state){.r = r, .started = clock_ms_exact(), .said = json_array()};
+    name_owners(r);
     s->report = report_new(r);
     if (s->report == NULL || s->said == NULL) {
         return err_set(e, "out_of_memory", "out of memory");
@@ -531,8 +499,14 @@ int engine_finish(engine_run_state *s, int rc, const err *e) {
         say_failure(&why);
         code = close_report(s, -1, &why);
     }
+    err first = why;
     if (s->tree.share != NULL && (engine_evidence(s, &why) != 0 || engine_status_file(s, &why) != 0)) {
-        say_failure(&why);
+        bool told = rc != 0 && strcmp(first.code, why.code) == 0; /* it is why nothing was done */
+        if (told) {
+            why = first;
+        } else {
+            say_failure(&why);
+        }
         report_set_error(s->report, &why);
         /* What is known to fail, or was refused, stays so. */
         code = code == EXIT_FAIL ? report_finish(s->report, clock_ms_exact() - s->started, false, code)

@@ -9,6 +9,9 @@
 #include "run/config.h"
 #include "run/evidence.h"
 
+/* Whom a run is for that names nobody: the embedded platform's own, for demonstrations. */
+#define ENGINE_DEMO_TENANT "demo"
+
 typedef struct run_request {
     const char *verb; /* "run" or "recover" */
     char *script; /* as reports name it: relative to the installed tree or the working directory where it lies there */
@@ -46,6 +49,11 @@ int engine_ask(const config *cfg, const char *mode, const json_t *roles, json_t 
  * the file *path with head and statements. Both in new memory; the caller removes the directory. Errors: those of
  * opening the platform, ledger_unkept, ledger_unreachable. */
 int engine_ledger_copy(const config *cfg, char **dir, char **path, err *e);
+
+/* Is the configuration's ledger the one that others know: its anchor, and the platform's database, which says by which
+ * record each tenant went live? Of a ledger in a file the database is asked only where that is `empty`. 0 also where
+ * nobody knows it. Errors: ledger_truncated, evidence_anchor, those of reaching them. */
+int engine_ledger_verify(const config *cfg, bool empty, err *e);
 
 /* Puts a run on record that never began, where the configuration names a ledger. Its kind is "refused", so that it
  * proves nothing either way. Errors: those of ledger.h and of engine_ledger_copy. */

@@ -128,10 +128,12 @@ static int compare(const char *path, const json_t *head, const sought *w, json_i
 }
 
 /* It has no anchor. Where another ledger of the same place has one, somebody put this one there instead. */
-static int look_before(const char *name, const json_t *found, err *e) {
+static int look_before(const char *name, const json_t *found, bool writing, err *e) {
     const json_t *anew = json_object_get(found, "anew");
     if (!json_is_object(anew)) {
-        log_line(LOG_WARN, "the ledger has no anchor in the artifact store yet: it gets one with this record");
+        if (writing) {
+            log_line(LOG_WARN, "the ledger has no anchor in the artifact store yet: it gets one with this record");
+        }
         return 0;
     }
     err_set(e, "evidence_anchor",
@@ -155,7 +157,7 @@ int engine_anchor_check(engine_run_state *s, ledger *l, err *e) {
     ledger_state at = {0};
     int rc = 0;
     if (!json_is_object(head)) {
-        rc = look_before(name, found, e);
+        rc = look_before(name, found, l != NULL, e);
     } else if (l != NULL) {
         rc = ledger_scan(l, look, &w, e);
         at = l->at;

@@ -40,15 +40,15 @@ static int run_job(engine_run_state *s, void *ctx, err *e) {
     return rc;
 }
 
-int engine_with(const config *cfg, const char *mode, int (*act)(engine_run_state *s, void *ctx, err *e), void *ctx,
-                err *e) {
+static int with(const config *cfg, const char *mode, int (*open)(engine_run_state *s, const run_request *r, err *e),
+                int (*act)(engine_run_state *s, void *ctx, err *e), void *ctx, err *e) {
     run_request r = {.verb = mode, .cfg = cfg, .repeat = 1, .script = strdup(mode), .head = json_object()};
     r.raw = json_object();
     r.gates = json_array();
     r.reports = json_array();
     engine_run_state s;
     bool made = r.script != NULL && r.head != NULL && r.raw != NULL && r.gates != NULL && r.reports != NULL;
-    int rc = made ? engine_open(&s, &r, e) : err_set(e, "out_of_memory", "out of memory");
+    int rc = made ? open(&s, &r, e) : err_set(e, "out_of_memory", "out of memory");
     rc = rc == 0 ? act(&s, ctx, e) : rc;
     if (made) {
         engine_close(&s);
@@ -59,6 +59,16 @@ int engine_with(const config *cfg, const char *mode, int (*act)(engine_run_state
     json_decref(r.gates);
     json_decref(r.reports);
     return rc;
+}
+
+int engine_with(const config *cfg, const char *mode, int (*act)(engine_run_state *s, void *ctx, err *e), void *ctx,
+                err *e) {
+    return with(cfg, mode, engine_open, act, ctx, e);
+}
+
+int engine_with_offline(const config *cfg, const char *mode, int (*act)(engine_run_state *s, void *ctx, err *e),
+                        void *ctx, err *e) {
+    return with(cfg, mode, engine_open_offline, act, ctx, e);
 }
 
 int engine_ask(const config *cfg, const char *mode, const json_t *roles, json_t *input, json_t **result, err *e) {

@@ -112,6 +112,7 @@ static json_t *gate_result(const json_t *gate) {
         json_object_set_new(out, "checks_more", json_integer((json_int_t)json_array_size(all) - CHECKS_MAX));
     }
     json_object_set_new(out, "checks", checks);
+    json_object_set(out, "taken_over", json_object_get(gate, "taken_over"));
     return out;
 }
 

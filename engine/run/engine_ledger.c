@@ -64,11 +64,23 @@ static int ask(engine_run_state *s, json_t *input, json_t **result, err *e) {
     } else if (rc == 0) {
         err why;
         engine_worker_error(t.pool.book, &why);
-        err_set(e, "ledger_unreachable", "the ledger in the platform's database: %s", why.message);
+        err_set(e, "ledger_unreachable", "%s in the platform's database: %s",
+                json_object_get(input, "known") != NULL ? "the tenants' events" : "the ledger", why.message);
         err_detail(e, "%s", why.detail);
         rc = err_fix(e, "%s", why.fix[0] != '\0' ? why.fix : "see database.operator in the configuration");
     }
     engine_task_free(&t);
+    return rc;
+}
+
+int engine_ledger_known(engine_run_state *s, json_t **known, err *e) {
+    *known = NULL;
+    if (reach(s, e) != 0) { /* a platform that ends with the run has seen no other one */
+        return strcmp(e->code, "ledger_unkept") == 0 && !evidence_in_database(s->r->cfg->doc) ? 0 : -1;
+    }
+    json_t *input = json_pack("{s:b}", "known", 1);
+    int rc = ask(s, input, known, e);
+    json_decref(input);
     return rc;
 }
 

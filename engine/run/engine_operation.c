@@ -27,6 +27,23 @@ static bool needs_platform(const run_request *r) {
     return json_array_size(json_object_get(needs, "db")) > 0 || needs_own_store(r);
 }
 
+/* What was done on a platform that ends with the run is gone with it; a "DONE" alone would say otherwise. */
+static void say_unkept(const engine_run_state *s) {
+    const json_t *operation = json_array_get(json_object_get(s->report, "gates"), 0);
+    bool did = false;
+    size_t i;
+    json_t *entry;
+    json_array_foreach(json_object_get(operation, "checks"), i, entry) {
+        const char *step = json_string_value(json_object_get(entry, "step"));
+        did = did || (step != NULL && strcmp(step, "done") == 0);
+    }
+    if (did && s->target.embedded && s->target.server != NULL && !pg_is_kept(s->target.server)) {
+        json_array_append_new(s->said,
+                              json_string("Nothing of this stays: the embedded platform was this run's own and "
+                                          "ends with it. To keep one: gate-engine platform start"));
+    }
+}
+
 static int run(engine_run_state *s, err *e) {
     json_t *prepared = NULL;
     if (needs_platform(s->r)) {
@@ -36,10 +53,14 @@ static int run(engine_run_state *s, err *e) {
         report_set_target(s->report, target_report(&s->target, s->r, prepared));
         json_decref(prepared);
     }
-    if (json_is_true(json_object_get(json_object_get(s->r->head, "needs"), "evidence")) && engine_judge(s, e) != 0) {
+    /* Judging says as a refusal of the operation's own what else is an error of the run. */
+    bool judged = json_is_true(json_object_get(json_object_get(s->r->head, "needs"), "evidence"));
+    if ((judged ? engine_judge(s, e) : engine_ledger_sound(s, e)) != 0) {
         return -1;
     }
-    return engine_collect_audits(s, e) == 0 ? engine_tasks(s, "operation", e) : -1;
+    int rc = engine_collect_audits(s, e) == 0 ? engine_tasks(s, "operation", e) : -1;
+    say_unkept(s);
+    return rc;
 }
 
 int engine_operation(const run_request *r) {

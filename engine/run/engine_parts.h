@@ -17,7 +17,7 @@
 /* One gate's worker and what it needs for as long as it runs; all owned. */
 typedef struct engine_task {
     pool_task pool;
-    json_t *job, *commands, *head;
+    json_t *job, *commands, *head, *keep;
     ring_path *paths;
     char *script_dir; /* may hold modules of the script's own */
     bool shown;       /* progress has named it */
@@ -111,6 +111,14 @@ int engine_ledger_write(engine_run_state *s, engine_writes writes, void *ctx, er
 int engine_anchor_check(engine_run_state *s, ledger *l, err *e);
 int engine_anchor_put(engine_run_state *s, const ledger *l, err *e);
 
+/* Is the configured ledger whole, and the one that its anchor knows? Asked before anything is changed: what is done
+ * must come to stand in it. Errors: those of engine_ledger_find and engine_anchor_check, ledger.h's. */
+int engine_ledger_sound(engine_run_state *s, err *e);
+/* What the platform's database knows of the ledger: {"system_identifier", "database", "activations": [{"seq", "hash",
+ * "tenant", "at"}]}, a new reference; NULL where the platform ends with the run, and the ledger is a file. Errors:
+ * those of engine_ledger_find. */
+int engine_ledger_known(engine_run_state *s, json_t **known, err *e);
+
 /* Judges the evidence for the tenant to go live, for an operation that asks (needs.evidence): into s->target.evidence,
  * what holds or why it does not. -1 where it could not be found out. */
 int engine_judge(engine_run_state *s, err *e);
@@ -132,6 +140,10 @@ int engine_record(engine_run_state *s, const json_t *prepared, err *e);
 /* Opens what the configuration aims at, calls act and closes it again: for what is no run. */
 int engine_with(const config *cfg, const char *mode, int (*act)(engine_run_state *s, void *ctx, err *e), void *ctx,
                 err *e);
+
+/* As engine_with; an embedded platform is started only where act asks for it. */
+int engine_with_offline(const config *cfg, const char *mode, int (*act)(engine_run_state *s, void *ctx, err *e),
+                        void *ctx, err *e);
 
 /* Front doors; they return the exit code. */
 int engine_recover(const run_request *r);

@@ -13,13 +13,20 @@ static json_t *prepare_gate(const char *reader, const char *writer) {
                      "needs", "db", reader, writer, "solver", 0, "audits", 0, "failures", "options");
 }
 
-/* A platform that is kept holds the tenant from now on: a code that was misspelt must not come to be without a word. */
+/* A platform that is kept holds the tenant from now on: that is not done without a word. */
 static void say_created(const engine_run_state *s, const json_t *result) {
-    const char *others = json_string_value(json_object_get(result, "others"));
-    if (others != NULL && s->target.server != NULL && pg_is_kept(s->target.server)) {
-        log_line(LOG_INFO, "the tenant %s was not on the kept platform and has been created (onboarding)%s%s",
-                 s->r->tenant, *others != '\0' ? "; before there were: " : "", others);
+    if (json_is_true(json_object_get(result, "created")) && s->target.server != NULL && pg_is_kept(s->target.server)) {
+        log_line(LOG_INFO, "the tenant %s was not on the kept platform and has been created (onboarding)",
+                 s->r->tenant);
     }
+}
+
+/* May this run make the tenant, where it is not there? On a platform that ends with the run, always. One that is kept
+ * gets the demonstration's from a gate, every other from create_tenant alone: it would refuse what is there already. */
+static bool makes_tenant(const engine_run_state *s) {
+    bool lasts = s->target.server != NULL && pg_is_kept(s->target.server);
+    return s->target.embedded &&
+           (!lasts || (!engine_is_operation(s->r) && strcmp(s->r->tenant, ENGINE_DEMO_TENANT) == 0));
 }
 
 int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
@@ -40,14 +47,12 @@ int engine_prepare(engine_run_state *s, json_t **prepared, err *e) {
     if (rc != 0) {
         return -1;
     }
-    /* What a dry run of an operation must not leave behind: a tenant on a platform that outlives it. */
     const char *tenant = json_string_value(json_object_get(s->r->head, "tenant"));
     bool any = tenant != NULL && strcmp(tenant, "any") == 0;
-    bool lasts = operation && s->r->dry_run && embedded && pg_is_kept(s->target.server);
     json_object_set_new(t.job, "any_tenant", json_boolean(any));
     json_object_set_new(t.job, "no_tenants", json_boolean(scratch)); /* a schema has no rows */
-    json_object_set_new(t.job, "kept_dry_run", json_boolean(lasts));
-    json_object_set_new(t.job, "create_tenant", json_boolean(embedded && !any && !lasts));
+    json_object_set_new(t.job, "own_schema", json_boolean(embedded));
+    json_object_set_new(t.job, "create_tenant", json_boolean(!any && makes_tenant(s)));
     double most_s = s->r->timeout_s > 0 ? s->r->timeout_s : PREPARE_S;
     rc = engine_pool_prepare(s, &t, most_s, "tenant and schema could not be looked up", e);
     const json_t *result = book_result(t.pool.book);

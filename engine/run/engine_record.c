@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -81,7 +82,12 @@ static json_t *make_header(const engine_run_state *s, const json_t *prepared, er
     }
     if (str(prepared, "system_identifier") == NULL || str(prepared, "database") == NULL) {
         json_decref(settings);
+        char why[2 * ERR_TEXT_MAX + 4] = "";
+        if (prepared == NULL) { /* what the look at it ended with */
+            snprintf(why, sizeof why, "%s%s%s", e->message, e->detail[0] != '\0' ? ": " : "", e->detail);
+        }
         err_set(e, "record_target", "the database could not be asked who it is, which a recording has to say");
+        err_detail(e, "%s", why);
         err_fix(e, "check database.admin in the configuration, that its server runs, and that it may call "
                    "pg_control_system()");
         return NULL;

@@ -121,7 +121,8 @@ static int rerun(engine_run_state *s, err *e) {
 /* The recovery itself. *code stays -1 where the gate's own verdict decides. */
 static int recover(engine_run_state *s, int *code, err *e) {
     FILE *out = report_stream(s->r->reports);
-    if (refuse_without_recover(s, e) != 0 || engine_gates(s, e) != 0) {
+    if (refuse_without_recover(s, e) != 0 || (s->r->apply && engine_ledger_sound(s, e) != 0) ||
+        engine_gates(s, e) != 0) {
         return -1;
     }
     if (signals_flag != 0) {

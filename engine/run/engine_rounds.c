@@ -49,6 +49,10 @@ static int close_round(engine_run_state *s, json_t *rounds, err *e) {
             json_decref(closed);
             closed = NULL;
         }
+        /* Counted here and not by the gate: what it says of itself is its author's word. */
+        if (closed != NULL && task->taken > 0) {
+            json_object_set_new(closed, "taken_over", json_integer((json_int_t)task->taken));
+        }
         rc = json_array_append_new(json_array_get(rounds, i), closed);
     }
     return rc == 0 ? 0 : err_set(e, "out_of_memory", "out of memory");

@@ -420,7 +420,7 @@ static void check_place(lint_usage *u, size_t name) {
 }
 
 static void call_method(lint_usage *u, size_t name, size_t next) {
-    static const char *const FINDING[] = {"object", "args", "detail", "fix", "reproduce", "severity", NULL};
+    static const char *const FINDING[] = {"object", "args", "detail", "fix", "reproduce", "severity", "basis", NULL};
     static const char *const STEP[] = {"sql", "params", "role", "run", "note", NULL};
     bool fail = lualex_is(at(u, name), "fail") || lualex_is(at(u, name), "advise");
     bool operation =

@@ -343,6 +343,10 @@ static void finish(pool *p, slot *s) {
     (void)json_object_update(t->limits, audits);
     json_decref(audits);
     explain_end(s, status);
+    t->taken = broker_taken(s->broker);
+    if (!book_crashed(t->book)) {
+        broker_ended(s->broker);
+    }
     fs_close(&s->channel);
     fs_close(&s->printed);
     broker_free(s->broker);

@@ -25,6 +25,7 @@ typedef struct pool_task {
     bool started, finished;
     bool interrupted; /* a signal ended it, or kept it from starting */
     double duration_ms;
+    size_t taken;   /* answers of commands that an earlier run had */
     json_t *limits; /* owned by the caller: {"memory_bytes": {peak, limit}, "wall_ms", "cpu_ms", "printed_bytes",
                        "events", "event_bytes": {…}} */
 } pool_task;

@@ -169,6 +169,9 @@ static void put_properties(xml *x, const json_t *report, const json_t *gate) {
     }
     put_property(x, "gate", json_is_true(json_object_get(gate, "run")) ? NULL : report_member(gate, "id"));
     put_property(x, "status", report_member(gate, "status"));
+    bool passed = report_same(report_member(gate, "status"), "PASS");
+    put_property(x, "owner", passed ? NULL : report_member(gate, "owner"));
+    put_property(x, "runbook", passed ? NULL : report_member(gate, "runbook"));
     put_property(x, "approved", json_is_true(json_object_get(report, "approved")) ? "true" : "false");
     put_escalations(x, report, gate);
     report_budgets(gate, put_budget, x);

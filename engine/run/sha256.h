@@ -9,5 +9,7 @@
 
 /* 64 lower-case hexadecimal digits and a NUL. */
 void sha256_hex(const void *bytes, size_t n, char out[SHA256_HEX_SIZE]);
+/* The same of HMAC-SHA-256 (RFC 2104) with a key of at most 64 bytes. */
+void sha256_hmac_hex(const unsigned char *key, size_t key_len, const void *bytes, size_t n, char out[SHA256_HEX_SIZE]);
 
 #endif

@@ -289,9 +289,11 @@ static void add_logins(const run_request *r, json_t *out) {
             json_pack("{s:O*, s:O*}", "auth", json_object_get(spec, "auth"), "probe", json_object_get(spec, "probe")));
     }
     json_object_set_new(out, "logins", logins);
-    json_t *header = json_object_get(json_object_get(json_object_get(doc(r), "auth"), "api_key"), "header");
+    const json_t *key = json_object_get(json_object_get(doc(r), "auth"), "api_key");
+    json_t *header = json_object_get(key, "header");
     if (header != NULL) {
         json_object_set(out, "api_key_header", header);
+        json_object_set_new(out, "api_key_variable", target_key_variable(key));
     }
 }
 

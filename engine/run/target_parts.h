@@ -29,6 +29,9 @@ void target_store_urls(const json_t *settings, const char *code, void (*take)(vo
 json_t *target_proxy(const json_t *spec, const char *url);
 /* {url, prefix, tenant} of a store behind HTTP; NULL: it is none. New reference. */
 json_t *target_store_place(const json_t *spec, const char *code);
+/* The name of the variable of the environment that holds an API key; that of the documentation where none does. New
+ * reference. */
+json_t *target_key_variable(const json_t *key);
 /* Where each service of the configuration is, without a credential, and which variables of the environment are set: for
  * a recovery. New reference. */
 json_t *target_services(const target *t, const run_request *r);

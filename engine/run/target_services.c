@@ -29,9 +29,43 @@ static json_t *without_secrets(const char *url, bool user) {
                         (int)(start + end - host), host);
 }
 
+/* What a database's URL says after its "?" of where and how, which is no secret: without its host a command is of
+ * another server. Names that are written in another way are left out, as all that is not known. */
+static void add_parameters(buf *out, const char *url) {
+    static const char *const KEYS[] = {"host",    "hostaddr",    "port",    "dbname",
+                                       "user",    "sslmode",     "service", "target_session_attrs",
+                                       "sslcert", "sslrootcert", NULL};
+    const char *at = strchr(url, '?');
+    char mark = '?';
+    while (at != NULL && *at != '\0' && *at != '#') {
+        at++;
+        size_t n = strcspn(at, "&#"), key = strcspn(at, "=&#");
+        for (size_t i = 0; KEYS[i] != NULL; i++) {
+            if (strlen(KEYS[i]) == key && strncmp(at, KEYS[i], key) == 0) {
+                buf_printf(out, "%c%.*s", mark, (int)n, at);
+                mark = '&';
+            }
+        }
+        at += n;
+    }
+}
+
+static json_t *database_url(const char *url) {
+    json_t *bare = without_secrets(url, true), *whole = NULL;
+    buf out = BUF_INIT;
+    if (bare != NULL) {
+        buf_puts(&out, json_string_value(bare));
+        add_parameters(&out, url);
+        whole = json_string(buf_str(&out));
+    }
+    json_decref(bare);
+    buf_free(&out);
+    return whole;
+}
+
 static json_t *database_of(const json_t *spec) {
     if (str(spec, "url") != NULL) {
-        json_t *url = without_secrets(str(spec, "url"), true);
+        json_t *url = database_url(str(spec, "url"));
         return url != NULL ? json_pack("{s:o}", "url", url) : NULL;
     }
     static const char *const KEYS[] = {"host", "port", "dbname", "user", NULL};
@@ -70,7 +104,7 @@ static json_t *store_of(const target *t, const json_t *spec) {
 }
 
 /* Names alone, and whether they are set: no value goes to a script. */
-static json_t *environment(void) {
+static json_t *environment(const json_t *settings) {
     static const char *const NAMES[] = {"PLATFORM_URL",
                                         "PLATFORM_API_KEY",
                                         "ENTRA_TENANT_ID",
@@ -107,7 +141,27 @@ static json_t *environment(void) {
         const char *v = getenv(NAMES[i]);
         json_object_set_new(out, NAMES[i], json_boolean(v != NULL && v[0] != '\0'));
     }
+    json_t *key = target_key_variable(json_object_get(json_object_get(settings, "auth"), "api_key"));
+    const char *name = json_string_value(key), *value = name != NULL ? getenv(name) : NULL;
+    if (name != NULL) {
+        json_object_set_new(out, name, json_boolean(value != NULL && value[0] != '\0'));
+    }
+    json_decref(key);
     return out;
+}
+
+json_t *target_key_variable(const json_t *key) {
+    extern char **environ;
+    static const char USUAL[] = "PLATFORM_API_KEY";
+    const char *value = str(key, "value"), *usual = getenv(USUAL);
+    bool known = value == NULL || value[0] == '\0' || (usual != NULL && strcmp(usual, value) == 0);
+    for (char **at = environ; !known && at != NULL && *at != NULL; at++) {
+        const char *equals = strchr(*at, '=');
+        if (equals != NULL && strcmp(equals + 1, value) == 0) {
+            return json_stringn(*at, (size_t)(equals - *at));
+        }
+    }
+    return json_string(USUAL);
 }
 
 json_t *target_services(const target *t, const run_request *r) {
@@ -130,12 +184,13 @@ json_t *target_services(const target *t, const run_request *r) {
         }
     }
     const json_t *entra = json_object_get(json_object_get(settings, "auth"), "entra");
-    return json_pack(
-        "{s:o, s:o, s:o, s:o*, s:o*, s:o}", "endpoints", endpoints, "databases", databases, "store",
-        store_of(t, json_object_get(settings, "artifacts")), "entra",
-        entra != NULL
-            ? json_pack("{s:o*, s:O*, s:O*}", "url", without_secrets(str(entra, "authority"), false), "tenant",
-                        json_object_get(entra, "tenant"), "client_id", json_object_get(entra, "client_id"))
-            : NULL,
-        "mail", without_secrets(str(json_object_get(settings, "mail"), "url"), false), "environment", environment());
+    return json_pack("{s:o, s:o, s:o, s:o*, s:o*, s:o}", "endpoints", endpoints, "databases", databases, "store",
+                     store_of(t, json_object_get(settings, "artifacts")), "entra",
+                     entra != NULL
+                         ? json_pack("{s:o*, s:O*, s:O*}", "url", without_secrets(str(entra, "authority"), false),
+                                     "tenant", json_object_get(entra, "tenant"), "client_id",
+                                     json_object_get(entra, "client_id"))
+                         : NULL,
+                     "mail", without_secrets(str(json_object_get(settings, "mail"), "url"), false), "environment",
+                     environment(settings));
 }

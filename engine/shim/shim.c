@@ -6,8 +6,9 @@
  *            allocates memory itself, not always the same, and so moves addresses that are to be held still)
  *   pid      the program has this process id, and its parent the one before
  *   random   random bytes follow from the seed: getrandom, getentropy, arc4random, /dev/random and /dev/urandom
- *   threads  a thread runs to its end before the one that made it goes on; where it waits for that one instead, for a
- *            moment, and from then on threads run as they always do
+ *   threads  a thread runs to its end before the one that made it goes on; where it does nothing for a second, since it
+ *            waits for that one, threads run as they always do from then on
+ * It stands before libfaketime too, where that breaks what it does not shift (clock_nanosleep).
  * The first makes another run; the others hold still what two runs differ in, so that its cause can be named. Calls of
  * the C library into itself (scandir, nftw) and the kernel asked directly are out of reach. */
 #include <dirent.h>
@@ -32,8 +33,12 @@
 #include <unistd.h>
 
 #define SHOWN __attribute__((visibility("default")))
-#define DEVICE_BYTES (1 << 20)    /* how much a read of /dev/urandom may ask for in all */
-#define THREAD_WAIT_NS 200000000L /* how long a thread may take before it is taken to wait for its maker */
+#define DEVICE_BYTES (1 << 20) /* how much a read of /dev/urandom may ask for in all */
+/* A thread that uses no processor time for so long is taken to wait for its maker; one that uses it may go on longer.
+ */
+#define THREAD_IDLE_NS 1000000000L
+#define THREAD_BUSY_NS 20000000000L
+#define THREAD_LOOK_NS 50000000L
 
 /* A function of the next library of that name, or of the C library. */
 #define NEXT(name) ((__typeof__(&name))(uintptr_t)dlsym(RTLD_NEXT, #name))
@@ -234,6 +239,19 @@ SHOWN int timespec_get(struct timespec *out, int base) {
     return base == TIME_UTC && clock_gettime(CLOCK_REALTIME, out) == 0 ? base : 0;
 }
 
+/* libfaketime (0.9.10) takes its shift off every moment that is slept until, also off those of clocks that it was told
+ * not to shift: a program that sleeps by the steady clock, as Python's time.sleep does, would sleep for days or not at
+ * all. The kernel is asked directly; time.h's function gives the error itself. */
+SHOWN int clock_nanosleep(clockid_t clock, int flags, const struct timespec *until, struct timespec *left) {
+    if (clock == CLOCK_REALTIME || (flags & TIMER_ABSTIME) == 0) {
+        return NEXT(clock_nanosleep)(clock, flags, until, left);
+    }
+    int before = errno;
+    int rc = syscall(SYS_clock_nanosleep, clock, flags, until, left) == 0 ? 0 : errno;
+    errno = before;
+    return rc;
+}
+
 /* --- random bytes --- */
 
 static void fill(void *out, size_t n) {
@@ -367,14 +385,27 @@ static void *run_and_tell(void *arg) {
 }
 
 /* The kernel is asked directly: what shifts clocks also shifts the waiting of the C library. */
+static long processor_ns(void) {
+    struct timespec used = {0};
+    (void)syscall(SYS_clock_gettime, CLOCK_PROCESS_CPUTIME_ID, &used);
+    return used.tv_sec * 1000000000L + used.tv_nsec;
+}
+
+/* Threads run one after another, so that what the process uses is what this one does. How long a machine lets it wait
+ * for a processor is not its doing. */
 static bool wait_for(int fd) {
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    struct timespec most = {.tv_nsec = THREAD_WAIT_NS};
-    long n;
-    do {
-        n = syscall(SYS_ppoll, &p, 1UL, &most, NULL, 0UL);
-    } while (n < 0 && errno == EINTR);
-    return n == 1;
+    long used = processor_ns(), idle = 0;
+    for (long all = 0; idle < THREAD_IDLE_NS && all < THREAD_BUSY_NS; all += THREAD_LOOK_NS) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        struct timespec most = {.tv_nsec = THREAD_LOOK_NS};
+        if (syscall(SYS_ppoll, &p, 1UL, &most, NULL, 0UL) == 1) {
+            return true;
+        }
+        long now = processor_ns();
+        idle = now - used > THREAD_LOOK_NS / 100 ? 0 : idle + THREAD_LOOK_NS;
+        used = now;
+    }
+    return false;
 }
 
 SHOWN int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg) {

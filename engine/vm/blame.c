@@ -323,15 +323,26 @@ static void find_place(lua_State *L, vm *v, const err *e) {
     memset(p, 0, sizeof *p);
     /* What the engine's own part says in words is about what it was given, and not about its source. */
     bool in_words = strcmp(e->code, "script_error") != 0;
+    bool of_configuration = strcmp(e->code, "config_missing_key") == 0;
+    bool again = false; /* does the innermost Lua function call error() itself? */
     for (int level = 0; level < LEVELS_MAX && lua_getstack(L, level, &ar); level++) {
-        if (!lua_getinfo(L, "Sl", &ar) || ar.currentline <= 0) {
+        if (!lua_getinfo(L, "Sln", &ar) || ar.currentline <= 0) {
+            again = ar.name != NULL && strcmp(ar.name, "error") == 0;
             continue;
         }
         if (in_words && strstr(ar.source, "stdlib/errors.lua") != NULL) {
             return; /* raised on purpose: what there is to say, its words say */
         }
-        if (passes_errors_on(ar.source) || (in_words && strstr(ar.source, "stdlib/internal/") != NULL)) {
+        bool is_own = strstr(ar.source, "stdlib/internal/") != NULL;
+        bool itself = again;
+        again = false;
+        if (passes_errors_on(ar.source) || (in_words && is_own)) {
             continue;
+        }
+        /* A module of the engine's that hands on what was raised is not where it was, and has no line that would lead
+         * to a key of the configuration. */
+        if (in_words && (itself || of_configuration) && strstr(ar.source, "stdlib/") != NULL) {
+            return;
         }
         snprintf(p->where, sizeof p->where, "%.180s:%d", ar.source[0] == '@' ? ar.source + 1 : ar.short_src,
                  ar.currentline);

@@ -3,10 +3,12 @@
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/fs.h"
 #include "vm/conv.h"
+#include "vm/luax.h"
 
 /* lua_CFunction(value as light userdata): apart, so that running out of memory is caught. */
 static int push_json(lua_State *L) {
@@ -61,7 +63,16 @@ static int config_file(lua_State *L) {
     free(path);
     if (rc != 0) {
         buf_free(&text);
-        return luaL_error(L, "%s", e.message);
+        luaL_where(L, 1);
+        err told;
+        err_set(&told, "script_error", "%s%s", lua_tostring(L, -1), e.message);
+        if (strcmp(e.code, "file_not_found") == 0) {
+            err_fix(
+                &told,
+                "correct the path, or make the file; a signing key is made by: gate-engine evidence keygen --output %s",
+                name);
+        }
+        return luax_raise(L, &told);
     }
     size_t n = text.len;
     if (n > 0 && buf_str(&text)[n - 1] == '\n') {

@@ -11,8 +11,8 @@ return {
     tenant = { column = "tenant_id", setting = "app.current_tenant_id" },
   },
   -- What the application's own test suite ran, for the check of its code paths; made with
-  --   gate-engine run gates/rls_harness.lua --tenant CODE --record artifacts/recording.jsonl -- COMMAND
-  -- recording = "artifacts/recording.jsonl",
+  --   gate-engine run gates/rls_harness.lua --tenant CODE --record recording.jsonl -- COMMAND
+  -- recording = "recording.jsonl",
   -- Where artifacts are kept. In S3, or in what speaks its API, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY:
   --   artifacts = { kind = "s3", bucket = "artifacts", region = "eu-central-1" },   -- endpoint = "https://…": not Amazon's
   -- in Azure, with AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN: { kind = "azure", account = "acme", container = "artifacts" }.

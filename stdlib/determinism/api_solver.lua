@@ -1,7 +1,8 @@
---- A solver that is reached through the platform's API alone: it can be asked again, and nothing about it can be changed from here.
+--- A solver that is reached through the platform alone, by its API or by an adapter that the operators wrote: it can be asked again, and
+--- nothing about it can be changed from here.
 --
 -- The forecast is uploaded once, into the tenant for validations; every run is one more plan of it, and must be one: a plan that was
--- made before proves nothing. Needs endpoints = { "platform" }.
+-- made before proves nothing. Needs endpoints = { "platform" }, and db = { "app" } for adapters that use it.
 
 local adapters = require "platform.adapter"
 local errors = require "errors"
@@ -11,30 +12,34 @@ local task = require "task"
 
 local M = {}
 
-local WHY = "the platform's solver runs where the platform has it: through its API it is only asked again"
-local AGAIN = "the same question once more, through the platform's API"
+--- By what the platform is reached, in texts.
+local WAYS = { http = "API", adapter = "adapter" }
+local WHY = "the platform's solver runs where the platform has it: through its %s it is only asked again"
+local AGAIN = "the same question once more, through the platform's %s"
 
---- Does the configuration say that plans are made by the platform's API?
+--- Does the configuration say that plans are made by the platform, through its API or the operators' adapter?
 ---@param ctx table
----@return boolean
+---@return "http"|"adapter"|nil way
 function M.configured(ctx)
   local solver = ctx.config.solver
-  return type(solver) == "table" and solver.kind == "http"
+  return type(solver) == "table" and WAYS[solver.kind] and solver.kind or nil
 end
 
 --- The conditions of a run, for people.
 ---@param number integer  from 1
+---@param way "http"|"adapter"
 ---@return string
-function M.condition(number)
-  return number == 1 and "as the platform has it" or AGAIN
+function M.condition(number, way)
+  return number == 1 and "as the platform has it" or AGAIN:format(WAYS[way])
 end
 
 --- Every condition, with why it could not be made.
+---@param way "http"|"adapter"
 ---@return table<string, string>
-function M.not_applied()
+function M.not_applied(way)
   local out = {}
   for _, run in ipairs { 2, 3 } do
-    for _, part in ipairs(perturb.parts(run)) do out[part.name] = WHY end
+    for _, part in ipairs(perturb.parts(run)) do out[part.name] = WHY:format(WAYS[way]) end
   end
   return out
 end
@@ -42,9 +47,10 @@ end
 --- What can be said of a difference that cannot be looked into.
 ---@param different integer  of the runs
 ---@param runs integer
+---@param way "http"|"adapter"
 ---@return determinism.Cause
-function M.cause(different, runs)
-  return { name = "unknown", text = "not to be told through an API", smallest = {},
+function M.cause(different, runs, way)
+  return { name = "unknown", text = ("not to be told through an %s"):format(WAYS[way]), smallest = {},
     evidence = ("%d of %d repetitions differ, and nothing about the platform's solver can be held still from here"):format(different, runs),
     fix = 'run this gate where the solver can be started as a program, with solver = { kind = "command", … }: it then varies one '
       .. "condition at a time and names the cause" }
@@ -65,21 +71,35 @@ end
 local Solver = {}
 Solver.__index = Solver
 
---- Opens the platform's API.
+--- Opens the platform's API, or the operators' adapter, which has to have the function solve_plan.
 ---@param ctx table
 ---@param name "roster"|"routing"
 ---@param pack table  its packs.*.golden
----@return table solver  with upload, solve and left_behind
+---@return table solver  with upload, solve and left_behind; way; jobs, how many may ask at once. Errors: adapter_incomplete, those of
+---  platform.adapter.
 function M.open(ctx, name, pack)
-  return setmetatable({ api = adapters.open_api(ctx, name), pack = pack, seen = {} }, Solver)
+  local way = M.configured(ctx)
+  local open = way == "http" and adapters.open_api or adapters.open
+  local api, tenant = open(ctx, name)
+  if type(api.solve_plan) ~= "function" then
+    errors.raise { code = "adapter_incomplete", message = ("the adapter %s has no function solve_plan, and the configuration says that it "
+      .. "makes the plans"):format(tostring(ctx.config.adapter)), fix = "Add it; see stdlib/platform/adapter.lua for what it must do" }
+  end
+  -- What an adapter of the operators' own does at once is one connection's work at a time.
+  return setmetatable({ api = api, pack = pack, seen = {}, way = way, jobs = way == "http" and ctx.jobs or 1, tenant = tenant,
+    forecasts = {} }, Solver)
 end
 
 --- Uploads a forecast, and checks how the platform understands it.
 ---@param question {data: table, work: table, text: string}
 ---@return string forecast  its id. Errors: forecast_differs, and those of the adapter.
 function Solver:upload(question)
+  local work = question.work
   local forecast = self.api.create_forecast { source = question.data.input, text = function() return question.text end,
-    lines = self.pack.lines(question.data), matrix = question.work.instances.matrix }
+    lines = self.pack.lines(question.data), templates = work.templates or {}, matrix = work.instances.matrix,
+    input_hash = work.input_hash, parser_config_hash = work.parser_config_hash }
+  self.forecasts[#self.forecasts + 1] = tostring(forecast)
+  if self.way == "adapter" then self.api.expand_forecast(forecast, work.instances) end
   compare(self.pack, question.work, self.api.read_instances(forecast))
   return forecast
 end
@@ -93,14 +113,21 @@ function Solver:solve(forecast, request)
   local plan, output = self.api.solve_plan(forecast, { seed = request.seed, config = request.config })
   if self.seen[plan] then
     errors.raise { code = "plan_repeated",
-      message = ("POST /plans/solve: the platform answers with plan %s a second time: nothing was solved anew"):format(plan),
-      fix = "Have the platform make a plan for every POST /plans/solve that has an Idempotency-Key of its own" }
+      message = ("%s: the platform answers with plan %s a second time: nothing was solved anew"):format(
+        self.way == "http" and "POST /plans/solve" or "solve_plan", tostring(plan)),
+      fix = self.way == "http" and "Have the platform make a plan for every POST /plans/solve that has an Idempotency-Key of its own"
+        or "Have the adapter's solve_plan make a plan at every call, and return its id" }
   end
   self.seen[plan] = true
   return { output = output, duration_ms = task.now() - started }
 end
 
-function Solver:left_behind() return self.api.left_behind() end
+--- What stays on the platform, for people.
+---@return string
+function Solver:left_behind()
+  if self.api.left_behind then return self.api.left_behind() end
+  return ("forecasts %s of tenant %s, with their plans"):format(table.concat(self.forecasts, ", "), self.tenant.code)
+end
 
 local changed = {}
 

@@ -46,10 +46,11 @@ local function problems_of(document)
   return out
 end
 
---- What is wrong with an answer that is no JSON: a page of something else, or a word that does not say that all is well. No answer but
---- its status says no more than that.
-local function problem_of_text(body)
+--- What is wrong with an answer that is no JSON: a page of something else, or a word that does not say that all is well. That it lives
+--- and is ready a platform may say by its status alone, as is the custom of what asks for it; how it is it has to say in words.
+local function problem_of_text(path, body)
   local said = body:match "^%s*(.-)%s*$"
+  if said == "" and path == health.PATHS[1] then return "it answers nothing, and not how the platform is" end
   if said == "" or WELL[said:lower()] then return nil end
   if said:find "^<" then return "it answers a page, and not how the platform is" end
   return ("it says %q"):format(said:sub(1, 60))
@@ -68,7 +69,7 @@ function health.ask(ctx, endpoint, path)
   if answer.status ~= 200 then out.problem = ("it answers %d"):format(answer.status) end
   local read, document = pcall(json.decode, answer.body)
   local wrong = read and type(document) == "table" and problems_of(document) or {}
-  if not read then wrong[1] = problem_of_text(answer.body) elseif document == false then wrong[1] = "it says false" end
+  if not read then wrong[1] = problem_of_text(path, answer.body) elseif document == false then wrong[1] = "it says false" end
   if #wrong > 0 then out.problem = (out.problem and out.problem .. "; " or "") .. table.concat(wrong, ", ") end
   return out
 end

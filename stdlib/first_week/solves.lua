@@ -1,7 +1,9 @@
 --- A tenant's first solves: its plans since it went live, each looked at again: audits, KPIs against their thresholds, drift.
+--- Those that gate 3 makes are none of the tenant's own.
 ---
 --- Roster plans are audited anew, by the gate's own audits and limits, and what the platform recorded is compared with that. Of routing
 --- plans the recorded audits count alone: their travel times are the matrix of then.
+local adapters = require "platform.adapter"
 local audits = require "packs.roster.audits"
 local kpis = require "packs.roster.kpis"
 local plan = require "packs.roster.plan"
@@ -52,19 +54,27 @@ local function review(one, results)
   end
 end
 
+-- A plan's forecast says whose it is (adapters.VALIDATION); so does who locked it, of plans made before forecasts did.
+local OF_VALIDATION = [[(starts_with(f.source, $3) or starts_with(coalesce(p.locked_by, ''), $3))]]
+
+local SINCE = [[ from public.plan_versions p
+  join public.forecast_versions f on f.tenant_id = p.tenant_id and f.id = p.forecast_version_id
+  where p.tenant_id::text = $1 and p.created_at >= $2::text::timestamptz and ]]
+
 --- The first solves since a time, oldest first.
 ---@param ctx gate.Context  needs db = {"app"}
 ---@param tenant_id string
 ---@param since string
 ---@param expected table?  expected KPIs; without them those of the first solve
 ---@return table[] list  {id, pack, at, status, recorded, failed, differs, passed, kpis?, judged?, drift?}
+---@return integer validations  plans that gate 3 made since, which are left out
 function solves.first(ctx, tenant_id, since, expected)
   local limits = plan.limits(ctx.config.packs and ctx.config.packs.roster)
   return as_tenant(ctx.db.app, tenant_id, function(tx)
-    local list = tx:query("select id::text, pack_id as pack, status, forecast_version_id::text as forecast, " .. AT:format "created_at"
-      .. [[ as at from public.plan_versions where tenant_id::text = $1 and created_at >= $2::text::timestamptz
-      order by created_at, id limit $3]],
-      tenant_id, since, solves.MOST)
+    local list = tx:query("select p.id::text, p.pack_id as pack, p.status, f.id::text as forecast, " .. AT:format "p.created_at"
+      .. " as at" .. SINCE .. "not " .. OF_VALIDATION .. " order by p.created_at, p.id limit $4", tenant_id, since, adapters.VALIDATION,
+      solves.MOST)
+    local validations = tx:value("select count(*)" .. SINCE .. OF_VALIDATION, tenant_id, since, adapters.VALIDATION)
     for _, one in ipairs(list) do
       one.recorded = recorded(tx, tenant_id, one)
       local results
@@ -75,7 +85,7 @@ function solves.first(ctx, tenant_id, since, expected)
       end
       review(one, results)
     end
-    return list
+    return list, validations
   end)
 end
 

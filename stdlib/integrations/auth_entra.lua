@@ -24,7 +24,7 @@ end
 --- The platform's answer to this Authorization header.
 local function ask(ctx, path, authorization)
   return send(ctx, { endpoint = "platform", path = path, headers = authorization and { Authorization = authorization } },
-    "endpoints.platform", curl(path, authorization)).status
+    "endpoints.platform", curl(path, authorization))
 end
 
 local function issuer_of(ctx)
@@ -150,6 +150,23 @@ local function add_supplied(issuer, cases)
   end
 end
 
+--- What only the configuration can bring, and does not: what was not tried was not refused, and no pass says that it was.
+local function refuse_untried(ctx, issuer)
+  local untried, keys = {}, {}
+  for _, one in ipairs { { "other_audience", "a token of the same issuer for another audience" },
+    { SUPPLIED[1].key, SUPPLIED[1].who }, { SUPPLIED[2].key, SUPPLIED[2].who } } do
+    if not issuer.spec[one[1]] then
+      untried[#untried + 1], keys[#keys + 1] = one[2], "auth.entra." .. one[1]
+    end
+  end
+  ctx:fact("auth_refusals_untried", json.array(untried))
+  if #untried > 0 then
+    errors.raise { code = "auth_not_probed", message = "it was not tried whether these are refused: " .. table.concat(untried, ", "),
+      detail = "every other wrong token was tried", fix = "give the configuration " .. table.concat(keys, ", ")
+        .. ": gate-engine doc config says what each is" }
+  end
+end
+
 --- The issuer itself must not give tokens to who does not know the secret.
 local function check_secret(ctx, issuer)
   local id = issuer.spec.client_id:gsub("[^%w%-._]", function(c) return ("%%%02X"):format(c:byte()) end)
@@ -176,7 +193,7 @@ local function try(ctx, path)
   end
   if not is_accepted "a token that holds" then return end
   local function must_refuse(who, authorization)
-    probe.must_be_refusal(ctx, ask(ctx, path, authorization), who, curl(path, authorization))
+    probe.must_be_refusal(ctx, ask(ctx, path, authorization).status, who, curl(path, authorization))
   end
   must_refuse("who shows no token", nil)
   local refused = 1
@@ -195,6 +212,7 @@ local function try(ctx, path)
   end
   check_secret(ctx, issuer)
   ctx:fact("auth_refusals_tried", refused + 1)
+  refuse_untried(ctx, issuer)
 end
 
 --- The check "auth" on a platform behind Entra ID.

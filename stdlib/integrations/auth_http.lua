@@ -9,27 +9,26 @@ local M = {}
 local KEY = "auth.api_key"
 
 local function curl(ctx, path, header)
-  local shown = header and ("-H '%s: '\"$PLATFORM_API_KEY\" "):format(ctx.config.api_key_header) or ""
+  local shown = header and ("-H '%s: '\"$%s\" "):format(ctx.config.api_key_header, ctx.config.api_key_variable) or ""
   return ("curl -si %s\"$PLATFORM_URL%s\""):format(shown, path)
 end
 
 local function ask(ctx, path, options)
   options.endpoint, options.path = "platform", path
-  local reply = probe.request(ctx, options, "endpoints.platform", curl(ctx, path, true))
-  return reply and reply.status
+  return probe.request(ctx, options, "endpoints.platform", curl(ctx, path, true))
 end
 
 --- One key that must open nothing. nil: the platform went away.
 local function must_refuse(ctx, path, who, headers)
-  local status = ask(ctx, path, { auth = false, headers = headers })
-  if status then probe.must_be_refusal(ctx, status, who, curl(ctx, path, false)) end
-  return status
+  local reply = ask(ctx, path, { auth = false, headers = headers })
+  if reply then probe.must_be_refusal(ctx, reply.status, who, curl(ctx, path, false)) end
+  return reply
 end
 
 local function check_key(ctx, path)
   local key = ctx.auth.api_key or probe.missing(KEY, 'add auth = { api_key = { value = env "PLATFORM_API_KEY" } }')
-  local status = ask(ctx, path, {})
-  if not status or not probe.must_be_accepted(ctx, status, "the configured key", KEY, curl(ctx, path, true)) then return end
+  local reply = ask(ctx, path, {})
+  if not reply or not probe.must_be_accepted(ctx, reply, "the configured key", KEY, curl(ctx, path, true)) then return end
   if not must_refuse(ctx, path, "who shows no key") then return end
   local refused = 1
   for _, case in ipairs(forgeries(key)) do

@@ -10,8 +10,8 @@ local database = {}
 
 local LOOK_AT_POOLS = "Look whether the pooler reaches the server, and who uses its connections: SHOW POOLS in pgbouncer's console"
 
---- What stands in the words of a connection that was not made, of libpq, a server or a pooler; what it is, and the fix where it is not
---- that of the error. A pattern each; the first counts.
+--- What stands in the words of a connection that was not made, or was ended before it served, of libpq, a server or a pooler; what it is,
+--- and the fix where it is not that of the error. A pattern each; the first counts.
 local WORDS = {
   { "query_wait_timeout", "no server connection in time", LOOK_AT_POOLS },
   { "^no connection to database .* within", "timeout" },
@@ -32,7 +32,7 @@ local function says(raised, certificate)
   if not errors.is(raised) then return nil end
   if raised.code == "pool_failed" then return raised.message end
   local words = raised.message .. " " .. tostring(raised.detail)
-  for _, one in ipairs(raised.code == "db_connect" and WORDS or {}) do
+  for _, one in ipairs((raised.code == "db_connect" or raised.code == "db_lost") and WORDS or {}) do
     if words:find(one[1]) then return one[2], one[3] end
   end
   if raised.sqlstate == "53300" or words:find("too many clients", 1, true) or words:find("no more connections allowed", 1, true)

@@ -135,8 +135,9 @@ function M.services(ctx)
     if spec then
       local path = login.probe or "/"
       out[#out + 1] = { name = ("%s (%s)"):format(name, spec.url), kind = "http", url = spec.url, path = path, variables = name,
-        header = spec.auth == "api_key" and ctx.config.api_key_header or nil,
+        header = spec.auth == "api_key" and ctx.config.api_key_header or nil, key = ctx.config.api_key_variable,
         look = function() return look_at_http(ctx, name, path, spec.url) end }
+      if spec.auth == "entra" then out[#out].variables = "auth.entra" end
     end
   end
   local entra = known.entra

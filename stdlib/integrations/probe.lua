@@ -36,6 +36,7 @@ function probe.says(raised)
     local why = TLS_SAYS[rawget(raised, "reason") or ""]
     return why and text .. ": " .. why or text
   end
+  if raised.code == "http_proxy" and rawget(raised, "reason") == "unreachable" then return "the proxy is out of reach" end
   if raised.code == "http_protocol" and raised.message:find("the connection broke", 1, true) then return "connection lost" end
   return text
 end
@@ -183,17 +184,29 @@ function probe.must_be_refusal(ctx, status, who, reproduce)
   end
 end
 
+--- Where a redirect leads, without what a query could hold; nil: it does not say.
+---@param reply http.response
+---@return string?
+function probe.location(reply)
+  local to = reply.headers.location
+  return to and to:gsub("^(%a[%w+.-]*://)[^/@]*@", "%1"):gsub("[?#].*$", ""):sub(1, 200) or nil
+end
+
 --- Judges the answer to the right credential. false: it was refused, and a finding says so.
 ---@param ctx gate.Context
----@param status integer
+---@param reply http.response
 ---@param what string  the credential: "the key"
 ---@param object string
 ---@param reproduce string
 ---@return boolean
-function probe.must_be_accepted(ctx, status, what, object, reproduce)
+function probe.must_be_accepted(ctx, reply, what, object, reproduce)
+  local status = reply.status
   if probe.is_refusal(status) then
-    ctx:fail("auth_failed", { object = object, detail = ("the platform refuses %s, HTTP status %d"):format(what, status),
-      reproduce = reproduce })
+    local to = status < 400 and probe.location(reply) or nil
+    ctx:fail("auth_failed", { object = object, reproduce = reproduce,
+      detail = ("the platform refuses %s, HTTP status %d%s"):format(what, status, to and ": it redirects to " .. to or ""),
+      fix = to and "Check Entra config or API key; where that is no login, endpoints.platform.url and probe (another scheme, host or path)"
+        or nil })
     return false
   end
   if status < 200 or status >= 300 then probe.undecided(status, what) end

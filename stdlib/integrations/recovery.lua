@@ -16,6 +16,7 @@ local STEPS = {
   store_accepts_wrong = "Stop here: the store answers who has no right to it. Look at its access policy, and at what stands before it.",
   store_tenant_open = "Stop here: one tenant's credentials reach another's objects. Look at the policy of the bucket, and of the key.",
   osrm_failed = "Check network and OSRM service; endpoints.osrm in gate-engine.conf.lua.",
+  mail_failed = "Check network and mail server; mail in gate-engine.conf.lua: url, user, password, ca_file.",
   database_failed = "Check server, pooler and database.app in gate-engine.conf.lua.",
   context_leaks = "Find where the application calls set_config(…, false) or SET: "
     .. "the tenant must be set with set_config(…, true) in each transaction.",
@@ -23,7 +24,6 @@ local STEPS = {
 
 --- Variables by what they are for; those of a service that the configuration does not name are left out.
 local VARIABLES = {
-  platform = { "PLATFORM_API_KEY" },
   ["auth.entra"] = { "ENTRA_TENANT_ID", "ENTRA_CLIENT_ID", "ENTRA_CLIENT_SECRET", "ENTRA_AUDIENCE" },
   s3 = { "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL" },
   azure = { "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN" },
@@ -66,10 +66,42 @@ local function extend(list, more)
   return list
 end
 
+--- Looks at the places of a database, which libpq tries in turn: hosts and ports are lists, a host that begins with a slash is the
+--- directory of a socket. None: libpq has a place of its own.
+local function database_network(hosts, ports)
+  local out, last, n = {}, nil, 0
+  local all = {}
+  for port in tostring(ports or ""):gmatch "[^,]+" do all[#all + 1] = port end
+  for host in tostring(hosts or ""):gmatch "[^,]+" do
+    n = n + 1
+    last = all[n] or last or "5432"
+    if host:sub(1, 1) == "/" then
+      out[#out + 1] = ("    ls -l %s"):format(quote(("%s/.s.PGSQL.%s"):format(host, last)))
+    else
+      extend(out, network(("postgresql://%s:%s"):format(host:find ":" and "[" .. host .. "]" or host, last)))
+    end
+  end
+  return out
+end
+
+--- Host and port of a database's URL: what stands after its "?" counts before what stands in front of it.
+local function database_place(url)
+  local function parameter(name)
+    local value = url:match("[?&]" .. name .. "=([^&]*)")
+    return value and value:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
+  end
+  local hosts, ports = {}, {}
+  for one in url:match "^%a[%w+.-]*://([^/?]*)":gsub("^.*@", ""):gmatch "[^,]+" do
+    local host, port = one:match "^%[?([^%]]-)%]?:(%d+)$"
+    hosts[#hosts + 1], ports[#ports + 1] = host or one:gsub("[%[%]]", ""), port or "5432"
+  end
+  return parameter "host" or table.concat(hosts, ","), parameter "port" or table.concat(ports, ",")
+end
+
 local COMMANDS = {
   http = function(service)
     -- The shell's own printf: no list of processes shows the key.
-    local shown = service.header and ("printf %s \"$PLATFORM_API_KEY\" | "):format(quote(service.header .. ": %s")) or ""
+    local shown = service.header and ("printf %s \"$%s\" | "):format(quote(service.header .. ": %s"), service.key) or ""
     return extend(network(service.url), { ("    %scurl -sSi%s %s"):format(shown, service.header and " -H @-" or "",
       quote(service.url .. service.path)) })
   end,
@@ -90,9 +122,10 @@ local COMMANDS = {
   database = function(service)
     local d = service.database
     if not d then return { "    gate-engine platform psql -c 'select 1'" } end
-    if d.url then return extend(network(d.url), { ("    psql %s -c 'select 1'"):format(quote(d.url)) }) end
-    return { ("    psql -h %s -p %s -U %s -d %s -c 'select 1'"):format(quote(d.host or "localhost"), quote(d.port or 5432),
-      quote(d.user or ""), quote(d.dbname or "")) }
+    if d.url then return extend(database_network(database_place(d.url)), { ("    psql %s -c 'select 1'"):format(quote(d.url)) }) end
+    local psql = ("    psql -h %s -p %s -U %s -d %s -c 'select 1'"):format(quote(d.host or "localhost"), quote(d.port or 5432),
+      quote(d.user or ""), quote(d.dbname or ""))
+    return extend(database_network(d.host, d.port), { psql })
   end,
   mail = function(service) return network(service.url, service.url:find "^smtp:" ~= nil) end,
 }
@@ -107,7 +140,7 @@ local function note_of(services, service, found)
   end
   extend(out, { "By hand:" })
   extend(out, COMMANDS[service.kind](service))
-  local names = VARIABLES[service.variables] or {}
+  local names = service.header and { service.key } or VARIABLES[service.variables] or {}
   if #names > 0 then
     out[#out + 1] = "Variables that matter (values are not shown):"
     extend(out, variables(services, names))

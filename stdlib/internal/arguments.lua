@@ -102,7 +102,7 @@ function arguments.check(name, fn, options)
   return group
 end
 
-local FIELDS = { "object", "args", "detail", "fix", "reproduce", "severity" }
+local FIELDS = { "object", "args", "detail", "fix", "reproduce", "severity", "basis" }
 
 --- What ctx:fail was given beside the class. The finding is on record before: a script that catches this changes nothing.
 ---@param fields any
@@ -117,7 +117,7 @@ function arguments.finding(fields, class)
   for _, key in ipairs(FIELDS) do known[key] = true end
   for key in next, fields do
     if not known[key] then
-      arguments.refuse("ctx:fail: expected object, args, detail, fix, reproduce or severity, found " .. tostring(key),
+      arguments.refuse("ctx:fail: expected object, args, detail, fix, reproduce, severity or basis, found " .. tostring(key),
         arguments.nearest(key, FIELDS) or "correct the name of the field")
     end
   end

@@ -228,14 +228,16 @@ local function add_exec(ctx, job, channel)
     end
     if type(job.solver) == "table" then refuse_missing(job.solver, "ctx.solver") end
     local configured = job.config and job.config.solver
-    if type(configured) == "table" and configured.kind == "http" then
+    if type(configured) == "table" and (configured.kind == "http" or configured.kind == "adapter") then
       errors.raise { code = "config_solver",
-        message = "ctx.solver:solve: the configuration's solver is the platform's API, which makes the plans of forecasts that it holds: "
-          .. "there is no program to start",
-        fix = 'drive it by adapter = "http", or give a program: solver = { kind = "command", argv = { … } }' }
+        message = ("ctx.solver:solve: the configuration's solver is the platform's %s, which makes the plans of forecasts that it "
+          .. "holds: there is no program to start"):format(configured.kind == "http" and "API" or "adapter"),
+        fix = 'drive it by adapter = "http" or one of your own that has solve_plan, or give a program: '
+          .. 'solver = { kind = "command", argv = { … } }' }
     end
-    local reply = start("ctx.solver:solve", "solver:" .. pack, { stdin = hash.canonical(request), perturb = options and options.perturb,
-      timeout = options and options.timeout })
+    local given = options or {}
+    local reply = start("ctx.solver:solve", "solver:" .. pack, { stdin = hash.canonical(request), perturb = given.perturb,
+      timeout = given.timeout, keep = given.keep, again = given.again })
     local ok, output = pcall(json.decode, reply.stdout)
     if ok and type(output) == "table" and type(output.error) == "table" then
       errors.raise { code = "solver_" .. tostring(output.error.code), message = tostring(output.error.message),
@@ -252,7 +254,7 @@ local function add_exec(ctx, job, channel)
         fix = "the solver writes one JSON object to standard output and nothing else" }
     end
     return { output = output, raw = reply.stdout, stderr = reply.stderr, exit = reply.exit, duration_ms = reply.duration_ms,
-      perturb = reply.perturb }
+      perturb = reply.perturb, taken_over = reply.taken_over, earlier = reply.earlier }
   end
 end
 

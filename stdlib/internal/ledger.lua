@@ -1,6 +1,8 @@
 --- The ledger in the platform's database, for the supervisor: reads what comes after a record, or adds records.
 ---
 --- job.ledger = { after = SEQ } → { rows = [{seq, hash, line, statement}], more = boolean }
+--- job.ledger = { known = true } → { system_identifier, database, activations = [{seq, hash, tenant, at}] }: by which records, as the
+--- tenants' events say, they went live
 --- job.ledger = { after = SEQ, hash = of it, rows = … } → { added = true }, or { added = false }: another writer was first
 local errors = require "internal.raise"
 local ledger = require "ledger"
@@ -29,8 +31,29 @@ local function add(db, wanted)
   end)
 end
 
+--- The events are of their tenants, each to be stated (009_lifecycle.sql).
+local ACTIVATIONS = [[
+  select e.detail ->> 'record' as seq, e.detail ->> 'hash' as hash, $2::text as tenant,
+         to_char(e.at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as at
+    from core.tenant_events e where e.tenant_id::text = $1 and e.event = 'activated' and e.detail ? 'record' and e.detail ? 'hash'
+   order by e.id]]
+
+local function known(db)
+  local _, _, rows = db:try("select system_identifier::text as id from pg_control_system()")
+  local out = { system_identifier = rows and rows[1].id or nil, database = db:value("select current_database()"), activations = {} }
+  if not db:value "select to_regclass('core.tenant_events')::text" then return out end
+  db:transaction(function(tx)
+    for _, tenant in ipairs(tx:query "select id::text as id, code from core.tenants order by code") do
+      tx:exec("select set_config('app.current_tenant_id', $1, true)", tenant.id)
+      for _, row in ipairs(tx:query(ACTIVATIONS, tenant.id, tenant.code)) do out.activations[#out.activations + 1] = row end
+    end
+  end, { rollback = true })
+  return out
+end
+
 return function(ctx, job)
   local db = ctx.db.operator
+  if job.ledger.known then return known(db) end
   if not db:value "select to_regclass('core.ledger')::text" then
     errors.raise { code = "ledger_missing", message = "the ledger is to be in the platform's database, and core.ledger is not there",
       fix = "create it as stdlib/platform/migrations/012_ledger.sql does, or name a file in evidence.ledger" }

@@ -1,5 +1,5 @@
---- Before the gates: who is the tenant, and what is the target? On the embedded platform an unknown tenant is created;
---- elsewhere it must be there.
+--- Before the gates: who is the tenant, and what is the target? On an embedded platform of the run's own an unknown tenant is created;
+--- where something stays, it must be there: but for the demonstration's tenant, create_tenant alone makes one.
 local errors = require "internal.raise"
 
 --- "schema.table" as written in the configuration (parts may be double-quoted) to a quoted SQL name.
@@ -39,8 +39,9 @@ local SCHEMA_TEXT = [[
       relacl, reloptions) from rels
     union all
     select format('c %s.%s.%s %s %s %s %s %s', c.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-        a.attacl, a.attgenerated, (select md5(d.adbin::text) from pg_attrdef d where d.adrelid = a.attrelid and d.adnum = a.attnum))
-      from pg_attribute a join rels c on c.oid = a.attrelid where a.attnum > 0 and not a.attisdropped
+        a.attacl, a.attgenerated, md5(d.adbin::text))
+      from pg_attribute a join rels c on c.oid = a.attrelid left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+     where a.attnum > 0 and not a.attisdropped and c.relkind <> 'S' -- those of sequences are the server's
     union all
     select format('p %s.%s %s', c.nspname, c.relname, md5(p::text)) from pg_policy p join rels c on c.oid = p.polrelid
     union all
@@ -68,6 +69,18 @@ local SCHEMA_TEXT = [[
      where setdatabase in (0, (select oid from pg_database where datname = current_database()))
        and (setrole = 0 or setrole in (select role from named))) lines]]
 
+--- No such tenant: on a platform of this engine's schema, with those that there are.
+local function refuse_unknown(reader, job)
+  local code, known = job.tenant.code, nil
+  if job.own_schema then
+    known = reader:value("select string_agg(code, ', ') from (select code from core.tenants order by code limit 5) t")
+  end
+  errors.raise { code = "tenant_unknown", message = ("the tenant %s is not in %s"):format(code, job.config.database.tenant.table),
+    detail = job.own_schema and (known and "there are: " .. known or "there is none yet") or nil,
+    fix = job.own_schema and ('check --tenant, or create it: gate-engine run create_tenant --tenant %s --name "NAME"'):format(code)
+      or "create the tenant first, or check --tenant and database.tenant in the configuration" }
+end
+
 return function(ctx, job)
   local conn = job.db.operator and not job.db.operator.missing and ctx.db.operator or ctx.db.admin
   local reader = job.db.admin and ctx.db.admin or ctx.db.operator -- of an operation that has no other
@@ -76,18 +89,13 @@ return function(ctx, job)
   if tenant.table and not job.no_tenants then
     local row = find_tenant(reader, tenant, job.tenant.code)
     if not row and job.create_tenant then
-      result.others = reader:value("select coalesce(string_agg(code, ', '), '')"
-        .. " from (select code from core.tenants order by code limit 5) t")
+      result.created = true
       conn:exec("insert into core.tenants (code, name, status, settings) "
         .. "values ($1, $1, 'onboarding', '{\"packs\": [\"roster\"]}') on conflict (code) do nothing",
         job.tenant.code)
       row = find_tenant(reader, tenant, job.tenant.code)
     end
-    if not row and not job.any_tenant then
-      errors.raise { code = "tenant_unknown", message = ("the tenant %s is not in %s"):format(job.tenant.code, tenant.table),
-        fix = job.kept_dry_run and "a dry run makes no tenant on a platform that is kept: run a gate for it first, or check --tenant"
-          or "create the tenant first, or check --tenant and database.tenant in the configuration" }
-    end
+    if not row and not job.any_tenant then refuse_unknown(reader, job) end
     result.tenant.id = row and row.id or nil
     local validation = job.config.validation_tenant
     if type(validation) == "string" then

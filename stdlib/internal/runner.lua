@@ -163,7 +163,7 @@ local function add_check_methods(ctx, state)
     end
     local severity = SEVERITIES[given.severity or ""] and given.severity or nil
     send { t = "finding", check = check, class = class, object = text_of(given.object), detail = text_of(given.detail),
-      fix = text_of(given.fix), reproduce = text_of(given.reproduce), severity = severity, args = args }
+      fix = text_of(given.fix), reproduce = text_of(given.reproduce), severity = severity, basis = text_of(given.basis), args = args }
     severity = severity or state.job.failures[class].severity or "leak"
     if severity == "leak" or (severity == "advisory" and state.job.strict) then state.ended = true end
     arguments.finding(fields, class)

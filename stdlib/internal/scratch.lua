@@ -184,7 +184,9 @@ function Loader:refused(s, raised)
   end
   local fix = raised.hint
   if raised.sqlstate == "42501" then
-    fix = "the schema is loaded by an owner who is no superuser: leave away what needs one"
+    fix = raised.message:find "permission denied for database"
+      and "put GRANT CREATE ON DATABASE … TO the role before its SET ROLE: rights on the database are in no dump"
+      or "the schema is loaded by an owner who is no superuser: leave away what needs one"
   end
   fail(s, ("%s (SQLSTATE %s)"):format(raised.message, raised.sqlstate or "?"), { detail = detail, fix = fix })
 end

@@ -181,7 +181,7 @@ function MAKERS.GrantStmt(tree, out)
     local role = g.RoleSpec
     local whom = role.roletype == "ROLESPEC_PUBLIC" and "public" or role.rolename and ident(role.rolename)
     if whom then
-      table.insert(out.late, tree.is_grant and ("grant %s on database scratch to %s%s"):format(what, whom,
+      table.insert(out.now, tree.is_grant and ("grant %s on database scratch to %s%s"):format(what, whom,
         tree.grant_option and " with grant option" or "") or ("revoke %s on database scratch from %s"):format(what, whom))
     end
   end

@@ -115,8 +115,8 @@ local solver = {}
 --- Gives a request to the solver of a pack and reads its answer.
 ---@param pack "roster"|"routing"
 ---@param request table
----@param options {perturb: table?, timeout: number?}?
----@return {output: table, raw: string, stderr: string, exit: integer, duration_ms: number, perturb: table?}
+---@param options {perturb: table?, timeout: number?, keep: integer?, again: boolean?}?  as exec.run_options has them
+---@return {output: table, raw: string, stderr: string, exit: integer, duration_ms: number, perturb: table?, taken_over: any, earlier: any}
 ---Errors: solver_failed, solver_output, solver_<code of the solver>.
 function solver:solve(pack, request, options) end
 
@@ -141,6 +141,7 @@ function audits:run(id, plan) end
 ---@field fix string?        instead of the failure's own
 ---@field reproduce string?  a command or SQL to paste
 ---@field severity ("leak"|"advisory"|"note")?
+---@field basis string?      a digest of what it rests on: to --baseline and --against another basis is another finding
 
 --- Runs fn as a check: PASS when it ends without a finding, FAIL with one, ERROR when it raises, or hands back false, or nil and a reason;
 --- the gate goes on in each case.

@@ -21,6 +21,9 @@ local channel = {}
 ---@field stdin? string    bytes for the command's standard input
 ---@field perturb? table   conditions to run under: env, cwd, aslr, cpu, faketime, order, clock, pid, random, threads, load
 ---@field timeout? number  seconds, 0.001 to 1e6; the shorter of this and the declaration's holds
+---@field keep? integer    1 to 1000: the answer is kept under this number until the gate comes to its end, and where an earlier run of it
+---                        broke off the one that it kept is given instead, if all that it depends on is as it was
+---@field again? boolean   with keep: made anew in any case; the kept one is then in `earlier`
 
 ---@class exec.run_result
 ---@field exit? integer        exit status, when it ended by itself
@@ -29,6 +32,8 @@ local channel = {}
 ---@field stderr string        bytes
 ---@field duration_ms number
 ---@field perturb? table       what was applied and what could not be
+---@field taken_over? true      this answer was kept from an earlier run
+---@field earlier? table        with again: what was kept {exit, signal, stdout, duration_ms, perturb}
 
 --- Attaches to a connected stream socket. The channel works on a duplicate: fd stays the caller's, and its blocking mode
 --- is left as it is. While a channel is attached, nobody else may read from or write to the socket.

@@ -11,7 +11,8 @@
 --- A status of any class is a result. Errors: http_endpoint (unknown, or its URL is none), http_resolve, http_connect,
 --- http_tls (with field `reason`: "expired", "not_yet_valid", "wrong_host", "untrusted", "revoked" or "handshake"),
 --- http_timeout, http_too_large, http_protocol (the connection broke, no HTTP, or in json() no JSON), http_redirect
---- (to another origin, or without end), http_proxy (it opens no tunnel to the endpoint), http_closed, bad_argument.
+--- (to another origin, or without end), http_proxy (it opens no tunnel to the endpoint; with
+--- `reason` "unreachable" it cannot be reached itself), http_closed, bad_argument.
 ---@class engine.http
 local http = {}
 

@@ -21,8 +21,13 @@
 --   attack(plan, forecast, attack) → {done = boolean, affected, refused_by_lock = boolean, not_offered, code, message, reproduce}: tried,
 --     and always undone; not_offered where the platform has no such request; reproduce is a text to paste that does it again
 --
+-- Where the application may act as others of the database's roles, an adapter has this too:
+--   other_roles() → {{role, …}}: those it may become; each attack is then tried as each of them: attack(plan, forecast, attack, role),
+--     whose answer has no_right = true where the role has no such right
+--
 -- Where the platform does more by itself, an adapter has these too:
---   solve_plan(forecast, {seed, config}) → plan id, the solver's answer: the platform makes the plan, in place of store_plan
+--   solve_plan(forecast, {seed, config}) → plan id, the solver's answer: the platform makes the plan, in place of store_plan; with
+--     solver = { kind = "adapter" } gate 2 asks for one plan after the other by it, and each must be a plan of its own
 --   audits_itself = true: its audits are recorded with the plan, and record_audit compares; a lock before any audit cannot be asked for
 --   control(attack) → as attack(): tried on an unlocked plan of the adapter's own, where an attack cannot be undone
 --   left_behind() → a text that says what stays on the platform
@@ -37,6 +42,10 @@ M.FUNCTIONS = {
   "read_instances", "locked_weeks", "lock_refused", "attacks", "attack",
 }
 
+--- What a validation's forecasts begin their source with, and its locks their locked_by, on the embedded platform: its plans are in the
+--- tenant's own rows, and are none of the tenant's own.
+M.VALIDATION = "gate-engine golden path"
+
 --- How long a plan may take, where the configuration says it.
 local function solve_s(ctx)
   local solver = ctx.config.solver
@@ -46,7 +55,7 @@ end
 local KINDS = {
   embedded = function(ctx, tenant, pack)
     return require("platform.adapter_embedded").new { pack = pack, db = ctx.db.app, tenant_id = tenant.id, tenant_code = tenant.code,
-      open = function() return ctx.db:open("app") end }
+      open = function() return ctx.db:open("app") end, mark = M.VALIDATION }
   end,
   http = function(ctx, tenant, pack)
     return require("platform.adapter_http").new { pack = pack, http = ctx.http, tenant_code = tenant.code, solve_s = solve_s(ctx) }

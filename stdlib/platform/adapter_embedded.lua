@@ -71,11 +71,11 @@ local ASSIGNMENT = { "driver_id", "tour_instance_id", "day", "block_id", "block_
 local LOCK = "select platform.lock_plan($1::uuid, $2::uuid, $3)"
 
 --- The stage functions: thin calls of the platform's code paths, which set the tenant themselves.
-local function code_paths(db, tenant)
+local function code_paths(db, tenant, mark)
   return {
     create_forecast = function(f)
-      return db:value("select platform.create_forecast($1::uuid, $2, $3::jsonb, $4::jsonb, $5, $6, $7)::text", tenant, f.source,
-        jsonb(f.lines, LINE), jsonb(f.templates, TEMPLATE), f.input_hash, f.parser_config_hash, f.week)
+      return db:value("select platform.create_forecast($1::uuid, $2, $3::jsonb, $4::jsonb, $5, $6, $7)::text", tenant,
+        ("%s: %s"):format(mark, f.source), jsonb(f.lines, LINE), jsonb(f.templates, TEMPLATE), f.input_hash, f.parser_config_hash, f.week)
     end,
     expand_forecast = function(forecast, instances)
       return db:value("select platform.expand_forecast($1::uuid, $2::uuid, $3::jsonb)", tenant, forecast, jsonb(instances, INSTANCE))
@@ -103,22 +103,70 @@ local function undone(db, tenant, fn)
   end, { rollback = true })
 end
 
+-- Roles that the application may become, and the attacked tables ($1) of which each is the owner, whose triggers it may switch off.
+local ROLES = [[
+  select r.rolname::text as role, r.rolname = current_user as itself, (
+      select array_agg(c.oid::regclass::text order by 1) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'public' and c.relname = any (string_to_array($1, ' '))
+        and (r.rolsuper or pg_has_role(r.oid, c.relowner, 'USAGE'))) as owns
+  from pg_roles r where pg_has_role(current_user, r.oid, 'MEMBER') order by 1]]
+
+--- The tables that attacks change.
+local function tables_of(attacks)
+  local seen, list = {}, {}
+  for _, a in ipairs(attacks) do
+    local name = a.sql:match "^%a+ %a* ?public%.([%w_]+)"
+    if name and not seen[name] then
+      seen[name] = true
+      list[#list + 1] = name
+    end
+  end
+  return list
+end
+
+--- What comes before an attack as another role: becoming it, and switching off what an owner may.
+local function disguise(role)
+  local out = {}
+  if not role then return out end
+  if not role.itself then out[1] = ('set local role "%s"'):format(role.role:gsub('"', '""')) end
+  if type(role.owns) == "table" and #role.owns > 0 then
+    out[#out + 1] = "set local lock_timeout = '2s'"
+    for _, name in ipairs(role.owns) do out[#out + 1] = ("alter table %s disable trigger user"):format(name) end
+  end
+  return out
+end
+
 --- The attack for psql, connected as the application. Ids are UUIDs, which the platform gave.
-local function paste(a, tenant, target)
-  return ("begin; select set_config('app.current_tenant_id', '%s', true); %s; rollback;"):format(tenant,
+local function paste(a, tenant, target, role)
+  local before = disguise(role)
+  for i, sql in ipairs(before) do before[i] = sql .. "; " end
+  return ("begin; select set_config('app.current_tenant_id', '%s', true); %s%s; rollback;"):format(tenant, table.concat(before),
     (a.sql:gsub("%$[12]", { ["$1"] = "'" .. tenant .. "'", ["$2"] = "'" .. target .. "'" })))
 end
 
+--- Becomes the role, which whoever administers it may grant itself first.
+local function become(db, role)
+  for i, sql in ipairs(disguise(role)) do
+    local ok, why = db:try(sql)
+    if not ok and i == 1 and not role.itself then
+      db:exec(('grant "%s" to current_user'):format(role.role:gsub('"', '""')))
+      ok, why = db:try(sql)
+    end
+    if not ok then error(why, 0) end
+  end
+end
+
 --- Try one attack. Constraints are made immediate, so that a refusal which waits for the commit is seen before the rollback.
-local function attack(db, tenant, plan, forecast, a)
+local function attack(db, tenant, plan, forecast, a, role)
   local target = a.of == "forecast" and forecast or plan
   return undone(db, tenant, function()
+    become(db, role)
     db:exec("set constraints all immediate")
     local ok, result = db:try(a.sql, tenant, target)
-    if ok then return { done = true, affected = result, reproduce = paste(a, tenant, target) } end
+    if ok then return { done = true, affected = result, reproduce = paste(a, tenant, target, role) } end
     if not errors.is(result) or not result.sqlstate then error(result, 0) end
     return { done = false, refused_by_lock = result.sqlstate == M.LOCKED, code = result.sqlstate, message = result.message,
-      reproduce = paste(a, tenant, target) }
+      reproduce = paste(a, tenant, target, role), no_right = result.sqlstate == "42501" }
   end)
 end
 
@@ -137,7 +185,8 @@ local function race(open, tenant, plan, names)
 end
 
 --- An adapter for one tenant.
----@param opts {pack: "roster"|"routing", db: table, open: fun(): table, tenant_id: string, tenant_code: string}  db: a connection as the
+---@param opts {pack: "roster"|"routing", db: table, open: fun(): table, tenant_id: string, tenant_code: string,
+---  mark: string}  mark: what the source of its forecasts begins with; db: a connection as the
 ---  application role; open: how to get one more
 ---@return table adapter  see stdlib/platform/adapter.lua. Errors: adapter_tenant when the tenant has no row.
 function M.new(opts)
@@ -146,7 +195,7 @@ function M.new(opts)
     errors.raise { code = "adapter_tenant", message = ("the tenant %s has no row on this platform"):format(tostring(opts.tenant_code)),
       fix = "Create the tenant, or set database.tenant.table, key and code so that it is found" }
   end
-  local adapter = code_paths(db, tenant)
+  local adapter = code_paths(db, tenant, opts.mark)
   local attacks = ATTACKS
 
   function adapter.race_lock(plan, names)
@@ -178,8 +227,17 @@ function M.new(opts)
     return attacks
   end
 
-  function adapter.attack(plan, forecast, a)
-    return attack(db, tenant, plan, forecast, a)
+  function adapter.attack(plan, forecast, a, role)
+    return attack(db, tenant, plan, forecast, a, role)
+  end
+
+  -- The application's own role is among them where it owns what is attacked.
+  function adapter.other_roles()
+    local roles = {}
+    for _, role in ipairs(db:query(ROLES, table.concat(tables_of(attacks), " "))) do
+      if not role.itself or type(role.owns) == "table" then roles[#roles + 1] = role end
+    end
+    return roles
   end
 
   if opts.pack == "routing" then

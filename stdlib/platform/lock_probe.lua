@@ -18,12 +18,34 @@ function M.controls(adapter, plan, forecast)
   return out
 end
 
+--- The attacks as every other role that the application may become: what changes something is a breach, whoever does it. That a role has
+--- no right to, or sees no row, is as good as a refusal by the lock.
+local function as_others(adapter, plan, forecast, out)
+  if not adapter.other_roles then return nil end
+  local names = {}
+  for i, role in ipairs(adapter.other_roles()) do
+    names[i] = role.role
+    for _, attack in ipairs(adapter.attacks()) do
+      local result = adapter.attack(plan, forecast, attack, role)
+      local changed = result.done and (result.affected or 0) > 0
+      if changed or not (result.done or result.refused_by_lock or result.no_right) then
+        out[#out + 1] = { id = attack.id, title = ("%s as the role %s"):format(attack.title, role.role), code = result.code,
+          verdict = changed and "not_refused" or "other_refusal", reproduce = result.reproduce,
+          detail = changed and ("%s rows changed"):format(tostring(result.affected))
+            or ("%s: %s"):format(tostring(result.code), tostring(result.message)) }
+      end
+    end
+  end
+  return names
+end
+
 --- Attack a LOCKED plan.
 ---@param adapter table
 ---@param plan string
 ---@param forecast string
 ---@param controls table  of controls(), taken while the plan was DRAFT
 ---@return table[]  {id, title, verdict = "refused"|"not_refused"|"other_refusal"|"not_offered", code, detail, reproduce}
+---@return string[]|nil roles  as which it was attacked too; nil where the adapter names none
 ---  Errors: lock_no_attacks, lock_control (an attack's control did not succeed, so that nothing can be said).
 function M.attack(adapter, plan, forecast, controls)
   local out, tried = {}, 0
@@ -48,7 +70,7 @@ function M.attack(adapter, plan, forecast, controls)
         or "the platform offers none of the requests that would change a plan: the lock cannot be proven through it",
       fix = "Add attacks() to the adapter, see stdlib/platform/adapter.lua" }
   end
-  return out
+  return out, as_others(adapter, plan, forecast, out)
 end
 
 --- Ask for a lock that may be refused.

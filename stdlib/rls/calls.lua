@@ -5,11 +5,12 @@
 -- nothing differs proves nothing: the function stays undecided, and the number of calls is told. (PostgreSQL manual, 28.2:
 -- pg_stat_get_xact_tuples_inserted and the others count what the current transaction did.)
 --
--- Called is only what ends with its transaction: SQL and PL/pgSQL whose text does not name anything that reaches further (a server's files
--- and processes, other databases, transactions of its own). A function with its owner's rights cannot leave its role (SET ROLE, "Notes";
--- PostgreSQL refuses SET ROLE and SET SESSION AUTHORIZATION within one), so that nothing of it runs as the admin.
+-- Called is only what ends with its transaction, with all that it leads to (rls.confined). A function with its owner's rights cannot leave
+-- its role (SET ROLE, "Notes"; PostgreSQL refuses SET ROLE and SET SESSION AUTHORIZATION within one), so that nothing of it runs as the
+-- admin.
 local arrays = require "rls.arrays"
 local attempts = require "rls.attempts"
+local confined = require "rls.confined"
 local mentions = require "rls.mentions"
 local planted = require "rls.planted"
 local values = require "rls.values"
@@ -18,22 +19,6 @@ local calls = {}
 
 --- Most calls of one function, most values of one type, and most tables whose canaries all stand in a text to reproduce.
 local MOST, VALUES, MOST_PLANTED = 24, 8, 20
-
-local REACHES_FURTHER = { "dblink", "pg_read_", "pg_ls_", "pg_write_", "lo_import", "lo_export", "pg_terminate", "pg_cancel", "pg_sleep",
-  "pg_reload", "pg_rotate", "pg_switch", "pg_advisory", "pg_notify", "http", "net%.", "copy%f[%W]", "notify%f[%W]", "commit%f[%W]",
-  "rollback%f[%W]", "set%f[%W]%s+role", "set%f[%W]%s+session", "vacuum", "alter%s+system", "program" }
-
---- Why a function is not called; nil where it is.
----@param f table  of rls.Model.functions
----@return string?
-function calls.refused(f)
-  if f.language ~= "sql" and f.language ~= "plpgsql" then return "it is written in " .. f.language end
-  local text = (f.body or ""):lower()
-  for _, pattern in ipairs(REACHES_FURTHER) do
-    if text:find("%f[%w_]" .. pattern) then return "its text reaches beyond its transaction" end
-  end
-  return nil
-end
 
 --- Values to call with, by type: those of B's canaries first, each with what it is in words.
 local function pools(state, tables)
@@ -154,7 +139,7 @@ end
 local function visible(state, tables)
   local list, out = {}, {}
   for i, t in ipairs(tables) do
-    list[i] = t.may.select and { ("select 1 from %s where %s"):format(t.sql, state:owned_by(t, state.b)) } or { "select 1 where false" }
+    list[i] = t.may.select and { ("select 1 from %s where %s"):format(t.sql, state:shown_by(t, state.b)) } or { "select 1 where false" }
   end
   for i, o in ipairs(attempts.send(state.conn, list)) do out[i] = o.ok and o.affected or 0 end
   return out
@@ -272,9 +257,10 @@ function calls.run(state, tables, list)
   state.session:set(state.session:of(state.a.key))
   watched.visible = visible(state, there)
   state.session:as_admin()
+  local within = confined.new(state.conn)
   for _, f in ipairs(list) do
     f.tried = f.tried or { calls = 0 }
-    f.tried.refused = calls.refused(f)
+    f.tried.refused = within:refused(f)
     local made = (f.tried.refused or f.tried.leak) and {} or with_theirs(state, there, f, pool_of, watched)
     table.move(made, 1, #made, #all + 1, all)
   end

@@ -66,6 +66,7 @@ local catalogue = {}
 ---@field policies rls.Policy[]
 ---@field may table<string, boolean>  select, insert, update, delete, truncate: what the application's role may do, its schema's USAGE
 ---  included
+---@field columns_of {select: table<string, boolean>?, insert: table<string, boolean>?}  where it may so with some columns alone: these
 ---@field acts table<string, boolean>  select, insert, update, delete, truncate: what a role may do that the application is or may become
 ---@field indexes integer     of all kinds
 ---@field sequences integer   that its columns own
@@ -84,6 +85,7 @@ local TABLES = [[
          has_table_privilege($1, c.oid, 'SELECT') or has_any_column_privilege($1, c.oid, 'SELECT') as may_select,
          has_table_privilege($1, c.oid, 'INSERT') or has_any_column_privilege($1, c.oid, 'INSERT') as may_insert,
          has_table_privilege($1, c.oid, 'UPDATE') or has_any_column_privilege($1, c.oid, 'UPDATE') as may_update,
+         has_table_privilege($1, c.oid, 'SELECT') as whole_select, has_table_privilege($1, c.oid, 'INSERT') as whole_insert,
          has_table_privilege($1, c.oid, 'DELETE') as may_delete, has_table_privilege($1, c.oid, 'TRUNCATE') as may_truncate,
          (exists (select from aclexplode(c.relacl) a where a.grantee = 0 or pg_has_role($1, a.grantee, {become}))
            or exists (select from pg_attribute x cross join aclexplode(x.attacl) a where x.attrelid = c.oid
@@ -117,6 +119,8 @@ local COLUMNS = [[
          b.typcategory::text as category, a.attnotnull or t.typnotnull as notnull, a.atthasdef or t.typdefault is not null as has_default,
          a.attgenerated <> '' as generated, a.attidentity::text as identity,
          has_column_privilege($1, c.oid, a.attnum, 'UPDATE') as may_update,
+         a.attacl is not null and has_column_privilege($1, c.oid, a.attnum, 'SELECT') as column_select,
+         a.attacl is not null and has_column_privilege($1, c.oid, a.attnum, 'INSERT') as column_insert,
          coalesce((select l.collisdeterministic from pg_collation l where l.oid = a.attcollation), true) as deterministic,
          case when a.atttypmod > 4 and b.typname in ('varchar', 'bpchar') then a.atttypmod - 4 end as length,
          (select array_agg(e.enumlabel::text order by e.enumsortorder) from pg_enum e where e.enumtypid = b.oid) as labels
@@ -194,6 +198,8 @@ local function new_table(row)
       delete = row.may_use and row.may_delete, truncate = row.may_use and row.may_truncate },
   }
   t.acts = t.may
+  t.columns_of = { select = t.may.select and not row.whole_select and {} or nil,
+    insert = t.may.insert and not row.whole_insert and {} or nil }
   return t
 end
 
@@ -266,6 +272,10 @@ local function read_tables(conn, role, acts, beside)
   for i, row in ipairs(rows.columns) do
     local t = by_oid[row.oid]
     rows.columns[i] = false
+    for _, command in ipairs { "select", "insert" } do
+      local mine = t and t.columns_of[command]
+      if mine and row["column_" .. command] then mine[row.name] = true end
+    end
     if t then
       local c = same_column(known, row)
       t.columns[#t.columns + 1] = c

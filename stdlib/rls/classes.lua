@@ -231,6 +231,10 @@ may read.]]),
     [[NOTIFY and pg_notify reach every session of the database that listens on the channel, and LISTEN asks for no right: what a
 trigger sends of a row, another tenant reads without a policy. A channel's name is no secret. What tells the key alone
 tells that there was a change, and is an advisory.]]),
+  policy_tells = leak("a policy's function tells the rows that it hides",
+    "Take the arguments out of RAISE, or compare the tenant before it",
+    [[A policy asks its functions of every tenant's rows. What such a function raises, as an error or as a notice, is sent to the
+client whatever the policy then answers, and client_min_messages, which says how much of it, is the session's to set (section 43.9).]]),
   leakproof_claim = leak("a function that claims to be LEAKPROOF tells what it sees", "ALTER FUNCTION … NOT LEAKPROOF",
     [[The planner may call a LEAKPROOF function on rows before the policies have hidden them. One that raises, logs or
 stores its arguments shows other tenants' values (CREATE FUNCTION).]]),
@@ -245,6 +249,10 @@ stores its arguments shows other tenants' values (CREATE FUNCTION).]]),
 "covert channels").]]),
   foreign_key_oracle = advisory("A foreign key of %s reaches across tenants", "Refer to (tenant_id, id) instead of id alone",
     [[Referential checks bypass policies: an accepted key tells that the row exists, and ties a row to another tenant's.]]),
+  default_privileges = advisory("Tables made later in %s come with rights beyond policies",
+    "ALTER DEFAULT PRIVILEGES … REVOKE TRUNCATE, TRIGGER ON TABLES FROM the role",
+    [[ALTER DEFAULT PRIVILEGES grants rights on tables that are not there yet. TRUNCATE and TRIGGER are bound by no policy
+(section 5.8): each table that the next migration makes would be open to them.]]),
   large_object = advisory("Large objects are not bound by policies",
     "Keep the bytes in a table, or grant each object to its owner alone",
     [[Row-level security does not apply to large objects; whoever has SELECT on one, or runs with lo_compat_privileges,

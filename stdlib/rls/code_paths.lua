@@ -1,8 +1,8 @@
 --- Code paths: does each function of the platform state the tenant before it touches tenants' rows?
 --
--- Each code path of the reference platform is called as the application, with the tenant setting cleared first. Afterwards the
--- setting must be the tenant's, and PostgreSQL's own counters say whether tenants' tables were touched. A path that only works
--- when its caller sets the tenant does not set it itself. Everything happens in one transaction that is rolled back.
+-- Each code path of the reference platform is called as the application, once in each pack, with the tenant setting cleared first.
+-- Afterwards the setting must be the tenant's, and PostgreSQL's own counters say whether tenants' tables were touched. A path that only
+-- works when its caller sets the tenant does not set it itself. Everything happens in one transaction that is rolled back.
 local errors = require "errors"
 local hash = require "hash"
 local json = require "json"
@@ -27,32 +27,64 @@ local TOUCHED = [[
 
 local function sha(text) return hash.sha256(text) end
 
---- The workflow, one call a step, on the smallest forecast: one tour on Monday.
-local function steps(tenant)
-  local template = { line_no = 1, day = 1, start_ts = 480, end_ts = 960, duration_min = 480, work_hours = 8,
-    tour_fingerprint = "canary", count = 1 }
-  local instance = { id = "canary-1", tour_fingerprint = "canary", instance_number = 1, day = 1, start_min = 480, end_min = 960,
-    crosses_midnight = false }
-  local assignment = { driver_id = "D001", tour_instance_id = "canary-1", day = 1, block_id = "D001-1", block_type = "1er" }
-  local known = {}
-  local function list(...) return json.encode(json.array { ... }) end
+local function list(...) return json.encode(json.array { ... }) end
+
+--- What the workflow is given in each pack: the smallest there is, one tour on Monday, or one vehicle that makes one stop.
+local PACKS = {
+  roster = {
+    lines = function() return list { line_no = 1, raw_text = "Mo 08:00-16:00", status = "PASS" } end,
+    templates = function()
+      return list { line_no = 1, day = 1, start_ts = 480, end_ts = 960, duration_min = 480, work_hours = 8,
+        tour_fingerprint = "canary", count = 1 }
+    end,
+    instances = function()
+      return list { id = "canary-1", tour_fingerprint = "canary", instance_number = 1, day = 1, start_min = 480, end_min = 960,
+        crosses_midnight = false }
+    end,
+    plan = function()
+      return list { driver_id = "D001", tour_instance_id = "canary-1", day = 1, block_id = "D001-1", block_type = "1er" }
+    end,
+    audits = { "coverage", "overlap", "rest", "span_regular", "span_split", "fatigue", "weekly_max" },
+  },
+  routing = {
+    lines = function() return list { line_no = 1, raw_text = "V1, S1", status = "PASS" } end,
+    templates = list,
+    instances = function()
+      local none = json.array {}
+      return json.encode { date = "2026-01-05", matrix = { version = "canary", sha256 = sha "matrix" },
+        vehicles = json.array { { id = "V1", depot = { id = "D", lat = 48.2, lng = 16.3 }, capacity = 1, skills = none,
+          shift_start_min = 480, shift_end_min = 960 } },
+        stops = json.array { { id = "S1", lat = 48.3, lng = 16.4, demand = 1, service_min = 5, skills = none, window_start_min = 480,
+          window_end_min = 960 } } }
+    end,
+    plan = function()
+      return list { vehicle_id = "V1", start_s = 28800, end_s = 30900,
+        visits = json.array { { stop_id = "S1", arrive_s = 29700, start_s = 29700, leave_s = 30000 } } }
+    end,
+    audits = { "coverage", "time_window", "capacity", "overlap", "skills_compliance" },
+  },
+}
+
+--- The workflow in a pack, one call a step.
+local function steps(pack)
+  local given, known = PACKS[pack], {}
   local out = {
     { name = "create_forecast", keep = "forecast",
       sql = "select platform.create_forecast($1::uuid, 'canary', $2::jsonb, $3::jsonb, $4, $4)::text",
-      args = function() return list { line_no = 1, raw_text = "Mo 08:00-16:00", status = "PASS" }, list(template), sha "canary" end },
+      args = function() return given.lines(), given.templates(), sha("canary " .. pack) end },
     { name = "expand_forecast", sql = "select platform.expand_forecast($1::uuid, $2::uuid, $3::jsonb)",
-      args = function() return known.forecast, list(instance) end },
+      args = function() return known.forecast, given.instances() end },
     { name = "store_plan", keep = "plan", sql = "select platform.store_plan($1::uuid, $2::uuid, 94, $3, $3, $4::jsonb)::text",
-      args = function() return known.forecast, sha "plan", list(assignment) end },
+      args = function() return known.forecast, sha "plan", given.plan() end },
     { name = "read_plan", sql = "select platform.read_plan($1::uuid, $2::uuid)", args = function() return known.plan end },
   }
-  for _, audit in ipairs { "coverage", "overlap", "rest", "span_regular", "span_split", "fatigue", "weekly_max" } do
+  for _, audit in ipairs(given.audits) do
     out[#out + 1] = { name = "record_audit", sql = "select platform.record_audit($1::uuid, $2::uuid, $3, 'PASS', '{}'::jsonb)",
       args = function() return known.plan, audit end }
   end
   out[#out + 1] = { name = "lock_plan", sql = "select platform.lock_plan($1::uuid, $2::uuid, 'canary')",
     args = function() return known.plan end }
-  return out, known, tenant
+  return out, known
 end
 
 local function set_tenant(state, value)
@@ -69,19 +101,24 @@ local function call(state, step)
   return false, a
 end
 
-local function finding(step, detail)
-  return { path = "platform." .. step.name, detail = detail }
+--- A path that does not state its tenant in one pack need not be told of again for the other.
+local function note(state, step, detail)
+  local path = "platform." .. step.name
+  for _, f in ipairs(state.found) do
+    if f.path == path then return end
+  end
+  state.found[#state.found + 1] = { path = path, detail = ("pack %s: %s"):format(state.pack, detail) }
 end
 
 --- One step. What it leaves behind is needed by the next, so a path that needs help gets it after it was found.
-local function watch(state, step, found)
+local function watch(state, step)
   set_tenant(state, "")
   local before = state.conn:value(TOUCHED, state.relations)
   local ok, value = call(state, step)
   local now = state.conn:value("select current_setting($1, true)", state.setting)
   local touched = state.conn:value(TOUCHED, state.relations) > before
   if ok and now ~= state.tenant and touched then
-    found[#found + 1] = finding(step, ("it touches tenants' tables; afterwards %s is %q"):format(state.setting, tostring(now)))
+    note(state, step, ("it touches tenants' tables; afterwards %s is %q"):format(state.setting, tostring(now)))
   elseif ok and not touched then
     errors.raise { code = "path_not_watched", message = ("platform.%s touched no tenant's table: nothing was watched"):format(step.name),
       fix = "let its call in stdlib/rls/code_paths.lua reach one" }
@@ -93,27 +130,29 @@ local function watch(state, step, found)
       errors.raise { code = "path_failed", message = ("platform.%s failed also with the tenant set: %s"):format(step.name, again.message),
         fix = "mend the code path, or its call in stdlib/rls/code_paths.lua" }
     elseif not ok then
-      found[#found + 1] = finding(step, "it works only when its caller has set the tenant: " .. value.message)
+      note(state, step, "it works only when its caller has set the tenant: " .. value.message)
     end
     value = again
   end
   if step.keep then state.known[step.keep] = value end
 end
 
-local function drive(state, found)
-  local driven = {}
-  for _, step in ipairs(state.steps) do
-    local already = driven[step.name]
+--- Drives the workflow in a pack, whose branches of a code path may state the tenant where the other's do not.
+local function drive(state, pack, driven)
+  local list_of_steps, known = steps(pack)
+  local watched = {}
+  state.pack, state.known = pack, known
+  for _, step in ipairs(list_of_steps) do
     driven[step.name] = true
-    if not already then
-      watch(state, step, found)
+    if not watched[step.name] then
+      watched[step.name] = true
+      watch(state, step)
     else
       set_tenant(state, state.tenant)
       local ok, raised = call(state, step)
       if not ok then error(raised, 0) end
     end
   end
-  return driven
 end
 
 --- Watches the reference platform's code paths.
@@ -127,10 +166,12 @@ function code_paths.watch(conn, options)
     local expected = conn:query(FUNCTIONS, options.role, db.text(HELPERS))
     local code = "gate-canary-" .. hash.hex(hash.random(6))
     local tenant = conn:value("insert into core.tenants (code, name, status) values ($1, $1, 'onboarding') returning id::text", code)
-    local list, known = steps(tenant)
     conn:exec((options.superuser and "set local session authorization " or "set local role ") .. names.ident(options.role))
-    local driven = drive({ conn = conn, setting = options.settings.tenant.setting, tenant = tenant, steps = list, known = known,
-      relations = db.text(options.relations) }, found)
+    local state = { conn = conn, setting = options.settings.tenant.setting, tenant = tenant, found = found,
+      relations = db.text(options.relations) }
+    local driven = {}
+    drive(state, "roster", driven)
+    drive(state, "routing", driven)
     for _, f in ipairs(expected) do
       count = count + 1
       if not driven[f.name] then

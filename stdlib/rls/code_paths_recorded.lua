@@ -123,7 +123,8 @@ function recorded.read(text, cat, identity)
   end
   local kind = log.kind(text)
   if not kind then
-    errors.raise { code = "recording_format", message = "the file is neither a recording, nor a csvlog, nor a jsonlog",
+    errors.raise { code = "recording_format", message = text:find "%S" and "the file is neither a recording, nor a csvlog, nor a jsonlog"
+      or "the file is empty: nothing was recorded, and the server has logged nothing",
       fix = "record with --record, or let the server log: " .. log.SETTINGS }
   end
   target.database = identity.database

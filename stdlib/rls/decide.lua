@@ -287,7 +287,8 @@ function decide.table(state, t, role)
   local path, owner = model.path(t, state.by_oid)
   local input = { relation = t.label, tables = state.model.tables, functions = state.model.functions, types = state.model.types,
     axes = decide.axes_for(path and owner, state.axes), role = role, trust = state.trust, today = state.today,
-    presets = state.model.presets, cache = state.caches[role.name], writers = state.writers }
+    leads = state.model.leads,
+      presets = state.model.presets, cache = state.caches[role.name], writers = state.writers }
   local info = input.tables[t.label]
   local own, keeps = info.may, info.keeps_tenant
   info.keeps_tenant = keeps and not role.via and #input.axes == 1
@@ -317,7 +318,8 @@ function decide.binds(seen, t, policy)
   tables[t.label] = setmetatable({ policies = { policy }, rls = true, forced = true, may = nil }, { __index = seen.model.tables[t.label] })
   local input = { relation = t.label, tables = tables, functions = seen.model.functions, types = seen.model.types,
     axes = decide.axes_for(path and owner, decide.axes(seen.settings)), role = seen.model.roles[1], trust = seen.trust,
-    presets = seen.model.presets }
+    leads = seen.model.leads,
+      presets = seen.model.presets }
   for _, command in ipairs(policy.command == "ALL" and decide.COMMANDS or { policy.command }) do
     local v = prover.command(input, command)
     if v.decided_by ~= "no grant" and v.status ~= "proven" and v.status ~= "trusted" then return false end

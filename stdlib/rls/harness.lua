@@ -3,6 +3,7 @@
 -- The gate runs them with the engine's ctx. Its recovery runs them a second time, inside of a transaction in which the proposed migration
 -- was carried out, with a context that only collects: what a migration really closes is seen before anybody is told to apply it.
 local asked = require "rls.asked"
+local basis = require "rls.basis"
 local catalogue = require "rls.catalogue"
 local classes = require "rls.classes"
 local decide = require "rls.decide"
@@ -16,9 +17,11 @@ local owners = require "rls.owners"
 local probe = require "rls.probe"
 local releases = require "rls.releases"
 local reproduce = require "rls.reproduce"
+local staging = require "rls.staging"
 local task = require "task"
 local trials = require "rls.trials"
 local trust = require "rls.trust"
+local unread = require "rls.unread"
 local rules = { roles = require "rls.rules.roles", objects = require "rls.rules.objects", functions = require "rls.rules.functions",
   policies = require "rls.rules.policies", definers = require "rls.rules.definers", views = require "rls.rules.views" }
 
@@ -26,6 +29,10 @@ local harness = {}
 
 --- Who the application is, and every table with whose rows it holds (rls.look).
 harness.look = look.at
+
+--- Raises again what kept harness.look from its end.
+---@param raised any
+function harness.not_looked(raised) error(raised, 0) end
 
 local function is_base(t) return t.kind == "r" or t.kind == "p" end
 
@@ -58,8 +65,9 @@ local function promises(ctx) return ctx.platform.kind == "embedded" end
 
 local function granted(t) return t.may.select or t.may.insert or t.may.update or t.may.delete end
 
-local function check_table(ctx, t, app)
-  local at = { object = t.label, reproduce = rls_sql(t, app) }
+local function check_table(ctx, seen, t)
+  local at = { object = t.label, reproduce = rls_sql(t, seen.app.role) }
+  at.basis = basis.of(ctx, seen, "rls_missing", at)
   -- A partition that only its parent leads to is bound by the parent's policies (PostgreSQL manual, section 5.8).
   local forgotten = granted(t) and #t.policies == 0
   if t.is_partition and not t.app_owns and catalogue.closed(t) and not forgotten then return end
@@ -96,7 +104,7 @@ function harness.coverage(ctx, seen)
       message = ("no table has the column %q: there is nothing to isolate"):format(seen.settings.tenant.column),
       fix = "check database.tenant.column, database.schemas and the rights of database.admin" }
   end
-  for _, t in ipairs(base) do check_table(ctx, t, seen.app.role) end
+  for _, t in ipairs(base) do check_table(ctx, seen, t) end
   for _, t in ipairs(seen.tables) do
     if t.scope == "unclassified" then
       ctx:advise("unclassified_table", { object = t.label, detail = t.registry and ("the tenant columns of other tables refer to its %s, "
@@ -108,16 +116,17 @@ function harness.coverage(ctx, seen)
 end
 
 --- Makes a finding. What repairs it is for the recovery's own context, which collects.
-local function say(ctx, class, f)
+local function say(ctx, seen, class, f)
   local tell = f.advisory and not f.note and ctx.advise or ctx.fail -- a note is one by its class
   tell(ctx, class, { object = f.object, detail = f.detail, fix = f.fix, reproduce = f.reproduce,
+    basis = basis.of(ctx, seen, class, f),
     repair = rawget(ctx, "collects") and f.repair or nil })
 end
 
 --- The same, but of what has its one cause in a right that everybody has: that is kept, and said once.
 local function say_or_keep(ctx, seen, f)
   if f.by_create and seen.open_public == nil then seen.open_public = open_public.is_cause(ctx.db.admin, seen.app) end
-  if not (f.by_create and seen.open_public) then return say(ctx, f.class, f) end
+  if not (f.by_create and seen.open_public) then return say(ctx, seen, f.class, f) end
   seen.by_create = seen.by_create or {}
   table.insert(seen.by_create, f)
 end
@@ -165,19 +174,19 @@ local function in_full(all, t, list)
     table.concat(labels, " and of "))
 end
 
-local function report_table(ctx, all, t, result, named)
-  local seen, trusted, version = {}, all.trust, all.admin.version
+local function report_table(ctx, seen, t, result, named)
+  local told = {}
   for _, l in ipairs(result.leaks) do
-    if not seen[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, trusted) then
-      seen[l.op .. l.detail] = true
+    if not told[l.op .. l.detail] and not is_named(named, l.op) and not is_trusted(t, l, seen.trust) then
+      told[l.op .. l.detail] = true
       local of_owner = not is_base(t) and t.bound == false and not l.class
-      say(ctx, of_owner and "view_owner_rights" or class_of_leak(t, l), { object = t.label, detail = l.detail, reproduce = l.reproduce,
-        repair = of_owner and releases.has_option("security_invoker", version)
+      say(ctx, seen, of_owner and "view_owner_rights" or class_of_leak(t, l), { object = t.label, detail = l.detail,
+        reproduce = l.reproduce, repair = of_owner and releases.has_option("security_invoker", seen.admin.version)
           and ("ALTER VIEW %s SET (security_invoker = true);"):format(t.sql) or nil })
     end
   end
   if #result.errors > 0 then
-    errors.raise { code = "probe_failed", message = ("%s could not be probed"):format(t.label), detail = in_full(all, t, result.errors),
+    errors.raise { code = "probe_failed", message = ("%s could not be probed"):format(t.label), detail = in_full(seen, t, result.errors),
       fix = TO_PROBE }
   end
   if result.controls == 0 and #result.proven == 0 and #result.leaks == 0 and not result.refuted then
@@ -193,9 +202,9 @@ local function check_unbindable(ctx, seen)
     local shown = ("BEGIN;\nSET LOCAL ROLE %s;\n%sSELECT * FROM %s LIMIT 5;\nROLLBACK;"):format(names.ident(seen.app.role),
       reproduce.as_reader(t), t.sql)
     if t.kind == "m" and tenants and t.acts.select then
-      ctx:fail("materialised_view", { object = t.label, detail = "the application may read it", reproduce = shown })
+      say(ctx, seen, "materialised_view", { object = t.label, detail = "the application may read it", reproduce = shown })
     elseif t.kind == "f" and t.tenant and may then
-      ctx:fail("foreign_table", { object = t.label, detail = "the application has grants on it", reproduce = shown })
+      say(ctx, seen, "foreign_table", { object = t.label, detail = "the application has grants on it", reproduce = shown })
     end
   end
 end
@@ -227,7 +236,7 @@ local function check_ways_around(ctx, seen, ways)
       local undecided
       for _, f in ipairs(way.found) do
         undecided = undecided or f.unproven
-        if not f.unproven then say(ctx, f.class, f) end
+        if not f.unproven then say(ctx, seen, f.class, f) end
       end
       if undecided then
         errors.raise { code = "rule_unproven", message = undecided,
@@ -246,6 +255,44 @@ local function need_model(seen)
   end
 end
 
+--- May what was found be tried, by rows that are undone? On the one connection of a recovery or a mutant nothing can be seen of a session
+--- in which nothing was set yet.
+local function may_try(ctx, seen)
+  return not rawget(ctx, "one_connection") and ((seen.settings.probe or {}).mode or "full") == "full"
+end
+
+local function stage(ctx, seen, list)
+  staging.run(function() return ctx.db:open("admin") end, list, { superuser = seen.admin.super,
+    max_rows = (seen.settings.probe or {}).max_rows or 10000 })
+end
+
+--- Says what was found of functions and triggers, with the texts that were seen to show it. What keeps them from being tried hides none.
+local function say_tried(ctx, seen, found)
+  local ok, raised = true, nil
+  if may_try(ctx, seen) then
+    ok, raised = pcall(stage, ctx, seen, found)
+  end
+  for _, f in ipairs(found) do say_or_keep(ctx, seen, f) end
+  if not ok then error(raised, 0) end
+end
+
+--- Tries functions of which it is not known whether they change who may do what. Returns those that were not seen to.
+local function try_rights(ctx, seen, found, undecided)
+  if not may_try(ctx, seen) then return undecided end
+  stage(ctx, seen, undecided)
+  local left = {}
+  for _, f in ipairs(undecided) do
+    if f.shown then
+      found[#found + 1] = { class = "function_definer", object = f.object, reproduce = f.reproduce,
+        fix = ("%s; %s"):format(classes.OF_DEFINERS, f.proposed),
+        detail = ("it runs with the rights of %s; tried: it changes who may do what"):format(f.owner) }
+    else
+      left[#left + 1] = f
+    end
+  end
+  return left
+end
+
 --- What functions with their owner's rights do. Returns those that nobody could decide, and those of triggers.
 local function decide_definers(ctx, seen)
   local undecided = {}
@@ -253,8 +300,8 @@ local function decide_definers(ctx, seen)
     local found
     need_model(seen)
     found, undecided = rules.definers.findings(seen, (harness.of_tenants(seen)))
-    undecided = trust.cover(seen, found, undecided, classes.OF_DEFINERS)
-    for _, f in ipairs(found) do say_or_keep(ctx, seen, f) end
+    undecided = try_rights(ctx, seen, found, trust.cover(seen, found, undecided, classes.OF_DEFINERS))
+    say_tried(ctx, seen, found)
   end, { group = "isolation" })
   local of_triggers = {}
   ctx:check("isolation: triggers with their owner's rights", function()
@@ -262,7 +309,7 @@ local function decide_definers(ctx, seen)
     local found
     found, of_triggers = rules.definers.triggers(ctx.db.admin, seen, (harness.of_tenants(seen)))
     of_triggers = trust.cover(seen, found, of_triggers, classes.OF_DEFINERS)
-    for _, f in ipairs(found) do say_or_keep(ctx, seen, f) end
+    say_tried(ctx, seen, found)
   end, { group = "isolation" })
   return undecided, of_triggers
 end
@@ -275,13 +322,13 @@ local function in_words(tried)
 end
 
 --- One check for each function that is undecided: none hides what another check finds.
-local function check_undecided(ctx, undecided)
+local function check_undecided(ctx, seen, undecided)
   for _, f in ipairs(undecided) do
     ctx:check("isolation: function " .. f.object, function()
       local tried = f.f.tried
       if tried and tried.leak then
-        say(ctx, "function_definer", { object = f.object, reproduce = tried.reproduce, advisory = f.oracle and not tried.changes or nil,
-          fix = ("%s; %s"):format(classes.OF_DEFINERS, f.proposed),
+        say(ctx, seen, "function_definer", { object = f.object, reproduce = tried.reproduce,
+          advisory = f.oracle and not tried.changes or nil, fix = ("%s; %s"):format(classes.OF_DEFINERS, f.proposed),
           detail = ("it runs with the rights of %s, whom row-level security does not bind; tried: %s"):format(f.owner, tried.leak) })
         return
       end
@@ -306,7 +353,7 @@ local function decided(ctx, seen, base)
     if ((seen.settings.probe or {}).mode or "full") ~= "static" then
       hunt.run(ctx.db.admin, decisions, read.tables, { role = seen.app.role, superuser = seen.admin.super, settings = seen.settings })
     end
-    for _, f in ipairs(decide.presets(ctx.db.admin, seen, base, read)) do say(ctx, f.class, f) end
+    for _, f in ipairs(decide.presets(ctx.db.admin, seen, base, read)) do say(ctx, seen, f.class, f) end
     local _, views = harness.of_tenants(seen)
     rules.views.mark(seen, views)
     for _, list in ipairs { rules.policies.findings(decisions, seen), rules.views.findings(ctx.db.admin, seen, views, base) } do
@@ -322,11 +369,11 @@ local function decided(ctx, seen, base)
 end
 
 --- Holes of the server's own, which no schema closes. A private server of the engine's is not the one that the tenants' rows are on.
-local function check_release(ctx)
+local function check_release(ctx, seen)
   if ctx.platform.kind ~= "external" then return end
   ctx:check("isolation: server release", function()
     local f = releases.finding(ctx.db.admin:value "select current_setting('server_version_num')::integer")
-    if f then say(ctx, f.class, f) end
+    if f then say(ctx, seen, f.class, f) end
   end, { group = "isolation" })
 end
 
@@ -335,7 +382,7 @@ local function check_trust(ctx, seen)
   if not seen.model or not (seen.trust and seen.trust[1]) then return end
   ctx:check("isolation: trust", function()
     local stale, trusted = decide.trust(seen.decisions, seen.trust, seen.today, seen.covers, seen.changed)
-    for _, f in ipairs(stale) do say(ctx, f.class, f) end
+    for _, f in ipairs(stale) do say(ctx, seen, f.class, f) end
     if #trusted > 0 then ctx:fact("trust", trusted) end
   end, { group = "isolation" })
 end
@@ -359,13 +406,13 @@ end
 --- Policies that were not understood, and that nothing else is found of: no canary got through, which is no proof.
 local function raise_unread(seen, t, list, failed)
   if failed or ((seen.settings.probe or {}).mode or "full") ~= "full" then return end -- else the mode's own error says so
-  local unread = {}
+  local left = {}
   for _, f in ipairs(list or {}) do
-    if f.unread then unread[#unread + 1] = f.detail end
+    if f.unread then left[#left + 1] = f.detail end
   end
-  if #unread == 0 then return end
+  if #left == 0 then return end
   errors.raise { code = "policy_unproven", message = ("%s: whether its policies bind the tenant is undecided"):format(t.label),
-    detail = table.concat(unread, "; "), fix = "let them compare the tenant column with the tenant setting, move what else they ask to a "
+    detail = table.concat(left, "; "), fix = "let them compare the tenant column with the tenant setting, move what else they ask to a "
       .. "policy AS RESTRICTIVE, and write helpers as one SELECT in SQL (gate-engine explain policy_unproven)" }
 end
 
@@ -376,11 +423,10 @@ local function raise_contradicted(t, list)
     detail = table.concat(list, "; "), fix = "report it with the policies: either the proof or the trial is wrong" }
 end
 
---- Tries what the prover found, where canaries may be written. On the one connection of a recovery or a mutant nothing can be seen of a
---- session in which nothing was set yet.
+--- Tries what the prover found, where canaries may be written.
 local function try_counterexamples(ctx, seen, found)
   local settings = seen.settings.probe or {}
-  if not next(found) or rawget(ctx, "one_connection") or (settings.mode or "full") ~= "full" then return end
+  if not next(found) or not may_try(ctx, seen) then return end
   ctx:check("isolation: counterexamples", function()
     trials.run(function() return ctx.db:open("admin") end, found, seen.by_oid, { superuser = seen.admin.super,
       max_rows = settings.max_rows or 10000 })
@@ -429,10 +475,16 @@ end
 --- Can tenant A see or change what is B's? One check a table and a way around.
 function harness.isolation(ctx, seen)
   local base, views = harness.of_tenants(seen)
-  check_release(ctx)
+  check_release(ctx, seen)
   local found
-  -- Proving is no work of the server's.
-  task.map({ function() found = decided(ctx, seen, base) end, function() read_sequences(seen) end }, 2, function(fn) fn() end)
+  if rawget(ctx, "one_connection") then -- whose transaction is not a task's
+    found = decided(ctx, seen, base)
+  else
+    -- Proving is no work of the server's.
+    task.map({ function() found = decided(ctx, seen, base) end, function() read_sequences(seen) end }, 2, function(fn) fn() end)
+  end
+  local mistyped = unread.error(seen)
+  if mistyped then ctx:check("isolation: tenant setting", function() errors.raise(mistyped) end, { group = "isolation" }) end
   local undecided, of_triggers = decide_definers(ctx, seen)
   local ok, results, left, ways = probe_and_read(ctx, seen, undecided)
   if not ok or #base == 0 then
@@ -472,11 +524,11 @@ function harness.isolation(ctx, seen)
   end
   check_ways_around(ctx, seen, ways)
   if seen.by_create then
-    ctx:check("isolation: schema public", function() say(ctx, "function_search_path", open_public.finding(seen.by_create)) end,
+    ctx:check("isolation: schema public", function() say(ctx, seen, "function_search_path", open_public.finding(seen.by_create)) end,
       { group = "isolation" })
   end
-  check_undecided(ctx, undecided)
-  check_undecided(ctx, of_triggers)
+  check_undecided(ctx, seen, undecided)
+  check_undecided(ctx, seen, of_triggers)
   check_trust(ctx, seen)
 end
 

@@ -6,6 +6,7 @@
 local arrays = require "rls.arrays"
 local catalogue = require "rls.catalogue"
 local dialect = require "rls.dialect"
+local leads = require "rls.leads"
 local sorts = require "rls.prover.sorts"
 
 local model = {}
@@ -19,16 +20,17 @@ local model = {}
 ---@field tables table<string, prover.Table>  by label
 ---@field functions table<string, prover.Function[]>
 ---@field types table<string, {name: string, kind: string, base: string?, labels: string[]?, equality: string?}>
+---@field leads rls.Leads
 ---@field roles rls.Role[]     the application's first
 ---@field presets table<string, string>
 ---@field set_by table<string, string>  the statement by which a preset came, without its SET
 
---- The functions of the user's schemas that SQL can be read of, and all that a policy calls.
+--- The functions of the user's schemas that are no extension's, and all that a policy calls.
 local FUNCTIONS = [[
   select p.oid::text as oid, n.nspname || '.' || p.proname as name, l.lanname::text as language,
          {body p} as body, {parsed p} as parsed,
          pg_get_function_result(p.oid) as returns, format_type(p.prorettype, null) as returns_type, p.proretset as returns_set,
-         p.proisstrict as strict, p.provolatile::text as volatility, p.prosecdef as security_definer,
+         p.proisstrict as strict, p.provolatile::text as volatility, p.procost::float8 as cost, p.prosecdef as security_definer,
          pg_get_userbyid(p.proowner)::text as owner, o.rolsuper or o.rolbypassrls as owner_bypasses, p.proconfig as config,
          exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e') as of_extension,
          format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) as signature, p.prokind::text as kind,
@@ -55,8 +57,7 @@ local FUNCTIONS = [[
    where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and p.prokind in ('f', 'p')
      and (exists (select from pg_depend d where d.classid = 'pg_policy'::regclass and d.refclassid = 'pg_proc'::regclass
                      and d.refobjid = p.oid)
-          or (l.lanname in ('sql', 'plpgsql') and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass
-                and d.objid = p.oid and d.deptype = 'e'))
+          or not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
           or p.prosecdef)
    order by 1]]
 
@@ -219,6 +220,7 @@ function model.read(conn, app, base, by_oid)
   for i, t in ipairs(base) do oids[i] = t.oid end
   catalogue.qualified(conn, function()
     out.functions, out.all_functions = functions_of(conn:query(dialect.of(conn, FUNCTIONS), arrays.text(app.acts or { app.role })))
+    out.leads = leads.read(conn, out.all_functions)
     for _, row in ipairs(conn:query(TYPES)) do
       -- As the grammar gives the name, and as the server prints it, which quotes what needs it.
       out.types[row.name] = { name = row.name, kind = row.kind, base = row.base, labels = row.labels, equality = row.equality }

@@ -12,6 +12,7 @@ local catalogue = require "rls.catalogue"
 local key_groups = require "rls.key_groups"
 local keys = require "rls.keys"
 local modes = require "rls.modes"
+local names = require "rls.names"
 local own_rows = require "rls.own_rows"
 local probe_context = require "rls.probe_context"
 local probe_rows = require "rls.probe_rows"
@@ -189,13 +190,22 @@ local function plant_untriggered(s)
   return out
 end
 
+--- COPY of what the application may read.
+local function copy_sql(t)
+  local list = {}
+  for _, c in ipairs(t.columns) do
+    if ((t.columns_of or {}).select or {})[c.name] then list[#list + 1] = names.ident(c.name) end
+  end
+  return ("copy %s%s to stdout"):format(t.sql, #list > 0 and " (" .. table.concat(list, ", ") .. ")" or "")
+end
+
 --- What COPY writes of tables, each as its number of lines; nil where it is refused.
 local function copied(s, tables)
   local out = {}
   local function copy(list)
     return pcall(s.conn.transaction, s.conn, function()
       for _, t in ipairs(list) do
-        local _, lines = s.conn:copy_out(("copy %s to stdout"):format(t.sql)):gsub("\n", "")
+        local _, lines = s.conn:copy_out(copy_sql(t)):gsub("\n", "")
         out[t.oid] = lines
       end
     end, { rollback = true })
@@ -237,7 +247,7 @@ local function copy_out(s, tables)
     local o = seen[t.oid]
     if not o.ok then error(o.error, 0) end
     if lines[t.oid] > o.rows[1].n then
-      s:leak(t, "select", "COPY writes rows that SELECT does not show", ("copy %s to stdout"):format(t.sql))
+      s:leak(t, "select", "COPY writes rows that SELECT does not show", copy_sql(t))
     end
   end)
 end
@@ -277,9 +287,12 @@ local function new_state(conn, common, by_oid, options, results, with_context)
   said.know(conn, common.functions)
   local alike = {}
   for i, key in ipairs(common.keys.alike) do alike[i] = { key = key } end
+  local maker = canary.maker(conn, by_oid, options.settings, with_context and who or nil, common.own)
+  -- A trigger that refuses a row although the tenant is set refuses it for what it is.
+  maker.superuser, maker.untriggered = options.superuser, options.superuser and with_context
   return probe_state.new { conn = conn, axis = common.axis, session = who, results = results, settings = options.settings,
     role = options.role, max_rows = options.max_rows, bound = with_context, admin_bound = not options.bypass,
-    runner = attempts.runner(conn, who.back), maker = canary.maker(conn, by_oid, options.settings, with_context and who or nil, common.own),
+    runner = attempts.runner(conn, who.back), maker = maker,
     a = { key = common.keys.a }, b = { key = common.keys.b }, c = common.keys.c and { key = common.keys.c } or nil, alike = alike,
     apart = common.apart and {}, locked = common.locked, functions = common.functions, defaults = common.defaults,
     tenant_settings = common.tenant_settings, version = common.version, trust = common.trust, covers = common.covers,
@@ -356,8 +369,7 @@ local AGAIN = 100
 --- Tables whose own canaries nobody reached, in no axis' session: once more, with rows that their policies show. The search for such rows
 --- costs more than the probe, and few tables need it.
 local function probe_again(open, groups, options, results)
-  -- A recovery's one connection has its changes to itself.
-  for _, g in ipairs(options.alone and {} or groups) do
+  for _, g in ipairs(groups) do
     local again = {}
     for _, t in ipairs(g.tables) do
       if is_open(results[t.oid]) and #again < AGAIN then again[#again + 1] = t end

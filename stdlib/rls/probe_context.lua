@@ -13,7 +13,7 @@ local probe_context = {}
 local MOST = 40
 
 local function canaries(s, t)
-  return ("select 1 from %s where (%s) or (%s) limit 5"):format(t.sql, s:owned_by(t, s.a), s:owned_by(t, s.b))
+  return ("select 1 from %s where (%s) or (%s) limit 5"):format(t.sql, s:shown_by(t, s.a), s:shown_by(t, s.b))
 end
 
 local function any_rows(t) return ("select 1 from %s limit 1000"):format(t.sql) end
@@ -65,7 +65,7 @@ end
 
 --- Why nobody knows what shows without a tenant, and the ways out.
 local function untried(s, t)
-  local why = s.refusals[t.oid] or "row-level security binds the role of database.admin"
+  local why = s.refusals[t.oid] or "database.admin is no superuser and has no BYPASSRLS"
   local ways = { s.admin_bound and "let database.admin be a superuser or a role with BYPASSRLS"
     or "let database.admin be a superuser, who makes canaries without triggers" }
   local reason = t.reasons and t.reasons.SELECT
@@ -162,20 +162,58 @@ local function read(s, expression, resting)
   return settings, literals, pairwise
 end
 
---- Members of the tenant's JSON document other than the tenant's id.
+--- Does a part of the tenant's document say whose the session is, itself or in a list?
+local function states_tenant(value)
+  if type(value) == "string" then return value:find("{id}", 1, true) ~= nil end
+  for _, inner in pairs(type(value) == "table" and value or {}) do
+    if states_tenant(inner) then return true end
+  end
+  return false
+end
+
+--- The paths to members of documents that an expression speaks of, as it is printed: each a list of keys.
+local function paths_of(expression)
+  local out, path, last = {}, nil, 0
+  for from, key, to in expression:gmatch "()%->>?%s*'([^']*)'()" do
+    local goes_on = path and expression:sub(last, from - 1):find "^[:%a%s)]*$"
+    path = goes_on and { table.unpack(path) } or {}
+    path[#path + 1], last = key, to
+    out[#out + 1] = path
+  end
+  return out
+end
+
+--- A copy of a document with another value at a path; objects are made on the way.
+local function with_member(document, path, value, at)
+  local copy = {}
+  for k, v in pairs(type(document) == "table" and not json.is_array(document) and document or {}) do copy[k] = v end
+  copy[path[at]] = at == #path and value or with_member(copy[path[at]], path, value, at + 1)
+  return copy
+end
+
+--- What to put in the place of a member, for a literal of the expression: it, a list of it, and what it says as JSON.
+local function values_of(literal, own, lists)
+  local out = { literal }
+  if lists or json.is_array(own) then out[2] = json.array { literal } end
+  local ok, value = pcall(json.decode, literal)
+  if ok and type(value) == "table" then out[#out + 1] = value end
+  return out
+end
+
+--- Members of the tenant's JSON document other than the tenant's id. One that lists ids is never given another tenant's.
 local function documents(s, expression, literals, add)
   local ok, document = pcall(json.decode, s.axis.value)
   if not ok or type(document) ~= "table" then return end
-  for member in expression:gmatch "%->>?%s*'([^']*)'" do
-    local own = document[member]
-    if not (type(own) == "string" and own:find("{id}", 1, true)) then
-      for literal in pairs(literals) do
-        local copy = {}
-        for k, v in pairs(document) do copy[k] = v end
-        copy[member] = literal
-        local text = json.encode(copy):gsub("{id}", function() return s.a.key end)
-        add({ { s.axis.setting, text } }, ("%s = %q within %s"):format(member, literal == s.b.key and "<tenant B>" or literal,
-          s.axis.setting))
+  local lists = expression:find("_array_elements", 1, true) or expression:find("@>", 1, true)
+  for _, path in ipairs(paths_of(expression)) do
+    local own = document
+    for _, key in ipairs(path) do own = type(own) == "table" and not json.is_array(own) and own[key] or nil end
+    local states = states_tenant(own)
+    for literal in pairs(not (states and type(own) == "string") and literals or {}) do
+      for _, value in ipairs(not (states and literal == s.b.key) and values_of(literal, own, lists) or {}) do
+        local text = json.encode(with_member(document, path, value, 1)):gsub("{id}", function() return s.a.key end)
+        local shown = json.encode(value):gsub(s.b.key:gsub("%p", "%%%0"), "<tenant B>")
+        add({ { s.axis.setting, text } }, ("%s = %s within %s"):format(table.concat(path, "."), shown, s.axis.setting))
       end
     end
   end
@@ -246,7 +284,7 @@ end
 
 --- Writes are blind, where the table is small: with WHERE the SELECT policy would apply to them too.
 local function forms_of(s, t)
-  local small, where = s:is_small(t), s:owned_by(t, s.b)
+  local small, where = s:is_small(t), s:shown_by(t, s.b)
   local column, literal = s:update_column(t)
   return { select = ("select 1 from %s where %s limit 5"):format(t.sql, where),
     insert = s.inserts[t.oid] and s.inserts[t.oid].b,
@@ -280,7 +318,10 @@ function probe_context.escapes(s, t)
           local all = s.session:of "<tenant A>"
           for _, p in ipairs(case.pairs) do all[#all + 1] = p end
           local stopped = out.ok and "" or "; only a constraint stops it: " .. out.err.message
-          s:leak(t, op, ("%s reaches another tenant's rows once the application sets %s%s"):format(op, case.text, stopped), forms[op], all)
+          -- How many rows a blind write reached does not say whose they were.
+          local changes = out.ok and (op == "update" or op == "delete")
+          s:leak(t, op, ("%s reaches another tenant's rows once the application sets %s%s"):format(op, case.text, stopped), forms[op], all,
+            changes)
           known[op] = true
         end
       end

@@ -11,7 +11,7 @@ local class_of, denied = state.class_of, state.denied
 
 --- One more row than A has is enough to tell that it is not alone; one that is not A's raises an error.
 local function blind_select_form(s, t)
-  return ("select 1 / case when %s then 1 else 0 end from %s limit %d"):format(s:owned_by(t, s.a), t.sql, s.owned[t.oid] + 1)
+  return ("select 1 / case when %s then 1 else 0 end from %s limit %d"):format(s:shown_by(t, s.a), t.sql, s.owned[t.oid] + 1)
 end
 
 local function select_form(t, where) return ("select 1 from %s where %s limit 5"):format(t.sql, where) end
@@ -29,7 +29,7 @@ local function alike(s, t)
   if not t.tenant or #s.alike == 0 then return nil end
   local parts = {}
   for _, who in ipairs(s.alike) do
-    if s.maker.rows[who.key] and s.maker.rows[who.key][t.oid] then parts[#parts + 1] = s:owned_by(t, who) end
+    if s.maker.rows[who.key] and s.maker.rows[who.key][t.oid] then parts[#parts + 1] = s:shown_by(t, who) end
   end
   return #parts > 0 and "(" .. table.concat(parts, " or ") .. ")" or nil
 end
@@ -37,8 +37,8 @@ end
 local function select_probe(s, t)
   if s:nobody_may(t, "select") or s:closed(t, "select", blind_select_form(s, t)) then return end
   local function form(where) return select_form(t, where) end
-  local b = s:owned_by(t, s.b)
-  s:try_form(t, "select", form(s:owned_by(t, s.a)), form(b), b)
+  local b = s:shown_by(t, s.b)
+  s:try_form(t, "select", form(s:shown_by(t, s.a)), form(b))
   if s:leaks(t, "select") then return end
   local like = alike(s, t)
   if like then s:try_foreign(t, "select", form(like), "of a tenant whose key is like the own") end
@@ -65,7 +65,8 @@ local function blind(s, t, op, form)
   if not out.ok and s.c then out, own = s:ask(t, { q = form(s.c), s = s.session:of(s.c.key) }), 0 end
   local shown = form { key = "<tenant A>" }
   if out.ok and out.affected > own then
-    s:leak(t, op, ("a blind %s reaches %d row(s), %d of them of other tenants"):format(op, out.affected, out.affected - own), shown)
+    s:leak(t, op, ("a blind %s reaches %d row(s), %d of them of other tenants"):format(op, out.affected, out.affected - own), shown,
+      nil, true)
   elseif class_of(out) == "23" and s.c then
     s:leak(t, op, ("a blind %s reaches rows of other tenants; only a constraint stops it: %s"):format(op, out.err.message), shown)
   elseif not out.ok and not (denied(out) and out.err.message:find("row-level security", 1, true)) then
@@ -102,7 +103,7 @@ end
 local function move_forms(s, t)
   local set, where = move_to(s, t)
   if not set then return nil end
-  local forms = { ("update %s set %s where %s"):format(t.sql, set, s:owned_by(t, s.a)) }
+  local forms = { ("update %s set %s where %s"):format(t.sql, set, s:shown_by(t, s.a)) }
   if s:is_small(t) then forms[2] = ("update %s set %s"):format(t.sql, set) end
   return forms, s:looking(t, where or "false"), where
 end
@@ -162,11 +163,11 @@ local function update_probe(s, t)
     s:proven(t, "update")
     return
   end
-  local a, b = s:owned_by(t, s.a), s:owned_by(t, s.b)
+  local a, b = s:shown_by(t, s.a), s:shown_by(t, s.b)
   local function form(where, who) return update_form(t, column, value(who), where) end
   local function blindly(who) return update_form(t, column, value(who)) end
   local closed = s:closed(t, "update", blindly(s.a))
-  local controlled = closed or s:control(t, "update", form(a, s.a), b, form(b, s.b))
+  local controlled = closed or s:control(t, "update", form(a, s.a), s:owned_by(t, s.b), form(b, s.b))
   local open = state.is_open(t, "UPDATE")
   local only_own = closed or not open and s:only_own(t, "update", blindly(s.a))
   if not only_own then
@@ -188,9 +189,9 @@ end
 local function delete_probe(s, t)
   if s:nobody_may(t, "delete") then return end
   if s:closed(t, "delete", delete_form(t)) then return end
-  local b = s:owned_by(t, s.b)
+  local b = s:shown_by(t, s.b)
   local function form(where) return delete_form(t, where) end
-  local controlled = s:control(t, "delete", form(s:owned_by(t, s.a)), b, form(b))
+  local controlled = s:control(t, "delete", form(s:shown_by(t, s.a)), s:owned_by(t, s.b), form(b))
   if (state.is_open(t, "DELETE") or not s:only_own(t, "delete", delete_form(t))) and controlled then
     s:try_foreign(t, "delete", form(b))
   end
@@ -221,7 +222,11 @@ local function insert_probe(s, t)
   local control = s:ask(t, { q = sql.a })
   -- A unique key is looked at after the policies.
   if not control.ok and class_of(control) ~= "23" then
-    if denied(control) then
+    if class_of(control) == "P0" and (t.decided or {}).INSERT == "proven" then
+      -- A trigger refuses the row before the policies are asked, which let through none of another tenant's.
+      s:proven(t, "insert")
+      return
+    elseif denied(control) then
       r.uncontrolled.insert = "insert: the positive control failed: " .. control.err.message
     else
       s:broken(t, "insert: the positive control failed: " .. control.err.message)
@@ -282,7 +287,7 @@ end
 ---@return rls.Attempt[]
 local function likely(s, t)
   local list, tells = {}, s:may_tell(t)
-  local a, b = s:owned_by(t, s.a), s:owned_by(t, s.b)
+  local a, b = s:shown_by(t, s.a), s:shown_by(t, s.b)
   local function add(sql, look) list[#list + 1] = { q = sql, l = look and look.l, ls = look and look.ls } end
   if likely_closed(s, t, "select") then
     add(blind_select_form(s, t))
@@ -308,7 +313,7 @@ local function likely(s, t)
   local sql = not catalogue.nobody_may(t, "insert") and s.inserts[t.oid]
   if sql then
     add(sql.a)
-    add(sql.b, t.tenant and s:looking(t, b) or nil)
+    add(sql.b, t.tenant and s:looking(t, s:owned_by(t, s.b)) or nil)
   end
   return list
 end

@@ -184,6 +184,23 @@ function State:owned_by(t, who)
     fix = "add a primary key, or the tenant column" }
 end
 
+--- The same as the application asks for them: where it may read some columns alone, by a key of these, so that it is the canary alone.
+---@param t rls.Table
+---@param who rls.Who
+---@return string
+function State:shown_by(t, who)
+  local readable = (t.columns_of or {}).select
+  if not readable or (t.tenant and readable[t.tenant]) then return self:owned_by(t, who) end
+  local made = self.maker.rows[who.key] and self.maker.rows[who.key][t.oid]
+  for _, key in ipairs(made and t.uniques or {}) do
+    local all = true
+    for _, name in ipairs(key.columns) do all = all and readable[name] == true end
+    local where = all and state.by_values(t, key.columns, made.row)
+    if where then return where end
+  end
+  return self:owned_by(t, who)
+end
+
 --- The rows whose columns are as in another row; nil where one of them is NULL there.
 ---@param t rls.Table
 ---@param columns string[]

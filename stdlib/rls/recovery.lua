@@ -8,7 +8,11 @@ local catalogue = require "rls.catalogue"
 local decide = require "rls.decide"
 local errors = require "errors"
 local harness = require "rls.harness"
+local mended = require "rls.mended"
+local mentions = require "rls.mentions"
 local names = require "rls.names"
+local own_view = require "rls.own_view"
+local recovery_views = require "rls.recovery_views"
 
 local recovery = {}
 
@@ -73,34 +77,86 @@ local function is_strict(t, p, seen)
   return (p.using == nil or forms[p.using] == true) and (p.check == nil or forms[p.check] == true)
 end
 
+--- Does another policy show and take all that the mended one would, and say whose a row is and nothing else?
+local function is_needless(t, p, world, strict)
+  for _, q in ipairs(t.policies) do
+    local same_roles = #q.roles == 1 and q.roles[1] == "public" or table.concat(q.roles, ",") == table.concat(p.roles, ",")
+    if q ~= p and strict[q] and q.permissive and q.applies and same_roles and (q.command == "ALL" or q.command == p.command)
+      and (q.using == nil or mended.is_plain(world, q.using)) and (q.check == nil or mended.is_plain(world, q.check)) then
+      return true
+    end
+  end
+  return false
+end
+
+--- Statements that mend one policy; nil where nothing is known to.
+local function policy_sql(t, p, seen, strict, own)
+  local world = mended.world(seen, t, p, own)
+  if is_needless(t, p, world, strict) then return ("DROP POLICY %s ON %s;"):format(names.ident(p.name), t.sql) end
+  local using, check = p.using and mended.text(world, p.using), p.check and mended.text(world, p.check)
+  if (p.using and not using) or (p.check and not check) then return nil end
+  return ("ALTER POLICY %s ON %s%s%s;"):format(names.ident(p.name), t.sql, using and ("\n    USING (%s)"):format(using) or "",
+    check and ("\n    WITH CHECK (%s)"):format(check) or "")
+end
+
+--- Whom FORCE binds who was not: what runs as the owner sees no row without the tenant setting.
+local function force_sql(t, seen, findings)
+  local wanted = t.app_owns or seen.promised
+  for _, f in ipairs(findings or {}) do wanted = wanted or f.class == "rls_not_forced" end
+  if t.forced then return nil end
+  if not wanted then
+    return ("-- Not forced: %s, its owner, is not bound, and the application may not become it."):format(t.owner)
+  end
+  local jobs = {}
+  for _, f in ipairs(seen.model and seen.model.all_functions or {}) do
+    if f.security_definer and f.owner == t.owner and mentions.name((f.body or ""):lower(), t.name) then jobs[#jobs + 1] = f.signature end
+  end
+  table.sort(jobs)
+  return ("-- FORCE binds %s, the owner, too: its own statements%s see and change no row where the tenant setting is not set.\n"
+    .. "ALTER TABLE %s FORCE ROW LEVEL SECURITY;"):format(t.owner, #jobs > 0 and ", and " .. table.concat(jobs, ", ")
+    .. ", which runs with its rights," or "", t.sql)
+end
+
 --- Statements that enable, force and bind one table, or nil where its policies are as they should be or it has no tenant column.
 ---@param t rls.Table
----@param seen table  of rls.harness.look: settings, by_oid, and the model where one was read
+---@param seen table  of rls.harness.look: settings, by_oid, promised (must every table be forced?), and the model where one was read
+---@param findings table[]?  what is to be closed: the table is forced where they ask for that, or the application may act as its owner
 ---@return string|nil sql
-function recovery.table_sql(t, seen)
+function recovery.table_sql(t, seen, findings)
   local test = (t.kind == "r" or t.kind == "p") and own_rows(t, seen)
   if not test then return nil end
-  local lines, covered = {}, false
-  if not t.rls then lines[#lines + 1] = ("ALTER TABLE %s ENABLE ROW LEVEL SECURITY;"):format(t.sql) end
-  if not t.forced then lines[#lines + 1] = ("ALTER TABLE %s FORCE ROW LEVEL SECURITY;"):format(t.sql) end
-  local named = {}
+  local lines, strict, has_any, changes, dropped = {}, {}, {}, false, false
+  local function add(line, says)
+    lines[#lines + 1] = line
+    changes = changes or (line ~= nil and not says)
+  end
+  if not t.rls then add(("ALTER TABLE %s ENABLE ROW LEVEL SECURITY;"):format(t.sql)) end
+  local force = force_sql(t, seen, findings)
+  add(force, force and force:find "^%-%- Not forced")
+  for _, p in ipairs(t.policies) do strict[p] = p.permissive and p.applies and is_strict(t, p, seen) end
   for _, p in ipairs(t.policies) do
-    if p.permissive and p.applies and not is_strict(t, p, seen) then
-      lines[#lines + 1] = ("DROP POLICY %s ON %s;"):format(names.ident(p.name), t.sql)
+    if p.permissive and p.applies and not strict[p] then
+      local sql = seen.model and policy_sql(t, p, seen, strict, test)
+      add(sql or ("DROP POLICY %s ON %s;"):format(names.ident(p.name), t.sql))
+      has_any[p.name] = sql ~= nil
+      dropped = dropped or not sql
     else
-      named[p.name] = true
-      covered = covered or (p.permissive and p.applies and p.command == "ALL")
+      has_any[p.name] = true
     end
   end
   for _, command in ipairs { "SELECT", "INSERT", "UPDATE", "DELETE" } do
     local has = false
-    for _, p in ipairs(catalogue.permissive(t, command)) do has = has or named[p.name] end
-    if t.may[command:lower()] and not has and not covered then
-      lines[#lines + 1] = policy(t, test)
+    for _, p in ipairs(catalogue.permissive(t, command)) do has = has or has_any[p.name] end
+    if t.may[command:lower()] and not has and #t.policies == 0 then
+      add(policy(t, test))
       break
+    elseif t.may[command:lower()] and not has and (not t.rls or dropped) then
+      -- Where row-level security already denied the command it goes on to.
+      add(("CREATE POLICY tenant_%s ON %s FOR %s%s%s;"):format(command:lower(), t.sql, command,
+        command ~= "INSERT" and (" USING (%s)"):format(test) or "", command == "INSERT" and (" WITH CHECK (%s)"):format(test) or ""))
     end
   end
-  return #lines > 0 and table.concat(lines, "\n") or nil
+  return changes and table.concat(lines, "\n") or nil
 end
 
 --- A context for the gate's checks that keeps what they find instead of sending it.
@@ -116,7 +172,8 @@ local function collector(ctx, conn)
     db = { admin = guarded, app = ctx.db.app, open = function() return guarded end }, one_connection = true }
   function mine:check(name, fn) -- luacheck: no self
     local ok, raised = pcall(fn)
-    if not ok then seen.errors[name] = errors.is(raised) and raised.message or tostring(raised) end
+    if ok then return end
+    seen.errors[name] = errors.is(raised) and (raised.message .. (raised.detail and ": " .. raised.detail or "")) or tostring(raised)
   end
   function mine:fail(class, fields) -- luacheck: no self
     local copy = {}
@@ -134,6 +191,7 @@ local function collect(ctx, conn)
   local mine, found = collector(ctx, conn)
   mine:check("coverage", function()
     local seen = harness.look(mine)
+    seen.promised = ctx.platform.kind == "embedded"
     found.seen = seen
     mine:check("coverage", function() harness.coverage(mine, seen) end)
     harness.isolation(mine, seen)
@@ -141,60 +199,176 @@ local function collect(ctx, conn)
   return found
 end
 
---- One step for each statement that may close something, in order of the findings; what has none becomes a decision.
----@return {title: string, sql: string?, note: string?, findings: table[]}[]
-local function steps_for(found, wanted)
-  local steps, by_key, by_label = {}, {}, {}
-  for _, t in ipairs(found.seen and found.seen.tables or {}) do by_label[t.label] = t end
-  for _, f in ipairs(found.findings) do
-    if wanted[f.class .. "\0" .. tostring(f.object)] then
-      local t = by_label[f.object]
-      local sql = f.repair or (t and of_policies(f.class) and recovery.table_sql(t, found.seen)) or nil
-      local key = sql or f.class .. "\0" .. tostring(f.object)
-      local step = by_key[key]
-      if not step then
-        step = { title = (sql and "Close the leak on " or "Decide on ") .. tostring(f.object), sql = sql, findings = {}, table = t }
-        by_key[key] = step
-        steps[#steps + 1] = step
-      end
-      step.findings[#step.findings + 1] = f
-      if not sql then
-        step.note = ("%s: %s\n%s"):format(f.class, f.detail or "", DECISIONS[f.class]
-          or "No statement of this gate closes it: look at the view, function or policy that the finding names.")
-      end
+--- What a person must decide, in words.
+local function decision(f)
+  local role = (f.detail or ""):match "after SET ROLE (%S+):"
+  if role then
+    return ("Is the application to become %s? REVOKE the membership that leads there, or mend the policies that are TO %s."):format(role,
+      role)
+  end
+  return DECISIONS[f.class] or "No statement of this gate closes it: look at the view, function or policy that the finding names."
+end
+
+--- The statement that may close a finding, and what was not proposed instead.
+local function statement_for(conn, seen, t, f, of_table)
+  if t and t.kind == "v" then
+    return recovery_views.sql(conn, seen, t, f, function(base) return recovery_views.own(seen, base, own_rows(base, seen)) end)
+  end
+  return f.repair or (t and of_policies(f.class) and recovery.table_sql(t, seen, of_table)) or nil
+end
+
+--- Marks the steps of tables whose policies look at another table that is to be mended: theirs may be sound once that is.
+local function mark_later(steps)
+  for _, step in ipairs(steps) do
+    local texts = {}
+    for _, p in ipairs(step.table and step.table.rls and step.table.policies or {}) do
+      texts[#texts + 1] = ((p.using or "") .. " " .. (p.check or "")):lower()
+    end
+    local text = table.concat(texts, " ")
+    for _, other in ipairs(steps) do
+      local theirs = other ~= step and other.sql and other.table and other.table ~= step.table and other.table.name
+      step.later = step.later or (step.sql and theirs and mentions.name(text, theirs)) or nil
     end
   end
+end
+
+--- One step for each statement that may close something, in order of the findings; what has none becomes a decision.
+---@return {title: string, sql: string?, note: string?, findings: table[]}[]
+---@param findings gate.Finding[]  those of the gate: what it saw in a fresh session one connection cannot see again
+local function steps_for(conn, found, wanted, findings)
+  local steps, by_key, by_label, of_table = {}, {}, {}, {}
+  for _, t in ipairs(found.seen and found.seen.tables or {}) do by_label[t.label] = t end
+  local list, again = {}, {}
+  for _, f in ipairs(found.findings) do again[f.class .. "\0" .. tostring(f.object)] = true end
+  local all = { table.unpack(found.findings) }
+  for _, f in ipairs(findings) do
+    -- What mends the table's policies is proven to bind whatever was seen.
+    local unseen = by_label[f.object] and of_policies(f.class) and not again[f.class .. "\0" .. tostring(f.object)]
+    if unseen then all[#all + 1] = { class = f.class, object = f.object, detail = f.detail } end
+  end
+  for _, f in ipairs(all) do
+    if wanted[f.class .. "\0" .. tostring(f.object)] then
+      list[#list + 1] = f
+      of_table[f.object or ""] = of_table[f.object or ""] or {}
+      table.insert(of_table[f.object or ""], f)
+    end
+  end
+  for _, f in ipairs(list) do
+    local t = by_label[f.object]
+    local sql, instead = statement_for(conn, found.seen, t, f, of_table[f.object])
+    local key = sql or f.class .. "\0" .. tostring(f.object)
+    local step = by_key[key]
+    if not step then
+      step = { title = (sql and "Close the leak on " or "Decide on ") .. tostring(f.object), sql = sql, findings = {}, table = t }
+      by_key[key] = step
+      steps[#steps + 1] = step
+    end
+    step.findings[#step.findings + 1] = f
+    step.instead = instead or step.instead or ""
+    if not sql then step.note = ("%s: %s\n%s%s"):format(f.class, f.detail or "", step.instead, decision(f)) end
+  end
+  mark_later(steps)
   return steps
 end
 
---- Why the step cannot be proposed after the trial; nil where it closes what it should.
+--- What makes two findings of a trial the same. A conflict is another way into a view than what it shows and takes.
+local function same(f, g)
+  local conflict = "ON CONFLICT"
+  return f.class == g.class and f.object == g.object
+    and ((f.detail or ""):find(conflict, 1, true) ~= nil) == ((g.detail or ""):find(conflict, 1, true) ~= nil)
+end
+
+--- What of the whole could not be judged in the trial and could be before: then nothing is known to be closed.
+local function unjudged(before, after)
+  for name, message in pairs(after.errors) do
+    local whole = name == "coverage" or name == "isolation" or name:find "^isolation: [%l ]+$"
+    if whole and not before.errors[name] then return ("%s could not be judged afterwards: %s"):format(name, message) end
+  end
+  return nil
+end
+
+--- Why the step cannot be proposed after the trial; nil where it closes what it should. What a view's leaves open is left for a decision.
 local function why_not(step, after)
   if step.failed then return "it was refused: " .. step.failed end
+  if step.changed then return "it changes more than that: " .. step.changed end
+  local left, why = {}, nil
   for _, f in ipairs(step.findings) do
     for _, g in ipairs(after.findings) do
-      if g.class == f.class and g.object == f.object then return "the finding is still there: " .. (g.detail or g.class) end
+      if same(f, g) and left[#left] ~= f then
+        left[#left + 1], why = f, why or ("the finding is still there: " .. (g.detail or g.class))
+      end
     end
     for name, message in pairs(after.errors) do
       if name:find(tostring(f.object), 1, true) then return "the table cannot be used afterwards: " .. message end
     end
   end
-  return nil
+  if step.table and step.table.kind == "v" and #left < #step.findings then
+    step.left = {}
+    for _, g in ipairs(after.findings) do
+      if g.object == step.findings[1].object and g.class == step.findings[1].class then table.insert(step.left, g) end
+    end
+    return nil
+  end
+  return why
 end
 
---- Carries the steps out, runs the checks, and undoes all of it.
-local function try_steps(ctx, steps)
-  local conn = ctx.db:open "admin"
+--- Carries a step out. What it refuses afterwards that it did not before is no way to close it.
+local function carry_out(conn, step, role)
+  local view = step.table and step.table.kind == "v" and step.table
+  local before = view and recovery_views.refusal(conn, role, view)
+  local ok, raised = pcall(conn.transaction, conn, function() if step.sql then conn:script(step.sql) end end)
+  step.failed = not ok and (errors.is(raised) and raised.message or tostring(raised)) or nil
+  local after = ok and view and not before and recovery_views.refusal(conn, role, view)
+  if after then step.failed = "the application could no longer read it: " .. after end
+end
+
+--- Steps that change what the tenant's own session sees of its own rows.
+local function mark_changed(conn, steps, seen)
+  if not (seen and (seen.admin.super or seen.admin.bypass)) then return end
+  local tables, done = {}, {}
+  for _, step in ipairs(steps) do
+    local t = step.sql and step.table
+    -- Where no policy let anything through, that is the finding.
+    local denied = t and t.rls and #t.policies == 0
+    if t and (t.kind == "r" or t.kind == "p") and not denied and not done[t] then
+      done[t], tables[#tables + 1] = true, t
+    end
+  end
+  if #tables == 0 then return end
   conn:transaction(function()
-    conn:script "set local lock_timeout = '5s'"
-    for _, step in ipairs(steps) do
-      local ok, raised = pcall(conn.transaction, conn, function() if step.sql then conn:script(step.sql) end end)
-      step.failed = not ok and (errors.is(raised) and raised.message or tostring(raised)) or nil
-    end
-    local after = collect(ctx, conn)
-    for _, step in ipairs(steps) do
-      step.unfit = why_not(step, after)
-    end
+    local ask = own_view.watch(conn, seen, tables)
+    local before = ask()
+    for _, step in ipairs(steps) do carry_out(conn, step, seen.app.role) end
+    local after = ask()
+    for t in pairs(done) do done[t] = own_view.difference(before[t.label], after[t.label]) end
   end, { rollback = true })
+  for _, step in ipairs(steps) do step.changed = step.sql and done[step.table or ""] or nil end
+end
+
+--- Carries the steps out, runs the checks, and undoes all of it. Those of `later` only where the others did not close what they are for.
+local function try_steps(ctx, steps, found)
+  local later, seen = false, found.seen
+  local role = seen and seen.app.role
+  for _, step in ipairs(steps) do later = later or step.later end
+  local conn = ctx.db:open "admin"
+  mark_changed(conn, steps, seen)
+  local function round(all)
+    conn:transaction(function()
+      conn:script "set local lock_timeout = '5s'"
+      for _, step in ipairs(steps) do
+        if (all or not step.later) and not step.needless then carry_out(conn, step, role) end
+      end
+      local after = collect(ctx, conn)
+      for _, step in ipairs(steps) do
+        step.unfit = unjudged(found, after) or why_not(step, after)
+        if step.later and not all then step.needless = not step.unfit end
+      end
+    end, { rollback = true })
+  end
+  if later then round(false) end
+  local rest = not later
+  for _, step in ipairs(steps) do rest = rest or (step.later and not step.needless) end
+  if rest then round(true) end
   conn:close()
 end
 
@@ -206,7 +380,8 @@ local function state_sql(steps)
     if step.table then labels[#labels + 1] = names.literal(step.table.sql) .. "::regclass" end
   end
   if #labels == 0 then return nil end
-  return ([[(select md5(string_agg(format('%%s.%%s %%s %%s %%s %%s', n.nspname, c.relname, c.relrowsecurity, c.relforcerowsecurity,
+  return ([[(select md5(string_agg(format('%%s.%%s %%s %%s %%s %%s %%s', n.nspname, c.relname, c.relrowsecurity, c.relforcerowsecurity,
+      case when c.relkind = 'v' then pg_get_viewdef(c.oid) end,
       (select string_agg(x.entry, ',' order by x.entry collate "C") from (
          select format('%%s %%s %%s', case when a.grantee = 0 then 'public' else pg_get_userbyid(a.grantee) end, a.privilege_type,
              a.is_grantable) as entry from aclexplode(c.relacl) a where a.grantee <> c.relowner) x),
@@ -283,15 +458,21 @@ function recovery.run(ctx, findings)
   end
   if not next(wanted) then return end
   local admin = ctx.db:open "admin"
-  local steps = steps_for(collect(ctx, admin), wanted)
-  try_steps(ctx, steps)
+  local found = collect(ctx, admin)
+  local steps = steps_for(admin, found, wanted, findings)
+  try_steps(ctx, steps, found)
   local good = {}
   for _, step in ipairs(steps) do
-    if step.sql and not step.unfit then
+    if step.sql and not step.unfit and not step.needless then
       good[#good + 1] = step
     elseif step.unfit then -- what another step closes on its way needs no word
       ctx:apply("Decide on " .. tostring(step.findings[1].object), { note = step.sql
-        and ("%s\nwas tried, and does not close it: %s"):format(step.sql, step.unfit) or step.note })
+        and ("%s\nwas tried, and does not do: %s\n%s%s"):format(step.sql, step.unfit, step.instead or "",
+          decision(step.findings[1])) or step.note })
+    end
+    for _, f in ipairs(step.left or {}) do
+      ctx:apply("Decide on " .. tostring(f.object), { note = ("%s: %s\n%s"):format(f.class, f.detail or "",
+        "Who is to write through the view? REVOKE INSERT or UPDATE on it from the application, or let it write to the table itself.") })
     end
   end
   if #good > 0 then

@@ -3,6 +3,7 @@
 --
 -- The rows are made with session_replication_role = replica, so that neither foreign keys nor triggers ask for more; columns that must have
 -- a value and are not part of the counterexample get one of their type. A CHECK may refuse such a row: then its values are to be changed.
+local axes = require "rls.axes"
 local functions = require "rls.prover.functions"
 local json = require "json"
 local names = require "rls.names"
@@ -124,6 +125,8 @@ function reproduce.text(world, t, v, statement, is_new)
     local table_of, rows = world.by_label[label], a.rows[label]
     if label:sub(1, 8) == "pg_temp." and #rows > 0 then
       own[#own + 1] = shadow(label, rows, world.tables[label].columns)
+      -- The function may look with its owner's rights.
+      own[#own + 1] = ("GRANT SELECT ON %s TO PUBLIC;"):format(names.ident(label:match "[^.]*$"))
     else
       for _, row in ipairs(table_of and rows or {}) do
         local sql = by[row] or row ~= a.row and reproduce.insert(table_of, row)
@@ -171,16 +174,43 @@ function reproduce.with_changes(text, query)
   return (text:gsub("ROLLBACK;$", function() return after end))
 end
 
---- Has a text show what its statement changes of the other tenant's rows.
----@param text string       of reproduce.text
+--- The other tenant's rows: what a statement changes is seen by them. Nil where nothing says whose they are.
 ---@param t rls.Table
 ---@param v prover.Verdict
----@return string
-function reproduce.with_difference(text, t, v)
-  local key = v and v.assignment and v.assignment.row[t.tenant or ""]
-  if key == nil then return text end
-  return reproduce.with_changes(text, ("SELECT to_jsonb(x) AS theirs FROM %s x WHERE %s = %s"):format(t.sql, names.ident(t.tenant),
-    prover.literal(key)))
+---@return string?
+function reproduce.theirs(t, v)
+  local parts, row = {}, v and v.assignment and v.assignment.row or {}
+  for _, name in ipairs(t.tenant and { t.tenant } or t.parent_key and t.parent_key.columns or {}) do
+    local value = row[name]
+    if value == nil or value == json.null or value == functions.UNKNOWN then return nil end
+    parts[#parts + 1] = ("%s = %s"):format(names.ident(name), prover.literal(value))
+  end
+  return #parts > 0 and ("SELECT to_jsonb(x) AS theirs FROM %s x WHERE %s"):format(t.sql, table.concat(parts, " AND ")) or nil
+end
+
+---@class rls.Variant        a text to reproduce, and what is asked in order to see whether it shows what it claims
+---@field text string
+---@field lines string[]     of reproduce.text
+---@field acts string[]      the application's statements, in the place of the line before the last
+---@field planted string?    the line that makes the other tenant's row
+---@field changes string?    a query of the superuser's: what it gives before and afterwards is not the same
+---@field look string?       a query of the superuser's afterwards: with the other tenant's row it gives what it does not without it
+
+--- A text whose statement shows nothing by itself, or may not.
+---@param world table    as for reproduce.text
+---@param t rls.Table?
+---@param v prover.Verdict?
+---@param acts string[]  what the application does
+---@param how {is_new: boolean?, changes: string?, look: string?}
+---@return rls.Variant
+function reproduce.staged(world, t, v, acts, how)
+  local statement = table.concat(acts, "\n")
+  if how.look and not how.changes then statement = ("%s\nRESET SESSION AUTHORIZATION;\n%s"):format(statement, how.look) end
+  local text, lines = reproduce.text(world, t, v, statement, how.is_new)
+  if how.changes then text = reproduce.with_changes(text, how.changes) end
+  local plants = t and v and v.assignment and not how.is_new
+  return { text = text, lines = lines, acts = acts, changes = how.changes, look = how.look,
+    planted = plants and reproduce.insert(t, v.assignment.row, v.literals) or nil }
 end
 
 --- Another tenant's rows, all their columns filled, by the table's key the first, the last, and next to those that
@@ -246,13 +276,25 @@ function reproduce.as_reader(t)
     .. "  AND has_table_privilege(oid, %s, 'SELECT') LIMIT 1;\n"):format(names.literal(t.sql))
 end
 
+--- What a session of a tenant sets, on every axis.
+local function entered(seen, key)
+  local out = {}
+  for _, axis in ipairs(seen.settings.axes or {}) do
+    for _, pair in ipairs(axes.session(axis, key)) do
+      out[#out + 1] = ("SELECT set_config(%s, %s, false);"):format(names.literal(pair[1]), names.literal(pair[2]))
+    end
+  end
+  return out
+end
+
 --- What the functions here need of a look at the database.
 ---@param seen table  of rls.harness.look, with `model`
 ---@param role string
 function reproduce.world(seen, role)
   local by_label = {}
   for _, t in pairs(seen.by_oid) do by_label[t.label] = t end
-  return { by_label = by_label, by_oid = seen.by_oid, tables = seen.model.tables, app = role, from = seen.app.role, login = seen.app.login }
+  return { by_label = by_label, by_oid = seen.by_oid, tables = seen.model.tables, app = role, from = seen.app.role, login = seen.app.login,
+    functions = seen.model.all_functions, enter = function(key) return entered(seen, key) end }
 end
 
 return reproduce

@@ -23,9 +23,9 @@ local LIMITS = "set local lock_timeout = '5s'; set local statement_timeout = '10
 --- The row itself, by the values that it was made with; nil where none of them can be compared as it is written.
 ---@param literals table<string, string>?  SQL by column, where it was made with others
 local function by_row(t, row, literals)
-  local parts = {}
+  local parts, readable = {}, (t.columns_of or {}).select
   for name, value in pairs(literals or row) do
-    local c = t.by_column[name]
+    local c = (not readable or readable[name]) and t.by_column[name]
     local plain = type(value) == "string" or math.type(value) == "integer"
     if literals then plain = value ~= "NULL" end
     -- Of a document there is no equality.
@@ -78,15 +78,20 @@ local function judge(conn, list, out)
   return false, "the statement reaches no row"
 end
 
---- Runs statements in a transaction that is rolled back.
-local function undone(conn, list)
+--- Runs statements in a transaction that is rolled back, until one is refused.
+---@param conn table
+---@param list any[][]  as for connection:pipeline
+---@param limits string?  SET LOCAL statements
+---@return gate.db.outcome[]
+function trials.undone(conn, list, limits)
   local out
   conn:transaction(function()
-    conn:script(LIMITS)
+    conn:script(limits or LIMITS)
     out = conn:pipeline(list, { atomic = true })
   end, { rollback = true })
   return out
 end
+local undone = trials.undone
 
 --- Runs the trials of a group in one transaction, each undone before the next begins. Returns what each one's statements did; nil where
 --- one was refused, since what follows a refusal is not run.

@@ -42,7 +42,24 @@ local BY_BASE = {
   macaddr = function(n) return ("macaddr '02:00:00:00:%02x:%02x'"):format(n // 256 % 256, n % 256) end,
   point = function(n) return ("point '(%d,0)'"):format(n) end,
   tsvector = function() return "to_tsvector('canary')" end,
-  bit = function() return "B'0'" end,
+  tsquery = function() return "'canary'" end,
+  jsonpath = function() return "'$'" end,
+  bit = function(_, column) return ("B'0'::%s"):format(column.type) end, -- which pads with zeros, as an assignment does not
+  varbit = function() return "B'0'" end,
+  macaddr8 = function(n) return ("macaddr8 '02:00:00:00:00:00:%02x:%02x'"):format(n // 256 % 256, n % 256) end,
+  pg_lsn = function(n) return ("pg_lsn '0/%X'"):format(n) end,
+  box = function(n) return ("box '(%d,1),(0,0)'"):format(n) end,
+  circle = function(n) return ("circle '<(0,0),%d>'"):format(n) end,
+  line = function(n) return ("line '{1,-1,%d}'"):format(n) end,
+  lseg = function(n) return ("lseg '[(0,0),(%d,1)]'"):format(n) end,
+  path = function(n) return ("path '[(0,0),(%d,1)]'"):format(n) end,
+  polygon = function(n) return ("polygon '((0,0),(%d,1),(1,1))'"):format(n) end,
+  ltree = function(n) return ("'canary.n%d'"):format(n) end,
+  hstore = function(n) return ("'canary=>%d'"):format(n) end,
+  cube = function(n) return ("'(%d)'"):format(n) end,
+  vector = function(n, column)
+    return ("'[%d%s]'"):format(n, (",1"):rep((tonumber(column.type:match "%((%d+)%)") or 1) - 1))
+  end,
   daterange = function(n) return ("daterange(date '2001-01-01' + %d, date '2001-01-01' + %d)"):format(n, n + 1) end,
   tsrange = function(n) return ("tsrange(timestamp '2001-01-01' + interval '%d days', timestamp '2001-01-01' + interval '%d days')")
     :format(n, n + 1) end,
@@ -78,7 +95,9 @@ end
 function values.by_type(column, n, unique)
   if column.labels and #column.labels > 0 then return names.literal(column.labels[1]) .. "::" .. column.type end
   local make = BY_BASE[column.base]
-  if make then return make(unique and random() % 100000 or n) end
+  if make then return make(unique and random() % 100000 or n, column) end
+  -- A row of nothing is no NULL.
+  if column.category == "C" then return ("jsonb_populate_record(NULL::%s, '{}')"):format(column.type) end
   if column.category == "N" then return number(column, n, unique) end
   if column.category == "A" then return "'{}'" end
   if column.category == "R" then return "'empty'" end
@@ -166,7 +185,11 @@ function values.candidates(column, definitions)
   for _, word in ipairs(WORDS[column.category] or {}) do add(word) end
   for _, n in ipairs(column.category ~= "N" and numbers or {}) do
     local length = tonumber(n)
-    if column.category == "S" and length and length > 0 and length <= 64 then add(("x"):rep(length // 1 | 0)) end
+    if column.category == "S" and length and length > 0 and length <= 64 then
+      add(("x"):rep(length // 1 | 0))
+      -- What begins as a pattern asks, and is as long as another test does.
+      for _, text in ipairs(texts) do add((text:gsub("%%", ""):gsub("_", "a") .. ("0"):rep(length // 1 | 0)):sub(1, length // 1 | 0)) end
+    end
   end
   return out
 end

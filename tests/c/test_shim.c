@@ -111,9 +111,18 @@ static void *meet(void *arg) {
     return arg;
 }
 
-static int run_threads(void) {
+/* Takes 0.6 s of processor time, however long that is. */
+static void *slow(void *arg) {
+    struct timespec used = {0};
+    while (used.tv_sec == 0 && used.tv_nsec < 600000000L) {
+        (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    }
+    return late(arg);
+}
+
+static int run_threads(void *(*first)(void *)) {
     pthread_t a, b;
-    if (pthread_create(&a, NULL, late, "a") != 0 || pthread_create(&b, NULL, early, "b") != 0 ||
+    if (pthread_create(&a, NULL, first, "a") != 0 || pthread_create(&b, NULL, early, "b") != 0 ||
         pthread_join(a, NULL) != 0 || pthread_join(b, NULL) != 0) {
         return 1;
     }
@@ -141,7 +150,8 @@ static int act(const char *what, const char *arg) {
     }
     return strcmp(what, "time") == 0      ? say_time()
            : strcmp(what, "random") == 0  ? say_random()
-           : strcmp(what, "threads") == 0 ? run_threads()
+           : strcmp(what, "threads") == 0 ? run_threads(late)
+           : strcmp(what, "slow") == 0    ? run_threads(slow)
            : strcmp(what, "meet") == 0    ? run_meeting()
                                           : 2;
 }
@@ -267,6 +277,8 @@ static void a_thread_runs_to_its_end_before_the_next_begins(void **state) {
         start("threads=1", "threads", NULL, said);
         assert_string_equal("ab", said);
     }
+    start("threads=1", "slow", NULL, said);
+    assert_string_equal("ab", said);
 }
 
 static void a_thread_that_waits_for_its_maker_does_not_hang(void **state) {

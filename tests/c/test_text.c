@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,6 +114,25 @@ static void cuts(void **state) {
     assert_shown("", 0, 5, false, "");
 }
 
+/* Wherever a text is cut and however long it is: what fits without the mark, and the mark. */
+static void cuts_of_plain_text(void **state) {
+    (void)state;
+    static const char text[] = "plain text: longer # than any";
+    for (size_t n = 1; n < sizeof text; n++) {
+        for (size_t max = 1; max < sizeof text + 2; max++) {
+            char expected[64];
+            size_t mark = sizeof "…" - 1;
+            if (n <= max) {
+                snprintf(expected, sizeof expected, "%.*s", (int)n, text);
+            } else {
+                size_t kept = max >= mark ? max - mark : max;
+                snprintf(expected, sizeof expected, "%.*s%s", (int)kept, text, max >= mark ? "…" : "");
+            }
+            assert_shown(text, n, max, false, expected);
+        }
+    }
+}
+
 static void random_bytes(void **state) {
     (void)state;
     uint64_t seed = 1;
@@ -201,6 +221,7 @@ int main(void) {
         TEST("control characters, overrides and ill-formed bytes are made visible", hidden_characters),
         TEST("what a runner would take for a command is parted by a blank", commands_to_runners),
         TEST("a cut keeps whole characters and ends in an ellipsis inside the bound", cuts),
+        TEST("a plain text is cut at every length as its characters would be", cuts_of_plain_text),
         TEST("random bytes become printable UTF-8 within the bound", random_bytes),
         TEST("a full buffer is an error", no_room),
         TEST("a text is told to be printable by whether it is shown as it is", shown_as_they_are),

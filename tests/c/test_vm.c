@@ -139,6 +139,28 @@ static void errors_are_read_raw_and_bounded(void **state) {
     free(got);
 }
 
+/* A coroutine has a stack of its own: what it loads is called there. */
+static void require_in_a_coroutine(void **state) {
+    (void)state;
+    static const char TEXT[] =
+        "local co = coroutine.wrap(function(...) local e = require 'errors' return ..., type(e.raise) end)\n"
+        "return { co(7) }";
+    err e;
+    vm_options o = {.profile = VM_SCRIPT, .memory_bytes = 32 * MB, .stdlib_dir = "stdlib", .print = print_to_buffer};
+    vm *v = vm_new(&o, &e);
+    assert_non_null(v);
+    int rc = vm_load(v, "@test.lua", TEXT, sizeof TEXT - 1, false, &e);
+    if (rc != 0 || vm_call(v, 0, 1, &e) != 0) {
+        fail_msg("%s: %s", e.code, e.message);
+    }
+    json_t *j = conv_to_json(vm_lua(v), -1, NULL, &e);
+    char *out = json_dumps(j, JSON_COMPACT);
+    assert_string_equal(out, "[7,\"function\"]");
+    free(out);
+    json_decref(j);
+    vm_free(v);
+}
+
 static void require_is_limited_to_names(void **state) {
     (void)state;
     expect(VM_SCRIPT, "require '../etc/passwd'", "script_module");
@@ -300,6 +322,7 @@ int main(void) {
         cmocka_unit_test(strings_have_methods_but_no_metatable_to_reach),
         cmocka_unit_test(running_out_of_memory_is_remembered_when_it_is_swallowed),
         cmocka_unit_test(errors_are_read_raw_and_bounded),
+        cmocka_unit_test(require_in_a_coroutine),
         cmocka_unit_test(require_is_limited_to_names),
         cmocka_unit_test(an_audit_sees_no_clock_no_randomness_and_no_address),
         cmocka_unit_test(an_audits_pairs_walks_numbers_then_strings_in_order),

@@ -38,6 +38,7 @@ describe("the ledger's anchor", function()
   setup(function()
     support.write(dir .. "/marked.lua", MARKED)
     assert.equal(0, engine("platform", "start").code)
+    support.make_tenants(env, "beta")
     assert.equal(0, engine("evidence", "keygen", "--output", "key.pem").code)
     configure(true)
   end)
@@ -121,7 +122,11 @@ describe("the ledger's anchor", function()
     support.shell(("/usr/bin/python3 tests/support/forge.py %s/evidence %s"):format(quote(moved), quote [[
 del records[1:]
 (directory / "statements" / last["statement"]["file"]).rename(directory / "statements" / "x.json"); last["statement"]["file"] = "x.json"]]))
-    assert.equal(0, support.run { cwd = moved, env = env, "verify" }.code)
+    assert.equal(0, support.run { cwd = moved, env = env, "verify", "evidence/ledger.jsonl" }.code)
+    r = support.run { cwd = moved, env = env, "verify" }
+    assert.equal(1, r.code, r.stdout)
+    has(r.stderr, "was cut short or put back: its anchor knows record 3, it ends with 1")
+    assert.is_nil(r.stdout:find("valid", 1, true), r.stdout)
     r = support.run { cwd = moved, env = env, "run", "go_live", "--tenant", "acme", "--dry-run" }
     assert.equal(1, r.code, r.stdout .. r.stderr)
     has(r.stdout, "is not the one that its anchor knows")

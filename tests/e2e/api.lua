@@ -12,7 +12,7 @@ local running, socket = {}, nil
 
 --- Starts the embedded platform, with the tenants of the specs.
 function api.setup()
-  support.platform_start()
+  support.platform_start "acme"
   local status = support.run { "platform", "status" }
   socket = assert(status.stdout:match "socket: ([^,%s]+)", status.stdout)
   api.psql(("insert into core.tenants (code, name, status) values ('%s', 'v', 'onboarding'), ('acme', 'a', 'onboarding') "):format(

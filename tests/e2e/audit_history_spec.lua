@@ -214,7 +214,9 @@ describe("run AUDIT --plan", function()
 end)
 
 describe("the golden path", function()
-  setup(function() assert.equal(0, support.run({ "platform", "start" }).code) end)
+  setup(function()
+    support.platform_start("weekly", "another", "exact", "changed", "mixed", "noweek", "rolling", "short", "unnamed")
+  end)
   teardown(function() support.run { "platform", "stop" } end)
 
   local function psql(sql)

@@ -53,6 +53,15 @@ describe("gate 4's auth check", function()
     end
   end)
 
+  it("says where a platform that redirects the right key redirects it to, without what the address could hold", function()
+    local r = run(platform "moved")
+    assert.equal(1, r.code, r.stdout .. r.stderr)
+    assert.is_truthy(r.stdout:find("the platform refuses the configured key, HTTP status 301: it redirects to https://new.example/api\n", 1,
+      true), r.stdout)
+    assert.is_truthy(r.stdout:find("Fix: Check Entra config or API key; where that is no login, endpoints.platform.url", 1, true), r.stdout)
+    assert.is_truthy(r.gate.checks[1].reproduce:find("\"$TEST_KEY\"", 1, true), r.gate.checks[1].reproduce)
+  end)
+
   it("asks again where the platform is busy for a moment, and says so", function()
     local r = run(platform "flaky")
     assert.equal(0, r.code, r.stdout .. r.stderr)

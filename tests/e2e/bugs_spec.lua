@@ -65,7 +65,7 @@ local BUGS = {
   { "ctx.store.x:get('a')", "ctx.store.x is not declared by this script", nil },
   { "ctx.db.app:query('select 1')", "ctx.db.app is not declared by this script", nil },
   { "ctx:fail('stale', { objetc = 'x' })",
-    "expected object, args, detail, fix, reproduce or severity, found objetc", nil },
+    "expected object, args, detail, fix, reproduce, severity or basis, found objetc", nil },
 }
 
 local function script()

@@ -163,3 +163,16 @@ it("a recovery run says the cause as well", function()
   has(r.stdout, "it walks a hash table whose order is seeded")
   has(r.stdout, "Sort before walking a set or dictionary")
 end)
+
+describe("the determinism proof of a right solver", function()
+  it("passes under every shift of the clock where the solver sleeps and waits with time limits", function()
+    local r = prove({ python, SOLVERS .. "sleeps.py" }, { runs = 6 })
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    assert.is_nil(r.gate.facts.not_applied.faketime)
+    for number, shift in ipairs { "+3d", "-40d", "+200d", "-3y", "+7h" } do
+      local seen = false
+      for _, condition in ipairs(r.gate.facts.conditions) do seen = seen or condition:find("clock " .. shift, 1, true) ~= nil end
+      assert.is_true(seen, ("shift %d, %s"):format(number, shift))
+    end
+  end)
+end)

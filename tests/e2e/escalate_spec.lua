@@ -156,6 +156,10 @@ describe("escalate", function()
 
   it("puts a request to bypass on record as S2 and refuses it, each time, by whatever option", function()
     local before = count()
+    local dry = escalate("bypass_request", "--evidence", "mail of the customer", "--dry-run")
+    assert.equal(1, dry.code, dry.all)
+    has(dry.stdout, "WOULD - Record ESC-", dry.records[1].id .. " would be on record")
+    assert.equal(before, count())
     for _ = 1, 2 do
       local r = escalate("bypass_request", "--evidence", "mail of the customer")
       assert.equal(1, r.code, r.all)
@@ -204,6 +208,15 @@ describe("escalate", function()
     assert.equal(0, r.code, r.all)
     has(r.stdout, "Nothing to do")
     assert.equal("-- somebody's work", support.read(file))
+    for _, title in ipairs { "日本", "Prüfung — ночь" } do
+      r = escalate("pilot_issue", "--evidence", title, "--gates-dir", "gates", "--missing-check", title)
+      assert.equal(0, r.code, r.all)
+      local stub = dir .. "/gates/" .. r.records[1].evidence.gate .. ".lua"
+      has(support.must_read(stub), title)
+      checked = engine("check", stub)
+      assert.equal(0, checked.code, checked.stdout .. checked.stderr)
+    end
+    assert.equal(1, escalate("pilot_issue", "--evidence", "x", "--gates-dir", "gates", "--missing-check", " ").code)
     r = escalate("pilot_issue", "--evidence", "x")
     assert.equal(1, r.code, r.all)
     has(r.stdout, "has no check", "--missing-check")

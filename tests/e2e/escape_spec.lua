@@ -196,6 +196,9 @@ local function run_operations(w)
   end
   local started = engine { "platform", "start" }
   assert(started.code == 0, started.stderr)
+  local made = engine { "platform", "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c",
+    "insert into core.tenants (code, name) values ('acme', 'acme')" }
+  assert(made.code == 0, made.stderr)
   local lines = {}
   for _, way in ipairs(WAYS) do
     if way.operation ~= "-" then

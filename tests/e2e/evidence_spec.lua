@@ -91,6 +91,38 @@ PY]]):format(quote(file), quote(dir)))
       assert.equal(2, support.run(elsewhere).code)
     end
     assert.equal(3, engine("verify", "nowhere.jsonl").code)
+    support.write(dir .. "/empty.jsonl", "")
+    r = engine("verify", "empty.jsonl")
+    assert.equal(3, r.code, r.stdout)
+    assert.equal("", r.stdout)
+    has(r.stderr, "empty.jsonl: 0 entries: nothing verified", "fix: where there were records, restore the ledger")
+  end)
+
+  it("verifies nothing of its own where that is empty, also where nobody can be asked who would know better", function()
+    local other = support.tmpdir()
+    local function verify(config)
+      support.write(other .. "/gate-engine.conf.lua", config)
+      local r = support.run { cwd = other, env = env, "verify" }
+      assert.equal(3, r.code, r.stdout .. r.stderr)
+      assert.equal("", r.stdout)
+      has(r.stderr, "l.jsonl: 0 entries: nothing verified")
+      return r.stderr
+    end
+    verify 'return { platform = "embedded", evidence = { ledger = "l.jsonl" } }'
+    local down = verify [[return { platform = "external", evidence = { ledger = "l.jsonl" }, database = {
+      admin = { url = "postgresql://a@127.0.0.1:1/x" }, app = { url = "postgresql://b@127.0.0.1:1/x" },
+      operator = { url = "postgresql://c@127.0.0.1:1/x" } } }]]
+    has(down, "nobody else could be asked: the tenants' events in the platform's database: ")
+  end)
+
+  it("says how a key is made where the configuration's is not there", function()
+    local other = support.tmpdir()
+    support.write(other .. "/gate-engine.conf.lua",
+      'return { platform = "embedded", evidence = { ledger = "l.jsonl", key = file "gone.key" } }')
+    local r = support.run { cwd = other, env = env, "run", "rls_harness" }
+    assert.equal(2, r.code, r.stdout)
+    has(r.stderr, "gate-engine.conf.lua:1: ", "/gone.key cannot be opened", "fix: correct the path, or make the file",
+      "gate-engine evidence keygen --output gone.key")
   end)
 
   it("is shown, listed and exported", function()

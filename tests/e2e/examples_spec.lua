@@ -175,6 +175,7 @@ describe("the history of an audit in the golden path", function()
   setup(function()
     local r = support.run { argv = { "platform", "start" }, env = env }
     assert.equal(0, r.code, r.stderr)
+    support.make_tenants(env, "acme", "other")
   end)
   teardown(function() support.run { argv = { "platform", "stop" }, env = env } end)
 

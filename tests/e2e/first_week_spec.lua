@@ -39,10 +39,20 @@ describe("first_week", function()
     end
     return r
   end
-  --- Plans as the platform's code paths make them.
+  --- Of locked ones as well, which nobody else can.
+  local function change_plans(what)
+    psql(("alter table public.plan_versions disable trigger guard_plan; update public.plan_versions set %s; "
+      .. "alter table public.plan_versions enable always trigger guard_plan"):format(what))
+  end
+  local function validate(dataset)
+    return engine("run", "gates/golden_path_e2e.lua", "--tenant", "acme", "--dataset", dataset).code
+  end
+  --- Plans as the platform's code paths make them, and as the tenant's own, not a validation's.
   local function solve(dataset)
-    local r = engine("run", "gates/golden_path_e2e.lua", "--tenant", "acme", "--dataset", dataset)
-    return r.code
+    local code = validate(dataset)
+    psql "update public.forecast_versions set source = 'upload.txt'"
+    change_plans "locked_by = 'dispatcher' where locked_by is not null"
+    return code
   end
 
   setup(function()
@@ -58,10 +68,20 @@ describe("first_week", function()
   end)
   before_each(function() answer() end)
 
-  it("is of a live tenant alone", function()
-    local r = look()
+  it("is of a live tenant alone, and what it says of another is no word against its go-live", function()
+    local r = engine("run", "scripts/all.lua", "--tenant", "acme")
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    r = look()
     assert.equal(1, r.code, r.stdout)
     has(r.stdout, "Tenant acme is not live", "its status is onboarding")
+    r = engine("run", "go_live", "--tenant", "acme", "--dry-run")
+    assert.equal(0, r.code, r.stdout .. r.stderr)
+    support.write(dir .. "/first_week.lua", 'return require("gate").define { api = 1, id = "first_week", name = "W", '
+      .. 'failures = { x = { text = "x" } }, run = function(ctx) ctx:check("x", function() ctx:fail "x" end) end }')
+    assert.equal(1, engine("run", "./first_week.lua", "--tenant", "acme").code)
+    r = engine("run", "go_live", "--tenant", "acme", "--dry-run")
+    assert.equal(1, r.code, r.stdout .. r.stderr)
+    has(r.stdout, "the last run for acme, record ", "ended in FAIL")
   end)
 
   it("begins with go-live: well, and no solve yet", function()
@@ -77,6 +97,19 @@ describe("first_week", function()
     r = look("--solve-by", "1")
     assert.equal(1, r.code, r.stdout)
     has(r.stdout, "Tenant acme has not solved anything yet")
+  end)
+
+  it("does not take a validation's plans for the tenant's, locked or not", function()
+    assert.equal(0, validate "gurkerl_small")
+    assert.equal(1, validate "3er_violation")
+    local r = look()
+    assert.equal(0, r.code, r.stdout)
+    has(r.stdout, "0 solves looked at")
+    assert.same({ 0, 2 }, { r.report.gates[1].facts.solves, r.report.gates[1].facts.plans_of_validations })
+    psql "update public.forecast_versions set source = 'upload.txt'" -- as one that was locked before forecasts said it
+    r = look()
+    assert.same({ 1, 1 }, { r.report.gates[1].facts.solves, r.report.gates[1].facts.plans_of_validations })
+    change_plans "created_at = '2020-01-01'"
   end)
 
   it("looks at the first five solves: audits, KPIs, drift", function()
@@ -123,6 +156,7 @@ describe("first_week", function()
       ["database: down"] = { ["/health/ready"] = { body = { { name = "database", status = "down" } } } },
       ["it says false"] = { ["/health/live"] = { body = "false" } },
       ["it answers a page"] = { ["/health"] = { body = "<!doctype html><title>Log in</title>" } },
+      ["it answers nothing, and not how the platform is"] = { ["/health"] = { body = "" } },
       ["it answers 404"] = { ["/health/live"] = { status = 404 } },
       ["it answers 302"] = { ["/health"] = { status = 302, headers = { Location = "/health/live" } } },
     } do

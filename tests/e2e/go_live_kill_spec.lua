@@ -30,6 +30,7 @@ describe("go_live that is killed", function()
     assert.equal(0, engine("evidence", "keygen", "--output", "key.pem").code)
     support.write(dir .. "/gate-engine.conf.lua", [[return { platform = "embedded", status_file = "tenant-status.json",
       evidence = { ledger = "evidence/ledger.jsonl", key = file "key.pem" } }]])
+    support.make_tenants(env, "t0")
     local r = engine("run", "scripts/all.lua", "--tenant", "t0")
     assert.equal(0, r.code, r.stdout .. r.stderr)
     -- One validation is enough: the tests' own key signs the same for each tenant.

@@ -117,6 +117,8 @@ i = e.index('"sig":"') + 7; p.write_text(e[:i] + ("A" if e[i] != "A" else "B") +
     { "an approval with a gate that failed", words = "without a pass of integrations_contract",
       forge = [[last["gates"][3]["status"] = "FAIL"; sign(last, "KEY")]] },
     { "an approval of gates without checks", words = "without a pass of ", forge = [[last["gates"][1]["checks"] = []; sign(last, "KEY")]] },
+    { "an approval that counts answers of a run that broke off", words = "counts answers of determinism_proof which an earlier",
+      forge = [[last["gates"][1]["taken_over"] = 5; sign(last, "KEY")]] },
     { "an approval of a partial run", words = "without a pass of the whole suite", forge = [[last["partial"] = True; sign(last, "KEY")]] },
     { "an approval of a single gate", words = "without a pass of the whole suite", forge = [[last["kind"] = "gate"; sign(last, "KEY")]] },
     { "evidence from another server", words = "is of another database server",

@@ -30,7 +30,7 @@ describe("the golden path of the routing pack", function()
   local plan
 
   setup(function()
-    support.platform_start()
+    support.platform_start "acme"
     local out = support.tmpdir()
     assert.equal(0, run({ "--dataset", "wien_small", "--artifacts", out }).code)
     plan = json.decode(support.must_read(out .. "/plan.json"))

@@ -41,7 +41,7 @@ local function planted(text, drivers)
 end
 
 describe("the golden path", function()
-  setup(support.platform_start)
+  setup(function() support.platform_start("acme", "other") end)
   teardown(support.platform_stop)
 
   it("passes on gurkerl_small with all six stages, and says so in the document's words", function()
@@ -316,6 +316,32 @@ describe("the golden path", function()
       assert.equal(1, r.code)
       assert.is_nil(failures(r):find("UPDATE of its assignments", 1, true))
       assert.matches("INSERT of an assignment was not refused", failures(r))
+    end)
+    it("a second role that the application may become changes a locked plan", function()
+      local def = psql "select pg_get_triggerdef(oid) from pg_trigger where tgname = 'guard_plan'"
+      local grant = "create role fixer nologin; grant usage on schema public, platform, core to fixer; "
+        .. "grant select, update on plan_versions to fixer; grant fixer to app_user; "
+      local away = "revoke all on plan_versions from fixer; revoke all on schema public, platform, core from fixer; drop role fixer"
+      -- The lock holds against it too: it is tried, and refused.
+      local r = broken(grant, away)
+      assert.equal(0, r.code, r.stdout .. r.stderr)
+      assert.same({ "fixer" }, r.gate.facts.lock_roles)
+      -- The lock makes an exception for it.
+      r = broken(grant .. "drop trigger guard_plan on plan_versions; "
+        .. def:gsub("EXECUTE FUNCTION", "when (current_user <> 'fixer') EXECUTE FUNCTION")
+        .. "; alter table plan_versions enable always trigger guard_plan",
+        ("drop trigger guard_plan on plan_versions; %s; alter table plan_versions enable always trigger guard_plan; %s"):format(def, away))
+      assert.equal(1, r.code, r.stdout .. r.stderr)
+      assert.matches("LOCKED plan: UPDATE of the plan's status as the role fixer was not refused", failures(r))
+      assert.is_nil(failures(r):find("UPDATE of the plan's status was not refused", 1, true))
+      support.has(r.failed[1].reproduce, 'set local role "fixer"; update')
+    end)
+    it("the application may become the tables' owner, who switches triggers off", function()
+      local r = broken("grant platform_owner to app_user", "revoke platform_owner from app_user")
+      assert.equal(1, r.code, r.stdout .. r.stderr)
+      assert.matches("LOCKED plan: UPDATE of the plan's status as the role platform_owner was not refused", failures(r))
+      support.has(r.failed[1].reproduce, 'set local role "platform_owner"; ', "disable trigger user; ")
+      assert.same({ "platform_owner" }, r.gate.facts.lock_roles)
     end)
     it("plans are locked without their audits", function()
       local function body(extra)

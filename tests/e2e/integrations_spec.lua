@@ -59,6 +59,7 @@ describe("gate 4", function()
 
   setup(function()
     assert.equal(0, support.run({ argv = { "platform", "start" }, env = { GATE_ENGINE_STATE = state } }).code)
+    support.make_tenants({ GATE_ENGINE_STATE = state }, "acme")
   end)
 
   teardown(function() support.run { argv = { "platform", "stop" }, env = { GATE_ENGINE_STATE = state } } end)
@@ -106,6 +107,7 @@ describe("gate 4", function()
       as $$ select c.code, c.id from core.tenants c where c.code = 'acme' $$]]
     assert_shown(run(), 1, "❌ FAIL - Auth flow failed: a wrong credential is accepted")
     assert.equal(0, support.run({ argv = { "platform", "reset" }, env = { GATE_ENGINE_STATE = state } }).code)
+    support.make_tenants({ GATE_ENGINE_STATE = state }, "acme")
   end)
 
   it("takes away what a killed run left in the store an hour ago, and nothing else", function()

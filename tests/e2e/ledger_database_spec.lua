@@ -68,6 +68,15 @@ describe("a ledger in the platform's database", function()
       "core.ledger: valid: 5 records, 1 signed statements, head " .. psql "select hash from core.ledger where seq = 5")
   end)
 
+  it("verifies nothing where it is empty and nobody knows better", function()
+    local undo = tamper "delete from core.ledger"
+    local r = engine("verify")
+    undo()
+    assert.equal(3, r.code, r.stdout .. r.stderr)
+    has(r.stderr, "core.ledger: 0 entries: nothing verified")
+    assert.is_nil(r.stdout:find("valid", 1, true), r.stdout)
+  end)
+
   it("becomes files that are verified offline", function()
     assert.equal(0, engine("evidence", "export", "--output", "files").code)
     local r = support.run { cwd = support.tmpdir(), "verify", dir .. "/files/ledger.jsonl", dir .. "/files/statements/acme-3.json",
@@ -130,6 +139,25 @@ describe("a ledger in the platform's database", function()
     assert.equal(3, r.code, r.stdout .. r.stderr)
   end)
 
+  it("lets no operation change anything while a link is broken, and names it with the fix", function()
+    local before = psql "select md5(string_agg(t::text, ',' order by code)) from core.tenants t"
+    local undo = tamper "update core.ledger set line = replace(line, '\"marked\"', '\"market\"') where seq = 4"
+    local asked = { { "suspend", "--reason", "x" }, { "configure_pack", "--pack", "routing" }, { "rotate_key", "--request", "broken" },
+      { "offboard", "--confirm", "beta" }, { "escalate", "--rule", "bypass_request", "--evidence", "x" },
+      { "suspend", "--reason", "x", "--dry-run" } }
+    for _, argv in ipairs(asked) do
+      local r = engine("run", "--tenant", "beta", table.unpack(argv))
+      assert.equal(3, r.code, argv[1] .. r.stdout .. r.stderr)
+      has(r.stdout, "ERROR - nothing was done: ", "record 4 was edited", "Fix: restore the ledger")
+      assert.equal(1, select(2, r.stderr:gsub("record 4 was edited", "")), r.stderr)
+      assert.is_nil(r.stdout:find("DONE", 1, true) or r.stdout:find("WOULD", 1, true), r.stdout)
+    end
+    assert.equal(3, engine("run", "create_tenant", "--tenant", "gamma", "--name", "G").code)
+    undo()
+    assert.equal(before, psql "select md5(string_agg(t::text, ',' order by code)) from core.tenants t")
+    assert.equal("0", psql "select count(*) from core.tenant_events where request = 'broken'")
+  end)
+
   it("refuses go-live where a run for the tenant is put on record while it goes on", function()
     -- Somebody holds the tenant's row: go-live has judged the evidence, and waits.
     support.shell(([[cd %s; export GATE_ENGINE_STATE=%s TMPDIR=%s; engine=%s; mkfifo hold
@@ -183,6 +211,21 @@ describe("a ledger in the platform's database", function()
     assert.equal(before + 7, tonumber((psql "select count(*) from core.ledger")))
     assert.equal("t", psql [[select l.xmin = e.xmin and l.xmin = t.xmin from core.ledger l, core.tenant_events e, core.tenants t
       where l.line::jsonb ->> 'kind' = 'activation' and e.event = 'activated' and t.code = 'acme']])
+    assert.equal(0, engine("verify").code)
+  end)
+
+  it("is not valid where it was emptied or cut, and the tenants' events say by which record somebody went live", function()
+    local first = psql "select detail ->> 'record' from core.tenant_events where event = 'activated'"
+    for _, statement in ipairs { "delete from core.ledger", "delete from core.ledger where seq >= " .. first } do
+      local undo = tamper(statement)
+      local left = psql "select count(*) from core.ledger"
+      local r = engine("verify")
+      undo()
+      assert.equal(1, r.code, r.stdout .. r.stderr)
+      has(r.stderr, ("core.ledger has %s records, and not record %s, by which tenant acme went live at "):format(left, first),
+        "(core.tenant_events)", "fix: restore the ledger")
+      assert.is_nil(r.stdout:find("valid", 1, true), r.stdout)
+    end
     assert.equal(0, engine("verify").code)
   end)
 

@@ -70,8 +70,9 @@ describe("new", function()
     -- the output that its head shows is what it prints
     r = run { cwd = dir, "run", "./rename_tenant.lua", "--tenant", "acme", "--name", "Acme" }
     assert.are.equal(0, r.code, r.stdout .. r.stderr)
-    assert.are.equal("=== Rename tenant ===\nTenant: acme\n\n  ✅ DONE - Rename acme\n\n=== OK: The tenant has its new name ===\n", r.stdout)
-    for line in r.stdout:gmatch "[^\n]+" do has(source, "--   " .. line) end
+    local shown = r.stdout:gsub("  Nothing of this stays: [^\n]*\n", "")
+    assert.are.equal("=== Rename tenant ===\nTenant: acme\n\n  ✅ DONE - Rename acme\n\n=== OK: The tenant has its new name ===\n", shown)
+    for line in shown:gmatch "[^\n]+" do has(source, "--   " .. line) end
     r = run { cwd = dir, "run", "./rename_tenant.lua", "--tenant", "acme", "--name", "Acme", "--dry-run" }
     assert.are.equal(0, r.code, r.stdout .. r.stderr)
     has(r.stdout, "WOULD - Rename acme", "nothing was changed")

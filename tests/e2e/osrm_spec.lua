@@ -28,6 +28,7 @@ describe("gate 4's OSRM check", function()
   setup(function()
     server = http_server.start("osrm_server.py", MATRIX)
     assert.equal(0, support.run({ argv = { "platform", "start" }, env = env }).code)
+    support.make_tenants(env, "acme")
   end)
   teardown(function()
     support.run { argv = { "platform", "stop" }, env = env }

@@ -498,6 +498,17 @@ VALUES (
       end
     end)
 
+    it("says nothing of another tenant's plan to who makes his own that one", function()
+      local app, a, b = as "app_user", tenant(), tenant()
+      local plan_b, plan_a = plan(app, b), plan(app, a)
+      record_audit(app, b, plan_b, "rest", "FAIL")
+      state(app, a)
+      local e = refused("PL409", app, "update public.plan_versions set status = 'LOCKED', tenant_id = $1, id = $2 where id = $3", b, plan_b,
+        plan_a)
+      assert.is_nil(e.message:find("FAIL", 1, true), e.message)
+      assert.truthy(e.message:find("keeps its id", 1, true), e.message)
+    end)
+
     it("refuses every role every change of a locked plan and of its assignments", function()
       local app, a = as "app_user", tenant()
       local plan_id, forecast = plan(app, a, true)

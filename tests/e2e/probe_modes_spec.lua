@@ -57,6 +57,32 @@ describe("gate 1 on a live database", function()
     end
   end
 
+  it("names a key that the configuration lacks, and no line of its own", function()
+    local name = database(table_of("orders", "true"))
+    local dir = support.tmpdir()
+    for key, argv in pairs {
+      operator = { "recover", "gates/rls_harness.lua", "--artifacts", dir, "--apply" },
+      app = { "run", "gates/rls_harness.lua", "--only", "coverage,isolation" },
+      admin = { "run", "gates/rls_harness.lua", "--only", "coverage,isolation" },
+    } do
+      local keys = { admin = "postgres", app = "shop" }
+      keys[key] = nil
+      local parts = {}
+      for role, user in pairs(keys) do
+        parts[#parts + 1] = ("%s = { url = \"postgresql://%s@/%s?host=%s&port=%d\" },"):format(role, user, name, server.host, server.port)
+      end
+      local config = support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "external", database = {
+        %s tenant = { column = "org_id", setting = "app.tenant" } } }]]):format(table.concat(parts, " ")))
+      local argv_all = table.move({ "--tenant", "acme", "--config", config }, 1, 4, #argv + 1, argv)
+      local r = support.run { argv = argv_all }
+      local all = r.stdout .. r.stderr
+      assert.equal(3, r.code, all)
+      assert.truthy(all:find(("ctx.db.%s needs database.%s, which the configuration does not define"):format(key, key), 1, true), all)
+      assert.truthy(all:lower():find(("fix: add database.%s to gate-engine.conf.lua"):format(key), 1, true), all)
+      assert.is_nil(all:find "%.lua:%d", all)
+    end
+  end)
+
   it("goes all the way as a superuser, and as an owner who is none", function()
     local name = database(table_of("items", FORM))
     for _, admin in ipairs { "postgres", "shop_owner" } do
@@ -64,6 +90,21 @@ describe("gate 1 on a live database", function()
       assert.equal(0, r.code, admin .. r.all)
       assert.equal("full", r.gate.facts.probe_mode)
       assert.is_true(r.gate.facts.probes > 0)
+    end
+  end)
+
+  it("proves a view over tables whose policies bind its owner as they bind the application", function()
+    local view = "create view v_%s as select id, org_id, name from %s; alter view v_%s owner to shop_owner; grant select on v_%s to shop;"
+    local sql = {}
+    for _, t in ipairs { "items", "closed", "named", "loose" } do
+      sql[#sql + 1] = table_of(t, t == "loose" and "org_id > 0" or FORM) .. view:gsub("%%s", t)
+    end
+    local name = database(table.concat(sql) .. "revoke all on closed from shop; alter policy p on named to shop;"
+      .. "create policy mine on named to shop_owner using (true);")
+    local r = gate(name, "reader", { "--probe", "static" })
+    assert.equal("PASS", status(r, "isolation of public.v_items"), r.all)
+    for _, t in ipairs { "closed", "named", "loose" } do
+      assert.truthy(status(r, "isolation of public.v_" .. t):find "^[FE]", t .. r.all)
     end
   end)
 
@@ -158,7 +199,7 @@ describe("gate 1 on a live database", function()
     local r = support.run { argv = { "recover", "gates/rls_harness.lua", "--schema", dump, "--app-role", "shop", "--tenant-column",
       "org_id", "--tenant-setting", "app.tenant", "--artifacts", dir .. "/out" } }
     local migration = support.must_read(dir .. "/out/001_tenant_isolation.sql")
-    assert.truthy(migration:find("DROP POLICY", 1, true), r.stdout .. r.stderr)
+    assert.truthy(migration:find("ALTER POLICY", 1, true), r.stdout .. r.stderr)
     -- Other oids, and another search path.
     local _, conn = database("create table public.padding (a int);" .. schema)
     conn:script "set search_path = app, public"

@@ -62,6 +62,16 @@ describe("the way to a service", function()
     assert.is_true(r.via, r.all)
   end)
 
+  it("is none where the proxy itself is not there: that is told, and nothing of the service", function()
+    for _, told in ipairs { { { http_proxy = "http://user:PLANTED@127.0.0.1:1" } }, { {}, ', proxy = "http://127.0.0.1:1"' } } do
+      local r = ask("http://pinned.invalid", told[1], told[2])
+      assert.equal(3, r.code, r.all)
+      assert.is_truthy(r.all:find('endpoint "svc" (http://pinned.invalid:80): its proxy cannot be reached', 1, true), r.all)
+      assert.is_truthy(r.all:find("Fix: check the proxy (http_proxy, https_proxy, all_proxy, or the endpoint's own)", 1, true), r.all)
+      assert.is_nil(r.all:find("that the service runs", 1, true), r.all)
+    end
+  end)
+
   it("is over IPv6 where the address is one", function()
     if not server.ports.six then return pending "this machine has no IPv6" end
     local r = ask(("http://[::1]:%d"):format(server.ports.six))

@@ -36,6 +36,7 @@ describe("the README", function()
       support.shell(("ln -s %s/%s %s/%s"):format(support.root, name, dir, name))
     end
     assert.are.equal(0, support.run({ cwd = dir, env = env, "platform", "start" }).code)
+    support.make_tenants(env, "acme")
   end)
 
   teardown(function() support.run { cwd = dir, env = env, "platform", "stop" } end)

@@ -79,10 +79,27 @@ describe("run --record on the embedded platform", function()
     end
   end)
 
+  it("says why a database could not be asked who it is", function()
+    local dir = support.tmpdir()
+    support.write(dir .. "/gate-engine.conf.lua", ([[return { platform = "external", database = {
+      admin = { url = "postgresql://nobody@/none?host=%s/nowhere" }, app = { role = "shop" },
+      tenant = { column = "org_id", setting = "app.tenant" } } }]]):format(dir))
+    local r = support.run { "run", "gates/rls_harness.lua", "--tenant", "acme", "--config", dir .. "/gate-engine.conf.lua", "--record",
+      dir .. "/r", "--", "true" }
+    assert.equal(3, r.code, r.stdout .. r.stderr)
+    for _, text in ipairs { "the database could not be asked who it is", "cannot connect to database", "No such file or directory" } do
+      assert.is_truthy(r.stdout:find(text, 1, true), text .. r.stdout)
+    end
+  end)
+
   it("refuses a file that is no recording", function()
     local file = support.write(support.tmpdir() .. "/r", "2027-01-01 LOG: statement: select 1\n")
     local r = support.run { "run", "gates/rls_harness.lua", "--only", "code_paths", "--recording", file }
     assert.equal(3, r.code, r.stdout .. r.stderr)
     assert.is_truthy(r.stdout:find("neither a recording, nor a csvlog, nor a jsonlog", 1, true), r.stdout)
+    support.write(file, "\n")
+    r = support.run { "run", "gates/rls_harness.lua", "--only", "code_paths", "--recording", file }
+    assert.equal(3, r.code, r.stdout .. r.stderr)
+    assert.is_truthy(r.stdout:find("the file is empty", 1, true), r.stdout)
   end)
 end)

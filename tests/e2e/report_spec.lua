@@ -75,6 +75,39 @@ local function gate(body, more)
     }]]):format(more or "", body))
 end
 
+describe("the configuration's owners", function()
+  local function run(dataset)
+    local dir = support.tmpdir()
+    support.write(dir .. "/gate-engine.conf.lua", [[return { platform = "embedded",
+      gates = { golden_path_e2e = { owner = "planning team", runbook = "https://wiki.example/gate3" } } }]])
+    return reported { cwd = dir, argv = { "run", "golden_path_e2e", "--dataset", dataset } }
+  end
+
+  it("stand with a gate of this program's in every report of a run that fails", function()
+    local r = run "3er_violation"
+    assert.are.equal(1, r.code, r.stdout .. r.stderr)
+    assert_valid(r)
+    support.has(r.stdout, "     Runbook: https://wiki.example/gate3\n     Owner: planning team\n")
+    local shown = json.decode(support.must_read(r.json)).gates[1]
+    assert.same({ "planning team", "https://wiki.example/gate3" }, { shown.owner, shown.runbook })
+    support.has(support.must_read(r.junit), '<property name="owner" value="planning team" />',
+      '<property name="runbook" value="https://wiki.example/gate3" />')
+    support.has(support.must_read(r.html), "<dt>Owner</dt><dd>planning team</dd>", "<dt>Runbook</dt><dd>https://wiki.example/gate3</dd>")
+    support.has(support.must_read(r.markdown), "**Owner:** planning team", "**Runbook:** ")
+  end)
+
+  it("are no matter where it passes, and a key that is none is refused", function()
+    local r = run "gurkerl_small"
+    assert.are.equal(0, r.code, r.stdout .. r.stderr)
+    assert.is_nil((r.stdout .. support.must_read(r.junit) .. support.must_read(r.html)):find("planning team", 1, true))
+    local dir = support.tmpdir()
+    support.write(dir .. "/gate-engine.conf.lua", 'return { gates = { rls_harness = { owners = "x" } } }')
+    r = support.run { cwd = dir, argv = { "run", "golden_path_e2e" } }
+    assert.are.equal(2, r.code)
+    support.has(r.stderr, "gates.rls_harness", "owners")
+  end)
+end)
+
 describe("a run of scripts/all.lua", function()
   it("has what each gate used of what it may use in every format but the annotations", function()
     local dir = support.tmpdir()

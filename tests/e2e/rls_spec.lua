@@ -55,6 +55,7 @@ describe("gate 1 on a kept platform", function()
   setup(function()
     local result = engine("platform", "start")
     assert.equal(0, result.code, result.stderr)
+    support.make_tenants({ GATE_ENGINE_STATE = state }, "acme")
   end)
 
   teardown(function() engine("platform", "stop") end)
@@ -62,6 +63,7 @@ describe("gate 1 on a kept platform", function()
   after_each(function()
     local result = engine("platform", "reset")
     assert.equal(0, result.code, result.stderr)
+    support.make_tenants({ GATE_ENGINE_STATE = state }, "acme")
   end)
 
   it("passes on the platform as it is, and says what it did", function()
@@ -155,6 +157,21 @@ describe("gate 1 on a kept platform", function()
     end)
   end
 
+  for path, condition in pairs {
+    expand_forecast = "jsonb_typeof(p_instances) <> 'object'",
+    store_plan = "not p_assignments @? '$[*].vehicle_id'",
+  } do
+    it("finds that the code path " .. path .. " calls set_config in the roster pack alone", function()
+      psql(([[do $do$ declare d text; begin
+        select pg_get_functiondef(p.oid) into d from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+         where nspname = 'platform' and proname = '%s';
+        execute regexp_replace(d, '(perform set_config\([^;]*\);)', 'if %s then \1 end if;');
+      end $do$]]):format(path, (condition:gsub("'", "''"))))
+      local check = assert_found("set_config_missing", "set_config not called", "Check code path sets tenant context", "platform." .. path)
+      assert.is_truthy(check.detail:find("pack routing: ", 1, true), check.detail)
+    end)
+  end
+
   it("finds a new table of tenants that nobody thought of", function()
     psql [[create table public.notes (id bigint generated always as identity primary key, tenant_id uuid not null, body text);
       grant select, insert on public.notes to app_user]]
@@ -162,8 +179,7 @@ describe("gate 1 on a kept platform", function()
   end)
 
   it("is an ERROR, not a pass, where a table takes no canary", function()
-    psql [[create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'not today'; end $$;
-      create trigger refuse before insert on public.routing_scenarios for each row execute function public.refuse()]]
+    psql "alter table public.routing_scenarios add constraint none check (false) not valid"
     local result = run()
     assert.equal(3, result.code, result.stdout)
     assert.truthy(result.stdout:find("could not be probed", 1, true))
@@ -335,7 +351,7 @@ describe("gate 1 on a kept platform", function()
       end)
     end
 
-    it("and says what is no leak: oracles, sequences, publications, large objects, foreign keys", function()
+    it("and says what is no leak: oracles, sequences, publications, large objects, foreign keys, default privileges", function()
       psql [[alter table public.plan_versions add unique (id);
         create table public.badges (id bigserial primary key, tenant_id uuid not null references core.tenants, code text unique,
           plan uuid references public.plan_versions (id));
@@ -343,18 +359,20 @@ describe("gate 1 on a kept platform", function()
         create policy tenant_isolation on public.badges using (tenant_id::text = current_setting('app.current_tenant_id', true));
         alter table public.badges owner to platform_owner; grant select, insert, references on public.badges to app_user;
         grant usage, select on sequence public.badges_id_seq to app_user;
-        create publication all_badges for table public.badges; select lo_create(4711); grant select on large object 4711 to app_user]]
+        create publication all_badges for table public.badges; select lo_create(4711); grant select on large object 4711 to app_user;
+        alter default privileges for role platform_owner in schema public grant all on tables to app_user]]
       local result, report = run()
       assert.equal(0, result.code, result.stdout .. result.stderr)
       for class, object in pairs { unique_oracle = "public.badges", foreign_key_oracle = "public.badges",
         sequence_shared = "public.badges", publication_exposes = "public.badges", grant_references = "public.badges",
-        large_object = "app_user" } do
+        large_object = "app_user", default_privileges = "public" } do
         local found = findings(report, class)
         assert.equal(1, #found, class)
         assert.equal(object, found[1].object)
         assert.equal("advisory", found[1].severity)
       end
-      psql "select lo_unlink(4711)"
+      psql [[select lo_unlink(4711);
+        alter default privileges for role platform_owner in schema public revoke all on tables from app_user]]
     end)
 
     it("and is content with a view that reads with its caller's rights, or tests the tenant itself", function()

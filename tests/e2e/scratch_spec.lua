@@ -110,6 +110,46 @@ DO $$ BEGIN CREATE ROLE shop LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; E
     end)
   end
 
+  it("takes a finding for another where what it rests on lets more through", function()
+    local OPEN = TABLE .. [[
+      create role helper_owner;
+      create function seen(n text) returns boolean language sql stable as 'select n = ''a''';
+      create table notes (id bigint generated always as identity primary key, org_id int not null, body text, title text);
+      create policy w on items for select using (%s);
+      create policy d on items for delete using (false);
+      create policy h on items for select using (seen(name));
+      create view shown as select id from items where name = 'a';
+      grant select on shown to shop;
+      grant select (id%s) on notes to shop;
+      create table copies (id bigint, body text); grant select, insert on copies to shop;
+      create function copy() returns trigger language plpgsql as
+        $$ begin insert into copies values (new.id, %s); return new; end $$;
+      create trigger c before insert on items for each row execute function copy();
+      ]]
+    local function text(policy, columns, copied, also) return schema(OPEN:format(policy, columns, copied) .. (also or "")) end
+    local before = text("name = 'b'", "", "new.name")
+    local function new_by(after)
+      local out = {}
+      local r = gate { "--schema", after, "--against", before }
+      for _, c in ipairs(r.report.gates[1].checks) do
+        if c.status == "FAIL" then out[#out + 1] = c.class .. " " .. c.object end
+      end
+      assert.same({}, r.report.gates[1].facts.baseline_gone)
+      table.sort(out)
+      return out
+    end
+    assert.same({}, new_by(before))
+    assert.same({ "policy_widens public.items" }, new_by(text("name = 'b' or name >= 'a'", "", "new.name")))
+    assert.same({ "rls_missing public.notes" }, new_by(text("name = 'b'", ", body", "new.name")))
+    assert.same({ "trigger_copies public.copies" }, new_by(text("name = 'b'", "", "new.name || new.org_id")))
+    assert.same({ "view_owner_rights public.shown" }, new_by(text("name = 'b'", "", "new.name",
+      "create or replace view shown as select id from items where name = 'a' or true;")))
+    assert.same({ "policy_widens public.items" }, new_by(text("name = 'b'", "", "new.name",
+      "create or replace function seen(n text) returns boolean language sql stable as 'select n in (''a'', ''c'')';")))
+    -- A policy of another command is no part of it.
+    assert.same({}, new_by(text("name = 'b'", "", "new.name", "alter policy d on items using (id < 0 and false);")))
+  end)
+
   it("compares with another schema: only what is new fails", function()
     local before, after = schema(TABLE), schema(TABLE .. NOTES)
     says(gate { "--schema", after, "--against", before }, 1, "RLS policy missing on table public.notes")
@@ -206,6 +246,24 @@ CREATE FUNCTION deed() RETURNS bool LANGUAGE plpgsql AS $f$ DECLARE done bool[] 
       "which role is the application's?", "roles that the schema names: shop", "--app-role")
     says(gate({ "--schema", schema(TABLE) }, { "--app-role", "nobody", "--tenant-column", "org_id", "--tenant-setting", "app.tenant" }), 2,
       "the application's role nobody is nowhere in the schema")
+  end)
+
+  it("says what a role lacks that makes a schema, and takes that from the file", function()
+    local makes = "create role maker; grant shop to maker; %s set role maker; create schema more; reset role;\n" .. TABLE
+    says(gate { "--schema", schema(makes:format "") }, 2, "permission denied for database", "put GRANT CREATE ON DATABASE")
+    says(gate { "--schema", schema(makes:format "grant create on database shop to maker;") }, 0, "PASS - No cross-tenant leaks detected")
+  end)
+
+  it("says that nothing reads the tenant setting, and what is read", function()
+    local function with(setting) return { "--app-role", "shop", "--tenant-column", "org_id", "--tenant-setting", setting } end
+    local words = { "--schema", schema(TABLE) }
+    says(gate(words, with "app.tennant"), 1, "no policy and no function reads the tenant setting app.tennant", "they read app.tenant")
+    local r = support.run { "run", "gates/rls_harness.lua", "--schema", words[2], "--tenant-setting", "tenant" }
+    says(r, 2, "--tenant-setting: expected the name of a session setting with a dot in it")
+    -- Nobody can tell what is put together when it runs.
+    r = gate({ "--schema", schema(TABLE .. "create function other(t text) returns text language sql as "
+      .. "$$ select current_setting('app.' || t, true) $$;") }, with "app.tennant")
+    assert.is_nil(r.stdout:find("no policy and no function reads", 1, true), r.stdout)
   end)
 
   it("takes both from the configuration, whatever the environment says of databases", function()

@@ -52,6 +52,15 @@ local function members(more, policies) return { ["public.m"] = tbl(MEMBERS, poli
   more)) } end
 
 describe("the prover, looking at other tables,", function()
+  it("takes no table for a WITH query of its name, in a UNION either", function()
+    local f = { language = "sql", returns = "uuid", returns_set = true, args = {}, volatility = "s",
+      config = { "search_path=public, pg_temp" },
+      body = "with m as (select tenant_id from public.p) select tenant_id from m union select tenant_id from m" }
+    local tied = { policy("(tenant_id = (" .. T .. ")::uuid)") }
+    local i = input("(tenant_id IN ( SELECT public.f() AS f))", merged(parent(), members(nil, tied)), { functions = { ["public.f"] = f } })
+    check("unknown", i, "SELECT", "public.f (WITH)")
+  end)
+
   it("proves a parent of the same tenant", function()
     check("proven", input("(EXISTS ( SELECT 1 FROM public.p WHERE ((p.tenant_id = t.tenant_id) AND ((p.tenant_id)::text = " .. T .. "))))",
       parent()))

@@ -62,3 +62,32 @@ describe("the locks of a table", function()
     assert.equal(6, tried)
   end)
 end)
+
+describe("batches of tables", function()
+  local function tables(n, indexes)
+    local out = {}
+    for i = 1, n do out[i] = { oid = tostring(i), heaps = 0, indexes = indexes, sequences = 0, foreign_keys = {} } end
+    return out
+  end
+
+  --- A server whose lock table has so many entries for a quarter.
+  local function conn(quarter) return { value = function() return quarter end } end
+
+  local function sizes(list)
+    local out = {}
+    for i, batch in ipairs(list) do out[i] = #batch end
+    return out
+  end
+
+  it("give each of two lanes as many tables, below what the lock table takes", function()
+    -- 3 locks a table: 90 tables a batch would fit, which were 6 batches, the last of them with 50.
+    local cut = batches.cut(conn(540), tables(500, 2), 500, 2)
+    assert.same({ 84, 84, 84, 84, 84, 80 }, sizes(cut))
+    assert.same({ 251, 250 }, sizes(batches.cut(conn(100000), tables(501, 2), 500, 2)))
+    for _, batch in ipairs(cut) do assert.is_true(#batch * 3 <= 270) end
+  end)
+
+  it("are as large as may be on one lane", function()
+    assert.same({ 180, 180, 140 }, sizes(batches.cut(conn(540), tables(500, 2), 500, 1)))
+  end)
+end)

@@ -63,7 +63,9 @@ describe("calls of undecided functions", function()
         args = { { name = "p", type = "text" } } }
     end
     table.sort(list, function(x, y) return x.signature < y.signature end)
-    local all, by_oid = catalogue.read(admin, SETTINGS, "calls_app")
+    local everything, by_oid = catalogue.read(admin, SETTINGS, "calls_app")
+    local all = {}
+    for _, t in ipairs(everything) do all[#all + 1] = t.tenant and t or nil end
     local conn, count = counting(admin)
     admin:transaction(function()
       local who = session.new(conn, AXIS, { role = "calls_app", superuser = true })
@@ -99,6 +101,74 @@ describe("calls of undecided functions", function()
       emptied = changes, dropped = changes }, said)
     assert.is_true(tried["gc.own(text)"].calls > 3)
     assert.truthy(tried["gc.changes(text)"].reproduce:find("IS DISTINCT FROM", 1, true))
+  end)
+
+  --- Is it called, and if not, why not?
+  local function refusals(bodies)
+    local out = {}
+    for name, t in pairs((run(bodies))) do out[name:match "gc%.([%w_]+)"] = t.refused or (t.calls > 0 and "called" or "silent") end
+    return out
+  end
+
+  it("are not made where what they lead to is not undone with the transaction", function()
+    tables(1)
+    local FILE = os.tmpname()
+    os.remove(FILE)
+    admin:script(([[
+      create function gc.inner_copy() returns int language plpgsql as $f$ begin copy (select 1) to '%s'; return 1; end $f$;
+      create function gc.outer_copy() returns int language sql as 'select gc.inner_copy()';
+      create function gc.on_queue() returns trigger language plpgsql as $f$ begin perform gc.inner_copy(); return new; end $f$;
+      create table gc.queue (x text);
+      create trigger q before insert on gc.queue for each row execute function gc.on_queue();
+      create table gc.jobs (x text check (gc.inner_copy() is null));
+      create view gc.shown as select pg_read_file('/etc/hostname') as h;
+      create view gc.shown_again as select h from gc.shown;
+      create table gc.noted (x text);
+      create rule r as on insert to gc.noted do also notify heard;
+      create function gc.told(int, int) returns int language sql as 'select gc.inner_copy()';
+      create operator gc.@#@ (leftarg = int, rightarg = int, function = gc.told);
+      create aggregate gc.summed(int) (sfunc = gc.told, stype = int, initcond = '0');
+      create table gc.parent (id int primary key);
+      create table gc.child (id int references gc.parent on delete cascade);
+      create trigger q before delete on gc.child for each row execute function gc.on_queue();
+      create function gc.harmless() returns int language sql as 'select count(*)::int from gc.t1']]):format(FILE))
+    local rest = " return query select body from gc.t1;"
+    admin:script([[create function gc.on_ddl() returns event_trigger language plpgsql as $f$ begin perform gc.inner_copy(); end $f$]])
+    admin:script "create event trigger gc_on_ddl on ddl_command_end when tag in ('CREATE TABLE') execute function gc.on_ddl()"
+    finally(function() admin:script "drop event trigger gc_on_ddl" end)
+    local said = refusals {
+      callee = "perform gc.outer_copy();" .. rest,
+      joined = ("execute 'co' || 'py (select 1) to ''%s''';"):format(FILE) .. rest,
+      made = "execute p;" .. rest,
+      queued = "insert into gc.queue values ('x');" .. rest,
+      checked = "insert into gc.jobs values ('x');" .. rest,
+      noted = "insert into gc.noted values ('x');" .. rest,
+      viewed = "perform h from gc.shown_again;" .. rest,
+      operated = "perform 1 operator(gc.@#@) 1;" .. rest,
+      aggregated = "perform gc.summed(1);" .. rest,
+      cascaded = "delete from gc.parent;" .. rest,
+      xml = "perform query_to_xml(p, true, true, '');" .. rest,
+      defines = "create table gc.fresh (x int);" .. rest,
+      block = "execute 'do ''begin perform 1; end''';" .. rest,
+      quoted = [[execute u&'\0063opy (select 1) to stdout'; ]] .. rest,
+      named = "execute format('select %I(1, 1)', 'told');" .. rest,
+      chosen = "execute format('select %I(1, 1)', p);" .. rest,
+      glued = "execute format('co%I (select 1) to stdout', 'py');" .. rest,
+      spliced = "execute format('select %s', p);" .. rest,
+      formatted = "execute format('select from gc.%I where body = %L', 't1', p);" .. rest,
+      constant = "execute 'select ''it''''s'' where true' using p; perform gc.harmless(), nextval('gc.t1_id_seq');" .. rest,
+    }
+    local function leads(name, why) return ("it may lead to %s, %s"):format(name, why) end
+    local copy, made = leads("gc.inner_copy", "whose text reaches beyond its transaction: it has the word copy"),
+      "its text EXECUTEs what is made at run time"
+    local function unknown(name) return leads("pg_catalog." .. name, "which is not known to stay within its transaction") end
+    assert.same({ callee = copy, joined = made, made = made, queued = copy, checked = copy,
+      noted = "it may lead to gc.noted, a rule of which notifies", viewed = unknown "pg_read_file", operated = copy, aggregated = copy,
+      cascaded = copy, xml = unknown "query_to_xml", block = "its text has a DO block",
+      quoted = "its text has names or strings in Unicode escapes", named = copy, defines = copy,
+      chosen = made, glued = made, spliced = made,
+      formatted = "called", constant = "called" }, said)
+    assert.is_nil(io.open(FILE))
   end)
 
   it("cost as many statements in a large schema as in a small one", function()

@@ -50,6 +50,26 @@ describe("gate 4's auth check by Entra ID", function()
   end)
   teardown(servers.stop_all)
 
+  --- A token as one of an issuer's other clients is given it. An issuer that is broken may need to be asked again.
+  local function token_of(client, kind)
+    local http <close> = require("engine.http").client { endpoints = { issuer = { url = "http://127.0.0.1:" .. ports.issuer,
+      auth = { basic = client .. ":" .. SECRET:gsub("[^%w._-]", function(c) return ("%%%02X"):format(c:byte()) end) } } } }
+    for _ = 1, 2 do
+      local reply = http:request { endpoint = "issuer", method = "POST", path = ("/%s/%s/v2.0/token"):format(kind or "good", TID),
+        headers = { ["Content-Type"] = "application/x-www-form-urlencoded" },
+        body = "grant_type=client_credentials&scope=api%3A%2F%2F99999999-8888-7777-6666-555555555555%2F.default" }
+      if reply.status == 200 then return reply.json().access_token end
+    end
+  end
+
+  --- Of an issuer, what only the configuration can bring: without one of them the check is an ERROR.
+  local function supplied(kind)
+    local genuine = { good = true, v1 = true, v2 = true, es256 = true, rotated = true, skew = true, flaky = true }
+    kind = genuine[kind] and kind or "good"
+    return (', other_audience = "api://another", expired_token = %q, foreign_token = %q'):format(token_of("expired", kind),
+      token_of("foreign", kind))
+  end
+
   --- Runs the check; the configuration is of an external platform whose database nobody asks.
   local function run(kind, fault, more, secret, tenant, env)
     local dir = support.tmpdir()
@@ -59,7 +79,7 @@ describe("gate 4's auth check by Entra ID", function()
       auth = { entra = { tenant = "%s", client_id = "gate client", client_secret = env "TEST_SECRET",
         audience = "api://99999999-8888-7777-6666-555555555555", roles = { "Gate.Run" },
         authority = "http://127.0.0.1:%d/%s" %s } } }]]):format(ports.platform, fault, tenant or TID, ports.issuer, kind,
-          more or ', other_audience = "api://another"'))
+          more or supplied(kind)))
     env = env or {}
     env.TEST_SECRET = secret or SECRET
     local r = support.run { cwd = dir, env = env,
@@ -81,8 +101,10 @@ describe("gate 4's auth check by Entra ID", function()
       { "rotated", "api" }, { "skew", "api" }, { "flaky", "api" } } do
       local r = run(case[1], case[2])
       assert.equal(0, r.code, r.stdout .. r.stderr)
-      assert.equal(16, r.gate.facts.auth_refusals_tried)
-      assert.equal(case[1] == "flaky" and 3 or nil, r.gate.facts.auth_entra_repeated_requests) -- discovery, keys, token
+      assert.equal(18, r.gate.facts.auth_refusals_tried)
+      assert.same({}, r.gate.facts.auth_refusals_untried)
+      -- discovery and keys; the token's first answer was that of the tokens above
+      assert.equal(case[1] == "flaky" and 2 or nil, r.gate.facts.auth_entra_repeated_requests)
     end
   end)
 
@@ -109,13 +131,13 @@ describe("gate 4's auth check by Entra ID", function()
   end)
 
   needs_npm("shows a token again where the platform promises that it opens once", function()
-    local once = run("good", "first", ", single_use = true") -- nobody else was let in there before
+    local once = run("good", "first", supplied "good" .. ", single_use = true") -- nobody else was let in there before
     assert.equal(1, once.code, once.stdout .. once.stderr)
     assert.is_truthy(once.stdout:find("the platform refuses the next token, HTTP status 401", 1, true), once.stdout)
-    local r = run("good", "once", ", single_use = true")
+    local r = run("good", "once", supplied "good" .. ", single_use = true")
     assert.equal(0, r.code, r.stdout .. r.stderr)
-    assert.equal(16, r.gate.facts.auth_refusals_tried)
-    r = run("good", "api", ", single_use = true")
+    assert.equal(19, r.gate.facts.auth_refusals_tried)
+    r = run("good", "api", supplied "good" .. ", single_use = true")
     assert.equal(1, r.code, r.stdout .. r.stderr)
     assert.is_truthy(r.stdout:find("a token that was shown before was answered, HTTP status 200", 1, true), r.stdout)
   end)
@@ -127,29 +149,20 @@ describe("gate 4's auth check by Entra ID", function()
     assert.is_truthy(r.stdout:find("the issuer refuses the client: HTTP status 401, invalid_client", 1, true), r.stdout)
     local port = ports.issuer
     ports.issuer = 1
-    r = run("good", "api")
+    r = run("good", "api", "")
     ports.issuer = port
     assert.equal(1, r.code, r.stdout .. r.stderr)
     assert.is_truthy(r.stdout:find("❌ FAIL - Auth flow failed: connection refused", 1, true), r.stdout)
   end)
 
-  --- A token as one of the issuer's other clients is given it.
-  local function token_of(client)
-    local http <close> = require("engine.http").client { endpoints = { issuer = { url = "http://127.0.0.1:" .. ports.issuer,
-      auth = { basic = client .. ":" .. SECRET:gsub("[^%w._-]", function(c) return ("%%%02X"):format(c:byte()) end) } } } }
-    return http:request({ endpoint = "issuer", method = "POST", path = "/good/" .. TID .. "/v2.0/token",
-      headers = { ["Content-Type"] = "application/x-www-form-urlencoded" },
-      body = "grant_type=client_credentials&scope=api%3A%2F%2F99999999-8888-7777-6666-555555555555%2F.default" }).json().access_token
-  end
-
   needs_npm("tries the expired token and the other tenant's that the configuration brings", function()
     local expired, foreign = token_of "expired", token_of "foreign"
     local function with(fault, one, other)
-      return run("good", fault, (', expired_token = %q, foreign_token = %q'):format(one, other))
+      return run("good", fault, (', other_audience = "api://another", expired_token = %q, foreign_token = %q'):format(one, other))
     end
     local r = with("api", expired, foreign)
     assert.equal(0, r.code, r.stdout .. r.stderr)
-    assert.equal(17, r.gate.facts.auth_refusals_tried)
+    assert.equal(18, r.gate.facts.auth_refusals_tried)
     for fault, words in pairs { expiry = "a token that has run out was answered", tenant = "a token of another tenant was answered" } do
       r = with(fault, expired, foreign)
       assert.equal(1, r.code, r.stdout .. r.stderr)
@@ -170,6 +183,18 @@ describe("gate 4's auth check by Entra ID", function()
     local r = run("good", "api", ', other_audience = "api://99999999-8888-7777-6666-555555555555"')
     assert.equal(3, r.code, r.stdout .. r.stderr)
     assert.is_truthy(r.stdout:find("tokens for another audience were not tried", 1, true), r.stdout)
-    assert.equal(0, run("good", "api", "").code)
+  end)
+
+  needs_npm("is an ERROR where a refusal could not be tried, and the report says which", function()
+    local r = run("good", "api", "")
+    assert.equal(3, r.code, r.stdout .. r.stderr)
+    assert.is_truthy(r.stdout:find("ERROR - it was not tried whether these are refused: a token of the same issuer for another audience, "
+      .. "a token that has run out, a token of another tenant", 1, true), r.stdout)
+    assert.is_truthy(r.stdout:find("give the configuration auth.entra.other_audience, auth.entra.expired_token, auth.entra.foreign_token",
+      1, true), r.stdout)
+    assert.equal(3, #r.gate.facts.auth_refusals_untried)
+    r = run("good", "api", ', other_audience = "api://another"' .. (', expired_token = %q'):format(token_of "expired"))
+    assert.equal(3, r.code, r.stdout .. r.stderr)
+    assert.same({ "a token of another tenant" }, r.gate.facts.auth_refusals_untried)
   end)
 end)

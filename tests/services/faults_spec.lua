@@ -244,6 +244,16 @@ describe("the fault", function()
       "❌ FAIL - Database pool: exhausted")
   end)
 
+  it('"no server connection in time" of a pool that others use up, by the pooler\'s own last word', function()
+    local bouncer = servers.pgbouncer(postgres, { app_user = "PLANTED-password" }, "query_wait_timeout = 2")
+    local busy <close> = db.connect { url = bouncer.url("app_user", "PLANTED-password") }
+    busy:transaction(function()
+      busy:value "select 1"
+      says(run("database", { admin = postgres.url("postgres", "PLANTED-password"), app = bouncer.url("app_user", "PLANTED-password") }), 1,
+        "❌ FAIL - Database pool: no server connection in time", "query_wait_timeout", "Fix: Look whether the pooler reaches the server")
+    end)
+  end)
+
   it('"a tenant that passes to the next client" of the database', function()
     local bouncer = servers.pgbouncer(postgres, { app_user = "PLANTED-password" })
     says(run("database", { admin = postgres.url("postgres", "PLANTED-password"), app = bouncer.url("app_user", "PLANTED-password") }), 1,

@@ -180,6 +180,28 @@ for n in range(0, %d):
   end)
   before_each(function() server.fault() end)
 
+  it("goes by a server that gate 4 looks at: TLS and login, with the certificate and its days, and no mail", function()
+    local argv = { "run", "integrations_contract", "--tenant", "t8", "--only", "mail", "--verbose" }
+    local r = engine(table.unpack(argv))
+    assert.equal(0, r.code, r.all)
+    has(r.stdout, "mail_certificate: CN = good, issued by CN = Test CA, 19 days left")
+    assert.same({}, server.messages())
+    local file = dir .. "/gate-engine.conf.lua"
+    local held = support.must_read(file)
+    finally(function() support.write(file, held) end)
+    for words, change in pairs { ["TLS failed"] = { "starttls", "plain" }, ["connection refused"] = { "starttls", "none" } } do
+      support.write(file, (held:gsub("127.0.0.1:%d+", "127.0.0.1:" .. (server.ports[change[2]] or 1), 1)))
+      r = engine(table.unpack(argv))
+      assert.equal(1, r.code, r.all)
+      has(r.stdout, "❌ FAIL - Mail server: " .. words)
+    end
+    support.write(file, (held:gsub('env "MAIL_PASSWORD"', '"wrong"')))
+    r = engine(table.unpack(argv))
+    assert.equal(1, r.code, r.all)
+    has(r.stdout, "❌ FAIL - Mail server: login refused")
+    has(engine("recover", table.unpack(argv, 2, 4)).stdout, "mail server (smtp://127.0.0.1:")
+  end)
+
   it("is asked for before anything changes: a contact, and a call that is yet to come", function()
     for _, try in ipairs {
       { "No onboarding call is agreed", "--contact", "a@b.example" },
@@ -255,6 +277,47 @@ for n in range(0, %d):
       psql "select message from core.mail_outbox" } do
       assert.is_nil(text:find(key, 1, true))
     end
+  end)
+
+  it("is not sent again with a key that was replaced since, nor for the first time", function()
+    local r = engine("run", "rotate_key", "--tenant", "t1", "--request", "INC-1")
+    assert.equal(0, r.code, r.all)
+    r = engine("run", "go_live", "--tenant", "t1", "--resend")
+    assert.equal(1, r.code, r.all)
+    has(r.stdout, "REFUSED - The key that is sealed in the welcome mail to t1 works no more", "rotate_key, request INC-1, replaced it at ")
+    assert.equal(1, #mails "t1")
+    assert.equal("active sent", state "t1")
+    assert.equal(0, engine("run", "go_live", "--tenant", "t1").code)
+    server.fault "data451"
+    assert.equal(3, go_live("t9", "--seal-to", "t1.crt").code)
+    server.fault()
+    assert.equal(0, engine("run", "rotate_key", "--tenant", "t9", "--request", "INC-2").code)
+    r = engine("run", "go_live", "--tenant", "t9")
+    assert.equal(1, r.code, r.all)
+    has(r.stdout, "The key that is sealed in the welcome mail to t9 works no more", "suspend --resume, validate, go_live --seal-to")
+    assert.equal("active pending", state "t9")
+  end)
+
+  it("is what was asked for when the tenant went live: what is asked for otherwise is refused, the same is nothing new", function()
+    local before = #server.messages()
+    for words, option in pairs {
+      ["--contact: it was ops@t1.example"] = { "--contact", "other@t1.example" },
+      ["--call: it was 2099-01-31T10:00:00+01:00"] = { "--call", "2099-02-01T10:00:00Z" },
+      ["--call-minutes: it was 30"] = { "--call-minutes", "60" },
+      ["--call-place: there was none"] = { "--call-place", "room 7" },
+      ["--seal-to: it was another certificate"] = { "--seal-to", post .. "/ca.pem" },
+    } do
+      for _, resend in ipairs { {}, { "--resend" } } do
+        local argv = table.move(resend, 1, #resend, 3, table.move(option, 1, 2, 1, {}))
+        local r = engine("run", "go_live", "--tenant", "t1", table.unpack(argv))
+        assert.equal(1, r.code, r.all)
+        has(r.stdout, "REFUSED - The welcome of tenant t1 was written when it went live", words)
+      end
+    end
+    local r = go_live("t1", "--seal-to", "t1.crt")
+    assert.equal(0, r.code, r.all)
+    has(r.stdout, "Nothing to do: the tenant is active since")
+    assert.equal(before, #server.messages())
   end)
 
   it("waits where the server certainly has not taken it, and goes with the next run", function()
@@ -355,7 +418,7 @@ for n in range(0, %d):
 import os, random, signal, subprocess, sys, time
 engine, kills = sys.argv[1], int(sys.argv[2])
 def start(n):
-    return subprocess.Popen([engine, "run", "go_live", "--tenant", "t%%d" %% n, "--call", "2099-01-31T10:00:00Z",
+    return subprocess.Popen([engine, "run", "go_live", "--tenant", "t%%d" %% n, "--call", "2099-01-31T10:00:00+01:00",
                              "--contact", "ops@t%%d.example" %% n], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 begin = time.monotonic(); assert start(10).wait() == 0; whole = time.monotonic() - begin
 random.seed(94)

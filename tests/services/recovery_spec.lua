@@ -51,12 +51,28 @@ describe("the recovery of gate 4", function()
     says(r, ("platform (http://127.0.0.1:%d): every layer holds"):format(platform.ports.plain),
       ("artifact store (https://127.0.0.1:%s/gate): every layer holds"):format(store.port), "database as app: every layer holds",
       ("mail server (smtp://127.0.0.1:%d): every layer holds"):format(mail.ports.starttls),
-      ("printf 'X-API-Key: %%s' \"$PLATFORM_API_KEY\" | curl -sSi -H @- 'http://127.0.0.1:%d/me'"):format(platform.ports.plain),
+      ("printf 'X-API-Key: %%s' \"$TEST_KEY\" | curl -sSi -H @- 'http://127.0.0.1:%d/me'"):format(platform.ports.plain),
       ("aws s3 ls 's3://gate/p/' --region 'us-east-1' --endpoint-url 'https://127.0.0.1:%s'"):format(store.port),
       ("psql 'postgresql://app_user@127.0.0.1:%s/postgres' -c 'select 1'"):format(postgres.port),
       ("openssl s_client -starttls smtp -connect '127.0.0.1:%d'"):format(mail.ports.starttls),
-      "AWS_SECRET_ACCESS_KEY=***", "AWS_SESSION_TOKEN is not set")
+      "TEST_KEY=***", "AWS_SECRET_ACCESS_KEY=***", "AWS_SESSION_TOKEN is not set")
+    assert.is_nil(r.all:find("PLATFORM_API_KEY", 1, true), r.all)
     assert.equal(0, #mail.messages())
+  end)
+
+  it("writes commands for a database whose URL has its place after the question mark", function()
+    local socket = ("postgresql:///postgres?user=app_user&password=PLANTED-password&host=%s&port=%s"):format(
+      postgres.dir:gsub("/", "%%2F"), postgres.port)
+    local r = recover { app = socket }
+    says(r, "database as app: every layer holds", ("ls -l '%s/.s.PGSQL.%s'"):format(postgres.dir, postgres.port),
+      ("psql 'postgresql:///postgres?user=app_user&host=%s&port=%s' -c 'select 1'"):format(postgres.dir:gsub("/", "%%2F"), postgres.port))
+    r = recover { app = ("postgresql://app_user:PLANTED-password@/postgres?host=127.0.0.1&port=%s&sslmode=prefer"):format(postgres.port) }
+    says(r, "database as app: every layer holds", "getent ahosts '127.0.0.1'", ("/dev/tcp/127.0.0.1/%s"):format(postgres.port),
+      ("psql 'postgresql://app_user@/postgres?host=127.0.0.1&port=%s&sslmode=prefer' -c 'select 1'"):format(postgres.port))
+    -- Several places, one after the other.
+    r = recover { app = ("postgresql://app_user:PLANTED-password@127.0.0.1:1,127.0.0.1:%s/postgres"):format(postgres.port) }
+    says(r, "/dev/tcp/127.0.0.1/1", ("/dev/tcp/127.0.0.1/%s"):format(postgres.port))
+    assert.is_nil(r.all:find("'nil'", 1, true), r.all)
   end)
 
   it("says what each server shows of itself: a store, a mail server, a database", function()

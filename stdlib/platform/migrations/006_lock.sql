@@ -33,12 +33,12 @@ begin
   if not exists (select from platform.required_audits r where r.pack = p_pack) then
     return format('pack "%s" has no required audits', p_pack);
   end if;
-  select string_agg(format('%s (%s)', r.audit, coalesce(l.status, 'not run')), ', ' order by r.audit) into v_open
-    from platform.required_audits r
-    left join lateral (select a.status from public.audit_log a
-                        where a.tenant_id = p_tenant and a.plan_version_id = p_plan and a.audit = r.audit
-                        order by a.id desc limit 1) l on true
-   where r.pack = p_pack and l.status is distinct from 'PASS';
+  select string_agg(format('%s (%s)', o.audit, o.status), ', ' order by o.audit) into v_open
+    from (select r.audit, coalesce((select a.status from public.audit_log a
+                                     where a.tenant_id = p_tenant and a.plan_version_id = p_plan and a.audit = r.audit
+                                     order by a.id desc limit 1), 'not run') as status
+            from platform.required_audits r where r.pack = p_pack) o
+   where o.status <> 'PASS';
   return v_open;
 end
 $$;
@@ -62,7 +62,13 @@ begin
       using errcode = 'PL409', hint = 'store it as DRAFT, record its audits, then call platform.lock_plan';
   end if;
   if tg_op = 'UPDATE' and new.status = 'LOCKED' then
-    v_open := platform.open_audits(new.tenant_id, new.id, new.pack_id);
+    -- A trigger comes before the policy's WITH CHECK: what is asked for is the row that was there, not another tenant's that it is
+    -- to become.
+    if (new.id, new.tenant_id, new.pack_id) is distinct from (old.id, old.tenant_id, old.pack_id) then
+      raise exception 'plan % keeps its id, its tenant and its pack while it is locked', old.id
+        using errcode = 'PL409', hint = 'lock it as it is';
+    end if;
+    v_open := platform.open_audits(old.tenant_id, old.id, old.pack_id);
     if v_open is not null then
       raise exception 'plan % cannot be locked: audits without PASS: %', new.id, v_open
         using errcode = 'PL409', hint = 'every required audit must have PASS as its latest result';

@@ -58,7 +58,11 @@ function combine.join(compile, info, command, phase, scope, cx, parts)
   local function nodes(list)
     local out = {}
     for i, item in ipairs(list) do
-      cx.foreign_operators = (item.policy.foreign_operators or {})[1] ~= nil
+      -- What the text does not show (IS DISTINCT FROM, NULLIF) is an equality.
+      cx.foreign_operators = false
+      for _, name in ipairs(item.policy.foreign_operators or {}) do
+        cx.foreign_operators = cx.foreign_operators or name:match "[^.]*$" == "="
+      end
       out[i] = compile.policy(item.text, scope, cx)
       cx.foreign_operators = nil
       if parts then parts[#parts + 1] = { policy = item.policy, node = out[i], text = item.text } end

@@ -86,6 +86,7 @@ return function(Walk)
         subquery = { SelectStmt = select }, alias = { aliasname = "excluded" } } } },
         whereClause = { BoolExpr = { boolop = "AND_EXPR", args = tests } } }
       self:touched(update, update.fromClause, conds)
+      self:fired_by(update, update.fromClause, "UPDATE", conds)
       if self.whole or self.is_tenant_column(c.relation, set) then self:updated(update, conds) end
     end
   end

@@ -177,6 +177,14 @@ define("~~* ilike", { "text", "text" }, "bool", on_ascii(function(s, p) return l
 define("+", { "int", "int" }, "int", arithmetic(function(a, b) return a + b end))
 define("-", { "int", "int" }, "int", arithmetic(function(a, b) return a - b end))
 define("*", { "int", "int" }, "int", arithmetic(function(a, b) return a * b end))
+define("abs", { "int" }, "int", function(a) return math.abs(a) end)
+define("&", { "int", "int" }, "int", function(a, b) return a & b end)
+-- Towards zero.
+define("/", { "int", "int" }, "int", function(a, b)
+  if b == 0 then return ERROR end
+  local whole = math.abs(a) // math.abs(b)
+  return (a < 0) ~= (b < 0) and -whole or whole
+end)
 define("% mod", { "int", "int" }, "int", function(a, b)
   if b == 0 then return ERROR end
   return math.fmod(a, b)

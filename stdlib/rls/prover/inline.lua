@@ -5,6 +5,7 @@
 -- very setting that a policy compares with. In the text of a function that does not pin its search_path names mean what the caller
 -- makes of them, and types and tables can be shadowed in pg_temp even then, unless the path names it last (PostgreSQL manual, CREATE
 -- FUNCTION, "Writing SECURITY DEFINER Functions Safely").
+local builtins = require "rls.prover.builtins"
 local functions = require "rls.prover.functions"
 local sorts = require "rls.prover.sorts"
 
@@ -106,8 +107,21 @@ return function(compile)
     return nil
   end
 
+  --- Has each of its statements looked at as part of the function that calls it?
+  local function is_walked(f, cx)
+    local touches = cx.input.may_touch
+    return touches and (f.language == "sql" or f.language == "plpgsql") and not compile.stands_apart(f) and touches(f)
+  end
+
+  local function all_walked(own, cx)
+    for _, f in ipairs(own and (own[1] and own or { own }) or {}) do
+      if not is_walked(f, cx) then return false end
+    end
+    return own ~= nil
+  end
+
   local function not_read(f, name, cx, why)
-    local danger = wild(f, cx, 0)
+    local danger = not is_walked(f, cx) and wild(f, cx, 0)
     if danger and not cx.poison then
       cx.poison = ("it calls %s, which cannot be looked through: %s"):format(name, danger)
     end
@@ -234,6 +248,7 @@ return function(compile)
   local function scan_function(f, name, cx, seen)
     if seen[f] then return end
     seen[f] = true
+    if is_walked(f, cx) then return end
     local saved = cx.body
     cx.body = cx.body or { name = name }
     scan_text(f, name, cx, seen)
@@ -252,7 +267,7 @@ return function(compile)
         local system = #names == 1 or (#names == 2 and names[1] == "pg_catalog")
         if own then
           for _, f in ipairs(own[1] and own or { own }) do scan_function(f, name, cx, seen) end
-        elseif not system or functions.DANGEROUS[names[#names]] then
+        elseif not system or (functions.DANGEROUS[names[#names]] and not (cx.reads_runners and builtins.runs(names[#names]))) then
           cx.poison = cx.poison or (system and "it calls %s, which may change the session or run other SQL"
             or "it calls %s, of which nothing is known"):format(name)
         end
@@ -319,6 +334,7 @@ return function(compile)
     end
     name = name or table.concat(names, ".")
     local f = find(names, #(c.args or {}), cx)
+    if not f and all_walked(own, cx) then return opaque("the function " .. name) end
     if not f then return unknown_function(name, cx) end
     if not args then return not_read(f, name, cx, "named or variadic arguments") end
     args = completed(f, args, cx)
@@ -331,6 +347,24 @@ return function(compile)
     if node.k == "scalar" then node.first = true end
     if f.returns then node = compile.cast(node, sorts.of(f.returns, cx.input.types)) end
     return f.strict and { k = "strict", t = node.t, args = args, a = node } or node
+  end
+
+  --- An operator of the user's own as a call of its function; nil for any other. A bare name that pg_catalog has too means the one or the
+  --- other, by its operands.
+  function compile.operator_call(c, written, scope, cx)
+    local found
+    for _, o in ipairs(c.kind == "AEXPR_OP" and cx.input.leads and cx.input.leads.operators or {}) do
+      local bare = #c.name == 1 and cx.body and not o.shadowed and o.name:match "^[^.]*%.(.*)$" == written
+      if o.name == written or bare then
+        if found then return opaque("the operator " .. written .. ", of which there are several") end
+        found = o.f
+      end
+    end
+    local list = found and cx.input.functions[found.name]
+    if not list or #list ~= 1 then return nil end
+    local schema, name = found.name:match "^([^.]*)%.(.*)$"
+    local args = c.lexpr and { c.lexpr, c.rexpr } or { c.rexpr }
+    return compile.call({ funcname = { { String = { sval = schema } }, { String = { sval = name } } }, args = args }, scope, cx)
   end
 
   --- A call of a set-returning function: its query, or nil with the reason.
@@ -349,8 +383,9 @@ return function(compile)
     local sub
     if not why and tree then sub, why = read_body(f, name, args, cx, tree) end
     if not sub or sub.union or sub.aggregate or not sub.targets[1] then
-      not_read(f, name, cx, why or "its query")
-      return nil, name
+      why = why or (sub and sub.union and "a UNION") or (sub and sub.aggregate and "an aggregate") or "its query"
+      not_read(f, name, cx, why)
+      return nil, ("%s (%s)"):format(name, why)
     end
     if f.returns then sub.targets[1] = compile.cast(sub.targets[1], sorts.of(f.returns, cx.input.types)) end
     return sub

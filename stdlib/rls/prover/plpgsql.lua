@@ -7,6 +7,7 @@ local plpgsql = {}
 ---@class plpgsql.Statement
 ---@field k "return"|"query"|"assign"|"into"|"if"|"raise"|"perform"|"null"|"block"|"sql"|"execute"|"loop"|"exit"|"other"
 ---@field text string?      an expression or a statement of SQL
+---@field tells string[]?    expressions whose values an error, a notice or how often a loop runs tells
 ---@field name string?      assign, loop: the variable
 ---@field names string[]?   into: the variables
 ---@field branches {test: string?, body: plpgsql.Statement[]}[]?
@@ -94,7 +95,7 @@ function Reader:upto(stops)
   return text, first, self.at - 2
 end
 
-local SEMICOLON, THEN, LOOP = { [";"] = true }, { ["then"] = true }, { loop = true }
+local SEMICOLON, THEN, LOOP, WHEN = { [";"] = true }, { ["then"] = true }, { loop = true }, { when = true }
 
 local function read_if(self)
   local out = { k = "if", branches = {} }
@@ -105,6 +106,22 @@ local function read_if(self)
   if self:accept "else" then table.insert(out.branches, { body = self:statements() }) end
   self:expect "end"
   self:expect "if"
+  self:expect ";"
+  return out
+end
+
+--- CASE as IF; without ELSE it is an error where nothing fits.
+local function read_case(self)
+  local out, operand = { k = "if", branches = {} }, nil
+  if self:word() ~= "when" then operand = self:upto(WHEN) else self.at = self.at + 1 end
+  repeat
+    local test = self:upto(THEN)
+    table.insert(out.branches, { test = operand and ("(%s) IN (%s)"):format(operand, test) or test, body = self:statements() })
+  until not self:accept "when"
+  table.insert(out.branches, { body = self:accept "else" and self:statements()
+    or { { k = "raise", text = "", is_error = true, tells = {} } } })
+  self:expect "end"
+  self:expect "case"
   self:expect ";"
   return out
 end
@@ -158,7 +175,67 @@ end
 local LEVELS = { debug = true, log = true, info = true, notice = true, warning = true }
 local QUERIES = { select = true, with = true, insert = true, update = true, delete = true, merge = true, values = true }
 
-local function read_loop(self, head)
+--- The parts of a list between commas at the top level.
+local function parts_of(text)
+  local list = tokens(text) or {}
+  local out, depth, from = {}, 0, 1
+  for _, t in ipairs(list) do
+    if t.text == "(" or t.text == "[" then depth = depth + 1 elseif t.text == ")" or t.text == "]" then depth = depth - 1 end
+    if t.text == "," and depth == 0 then
+      out[#out + 1] = text:sub(from, t.from - 1)
+      from = t.to + 1
+    end
+  end
+  out[#out + 1] = text:sub(from)
+  return out
+end
+
+--- The text before and behind a word at the top level.
+local function split_at(text, word)
+  local depth, cases = 0, 0
+  for _, t in ipairs(tokens(text) or {}) do
+    if t.word == word and depth == 0 and cases == 0 then return text:sub(1, t.from - 1), text:sub(t.to + 1) end
+    if t.text == "(" or t.text == "[" then depth = depth + 1 elseif t.text == ")" or t.text == "]" then depth = depth - 1 end
+    if t.word == "case" then cases = cases + 1 elseif t.word == "end" and cases > 0 then cases = cases - 1 end
+  end
+  return text, nil
+end
+
+--- What RAISE tells: its format's arguments and the values of its options.
+local function read_raise(self)
+  local level = self:word()
+  local text = self:upto(SEMICOLON)
+  local head, options = split_at(text, "using")
+  local tells, list = {}, parts_of(head)
+  for i = 2, #list do tells[#tells + 1] = list[i] end
+  for _, option in ipairs(options and parts_of(options) or {}) do
+    tells[#tells + 1] = option:match "^%s*[%a_]+%s*:?=%s*(.+)$" or fail "an option of RAISE"
+  end
+  return { k = "raise", text = text, is_error = not LEVELS[level or ""], tells = tells }
+end
+
+--- ASSERT condition, message: both are told.
+local function read_assert(self)
+  local tells = parts_of(self:upto(SEMICOLON))
+  return { k = "raise", text = table.concat(tells, ", "), is_error = false, tells = tells }
+end
+
+--- The expressions that say how often a loop runs, and over what.
+local function heads_of(word, text)
+  if word == "while" then return { text } end
+  local list = text:match "^[%w_]+.-%f[%w_][iI][nN]%s+[aA][rR][rR][aA][yY]%f[%W](.*)$"
+  if list then return { list } end
+  local bounds = text:match "^[%w_]+%s+[iI][nN]%f[%W](.*)$"
+  bounds = bounds and bounds:gsub("^%s*[rR][eE][vV][eE][rR][sS][eE]%f[%W]", "")
+  local from, to = (bounds or ""):match "^(.-)%.%.(.*)$"
+  if not from then return nil end
+  local by
+  to, by = split_at(to, "by")
+  return { from, to, by }
+end
+
+local function read_loop(self, word)
+  local head = word ~= "loop"
   local text = head and self:upto(LOOP) or nil
   if not head then self:expect "loop" end
   local body = self:statements()
@@ -168,8 +245,10 @@ local function read_loop(self, head)
   local query = text and text:match "^%s*[%w_]+%s+[iI][nN]%s+(.*)$"
   local is_query = query and QUERIES[(query:match "^%(?%s*(%a+)" or ""):lower()]
   local dynamic = query ~= nil and query:lower():find "^execute%f[%W]" ~= nil
+  local tells = head and not is_query and not dynamic and heads_of(word, text) or nil
+  if head and not is_query and not dynamic and not tells then fail "a loop over what is no query" end
   return { k = "loop", text = is_query and query or nil, name = text and text:match "^%s*([%w_]+)%s+[iI][nN]%f[%W]", dynamic = dynamic,
-    body = body }
+    body = body, tells = tells }
 end
 
 function Reader:statement()
@@ -178,25 +257,27 @@ function Reader:statement()
   local start = self.at
   self.at = self.at + 1
   if word == "if" then return read_if(self) end
+  if word == "case" then return read_case(self) end
   if word == "return" then return read_return(self) end
   if word == "null" then
     self:expect ";"
     return { k = "null" }
   elseif word == "raise" then
-    local level = self:word()
-    return { k = "raise", text = self:upto(SEMICOLON), is_error = not LEVELS[level or ""] }
+    return read_raise(self)
+  elseif word == "assert" then
+    return read_assert(self)
   elseif word == "perform" then
     return { k = "perform", text = "SELECT " .. self:upto(SEMICOLON) }
   elseif word == "execute" then
     return { k = "execute", text = self:upto(SEMICOLON) }
   elseif word == "for" or word == "while" or word == "foreach" then
-    return read_loop(self, true)
+    return read_loop(self, word)
   elseif word == "loop" then
     self.at = start
-    return read_loop(self, false)
+    return read_loop(self, "loop")
   elseif word == "exit" or word == "continue" then
-    self:upto(SEMICOLON)
-    return { k = "exit" }
+    local _, condition = split_at(self:upto(SEMICOLON), "when")
+    return { k = "exit", tells = { condition } }
   elseif self:word() == ":=" or (self:word() == "=" and not QUERIES[word]) then
     self.at = self.at + 1
     return { k = "assign", name = word, text = self:upto(SEMICOLON) }

@@ -217,35 +217,56 @@ return function(compile)
     if c.quals then table.insert(sub.conds, compile.coerce(compile.expr(c.quals, level, cx), "bool")) end
   end
 
-  --- The far side of an outer join: its rows may be all NULL. Returns what is in the way.
-  local function forget(level, first, last)
+  --- The far side of an outer join: its rows may be all NULL. Those that are there satisfy `far`. Returns what is in the way.
+  ---@param rows table[]   of the level, from first to last
+  ---@param from table[]   of the query, from of_first to of_last: those of subqueries too
+  local function forget(rows, first, last, from, of_first, of_last, far)
     for i = first, last do
-      local row = level.rows[i]
+      local row = rows[i]
+      if row.kind ~= "table" and not row.nodes then return "an outer join of what is no table" end
+      -- What a subquery gives is NULL there, whatever it computes.
+      for name, node in pairs(row.kind ~= "table" and row.nodes or {}) do row.nodes[name] = opaque("an outer join", node.t) end
+    end
+    for i = of_first, of_last do
+      local row = from[i]
       if row.kind ~= "table" then return "an outer join of what is no table" end
+      row.far = table.move(far, 1, #far, #(row.far or {}) + 1, row.far or {})
+      row.far[#row.far + 1] = row.guard
       row.nullable, row.guard = true, nil
     end
+    return nil
   end
 
   --- An outer join keeps of its conditions those of the side that is always there.
   local function outer_join(c, level, sub, marks, cx)
-    local kept = {}
+    local kept, of_left, of_right = {}, {}, {}
     for i = 1, #sub.conds do
       local left, right = i > marks.conds and i <= marks.middle_conds, i > marks.middle_conds
       if not (left and c.jointype ~= "JOIN_LEFT") and not (right and c.jointype ~= "JOIN_RIGHT") then kept[#kept + 1] = sub.conds[i] end
+      if left then of_left[#of_left + 1] = sub.conds[i] end
+      if right then of_right[#of_right + 1] = sub.conds[i] end
+    end
+    local quals = c.quals and compile.coerce(compile.expr(c.quals, level, cx), "bool")
+    -- A row of a FULL JOIN's may have none on the other side.
+    if quals and c.jointype ~= "JOIN_FULL" then
+      of_left[#of_left + 1], of_right[#of_right + 1] = quals, quals
     end
     local problem
-    if c.jointype ~= "JOIN_LEFT" then problem = forget(level, marks.rows + 1, marks.middle_rows) end
-    if c.jointype ~= "JOIN_RIGHT" then problem = problem or forget(level, marks.middle_rows + 1, #level.rows) end
-    if c.quals then compile.expr(c.quals, level, cx) end -- for what it calls
+    if c.jointype ~= "JOIN_LEFT" then
+      problem = forget(level.rows, marks.rows + 1, marks.middle_rows, sub.from, marks.from + 1, marks.middle_from, of_left)
+    end
+    if c.jointype ~= "JOIN_RIGHT" then
+      problem = problem or forget(level.rows, marks.middle_rows + 1, #level.rows, sub.from, marks.middle_from + 1, #sub.from, of_right)
+    end
     sub.conds, sub.approx = kept, "an outer join"
     return problem
   end
 
   function F.JoinExpr(c, level, sub, cx)
     if c.isNatural or c.alias then return "a natural or renamed join" end
-    local marks = { rows = #level.rows, conds = #sub.conds }
+    local marks = { rows = #level.rows, conds = #sub.conds, from = #sub.from }
     local problem = from_item(c.larg, level, sub, cx)
-    marks.middle_rows, marks.middle_conds = #level.rows, #sub.conds
+    marks.middle_rows, marks.middle_conds, marks.middle_from = #level.rows, #sub.conds, #sub.from
     problem = problem or from_item(c.rarg, level, sub, cx)
     if problem then return problem end
     if c.jointype == "JOIN_INNER" then return join_condition(c, level, sub, marks.middle_rows, cx) end
@@ -386,13 +407,14 @@ return function(compile)
 
   --- A SELECT as rows and conditions, or nil with what is in the way.
   function compile.select(tree, scope, cx)
+    if tree.withClause then return nil, tree.withClause.recursive and "WITH RECURSIVE" or "WITH" end
     if tree.op == "SETOP_UNION" then
       local left, problem = compile.select(tree.larg, scope, cx)
       local right, more = compile.select(tree.rarg, scope, cx)
       if not left or not right then return nil, problem or more end
       return { union = { left, right } }
     end
-    if tree.op ~= "SETOP_NONE" or tree.withClause or tree.valuesLists then return nil, "WITH, VALUES, INTERSECT or EXCEPT" end
+    if tree.op ~= "SETOP_NONE" or tree.valuesLists then return nil, tree.valuesLists and "VALUES" or "INTERSECT or EXCEPT" end
     local level = { rows = {}, using = {}, parent = scope }
     local sub = { from = {}, conds = {}, limit = tree.limitCount ~= nil }
     if tree.havingClause then sub.approx = "HAVING" end

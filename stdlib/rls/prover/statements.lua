@@ -19,7 +19,15 @@ local ARGUMENT = "\1argument."
 ---@field values table<string, prover.Node>?  of a row as it is written: what its columns are set to
 ---@field updates boolean?    the row was there before, and its other columns are as they were
 ---@field mixed string?       "value": its values flow into the rows of the query; "choice": it decides which of them are there
----@field into string?        the variables of PL/pgSQL that what is read goes to
+---@field flow prover.Flow     where what is read goes
+---@field said boolean?        an error's or a notice's text tells it
+---@field oracle boolean?      a function that is called answers yes or no with it
+
+---@class prover.Flow         nothing in it: to the caller, or into the argument of a function
+---@field into string?        variables of PL/pgSQL
+---@field f prover.Function?  whose variables, where it is one that the function calls
+---@field kept string?        label of a table, into whose rows; "?" where it is not known
+---@field dropped boolean?    nowhere
 
 local function wrapped(relation) return relation and { RangeVar = relation } or nil end
 
@@ -110,6 +118,8 @@ return function(compile)
 
   --- Notes each row of a query, seen from the others.
   function Walk:rows(sub, conds)
+    -- What a condition reads shows nothing but whether a row is there; the rows of a call in FROM are those of the query around it.
+    if not self.touches and (self.place == "test" or self.place == "from") then return end
     for _, part in ipairs(sub.union or { sub }) do
       if part.union then
         self:rows(part, conds)
@@ -132,9 +142,11 @@ return function(compile)
         for _, c in ipairs(conds) do table.insert(inner.conds, c) end
         for _, c in ipairs(part.conds) do table.insert(inner.conds, c) end
         if row.guard then table.insert(inner.conds, row.guard) end
+        for _, c in ipairs(row.far or {}) do table.insert(inner.conds, c) end
         for _, c in ipairs(self.fired_conds) do table.insert(inner.conds, c) end
-        table.insert(self.out, { main = row, node = { k = "exists", t = "bool", sub = inner }, into = self.into,
-          touched = self.touches, secret = self.secret, mixed = mix and (mix.chooses and "choice" or "value") or nil })
+        table.insert(self.out, { main = row, node = { k = "exists", t = "bool", sub = inner }, flow = self.flow,
+          touched = self.touches, secret = self.secret, said = self.says, oracle = self.place == "bool" or nil,
+          mixed = mix and (mix.chooses and "choice" or "value") or nil })
       end
     end
   end
@@ -174,13 +186,20 @@ return function(compile)
     for _, part in ipairs { tree.targetList or {}, tree.valuesLists or {}, tree.fromClause or {} } do
       each_query(part, function(inner, in_from) list[#list + 1] = { tree = inner, in_from = in_from } end)
     end
-    if #list == 0 then return end
+    local calls = self:calls_in(tree)
+    if #list == 0 and #calls == 0 then return end
     self:within(not tree.valuesLists and compile.select(tree, self.scope, self.cx) or nil, function()
       for _, one in ipairs(list) do
         -- The rows of one in FROM are those of the query around it.
-        if one.in_from then self:shown(one.tree, conds) else self:query(one.tree, conds) end
+        if one.in_from then self:shown(one.tree, conds) else self:told(one.tree, conds) end
       end
+      for _, call in ipairs(calls) do self:follow(call, conds) end
     end)
+  end
+
+  --- A subquery whose value is told: by one that only asks whether a row is there, no more than that.
+  function Walk:told(tree, conds)
+    self:placed(self.place ~= "from" and self.place or nil, function() self:query(tree, conds) end)
   end
 
   function Walk:query(tree, conds)
@@ -206,23 +225,65 @@ return function(compile)
     self.touches = nil
     -- What an UPDATE sets may be read elsewhere.
     if c.targetList then
-      self:shown({ op = "SETOP_NONE", fromClause = from, whereClause = c.whereClause, targetList = c.targetList }, conds)
+      self:kept_in(c.relation, function()
+        self:shown({ op = "SETOP_NONE", fromClause = from, whereClause = c.whereClause, targetList = c.targetList }, conds)
+      end)
     end
   end
 
+  --- Notes what is read for the rows of a table.
+  function Walk:kept_in(relation, fn)
+    local before = self.flow
+    self.flow = { kept = relation.schemaname and (relation.schemaname .. "." .. relation.relname) or self.find(relation.relname) or "?" }
+    fn()
+    self.flow = before
+  end
+
+  local function columns_as_nodes(row)
+    local out = {}
+    for name, column in pairs(row.columns or {}) do
+      out[name] = { k = "col", t = column.t, row = row, name = name, notnull = column.notnull }
+    end
+    return out
+  end
+
+  --- Follows what the rows fire that an UPDATE or DELETE touches.
+  function Walk:fired_by(c, extra, event, conds)
+    local label = c.relation.schemaname and (c.relation.schemaname .. "." .. c.relation.relname) or self.find(c.relation.relname)
+    local known = self.cx.input.leads
+    if not label or not known or not known.triggers[label] then return end
+    local from = { wrapped(c.relation) }
+    for _, item in ipairs(extra or {}) do from[#from + 1] = item end
+    local sub = compile.select({ op = "SETOP_NONE", fromClause = from, whereClause = c.whereClause, targetList = {} }, self.scope, self.cx)
+    local row = sub and sub.from and sub.from[1]
+    if not row or not row.columns then return end -- said where its rows are looked at
+    local old, new = columns_as_nodes(row), columns_as_nodes(row)
+    for _, item in ipairs(event == "UPDATE" and c.targetList or {}) do
+      new[item.ResTarget.name] = compile.expr(item.ResTarget.val, sub.level, self.cx)
+    end
+    self:fires(label, event, { old = old, new = event == "UPDATE" and new or nil }, sub.from, sub.conds, conds)
+  end
+
   --- The row as an INSERT or a SET leaves it: its columns have these values, of rows of `sub` where there is one.
-  function Walk:written(relation, values, conds, sub)
+  function Walk:written(relation, values, conds, sub, inserts)
     local label = relation.schemaname and (relation.schemaname .. "." .. relation.relname) or self.find(relation.relname)
     local row = label and self.cx.input.tables[label] and compile.row(label, relation.relname, self.cx)
     if not row then return self:give_up("the table " .. relation.relname) end
+    self:put_through(label, conds)
     local all = sub and sub.conds or {}
+    local said = { table.unpack(all) }
     for _, condition in ipairs(conds) do all[#all + 1] = condition end
     for name, node in pairs(values) do
       local column = row.columns[name]
       if column then
-        all[#all + 1] = compile.equal({ k = "col", t = column.t, row = row, name = name, notnull = column.notnull }, node)
+        local equal = compile.equal({ k = "col", t = column.t, row = row, name = name, notnull = column.notnull }, node)
+        all[#all + 1] = equal
+        -- What a column holds that tells no tenant may be anything.
+        if equal.k ~= "opaque" or sorts.identity(column.t) then said[#said + 1] = equal end
       end
     end
+    local beside = { row, table.unpack(sub and sub.from or {}) }
+    if inserts then self:fires(label, "INSERT", { new = columns_as_nodes(row) }, beside, said, conds) end
     if #self.fired > 0 then
       sub = sub or { from = {}, conds = all, targets = {}, names = {} }
       self:with_fired(sub.from)
@@ -275,7 +336,7 @@ return function(compile)
   --- INSERT … SELECT: the rows that are read, and each row that is made of them.
   function Walk:inserted(c, query, conds)
     local cols = self:columns_of(c)
-    self:query(query, conds)
+    self:kept_in(c.relation, function() self:query(query, conds) end)
     if has_star(query) then return self:give_up "INSERT … SELECT *" end
     local sub, problem = compile.select(query, self.scope, self.cx)
     if not sub then return self:give_up(problem) end
@@ -287,7 +348,7 @@ return function(compile)
         values[cols[i]] = node
       end
       self.secret = not query.larg and #part.from == 1 and not is_given(part.targets) and secret_of(query.whereClause) or nil
-      self:written(c.relation, values, conds, inner)
+      self:written(c.relation, values, conds, inner, true)
       self.secret = nil
     end
   end
@@ -296,10 +357,14 @@ return function(compile)
 
   function S.SelectStmt(self, c, conds) return self:query(c, conds) end
 
-  function S.DeleteStmt(self, c, conds) return self:touched(c, c.usingClause, conds) end
+  function S.DeleteStmt(self, c, conds)
+    self:touched(c, c.usingClause, conds)
+    self:fired_by(c, c.usingClause, "DELETE", conds)
+  end
 
   function S.UpdateStmt(self, c, conds)
     self:touched(c, c.fromClause, conds)
+    self:fired_by(c, c.fromClause, "UPDATE", conds)
     local values = {}
     for _, item in ipairs(c.targetList or {}) do
       local target = item.ResTarget
@@ -315,7 +380,7 @@ return function(compile)
     self.changes = true
     local query = c.selectStmt and c.selectStmt.SelectStmt
     local list = query and query.valuesLists
-    if list then self:shown(query, conds) end
+    if list then self:kept_in(c.relation, function() self:shown(query, conds) end) end
     if c.returningList then
       self:shown({ op = "SETOP_NONE", fromClause = { wrapped(c.relation) }, targetList = c.returningList }, conds)
     end
@@ -331,7 +396,7 @@ return function(compile)
         if not cols[i] then return self:give_up "INSERT without its columns' names" end
         if not item.SetToDefault then values[cols[i]] = compile.expr(item, self.scope, self.cx) end
       end
-      self:written(c.relation, values, conds)
+      self:written(c.relation, values, conds, nil, true)
     end
   end
 
@@ -367,6 +432,20 @@ return function(compile)
 
   local function test(node, mask) return { k = "test", t = "bool", a = compile.coerce(node, "bool"), mask = mask } end
 
+  --- The expressions of a statement whose values are told: by the text of an error or a notice, by how often a loop runs.
+  function Walk:tells(list, conds)
+    for _, text in ipairs(list or {}) do
+      local says, place = self.says, self.place
+      if self.subject and self:names_subject(text) then
+        local node = { k = "and", t = "bool", args = { table.unpack(conds) } }
+        table.insert(self.out, { main = self.subject, node = node, said = true, flow = {}, by = self.inner })
+      end
+      self.says, self.place, self.flow = true, nil, {}
+      self:statement("SELECT " .. text, conds)
+      self.says, self.place, self.flow = says, place, self.back
+    end
+  end
+
   local function ends(list)
     for _, s in ipairs(list) do
       if s.k == "return" or (s.k == "raise" and s.is_error) then return true end
@@ -374,8 +453,11 @@ return function(compile)
     return false
   end
 
-  require "rls.prover.variables"(compile, Walk)
-  require "rls.prover.conflict"(Walk)
+  --- Does a name stand for a parameter or a variable?
+  local function is_parameter(fields, scope)
+    while scope and not scope.params do scope = scope.parent end
+    return scope ~= nil and (scope.params[fields[1]] ~= nil or (#fields == 2 and fields[1] == scope.params_of))
+  end
 
   --- Is a parameter or variable put into SQL as it is? quote_literal, quote_ident and format's %L and %I make it a value.
   local function injects(tree, scope)
@@ -387,12 +469,17 @@ return function(compile)
       local first = name == "format" and tree.FuncCall.args and tree.FuncCall.args[1].A_Const
       if first and first.sval and not (first.sval.sval or ""):find "%%[%d$-]*s" then return false end
     end
-    if tree.ColumnRef then return scope.params[compile.names(tree.ColumnRef.fields)[1]] ~= nil end
+    if tree.ParamRef then return true end
+    if tree.ColumnRef then return is_parameter(compile.names(tree.ColumnRef.fields), scope) end
     for _, value in pairs(tree) do
       if injects(value, scope) then return true end
     end
     return false
   end
+
+  require "rls.prover.variables"(compile, Walk)
+  require "rls.prover.conflict"(Walk)
+  require "rls.prover.called"(compile, Walk, injects)
 
   function Walk:execute(text)
     local tree = compile.parse("SELECT " .. text:gsub("%f[%w][uU][sS][iI][nN][gG]%f[%W].*$", ""))
@@ -406,7 +493,9 @@ return function(compile)
   function Walk:list(list, conds)
     conds = { table.unpack(conds) }
     for _, s in ipairs(list) do
+      self.flow = self.back
       if s.k == "query" or s.k == "sql" or s.k == "perform" then
+        if s.k == "perform" then self.flow = self:performed(s.text) end
         self:statement(s.text, conds)
         -- RETURNING … INTO
         if s.names then self:forget(self:given_in { s }) end
@@ -425,6 +514,7 @@ return function(compile)
         local all_end, given = true, {}
         for _, b in ipairs(s.branches) do
           local node = b.test and self:expression(b.test)
+          if b.test then self:tested(b.test, before) end
           local inner = { table.unpack(before) }
           if node then inner[#inner + 1] = test(node, "T") end
           self:list(b.body, inner)
@@ -436,9 +526,9 @@ return function(compile)
         self:forget(given)
         if all_end then conds = before end
       elseif s.k == "block" or s.k == "loop" then
-        self.into = s.name
+        self.flow = { into = s.name, f = self.inner }
         if s.text then self:statement(s.text, conds) end
-        self.into = nil
+        self:tells(s.tells, conds)
         if s.dynamic then self:give_up "FOR … IN EXECUTE" end
         local before, given = self:declare(s.declared, conds), self:given_in { s }
         if s.k == "loop" then self:forget(given) end
@@ -449,10 +539,31 @@ return function(compile)
           self:forget(given)
         end
         self:leave(before)
+      elseif s.k == "raise" or s.k == "exit" then
+        self:tells(s.tells, conds)
+      elseif s.k == "other" and s.what == "call" then
+        self:procedure(s.text, conds)
       elseif s.k == "other" then
         self:give_up(tostring(s.what))
       end
     end
+    self.flow = self.back
+  end
+
+  --- The statements of a function.
+  function Walk:body(f, conds)
+    if f.language == "sql" then
+      local text = f.body:match "^%s*[bB][eE][gG][iI][nN]%s+[aA][tT][oO][mM][iI][cC]%s+(.-);?%s*[eE][nN][dD]%s*;?%s*$"
+        or f.body:gsub("^%s*[rR][eE][tT][uU][rR][nN]%s", "SELECT ")
+      self.flow = self.back
+      self:statement(text, conds)
+    elseif f.language == "plpgsql" then
+      local block, problem = compile.program_of(f)
+      if block then self:list({ block }, conds) else self:give_up(problem) end
+    else
+      self:give_up("written in " .. tostring(f.language))
+    end
+    if f.returns and not f.returns_set then self:checked(f.returns, conds) end
   end
 
   --- NEW and OLD of a trigger's function: rows that the application's policies let it write or change. Those of a view are the
@@ -503,6 +614,7 @@ return function(compile)
   ---@return {out: prover.Reach[], unread: string?, injection: string?, changes: boolean}
   function compile.reaches(f, name, cx, tenants, fired, whole)
     local walk = setmetatable({ cx = cx, out = {}, changes = false, fired = {}, fired_conds = {}, whole = whole, types = {},
+      inside = { [f] = 2 }, entered = 0, tenants = tenants, flow = {}, back = {},
       scope = { params = parameters(f, cx), params_of = name:match "[^.]*$" } }, Walk)
     if fired then fire(walk, fired, cx) end
     cx.body, cx.definer, cx.current_user = compile.body_context(f, name, cx), true, f.owner or "?"
@@ -516,18 +628,12 @@ return function(compile)
       end
       return false
     end
-    if f.language == "sql" then
-      local text = f.body:match "^%s*[bB][eE][gG][iI][nN]%s+[aA][tT][oO][mM][iI][cC]%s+(.-);?%s*[eE][nN][dD]%s*;?%s*$"
-        or f.body:gsub("^%s*[rR][eE][tT][uU][rR][nN]%s", "SELECT ")
-      walk:statement(text, {})
-    elseif f.language == "plpgsql" then
-      local block, problem = compile.program_of(f)
-      if block then walk:list({ block }, {}) else walk:give_up(problem) end
-    else
-      walk:give_up("written in " .. tostring(f.language))
-    end
+    cx.reads_runners = true
+    for _, arg in ipairs(f.args or {}) do walk:checked(arg.type, {}) end
+    walk:body(f, {})
     return walk
   end
 
+  require "rls.prover.telling"(compile, Walk)
   compile.ARGUMENT = ARGUMENT
 end

@@ -35,17 +35,15 @@ return function(compile, Walk)
 
   --- Reads the rows that a statement reads, and gives what it says to a variable.
   function Walk:assign(name, text, conds)
-    self.into = name
+    self.flow = { into = name, f = self.inner }
     self:statement("SELECT " .. text, conds)
-    self.into = nil
     if self.scope.params[name] then bind(self, name, typed(self, name, self:expression(text))) end
   end
 
   --- SELECT … INTO: of each target the first row's value.
   function Walk:select_into(s, conds)
-    self.into = table.concat(s.names, " ")
+    self.flow = { into = table.concat(s.names, " "), f = self.inner }
     self:statement(s.text, conds)
-    self.into = nil
     local tree = compile.parse(s.text)
     local sub = tree and not tree.withClause and compile.select(tree, self.scope, self.cx)
     for i, name in ipairs(s.names) do
@@ -71,6 +69,7 @@ return function(compile, Walk)
     for _, d in ipairs(list or {}) do
       before[#before + 1] = { name = d.name, node = params[d.name], kind = self.types[d.name] }
       self.types[d.name] = d.type
+      self:checked(d.type, conds)
       params[d.name] = compile.const("null", sorts.NULL)
       if d.default then
         self:assign(d.name, d.default, conds)

@@ -3,9 +3,11 @@
 -- A function's statements are read with libpg_query (rls.prover.statements) and decided like policies, with the arguments at the caller's
 -- choice. What was not understood is undecided, unless neither the function nor what it calls names a tenants' table. PostgreSQL
 -- manual: CREATE FUNCTION, 5.8.
+local builtins = require "rls.prover.builtins"
 local calling = require "rls.rules.calling"
 local decide = require "rls.decide"
 local firing = require "rls.rules.firing"
+local leads = require "rls.leads"
 local of_triggers = require "rls.rules.fired"
 local mentions = require "rls.mentions"
 local model = require "rls.model"
@@ -34,11 +36,12 @@ local function may_touch(f, read, tables, seen)
   if f.language ~= "sql" and f.language ~= "plpgsql" then return true end
   local text = (f.body or ""):lower()
   if f.language == "plpgsql" and text:find "%f[%w]execute%f[%W]" then return true end
+  if builtins.named_in(text, read.leads) then return true end
   for _, t in ipairs(tables) do
     if mentions.name(text, t.name) then return true end
   end
-  for _, other in ipairs(read.all_functions) do
-    if mentions.call(text, other.name:match "[^.]*$") and may_touch(other, read, tables, seen) then return true end
+  for _, other in ipairs(leads.of(f, read)) do
+    if may_touch(other, read, tables, seen) then return true end
   end
   return false
 end
@@ -60,11 +63,18 @@ local function owners_of(f, read, out, seen)
   if seen[f] then return out end
   seen[f] = true
   if f.security_definer then out[f.owner] = true end
-  local text = (f.body or ""):lower()
-  for _, other in ipairs(read.all_functions) do
-    if mentions.call(text, other.name:match "[^.]*$") then owners_of(other, read, out, seen) end
-  end
+  for _, other in ipairs(leads.of(f, read)) do owners_of(other, read, out, seen) end
   return out
+end
+
+--- The tenants' tables of which a function reaches rows that the application's rights would not.
+local function open_tables(f, state)
+  f.owners = f.owners or owners_of(f, state.read)
+  local tables = {}
+  for _, t in ipairs(state.base) do
+    if state.is_open(f, t) then tables[#tables + 1] = t end
+  end
+  return tables
 end
 
 local function words(text) return (text:gsub("\1argument%.", "argument ")) end
@@ -75,8 +85,8 @@ local function calls(f, name, read, seen)
   seen[f] = true
   local text = (f.body or ""):lower()
   if mentions.call(text, name:match "[^.]*$") then return true end
-  for _, other in ipairs(read.all_functions) do
-    if mentions.call(text, other.name:match "[^.]*$") and calls(other, name, read, seen) then return true end
+  for _, other in ipairs(leads.of(f, read)) do
+    if calls(other, name, read, seen) then return true end
   end
   return false
 end
@@ -86,30 +96,45 @@ end
 ---@param fired {event: string, label: string, counts: fun(r: table): boolean}?  of a trigger's function; counts: does it matter what
 ---  the function does there?
 local function judge(f, state, fired)
+  local open, known = open_tables(f, state), {}
+  local _, raising = leads.raising(state.read)
+  local function touches(other)
+    if known[other] == nil then known[other] = may_touch(other, state.read, open) end
+    return known[other]
+  end
   local function ask(shadows)
     local input = { tables = state.read.tables, functions = state.read.functions, types = state.read.types, role = state.role,
-      presets = state.read.presets, axes = state.axes, shows = state.shows, shadows = shadows, trust = state.trust, today = state.today }
+      presets = state.read.presets, axes = state.axes, shows = state.shows, shadows = shadows, trust = state.trust, today = state.today,
+      may_touch = touches, leads = state.read.leads, raises = function(other) return raising[other] end }
     return prover.calls(input, f, f.name, function(label) return state.whose(f, label) end, fired)
   end
   local verdicts, unread, injection, changes = ask(nil)
-  if injection then return { leak = injection } end
-  local out, assumed = {}, false
+  if injection then return { leak = injection, said = true } end
+  local out, assumed, leak = {}, false, nil
   for _, r in ipairs(verdicts) do
     local v = r.verdict
     decide.cover(state.covers, v, f.signature)
     for _, text in ipairs(v.assumes or {}) do assumed = assumed or text:find "^search_path: " ~= nil end
     local theirs = v.status == "unknown" and (v.reason or ""):find(prover.OWN_ROW, 1, true)
     -- What a policy calls stands in the way of the rows that fire it: rls.rules.policies says so.
-    local open = fired and decide.hijacked(v)
-    if open and open ~= f.name and not calls(f, open, state.read, {}) then r.verdict, v = { status = "proven" }, { status = "proven" } end
+    local hijacked = fired and decide.hijacked(v)
+    if hijacked and hijacked ~= f.name and not calls(f, hijacked, state.read, {}) then
+      v = { status = "proven" }
+      r.verdict = v
+    end
     if fired and (theirs or not fired.counts(r)) then v = { status = "proven" } end
     if v.status == "counterexample" and r.mixed == "choice" and not r.touched then
       out.oracle = out.oracle or "" -- said by `choice`
       out.choice = out.choice or ("another tenant's row of %s decides which rows it reads, by LIMIT, OFFSET or DISTINCT ON beneath the "
         .. "test of the tenant: %s"):format(r.label, words(v.text))
+    elseif v.status == "counterexample" and r.oracle then
+      out.oracle = out.oracle or ("%s: whether there is a row: %s"):format(r.label, words(v.text))
     elseif v.status == "counterexample" then
-      local does = (r.write and "it writes") or (r.touched and "it changes") or (r.mixed and "it gives values made of") or "it reaches"
-      return { verdict = v, label = r.label, write = r.write, touched = r.touched, into = r.into, mixed = r.mixed, changes = changes,
+      local does = (r.write and "it writes") or (r.touched and "it changes") or (r.mixed and "it gives values made of")
+        or "it reaches"
+      -- What an error's text tells is more than that it was raised.
+      leak = leak and not (r.said and not leak.said) and leak or { verdict = v, said = r.said,
+        label = r.label, write = r.write, touched = r.touched, flow = r.flow, mixed = r.mixed, changes = changes,
         leak = ("%s another tenant's row of %s: %s"):format(does, r.label, words(v.text)) }
     elseif v.status == "trusted" then
       out.trusted = out.trusted or ("it reaches another tenant's row of %s only so: %s"):format(r.label, v.trust[1].reason)
@@ -121,6 +146,7 @@ local function judge(f, state, fired)
       out.unknown = out.unknown or ("%s: %s"):format(r.label, words(v.reason))
     end
   end
+  if leak then return leak end
   for _, r in ipairs(verdicts) do
     local func, what, temporary = decide.hijacked(r.verdict)
     if func and not (fired and not fired.counts(r)) and not decide.in_vain(r.verdict, state.read.functions) then
@@ -161,14 +187,14 @@ end
 --- What is said of one function: a finding, or that it is undecided.
 local function say(found, undecided, f, r, world)
   -- That a row exists is told by a function that answers yes or no and changes nothing: an oracle, not a leak.
-  local oracle = f.returns == "boolean" and not f.returns_set and not r.changes
+  local oracle = f.returns == "boolean" and not f.returns_set and not r.changes and not r.said
   local what = r.leak or (oracle and r.unknown) or (not r.unknown and r.oracle) or nil
   if what then
     found[#found + 1] = { class = r.shadow and "function_search_path" or "function_definer", object = f.signature,
       detail = ("it runs with the rights of %s, whom row-level security does not bind, and %s"):format(f.owner,
         r.leak or (what == "" and r.choice) or "what it tells was not decided: " .. what),
       reproduce = r.leak and calling.text(world, f, r) or calling.definition(world, f), advisory = (not r.leak or oracle) or nil,
-      by_create = r.by_create }
+      by_create = r.by_create, staged = r.leak and calling.staged(world, f, r) or nil }
   elseif r.trusted and not r.unknown then
     found[#found + 1] = { class = "policy_trusted", object = f.signature, advisory = true,
       detail = ("it runs with the rights of %s, whom row-level security does not bind, and %s"):format(f.owner, r.trusted),
@@ -208,24 +234,40 @@ end
 
 --- May what a function does with its owner's rights reach rows that the application's would not?
 local function is_suspect(f, state)
-  f.owners = f.owners or owners_of(f, state.read)
-  local tables = {}
-  for _, t in ipairs(state.base) do
-    if state.is_open(f, t) then tables[#tables + 1] = t end
-  end
+  local tables = open_tables(f, state)
   return #tables > 0 and may_touch(f, state.read, tables)
 end
 
---- Does what a trigger's function does at one place matter? What it changes does; what it reads does where that goes on from there: into
---- the new row, or by a variable into anything but a test.
-local function counts(f, r)
+--- Does what a trigger's function does at one place matter? What it changes does; what it reads does unless it goes nowhere from there:
+--- into no more than a test, or into rows that the application cannot read.
+local function counts(f, r, readable)
   if r.write or r.touched then return true end
-  if not r.into then return false end
-  for name in r.into:gmatch "%S+" do
+  local flow = r.flow
+  if flow.dropped then return false end
+  if flow.kept then return readable(flow.kept) end
+  if not flow.into then return true end
+  for name in flow.into:gmatch "%S+" do
     if name:find "^new%." then return true end
-    if of_triggers.goes_on(f, name) then return true end
+    if of_triggers.goes_on(flow.f or f, name) then return true end
   end
   return false
+end
+
+--- Tells whether the application may see what is put into the rows of a table, by itself, by a view or by a function.
+local function readers(seen)
+  local by_label, known = {}, {}
+  for _, t in pairs(seen.by_oid) do by_label[t.label] = t end
+  return function(label)
+    local t = by_label[label]
+    if not t then return true end
+    if known[label] == nil then
+      known[label] = (t.acts.select or definers.shows(seen, t)) == true
+      for _, v in pairs(seen.by_oid) do
+        for _, read in ipairs(v.acts.select and v.reads or {}) do known[label] = known[label] or read.oid == t.oid end
+      end
+    end
+    return known[label]
+  end
 end
 
 --- Findings about the functions of triggers that the application fires, which run with their owner's rights.
@@ -236,19 +278,19 @@ end
 ---@return {object: string, owner: string, reason: string, f: table}[] undecided
 function definers.triggers(conn, seen, base)
   local found, undecided, state = {}, {}, nil
-  local world = reproduce.world(seen, seen.app.role)
+  local world, readable = reproduce.world(seen, seen.app.role), readers(seen)
   for _, at in ipairs(of_triggers.list(conn, seen)) do
     local f, t = at.f, seen.by_oid[at.rel]
     state = state or state_of(seen, base)
     local known = found[f] or undecided[f]
     if not known and is_suspect(f, state) then
-      local r = judge(f, state, { event = at.event, label = t.label, counts = function(r) return counts(f, r) end })
+      local r = judge(f, state, { event = at.event, label = t.label, counts = function(r) return counts(f, r, readable) end })
       local about = ("the trigger %s runs it with the rights of %s, whom row-level security does not bind, on %s of %s"):format(at.name,
         f.owner, at.event, t.label)
       if r.leak then
         found[f] = true
         found[#found + 1] = { class = r.shadow and "function_search_path" or "function_definer", object = f.signature,
-          by_create = r.by_create, detail = ("%s, and %s"):format(about, r.leak),
+          by_create = r.by_create, detail = ("%s, and %s"):format(about, r.leak), staged = firing.staged(world, at, t, r),
           reproduce = firing.text(world, at, t, r) or calling.definition(world, f) }
       elseif r.unknown then
         undecided[f] = true
@@ -276,7 +318,8 @@ function definers.rule_is_bound(seen, w, t)
   for _, oid in ipairs(w.open) do open[oid] = true end
   for _, other in pairs(seen.by_oid) do by_label[other.label] = other end
   local input = { tables = seen.model.tables, functions = seen.model.functions, types = seen.model.types, role = seen.model.roles[1],
-    presets = seen.model.presets, axes = axes, shows = seen.owners:showing() }
+    leads = seen.model.leads,
+      presets = seen.model.presets, axes = axes, shows = seen.owners:showing() }
   local of_table = whose(seen, by_label, function(_, other) return open[other.oid] end, axes)
   local verdicts, unread = prover.calls(input, f, "new", function(label) return of_table(f, label) end)
   for _, r in ipairs(verdicts) do
@@ -345,10 +388,11 @@ function definers.findings(seen, base)
     if changed and may_grant(seen, f, base) then
       local text = ("it runs with the rights of %s, and %s"):format(f.owner, changed)
       if unsure then
-        undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = changed, f = f }
+        undecided[#undecided + 1] = { object = f.signature, owner = f.owner, reason = changed, f = f,
+          staged = calling.staged_rights(world, f), reproduce = calling.definition(world, f) }
       else
         found[#found + 1] = { class = "function_definer", object = f.signature, detail = text,
-          reproduce = calling.rights(world, f) }
+          reproduce = calling.rights(world, f), staged = calling.staged_rights(world, f) }
       end
     elseif is_suspect(f, state) then
       local schema = open_schema(f, state.role)

@@ -10,7 +10,9 @@ local fired = {}
 --- Bits of pg_trigger.tgtype.
 local TRIGGERS = [[
   select t.tgrelid::text as rel, t.tgname::text as name, t.tgfoid::text as func, t.tgtype & 4 = 4 as on_insert,
-         t.tgtype & 8 = 8 as on_delete, t.tgtype & 16 = 16 as on_update
+         t.tgtype & 8 = 8 as on_delete, t.tgtype & 16 = 16 as on_update, t.tgtype & 1 = 1 as each_row,
+         t.tgdeferrable and t.tginitdeferred as deferred, pg_get_triggerdef(t.oid) as definition,
+         array(select a.attname::text from pg_attribute a where a.attrelid = t.tgrelid and a.attnum = any(t.tgattr)) as columns
     from pg_trigger t join pg_proc f on f.oid = t.tgfoid
    where not t.tgisinternal and t.tgenabled in ('O', 'A') and f.prosecdef and t.tgrelid::text = any($1) order by 1, 2]]
 
@@ -19,6 +21,10 @@ local TRIGGERS = [[
 ---@field rel string    oid of the trigger's relation
 ---@field name string   of the trigger
 ---@field event "INSERT"|"UPDATE"|"DELETE"
+---@field each_row boolean
+---@field deferred boolean   it waits for the transaction's end
+---@field columns string[]   an UPDATE fires it only if it sets one of them; empty: any
+---@field condition string?  its WHEN, as the server prints it
 
 --- What the application fires.
 ---@param conn table
@@ -34,7 +40,10 @@ function fired.list(conn, seen)
     local t, f = seen.by_oid[row.rel], by_oid[row.func]
     for _, event in ipairs(f and not f.of_extension and { "INSERT", "UPDATE", "DELETE" } or {}) do
       local on = row["on_" .. event:lower()]
-      if on and t.acts[event:lower()] then out[#out + 1] = { f = f, rel = row.rel, name = row.name, event = event } end
+      if on and t.acts[event:lower()] then
+        out[#out + 1] = { f = f, rel = row.rel, name = row.name, event = event, each_row = row.each_row, deferred = row.deferred,
+          columns = row.columns, condition = row.definition:match " WHEN (%b()) EXECUTE " }
+      end
     end
   end
   return out

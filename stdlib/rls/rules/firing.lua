@@ -2,6 +2,7 @@
 --
 -- The counterexample says what NEW and OLD hold (prover.Verdict.assignment.fired); those of a view are the caller's to choose, and stand
 -- among its settings. OLD is a row that is there, which the superuser makes; NEW is what the application's statement makes of it.
+local calling = require "rls.rules.calling"
 local compile = require "rls.prover.compile"
 local functions = require "rls.prover.functions"
 local json = require "json"
@@ -40,20 +41,30 @@ end
 --- May the application's UPDATE set it?
 local function is_free(t, c) return (c.may_update or t.kind == "v") and not c.generated and c.identity ~= "a" end
 
+--- The condition by which a statement finds the old row. Which rows a view shows is not known: it is given one to show, and where its
+--- columns are called otherwise than its table's, any.
+local function which_row(t, at, old)
+  if t.kind == "v" and (at.any or not old) then return "true" end
+  return old and is_row(t, old) or t.kind == "v" and "true" or nil
+end
+
 --- UPDATE of the old row to the new one, and the row that is there then; nil where the application may set no column.
-local function update_sql(t, old, new)
-  -- Which rows of a view it shows is not known: it is given one to show.
-  local where, sets, any, after = t.kind == "v" and "true" or is_row(t, old), {}, nil, {}
+local function update_sql(t, at, old, new)
+  local where, sets, any, after, must = which_row(t, at, old), {}, nil, {}, {}
+  for _, name in ipairs(at.columns or {}) do must[name] = true end
   for _, c in ipairs(t.columns) do
     local free = is_free(t, c)
-    any = any or free and names.ident(c.name) or nil
+    if free and (not any or must[c.name]) then any = c.name end
     after[c.name] = old[c.name]
     if free and is_known(new[c.name]) then
       sets[#sets + 1] = ("%s = %s"):format(names.ident(c.name), new[c.name] == json.null and "NULL" or prover.literal(new[c.name]))
       after[c.name] = new[c.name]
+      must = must[c.name] and {} or must
     end
   end
-  if #sets == 0 then sets[1] = any and ("%s = %s"):format(any, any) end
+  if any and (#sets == 0 or must[any]) and not is_known(new[any]) then
+    sets[#sets + 1] = ("%s = %s"):format(names.ident(any), names.ident(any))
+  end
   if not where or #sets == 0 then return nil end
   return ("UPDATE %s SET %s WHERE %s;"):format(t.sql, table.concat(sets, ", "), where), after
 end
@@ -70,12 +81,12 @@ local function insert_sql(t, new)
 end
 
 --- The statement that fires it, and the row that it leaves; nil where none can be written.
-local function statement(t, event, old, new)
-  if event == "UPDATE" then
-    if old and new then return update_sql(t, old, new) end
+local function statement(t, at, old, new)
+  if at.event == "UPDATE" then
+    if old and new then return update_sql(t, at, old, new) end
     return nil
-  elseif event == "DELETE" then
-    local where = t.kind ~= "v" and old and is_row(t, old)
+  elseif at.event == "DELETE" then
+    local where = which_row(t, at, old)
     return where and ("DELETE FROM %s WHERE %s;"):format(t.sql, where) or nil
   end
   if not new then return nil end
@@ -110,7 +121,12 @@ local function with_rows(v, t, new, old)
   out.before = {}
   if old and t.kind ~= "v" then out.before[1] = reproduce.insert(t, old) end
   for _, base in ipairs(t.kind == "v" and t.reads or {}) do
-    if base.tenant and a.own[1] ~= nil then table.insert(out.before, reproduce.insert(base, { [base.tenant] = a.own[1] })) end
+    if base.tenant and a.own[1] ~= nil then
+      local row = {}
+      for name, value in pairs(old or {}) do row[name] = base.by_column[name] and value or nil end
+      row[base.tenant] = a.own[1]
+      table.insert(out.before, reproduce.insert(base, row))
+    end
   end
   out.assignment, out.chosen = { row = a.row, rows = rows, own = a.own, settings = a.settings }, nil
   return out
@@ -133,24 +149,126 @@ local function with_values(t, a, new, f, into)
   return new and out
 end
 
---- The text to reproduce what a trigger's function does to another tenant's row; nil where none is found.
+--- Values that the trigger's WHEN asks of the new row, as far as they are written in it.
+local function asked_for(t, at)
+  local out = {}
+  for _, c in ipairs(t.columns) do
+    local plain = c.name:find "^[%l_][%l%d_]*$" and c.name or names.ident(c.name)
+    local from, to = (at.condition or ""):find("new." .. plain, 1, true)
+    local rest = from and at.condition:sub(to + 1)
+    local literal = rest and (rest:match "^%)?:*[%l ]*%)* = '([^']*)'" or rest:match "^ = (%-?%d+)")
+    if literal then
+      out[c.name] = c.category == "N" and math.tointeger(tonumber(literal)) or literal
+    elseif rest and c.category == "B" and not rest:find "^ IS" then
+      out[c.name] = true
+    end
+  end
+  return out
+end
+
+--- A value that the prover could have given, of a column that must have one; nil where its type is not one of the prover's.
+local function some_value(c)
+  if c.category == "S" then return "canary" end
+  if c.category == "N" then return 1 end
+  if c.category == "B" then return true end
+  return nil
+end
+
+--- The new row with a value wherever nothing is asked of it.
+local function with_all(t, a, new)
+  local out, free = {}, (a.free or {}).new or {}
+  for _, c in ipairs(t.columns) do
+    local open = new[c.name] == nil or new[c.name] == functions.UNKNOWN or (new[c.name] == json.null and (free[c.name] or not a.free))
+    out[c.name] = new[c.name]
+    if open and not c.generated and c.identity == "" then out[c.name] = some_value(c) or out[c.name] end
+  end
+  return out
+end
+
+--- New rows to fire it with, the likeliest first.
+local function new_rows(t, at, a, new, r)
+  if not new then return { false } end
+  local first = with_values(t, a, new, at.f, (r.flow or {}).into)
+  local out, asked = { first }, asked_for(t, at)
+  if next(asked) then table.insert(out, 1, asked) end
+  for name, value in pairs(next(asked) and first or {}) do
+    if asked[name] == nil then asked[name] = value end
+  end
+  out[#out + 1] = with_all(t, a, out[1])
+  out[#out + 1] = new
+  return out
+end
+
+--- The tenant's own row, where the counterexample speaks of none: what a statement as a whole fires, any row does.
+local function own_row(t, a) return t.tenant and a.own[1] ~= nil and { [t.tenant] = a.own[1] } or {} end
+
+local function is_said(row)
+  for _, value in pairs(row or {}) do
+    if is_known(value) then return true end
+  end
+  return false
+end
+
+--- What fires it, as statements of the application's.
+local function acts_of(at, sql)
+  local acts = { sql }
+  if at.deferred then acts[2] = "SET CONSTRAINTS ALL IMMEDIATE;" end
+  return acts
+end
+
+--- The texts that may show what it does, with one new row. said: the row that the counterexample has of it.
+local function add_texts(out, world, at, t, target, r, v, old, new, said)
+  local sql, after = statement(t, at, old, new or nil)
+  if not sql then return end
+  local how = with_rows(v, t, said, old)
+  local acts = acts_of(at, sql)
+  if r.write or r.touched then
+    out[#out + 1] = reproduce.staged(world, target, how, acts, { is_new = r.write, changes = reproduce.theirs(target, how) })
+  end
+  if r.write then return end
+  for _, look in ipairs { after and t.kind ~= "v" and filled_sql(t, after) or false, calling.copied(world, at.f, v, r.label) or false } do
+    if look then out[#out + 1] = reproduce.staged(world, target, how, acts, { look = look }) end
+  end
+  -- What it raises is all that there is to be seen.
+  if not (r.write or r.touched) then out[#out + 1] = reproduce.staged(world, target, how, acts, {}) end
+end
+
+--- The texts that may show what a trigger's function does to another tenant's row, the likeliest first.
+local function texts(world, at, t, r, v)
+  local a, target, out = v and v.assignment, world.by_label[r.label or ""], {}
+  if not a or not target then return out end
+  local new, old = row_of(t, a, "new", at.event), row_of(t, a, "old", at.event)
+  if t.kind ~= "v" then
+    if at.event ~= "DELETE" and not is_said(new) then new = own_row(t, a) end
+    if at.event ~= "INSERT" and not is_said(old) then old = own_row(t, a) end
+  end
+  local places = { at, t.kind == "v" and at.event ~= "INSERT" and setmetatable({ any = true }, { __index = at }) or nil }
+  for _, row in ipairs(new_rows(t, at, a, new, r)) do
+    for _, place in ipairs(places) do add_texts(out, world, place, t, target, r, v, old, row, new) end
+  end
+  return out
+end
+
+--- The text to reproduce what a trigger's function does to another tenant's row, untried; nil where none is found.
 ---@param world table   of rls.reproduce
 ---@param at rls.Fired
 ---@param t rls.Table   the trigger's relation
 ---@param r table       of rls.rules.definers: what the function is decided to be
 ---@return string?
 function firing.text(world, at, t, r)
-  local a, target = r.verdict and r.verdict.assignment, world.by_label[r.label or ""]
-  if not a or not target then return nil end
-  local new, old = row_of(t, a, "new", at.event), row_of(t, a, "old", at.event)
-  local sql, after = statement(t, at.event, old, with_values(t, a, new, at.f, r.into))
-  if not sql then return nil end
-  local v = with_rows(r.verdict, t, new, old)
-  if r.write or r.touched then
-    return reproduce.with_difference(reproduce.text(world, target, v, sql, r.write), target, v)
-  end
-  local shown = after and t.kind ~= "v" and filled_sql(t, after)
-  return shown and reproduce.text(world, target, v, ("%s\nRESET SESSION AUTHORIZATION;\n%s"):format(sql, shown), r.write) or nil
+  local first = texts(world, at, t, r, r.verdict)[1]
+  return first and first.text
+end
+
+--- The texts that may show it.
+---@param world table   of rls.reproduce
+---@param at rls.Fired
+---@param t rls.Table   the trigger's relation
+---@param r table       of rls.rules.definers: what the function is decided to be
+---@return rls.Staged
+function firing.staged(world, at, t, r)
+  return { f = at.f, verdict = r.verdict, table = world.by_label[r.label or ""], writes = r.write or r.touched, fired = true,
+    texts = function(_, v) return texts(world, at, t, r, v) end }
 end
 
 return firing

@@ -113,7 +113,7 @@ local function copying(out, conn, app, oids, by_oid, tables, shown, all)
       if nobodys and reads(t) and writes(trigger, t) then
         out[#out + 1] = { class = "trigger_copies", object = t.label,
           detail = ("the trigger %s on %s inserts rows into it"):format(trigger.name, by_oid[trigger.rel].label),
-          fix = way_out(by_oid[trigger.rel], t),
+          fix = way_out(by_oid[trigger.rel], t), rests_on = trigger.source,
           reproduce = copying_sql(app, by_oid[trigger.rel], trigger, t) }
       end
     end
@@ -145,7 +145,7 @@ local function notifying(out, conn, oids, by_oid, all)
       for name in pairs(sent) do list[#list + 1] = name == "*" and "the whole row" or name end
       table.sort(list)
       local keys = are_keys(sent, t)
-      out[#out + 1] = { class = "trigger_notifies", object = t.label, advisory = keys or nil,
+      out[#out + 1] = { class = "trigger_notifies", object = t.label, rests_on = trigger.source, advisory = keys or nil,
         detail = ("the trigger %s sends %s to every session that listens"):format(trigger.name, table.concat(list, ", ")),
         reproduce = source_sql(trigger.func) }
     end

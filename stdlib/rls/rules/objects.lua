@@ -93,6 +93,16 @@ local LARGE_OBJECTS = [[
            where pg_has_role($1, m.lomowner, 'USAGE')
               or exists (select from aclexplode(m.lomacl) a where a.grantee = 0 or pg_has_role($1, a.grantee, 'USAGE'))) as reachable]]
 
+--- What tables that are made later will grant the application beyond what policies bind.
+local DEFAULTS = [[
+  select pg_get_userbyid(d.defaclrole)::text as maker, n.nspname::text as schema,
+         string_agg(a.privilege_type::text, ', ' order by a.privilege_type) as privileges,
+         case when a.grantee = 0 then 'PUBLIC' else pg_get_userbyid(a.grantee)::text end as grantee
+    from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace, aclexplode(d.defaclacl) a
+   where d.defaclobjtype = 'r' and a.privilege_type in ('TRUNCATE', 'TRIGGER')
+     and (a.grantee = 0 or pg_get_userbyid(a.grantee)::text = any($1::text[])) and a.grantee <> d.defaclrole
+   group by 1, 2, 4 order by 1, 2 nulls first, 4]]
+
 local STATISTICS = [[
   select c.relname as name from pg_class c
    where c.oid in ('pg_catalog.pg_statistic'::regclass, 'pg_catalog.pg_statistic_ext_data'::regclass)
@@ -265,12 +275,12 @@ local function cascades(out, conn, app, all, oids)
   end
 end
 
---- The tables that refer to large objects.
-local function with_large_objects(base)
+--- The tables that refer to large objects; written: those into which the application writes which it made.
+local function with_large_objects(base, written)
   local out = {}
   for _, t in ipairs(base) do
     for _, c in ipairs(t.columns) do
-      if c.base == "oid" or c.base == "lo" then
+      if (c.base == "oid" or c.base == "lo") and (not written or t.acts.insert or t.acts.update) then
         out[#out + 1] = t.label
         break
       end
@@ -279,16 +289,36 @@ local function with_large_objects(base)
   return out
 end
 
-local function server_wide(out, conn, app, base, acts)
+local function large_objects(out, conn, app, base)
   local lo = conn:row(LARGE_OBJECTS, app)
-  local holders = (lo.compat or lo.reachable > 0) and with_large_objects(base) or {}
-  if #holders == 0 and (lo.compat or lo.reachable > 0) then holders[1] = app end
+  local reachable = lo.compat or lo.reachable > 0
+  local holders = with_large_objects(base, not reachable)
+  if #holders == 0 and reachable then holders[1] = app end
   for _, holder in ipairs(holders) do
     out[#out + 1] = { class = "large_object", object = holder,
       detail = lo.compat and "lo_compat_privileges is on: every large object is everybody's"
-        or ("%s may read %d large object(s), whoever's they are"):format(app, lo.reachable),
+        or reachable and ("%s may read %d large object(s), whoever's they are"):format(app, lo.reachable)
+        or ("what %s makes and refers to there belongs to %s: every tenant's session may read it with lo_get"):format(app, app),
       reproduce = "select oid, lomowner::regrole, lomacl from pg_largeobject_metadata limit 20; show lo_compat_privileges;" }
   end
+end
+
+--- Tables that are not there yet: what a migration makes next comes with these grants.
+local function defaults(out, conn, acts)
+  for _, d in ipairs(conn:query(DEFAULTS, acts)) do
+    local within = d.schema and ("IN SCHEMA %s "):format(names.ident(d.schema)) or ""
+    local grantee = d.grantee == "PUBLIC" and d.grantee or names.ident(d.grantee)
+    out[#out + 1] = { class = "default_privileges", object = d.schema or "every schema",
+      detail = ("tables that %s makes grant %s to %s"):format(d.maker, d.privileges, d.grantee),
+      reproduce = "select defaclrole::regrole, defaclnamespace::regnamespace, defaclacl from pg_default_acl where defaclobjtype = 'r';",
+      repair = ("ALTER DEFAULT PRIVILEGES FOR ROLE %s %sREVOKE %s ON TABLES FROM %s;"):format(names.ident(d.maker), within, d.privileges,
+        grantee) }
+  end
+end
+
+local function server_wide(out, conn, app, base, acts)
+  large_objects(out, conn, app, base)
+  defaults(out, conn, acts)
   for _, s in ipairs(conn:query(STATISTICS, acts)) do
     out[#out + 1] = { class = "statistics_exposed", object = "pg_catalog." .. s.name, detail = app .. " may SELECT it",
       reproduce = ("select has_table_privilege(%s, 'pg_catalog.%s', 'SELECT');"):format(names.literal(app), s.name) }

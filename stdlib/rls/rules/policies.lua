@@ -4,21 +4,40 @@
 -- psql as somebody who may SET ROLE to the application's role.
 local decide = require "rls.decide"
 local impostors = require "rls.rules.impostors"
+local json = require "json"
 local names = require "rls.names"
 local prover = require "rls.prover"
 local reproduce = require "rls.reproduce"
+local telling = require "rls.rules.telling"
 
 local policies = {}
 
 --- Rows that are not the own tenant's, as far as one column tells.
 local function where_foreign(t, v)
-  local parts = {}
+  local parts, readable = {}, (t.columns_of or {}).select
   local own = v.assignment and v.assignment.own or {}
-  if t.tenant then
+  if readable and not readable[t.tenant or ""] then
+    -- By a key of what the application may read, as the other tenant's row has it.
+    for _, key in ipairs(t.uniques) do
+      local list = {}
+      for i, name in ipairs(key.columns) do
+        local value = readable[name] and v.assignment and v.assignment.row[name]
+        list[i] = value and value ~= json.null and ("%s = %s"):format(names.ident(name), prover.literal(value)) or nil
+      end
+      if #list == #key.columns then parts = { table.concat(list, " AND ") } end
+    end
+  elseif t.tenant then
     local literal = own[1] ~= nil and prover.literal(own[1]) or nil
     parts[1] = literal and ("%s::text IS DISTINCT FROM %s"):format(names.ident(t.tenant), names.literal(tostring(own[1]))) or nil
   end
   return #parts > 0 and " WHERE " .. parts[1] or ""
+end
+
+--- The columns that the application may read.
+local function columns(t)
+  local list, readable = {}, (t.columns_of or {}).select
+  for _, c in ipairs(readable and t.columns or {}) do list[#list + 1] = readable[c.name] and names.ident(c.name) or nil end
+  return #list > 0 and table.concat(list, ", ") or "*"
 end
 
 --- A column that an UPDATE may set, and a value that reads nothing.
@@ -33,7 +52,7 @@ end
 
 -- Where the rows cannot be read the statements do not look at them: without WHERE the policies of SELECT are not asked.
 local STATEMENT = {
-  SELECT = function(t, v) return ("SELECT * FROM %s%s LIMIT 5;"):format(t.sql, where_foreign(t, v)) end,
+  SELECT = function(t, v) return ("SELECT %s FROM %s%s LIMIT 5;"):format(columns(t), t.sql, where_foreign(t, v)) end,
   DELETE = function(t, v, readable) return ("DELETE FROM %s%s;"):format(t.sql, readable and where_foreign(t, v) or "") end,
   INSERT = function(t, v)
     return (reproduce.insert(t, v.assignment and v.assignment.row or {}, v.literals):gsub(" ON CONFLICT DO NOTHING;$", ";"))
@@ -229,6 +248,7 @@ function policies.findings(decisions, seen)
   end
   for _, n in ipairs(notes) do out[#out + 1] = n end
   for _, f in pairs(hijacks) do out[#out + 1] = f end
+  for _, f in ipairs(telling.findings(decisions, seen)) do out[#out + 1] = f end
   out.by_key = nil
   return out
 end

@@ -64,7 +64,8 @@ local function judge(v, row, seen, bodies)
   local f = { language = "sql", body = row.body, parsed = true, security_definer = true, owner = v.reader, owner_bypasses = v.bypasses,
     args = {} }
   local input = { tables = seen.model.tables, functions = seen.model.functions, types = seen.model.types, role = seen.model.roles[1],
-    presets = seen.model.presets, axes = {}, shows = seen.owners:showing(), trust = seen.trust, today = seen.today, views = bodies }
+    leads = seen.model.leads, views = bodies,
+    presets = seen.model.presets, axes = {}, shows = seen.owners:showing(), trust = seen.trust, today = seen.today }
   local verdicts, unread = prover.calls(input, f, v.label, beneath(v, seen))
   local bound, trusted, chosen = #verdicts > 0 and not unread, nil, nil
   for _, r in ipairs(verdicts) do
@@ -194,7 +195,8 @@ local function written_through(conn, seen, base, out)
         free = free and column ~= nil and (w.view.inserts or column.may_update)
       end
       local verdict = free and prover.through({ relation = t.label, tables = seen.model.tables, functions = seen.model.functions,
-        types = seen.model.types, role = seen.model.roles[1], presets = seen.model.presets,
+        types = seen.model.types, role = seen.model.roles[1], leads = seen.model.leads,
+      presets = seen.model.presets,
         axes = decide.axes_for(path and owner, decide.axes(seen.settings)), trust = seen.trust, today = seen.today }, w)
       if verdict and verdict.status == "counterexample" then
         local command, row = w.view.inserts and "INSERT" or "UPDATE", verdict.assignment.row

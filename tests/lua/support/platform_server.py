@@ -58,6 +58,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200 if key == KEY else 304)
         elif fault == "limited":
             self.answer(200 if key == KEY else 429)
+        elif fault == "moved":
+            self.answer(301, [("Location", "https://user:%s@new.example/api?key=%s" % (key, key))])
         elif fault == "flaky" and self.is_busy():
             pass
         elif LOGINS[fault if fault in LOGINS else ""](key):

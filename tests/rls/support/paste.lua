@@ -48,7 +48,7 @@ end
 local function is_blank(out)
   local row
   for found in out:gmatch "\n[-+]+\n([^\n]*)\n%(1 row%)" do row = found end
-  return row ~= nil and not row:find "[^%s|]"
+  return row ~= nil and not row:find "[^%s|(),]"
 end
 
 --- Does a text that shows a leak still show it where the leak is closed? One that looks a definition up shows another one there, or none.
@@ -75,6 +75,9 @@ function paste.run(place, base, text, detail)
   if alone then
     -- That is what it claims.
     r.why = not (err:find "violates" and not err:find "row%-level security") and "no constraint stops it" or nil
+  elseif text:find "^%-%- tried: what it raises says" then
+    -- It is said in words alone.
+    r.why = not (err:find "ERROR:" or err:find "%u+:  ") and "it raises nothing" or nil
   elseif err:find "ERROR:" or err:find "invalid command" then
     r.why = err:gsub("\n.*", "")
   elseif text:find "^\\sf" then

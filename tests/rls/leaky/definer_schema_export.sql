@@ -1,0 +1,21 @@
+-- What: A function of the server's own reads every table of a schema.
+-- Class: function_definer
+-- Object: public.backup
+-- Exploit: Call it.
+-- @schema
+create table items (id bigint generated always as identity primary key, tenant_id uuid not null, body text not null);
+alter table items enable row level security;
+alter table items force row level security;
+create policy tenant on items using (tenant_id::text = current_setting('app.tenant_id', true));
+grant select, insert, update, delete on items to app_user;
+-- @superuser
+create function backup() returns xml language sql security definer set search_path = public, pg_temp as
+  $$ select schema_to_xml('public', true, false, '') $$;
+-- @rows
+insert into items (tenant_id, body) values (:'A', 'A-row'), (:'B', 'B-secret');
+-- @fix
+revoke execute on function backup() from public;
+-- @control
+select from items where tenant_id = :'A';
+-- @exploit
+select b from backup() b where b::text like '%B-secret%';
