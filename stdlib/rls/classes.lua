@@ -147,10 +147,8 @@ A minor release needs no dump and no change of the schema.]]),
   policy_unproven = advisory("A policy on %s is probed, not proven",
     "Let it compare the tenant column with the tenant setting, and nothing else",
     [[Whether the policy binds the tenant could not be decided from its text; the probe, with canary rows of two tenants,
-and a search on the server for values of the columns it names and for keys near the own one, found no way through. Where
-the reason is what it rests on (who writes the rows that it asks, which ids are nobody's) that is an advisory. A policy that
-was not understood is an ERROR, since a probe tries only what it knows: compare the tenant column with the tenant setting
-in a policy of its own, let another one AS RESTRICTIVE ask for the rest, and write helpers as one SELECT in SQL.]]),
+and a search on the server for values of the columns it names and for keys near the own one, found no way through. A probe
+tries what it knows: read the reason, and simplify the policy where you can.]]),
   policy_trusted = advisory("What isolates %s rests on a trust entry", "Review the entry's reason before it expires",
     [[The policy, or the text of a function or view with its owner's rights, has a way through that the configuration's
 trust declares out of the attacker's reach, or trust names the function itself. The entry stands in every report.]]),

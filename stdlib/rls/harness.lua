@@ -403,19 +403,6 @@ local function report_policies(ctx, seen, found)
   return named, contradicted
 end
 
---- Policies that were not understood, and that nothing else is found of: no canary got through, which is no proof.
-local function raise_unread(seen, t, list, failed)
-  if failed or ((seen.settings.probe or {}).mode or "full") ~= "full" then return end -- else the mode's own error says so
-  local left = {}
-  for _, f in ipairs(list or {}) do
-    if f.unread then left[#left + 1] = f.detail end
-  end
-  if #left == 0 then return end
-  errors.raise { code = "policy_unproven", message = ("%s: whether its policies bind the tenant is undecided"):format(t.label),
-    detail = table.concat(left, "; "), fix = "let them compare the tenant column with the tenant setting, move what else they ask to a "
-      .. "policy AS RESTRICTIVE, and write helpers as one SELECT in SQL (gate-engine explain policy_unproven)" }
-end
-
 --- A counterexample that the server does not show is neither a leak nor none.
 local function raise_contradicted(t, list)
   if #list == 0 then return end
@@ -508,7 +495,6 @@ function harness.isolation(ctx, seen)
         local named, contradicted = report_policies(ctx, seen, found[t.oid])
         report_table(ctx, seen, t, result, named)
         raise_contradicted(t, contradicted)
-        raise_unread(seen, t, found[t.oid], next(named) ~= nil or #result.leaks > 0)
       end, { group = "isolation" })
     end
   end

@@ -187,17 +187,6 @@ local function hijack(seen, world, d, command, v)
   return f
 end
 
---- Reasons that say what a policy rests on: who writes other rows, which ids are no tenant's, whose a row is that names two tenants. What
---- else is undecided was not understood, and what the probe knows to try says little of it.
-local RESTS_ON = { "^the rows of ", "^it is closed only if no tenant has ", "^search_path: ", "^whose its rows are is not known" }
-
-local function is_understood(reason)
-  for _, pattern in ipairs(RESTS_ON) do
-    if reason:find(pattern) then return true end
-  end
-  return reason:find(prover.OWN_ID, 1, true) ~= nil or reason:find(prover.OWN_ROW, 1, true) ~= nil
-end
-
 --- Counterexamples as findings, the undecided and the trusted as advisories. What is decided without a policy (no row-level security, an
 --- owner who is not forced, BYPASSRLS) is for other rules to say.
 ---@param decisions rls.Decision[]
@@ -237,7 +226,7 @@ function policies.findings(decisions, seen)
     end
     for _, r in ipairs(order) do
       notes[#notes + 1] = { class = r.status == "trusted" and "policy_trusted" or "policy_unproven", object = d.table.label,
-        oid = d.table.oid, advisory = true, commands = r.commands, unread = r.status == "unknown" and not is_understood(r.text) or nil,
+        oid = d.table.oid, advisory = true, commands = r.commands,
         detail = ("%s%s: %s"):format(table.concat(r.commands, ", "), d.role.via and (" after SET ROLE " .. d.role.name) or "", r.text) }
     end
   end
