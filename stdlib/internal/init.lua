@@ -1,5 +1,5 @@
 --- Derives a configuration from a database's catalogue, for `gate-engine init`: tenant column and setting from what policies compare, the
---- application's role from grants, shared tables from who may write. Only the catalogue is read.
+--- application's role from grants, proposals for shared tables from who may write. Only the catalogue is read.
 local dialect = require "rls.dialect"
 local errors = require "internal.raise"
 local json = require "engine.json"
@@ -19,7 +19,8 @@ local TABLES = [[
 
 local FOREIGN_KEYS = [[
   select c.conrelid::text as oid, c.confrelid::text as ref, (select a.attname from pg_attribute a
-           where a.attrelid = c.conrelid and a.attnum = c.conkey[1]) as column, cardinality(c.conkey) as n
+           where a.attrelid = c.conrelid and a.attnum = c.conkey[1]) as column, cardinality(c.conkey) as n,
+         (select a.attname from pg_attribute a where a.attrelid = c.confrelid and a.attnum = c.confkey[1]) as ref_column
     from pg_constraint c where c.contype = 'f']]
 
 --- Who may work with tenants' tables without being their owner.
@@ -63,6 +64,14 @@ local function has(list, value)
   return false
 end
 
+--- Has the table the column of one of the axes?
+local function has_axis(t, list)
+  for _, axis in ipairs(list) do
+    if has(t.columns, axis.column) then return true end
+  end
+  return false
+end
+
 --- The application: named by policies first, then who logs in, then who may do most.
 local function application(conn, scoped, policies)
   local named, oids = {}, {}
@@ -100,6 +109,13 @@ local function sort_out(conn, tables, by_oid, list)
     if root then roots[root], axis.registry = true, by_oid[root] end
     for _, t in ipairs(tables) do t.scoped = t.scoped or has(t.columns, axis.column) end
   end
+  -- What refers to the tenants' own table is a tenant's, whatever its column is called.
+  for _, k in ipairs(keys) do
+    local t = by_oid[k.oid]
+    if t and k.n == 1 and roots[k.ref] and k.oid ~= k.ref then
+      t.scoped, t.refers = true, t.refers or not has(t.columns, list[1].column) and k.column or nil
+    end
+  end
   local changed = true
   while changed do
     changed = false
@@ -116,6 +132,8 @@ local function sort_out(conn, tables, by_oid, list)
   return scoped, others
 end
 
+--- What is nobody's by its columns and keys: what the application only reads may be everybody's, and it is for a person to say so. That it
+--- is only read is no proof: a copy of tenants' rows made for a report is read, too.
 local function split_shared(conn, others, app)
   local shared, undecided = {}, {}
   for _, t in ipairs(others) do
@@ -128,6 +146,33 @@ local function split_shared(conn, others, app)
     end
   end
   return shared, undecided
+end
+
+--- Rows that policies of other tables ask for, a membership for one: they have the tenant where it is who the session is, and what they
+--- refer to by that has it as its key.
+local function add_asked(conn, scoped, by_oid, list, hard, stubs)
+  local keys, asked, made = conn:query(FOREIGN_KEYS), axes.asked(conn, scoped, by_oid), {}
+  local function add(t, why, given)
+    if made[t] then return end
+    made[t] = true
+    stubs[#stubs + 1] = { t = t, why = why, given = given }
+  end
+  for _, t in ipairs(scoped) do
+    local by = has_axis(t, list) and asked[t]
+    if by then
+      for _, k in ipairs(keys) do
+        local parent = k.oid == t.oid and k.n == 1 and by.session[k.column] and by_oid[k.ref]
+        if parent and not has(list[1].registry and { list[1].registry } or {}, parent) then
+          add(parent, ("%s.%s refers to it by %s"):format(t.schema, t.name, k.column), { [k.ref_column] = true })
+        end
+      end
+      add(t, ("policies of %s.%s ask for a row of it"):format(by.by.schema, by.by.name) .. (hard[t.oid] and ", " .. hard[t.oid] or ""),
+        by.session)
+    end
+  end
+  for _, t in ipairs(scoped) do
+    if hard[t.oid] then add(t, hard[t.oid]) end
+  end
 end
 
 ---@return {text: string, notes: string[]}
@@ -150,9 +195,7 @@ return function(ctx, job)
   local shared, undecided = split_shared(conn, others, app)
   local hard, stubs = {}, {}
   for _, h in ipairs(conn:query(HARD)) do hard[h.oid] = h.why end
-  for _, t in ipairs(scoped) do
-    if hard[t.oid] then stubs[#stubs + 1] = { t = t, why = hard[t.oid] } end
-  end
+  add_asked(conn, scoped, by_oid, list, hard, stubs)
   local found = { axes = list, sure = sure, app = app, candidates = candidates, scoped = scoped, shared = shared, undecided = undecided,
     stubs = stubs,
     url = job.input.url,

@@ -1,5 +1,6 @@
 --- What tells tenants apart in a database, for `gate-engine init`: pairs of a column and a setting which its policies compare. Of those
 --- that stand in one policy the prover of gate 1 says which one binds the tables.
+local asked = require "rls.asked"
 local catalogue = require "rls.catalogue"
 local decide = require "rls.decide"
 local dialect = require "rls.dialect"
@@ -88,6 +89,28 @@ function axes.policies(conn)
     end
     local settings = settings_in(expanded(text, called, bodies))
     if next(settings) then out[#out + 1] = { oid = p.oid, roles = p.roles, columns = columns, settings = settings } end
+  end
+  return out
+end
+
+--- Tables whose rows policies of others ask for: {[table] = {by = the table of one such policy, session = columns that have to be who the
+--- session is}}.
+---@param conn table
+---@param tables table[]   {oid, name, needed}
+---@param by_oid table<string, table>
+---@return table<table, {by: table, session: table<string, boolean>}>
+function axes.asked(conn, tables, by_oid)
+  local bodies, out = {}, {}
+  for _, f in ipairs(conn:query(dialect.of(conn, FUNCTIONS))) do bodies[f.name] = (bodies[f.name] or "") .. "\n" .. f.text end
+  for _, p in ipairs(conn:query(POLICIES)) do
+    local own = by_oid[p.oid]
+    local list, whole = asked.of((p.using or "") .. " " .. (p.check or ""), bodies, tables, own)
+    for _, t in ipairs(list) do
+      out[t] = out[t] or { by = own, session = {} }
+      for _, column in ipairs(t.needed) do
+        if asked.is_session(whole, column, bodies) then out[t].session[column] = true end
+      end
+    end
   end
   return out
 end

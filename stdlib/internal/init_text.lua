@@ -62,9 +62,12 @@ local function tenant(axes, add)
 end
 
 --- An INSERT with the columns that it cannot do without.
-local function stub(t, axes)
+---@param given table<string, boolean>?  more columns that have the tenant's value
+local function stub(t, axes, given)
   local columns, values, mine = {}, {}, {}
   for _, axis in ipairs(axes) do mine[axis.column] = true end
+  if t.refers then mine[t.refers] = true end
+  for name in pairs(given or {}) do mine[name] = true end
   for _, name in ipairs(t.columns) do
     local needed = mine[name]
     for _, other in ipairs(t.needed) do needed = needed or other == name end
@@ -97,9 +100,10 @@ function text.config(found)
   end
   add(found.sure and "    -- As the policies say." or "    -- No policy says it: the column by its usual name. Look at it.")
   tenant(found.axes, add)
-  add("    -- The same for every tenant: the application reads them, and writes none. Look at each.")
+  add("    -- The same for every tenant. Undecided: the application reads these and writes none, and nothing says whose their rows are.")
+  add("    -- Look at each and uncomment what is everybody's; the others stay reported as unclassified.")
   add("    shared = {")
-  list(found.shared, "      ", out)
+  list(found.shared, "      -- ", out)
   add("    },")
   if #found.undecided > 0 then
     add("    -- Neither the tenant column nor a foreign key says whose these are, and the application writes them. Reported as")
@@ -111,7 +115,7 @@ function text.config(found)
     add("    -- fixtures = {")
     for _, s in ipairs(found.stubs) do
       add(("    --   -- %s"):format(s.why:gsub("%c", " ")))
-      add(("    --   [%s] = %s,"):format(lua(label(s.t)), lua(stub(s.t, found.axes))))
+      add(("    --   [%s] = %s,"):format(lua(label(s.t)), lua(stub(s.t, found.axes, s.given))))
     end
     add("    -- },")
   end
@@ -132,7 +136,8 @@ function text.notes(found)
   end
   for _, line in ipairs {
     ("application role: %s"):format(found.app or "none found"),
-    ("tenants' tables: %d, shared: %d, undecided: %d"):format(#found.scoped, #found.shared, #found.undecided) } do out[#out + 1] = line end
+    ("tenants' tables: %d, undecided: %d, of which the application only reads %d"):format(#found.scoped,
+      #found.shared + #found.undecided, #found.shared) } do out[#out + 1] = line end
   if #found.stubs > 0 then out[#out + 1] = ("fixture stubs: %d"):format(#found.stubs) end
   if not (found.me.super or found.me.bypass) then
     out[#out + 1] = ("%s is no superuser and has no BYPASSRLS: gate-engine doc rights says what it cannot see"):format(found.me.name)

@@ -396,6 +396,35 @@ local function mark_isolated(list, by_oid, of_axes, named)
   end
 end
 
+--- The column of a table that refers to the tenants' own key; of several the one that has to have a value. nil: none, or no single one.
+local function to_root(t, by_oid, index, named)
+  local columns, firm = {}, {}
+  for _, fk in ipairs(t.foreign_keys) do
+    local parent = #fk.columns == 1 and by_oid[fk.ref]
+    if parent and parent ~= t and named[parent.label] and parent.axes[index] == fk.ref_columns[1] then
+      local c = t.by_column[fk.columns[1]]
+      table.insert(columns, c.name)
+      if c.notnull then table.insert(firm, c.name) end
+    end
+  end
+  if #columns == 1 then return columns[1] end
+  return #firm == 1 and firm[1] or nil
+end
+
+--- A table that refers to the tenants' own table belongs to the tenant that it names, whatever the column is called.
+local function spread_from_roots(list, by_oid, of_axes, named)
+  for _, t in ipairs(list) do
+    for index, axis in ipairs(not t.scope and of_axes or {}) do
+      local column = to_root(t, by_oid, index, named)
+      if column then
+        t.axes[index], t.referring = column, true
+        if not t.axis then t.tenant, t.axis = column, axis end
+      end
+    end
+    if t.referring then t.scope = "tenant" end
+  end
+end
+
 --- A view over tenants' tables shows tenants' rows, whatever its columns are called.
 local function spread_to_views(list, by_oid, views)
   for _, t in ipairs(list) do
@@ -464,6 +493,7 @@ function catalogue.read(conn, settings, role, shared, acts, beside)
     end
   end
   mark_isolated(tables, by_oid, list, registries)
+  spread_from_roots(tables, by_oid, list, registries)
   spread_to_children(tables, by_oid, registries)
   spread_to_views(tables, by_oid, reach.views(conn, role))
   mark_registries(tables, by_oid)

@@ -69,6 +69,15 @@ security is open. (PostgreSQL 14; section 22.5.)]]),
     [[pg_read_server_files, pg_write_server_files and pg_execute_server_program reach the data directory and the operating
 system, where no policy is asked: COPY t FROM PROGRAM 'cat …' (section 22.5). So do functions that are the superuser's until
 somebody grants them: pg_read_binary_file, lo_import, dblink_connect_u.]]),
+  role_sets_parameters = leak("the application's role may switch off what keeps tenants apart",
+    "REVOKE SET and ALTER SYSTEM ON PARAMETER … FROM the role",
+    [[SET session_replication_role = replica switches off foreign keys and triggers, on which it rests whose rows refer to whose;
+lo_compat_privileges the owners of large objects; session_preload_libraries and dynamic_library_path say what code is
+loaded. ALTER SYSTEM changes all sessions (GRANT, PostgreSQL 15).]]),
+  role_watches_sessions = advisory("The role %s may watch or end other roles' sessions",
+    "REVOKE pg_monitor, pg_read_all_stats and pg_signal_backend FROM the application's role, and give monitoring one of its own",
+    [[Members of pg_monitor and pg_read_all_stats see every session's statement in pg_stat_activity, with the values in it, and
+the normalised ones in pg_stat_statements; members of pg_signal_backend end other roles' sessions (section 22.5).]]),
   role_replication = leak("the application's role may replicate the database", "ALTER ROLE … NOREPLICATION",
     [[A role with REPLICATION receives every change of every tenant from the write-ahead log, and may take a base backup;
 row-level security does not apply to replication.]]),
@@ -138,7 +147,8 @@ A minor release needs no dump and no change of the schema.]]),
   policy_unproven = advisory("A policy on %s is probed, not proven",
     "Let it compare the tenant column with the tenant setting, and nothing else",
     [[Whether the policy binds the tenant could not be decided from its text; the probe, with canary rows of two tenants,
-found no way through. A probe tries what it knows: read the reason, and simplify the policy where you can.]]),
+and a search on the server for values of the columns it names and for keys near the own one, found no way through. A probe
+tries what it knows: read the reason, and simplify the policy where you can.]]),
   policy_trusted = advisory("What isolates %s rests on a trust entry", "Review the entry's reason before it expires",
     [[The policy, or the text of a function or view with its owner's rights, has a way through that the configuration's
 trust declares out of the attacker's reach, or trust names the function itself. The entry stands in every report.]]),
@@ -165,8 +175,10 @@ that statement.]]),
   view_owner_rights = leak("a view reads with its owner's rights",
     "ALTER VIEW … SET (security_invoker = true), or give it to an owner whom policies bind",
     [[A view reads its tables as its owner, and the owner's policies count (section 41.5). An owner who is a superuser,
-has BYPASSRLS, or owns tables without FORCE sees every tenant's rows, and so does whoever reads the view.
-security_invoker: PostgreSQL 15.]]),
+has BYPASSRLS, or owns tables without FORCE sees every tenant's rows, and so does whoever reads the view. A view that
+tests the tenant itself has to do so beneath its window functions, groups and aggregates, or partition and group by the
+tenant: else others' values flow into the own rows. A LIMIT or DISTINCT ON beneath the test only tells that others have
+rows, and is an advisory. security_invoker: PostgreSQL 15.]]),
   materialised_view = leak("row-level security cannot bind a materialised view",
     "Revoke it, and let the application read a view over it that tests the tenant",
     [[A materialised view is a copy, made with its owner's rights; policies cannot be attached to it.]]),
@@ -198,7 +210,9 @@ holds the hash of, as a login has to. That is no leak as long as the secret cann
 names it last: a temporary table of the attacker's takes the place of the one that was meant, with the attacker's rows in it, and a
 temporary type that of uuid, with a cast that always gives another tenant (CREATE FUNCTION, "Writing SECURITY DEFINER Functions
 Safely"). A function in SQL that is to stay inlined takes no SET: write pg_catalog.uuid there, or give it a body that is kept parsed
-(BEGIN ATOMIC, from PostgreSQL 14). REVOKE TEMPORARY ON DATABASE … FROM PUBLIC takes the temporary ones away from everybody.]]),
+(BEGIN ATOMIC, from PostgreSQL 14). Where a helper of the policies reads custom
+settings and nothing else, a temporary type gives nothing that SET does not give as well: that is an advisory. REVOKE
+TEMPORARY ON DATABASE … FROM PUBLIC takes the temporary ones away from everybody.]]),
   foreign_key_cascade = leak("a foreign key of a shared table changes tenants' rows",
     "Let the key say ON DELETE RESTRICT, or revoke the writes on the shared table",
     [[ON DELETE CASCADE and SET NULL act with the rights of the referencing table's owner, and no policy is asked: whoever may

@@ -5,6 +5,7 @@
 local documents = require "rls.prover.documents"
 local errors = require "errors"
 local json = require "json"
+local mentions = require "rls.mentions"
 local model = require "rls.model"
 local names = require "rls.names"
 local prover = require "rls.prover"
@@ -145,6 +146,79 @@ function decide.hijacked(v)
   return open_names(v)
 end
 
+--- Words of a body that reads more than settings: tables, who the session is, what it may do, or text that it executes.
+local READS = {}
+for word in ([[from join user session_user current_user current_role pg_has_role has_table_privilege execute perform insert update delete
+    table row_security inet_client_addr pg_backend_pid dblink]]):gmatch "%S+" do
+  READS[word] = true
+end
+
+local function reads_more(text)
+  for word in text:lower():gmatch "[%a_][%w_]*" do
+    if READS[word] then return true end
+  end
+  return false
+end
+
+--- Does a function, with all that it calls, read custom settings and nothing else? `seen` gets `setting`, whether there is one.
+local function reads_settings_alone(functions, name, seen)
+  if seen[name] then return true end
+  seen[name] = true
+  local list = functions[name]
+  local f = list and #list == 1 and list[1]
+  local readable = f and not f.security_definer and f.body and (f.language == "sql" or f.language == "plpgsql")
+  if not readable or reads_more(f.body) then return false end
+  local text = f.body:lower()
+  for setting in text:gmatch "current_setting%s*%(%s*([^,)]*)" do
+    if not setting:find "^'[%w_]+%.[%w_.]+'" then return false end
+    seen.setting = true
+  end
+  for other in pairs(functions) do
+    local called = other ~= name and mentions.call(text, other:match "[^.]*$")
+    if called and not reads_settings_alone(functions, other, seen) then return false end
+  end
+  return true
+end
+
+--- May the answer of such a function be had by settings as well? What is given to it comes from elsewhere: the policies say from where.
+local function is_of_settings(functions, name, info)
+  local seen = {}
+  if not reads_settings_alone(functions, name, seen) or not seen.setting then return false end
+  if #(functions[name][1].args or {}) == 0 then return true end
+  for _, p in ipairs(info and info.policies or {}) do
+    if reads_more((p.using or "") .. " " .. (p.check or "")) then return false end
+  end
+  return info ~= nil
+end
+
+--- Is nothing gained by the temporary types that a verdict rests on? Whoever makes one may as well set the settings, which are all that the
+--- functions read whose answers it replaces.
+---@param v prover.Verdict
+---@param functions table<string, prover.Function[]>
+---@param info prover.Table?  whose policies call them; nil: something else does
+---@return boolean
+function decide.in_vain(v, functions, info)
+  for _, phase in pairs(v.phases or {}) do
+    local decided = phase.status == "proven" or phase.status == "trusted"
+    if not decided and not decide.in_vain(phase, functions, info) then return false end
+  end
+  if v.status ~= "unknown" or not (v.assumes or {})[1] then return false end
+  for _, text in ipairs(v.assumes) do
+    local func = text:match "^search_path: in (%S+) a temporary type can take the place of "
+    if not func or not is_of_settings(functions, func, info) then return false end
+  end
+  return true
+end
+
+--- Would it be proven in all its phases, but for what it assumes?
+local function is_otherwise_proven(v)
+  for _, phase in pairs(v.phases or { v }) do
+    local proven = phase.status == "proven" or phase.status == "trusted" or phase.otherwise == "proven"
+    if not proven then return false end
+  end
+  return v.otherwise == "proven"
+end
+
 --- Decides again what rests on such names, as if each function with one answered what the attacker likes. Where that reaches no other
 --- tenant's row, the policy holds whatever the function says.
 local function with_hijacks(input, verdicts, cache)
@@ -157,6 +231,14 @@ local function with_hijacks(input, verdicts, cache)
       input.hijacks, input.cache = nil, usual
       if again.status == "proven" or again.status == "trusted" then
         verdicts[command] = again
+      elseif decide.in_vain(v, input.functions, input.tables[input.relation]) then
+        local hijacked = { func = func, what = what, temporary = temporary, in_vain = true,
+          again = again.status == "counterexample" and again or nil }
+        if is_otherwise_proven(v) then
+          verdicts[command] = { status = "proven", decided_by = "policies", hijacked = hijacked }
+        else
+          v.hijacked = hijacked
+        end
       elseif again.status == "counterexample" or v.otherwise == "proven" then
         v.hijacked = { func = func, what = what, temporary = temporary, again = again.status == "counterexample" and again or nil }
       end

@@ -47,6 +47,7 @@ local FUNCTIONS = [[
            where a.aggtransfn = p.oid and a.aggkind = 'n' and a.aggfnoid >= 16384 and has_function_privilege(r, a.aggfnoid, 'EXECUTE')
              and has_schema_privilege(r, m.oid, 'USAGE') order by i limit 1) as step_of,
          exists (select from pg_proc s where s.proname = p.proname and s.pronamespace = 'pg_catalog'::regnamespace) as shadowed,
+         pg_get_expr(p.proargdefaults, 0) as defaults,
          array(select format_type(t, null) from unnest(p.proargtypes) with ordinality a(t, i) order by i) as arg_types,
          (select array_agg(coalesce(p.proargnames[i], '') order by i)
             from generate_series(1, coalesce(array_length(p.proallargtypes, 1), p.pronargs)) i

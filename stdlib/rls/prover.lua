@@ -562,8 +562,8 @@ end
 ---@param name string
 ---@param whose fun(label: string): table<string, boolean>?, prover.Axis[]?, string?  the last: why it cannot be decided
 ---@param fired {event: string, label: string}?  where it is a trigger's: what it is fired by, on which relation
----@return {label: string, write: boolean, flow: prover.Flow, touched: boolean?, secret: string?, verdict: prover.Verdict}[]
----  verdicts
+---@return {label: string, write: boolean, flow: prover.Flow, touched: boolean?, secret: string?, mixed: string?,
+---  verdict: prover.Verdict}[] verdicts
 ---@return string? unread      what in it was not understood
 ---@return string? injection   that it executes what the caller gives it, and how
 ---@return boolean changes     does it write?
@@ -576,14 +576,14 @@ function prover.calls(input, f, name, whose, fired)
     local columns, axes, why = whose(label)
     if why then
       out[#out + 1] = { label = label, write = reach.write == true, flow = reach.flow or {}, touched = reach.touched, secret = reach.secret,
-        said = reach.said, oracle = reach.oracle, verdict = unknown(why) }
+        said = reach.said, oracle = reach.oracle, mixed = reach.mixed, verdict = unknown(why) }
     elseif columns then
       input.relation, input.axes = label, axes
       local info = input.tables[label]
       local verdict = decide_with_trust(input, info, "SELECT", reach.write and "check" or "using",
         { main = reach.main, node = reach.node, cx = cx })
       out[#out + 1] = { label = label, write = reach.write == true, flow = reach.flow or {}, touched = reach.touched,
-        secret = reach.secret, said = reach.said, oracle = reach.oracle, verdict = verdict }
+        secret = reach.secret, said = reach.said, oracle = reach.oracle, mixed = reach.mixed, verdict = verdict }
     end
   end
   return out, walk.unread, walk.injection, walk.changes

@@ -299,6 +299,60 @@ function reproduce.staged(world, t, v, acts, how)
     planted = plants and reproduce.insert(t, v.assignment.row, v.literals) or nil }
 end
 
+--- Another tenant's rows, all their columns filled, by the table's key the first, the last, and next to those that
+--- are there: what flows from a neighbour does.
+local function neighbours(t, v)
+  local key, places, out = {}, { -1000001, 1000000001 }, {}
+  for _, u in ipairs(t.uniques) do key[#u.columns == 1 and u.columns[1] or ""] = true end
+  for _, row in ipairs(v.assignment.rows[t.label] or {}) do
+    for name in pairs(row ~= v.assignment.row and key or {}) do
+      if math.type(row[name]) == "integer" then table.move({ row[name] - 1, row[name] + 1 }, 1, 2, #places + 1, places) end
+    end
+  end
+  local checked = { [t.tenant or ""] = true }
+  for _, check in ipairs(t.checks or {}) do
+    for _, name in ipairs(check.columns or {}) do checked[name] = true end
+  end
+  for i, at in ipairs(places) do
+    local literals = reproduce.values(t, v.assignment.row)
+    for _, c in ipairs(t.columns) do
+      local asked = v.text:find("the row's " .. c.name .. " ", 1, true)
+      if not asked and (not literals[c.name] or literals[c.name] == "NULL") and not c.generated then literals[c.name] = filler(c) end
+      if not asked and key[c.name] and c.category == "N" then literals[c.name] = tostring(at) end
+      -- The least and the greatest of all: one of them shows where max or min is made of them.
+      local plain = c.base == "text" or c.base == "varchar"
+      if plain and not asked and not checked[c.name] then literals[c.name] = i % 2 == 1 and "'aaa-canary'" or "'zzz-canary'" end
+    end
+    out[#out + 1] = reproduce.insert(t, v.assignment.row, literals)
+  end
+  return out
+end
+
+--- Shows how what the application reads changes when rows of another tenant come.
+---@param world table    as of reproduce.text
+---@param t rls.Table    whose rows those are
+---@param v prover.Verdict
+---@param source string  what is read, as in FROM
+---@return string
+function reproduce.with_neighbours(world, t, v, source)
+  local a = v.assignment
+  local before = setmetatable({ assignment = setmetatable({ rows = {} }, { __index = a }) }, { __index = v })
+  for label, rows in pairs(a.rows) do
+    before.assignment.rows[label] = {}
+    for _, row in ipairs(rows) do
+      if row ~= a.row then table.insert(before.assignment.rows[label], row) end
+    end
+  end
+  local text = reproduce.text(world, nil, before, ("INSERT INTO was_seen SELECT x::text FROM %s x;"):format(source))
+  local at = text:find "SET LOCAL SESSION AUTHORIZATION " or text:find "SET LOCAL ROLE "
+  local session = text:sub(at):gsub("INSERT INTO was_seen.*$", "")
+  local made = ("RESET ROLE;\nRESET SESSION AUTHORIZATION;\nSET LOCAL session_replication_role = replica;\n%s\nSET LOCAL "
+    .. "session_replication_role = origin;\n"):format(table.concat(neighbours(t, v), "\n"))
+  local show = ("SELECT x::text AS seen FROM %s x EXCEPT TABLE was_seen;\nROLLBACK;"):format(source)
+  return text:sub(1, at - 1) .. ("CREATE TEMPORARY TABLE was_seen (row text) ON COMMIT DROP;\nGRANT ALL ON was_seen TO %s;\n"):format(
+    names.ident(world.app)) .. text:sub(at):gsub("ROLLBACK;$", "") .. made .. session .. show
+end
+
 --- Becomes a role that may read the table or view, where the application's own may not; "" where it may.
 ---@param t rls.Table
 ---@return string

@@ -159,6 +159,21 @@ describe("gate 1's canaries", function()
     assert.falsy(result.stdout:find("public.plain could not be probed", 1, true), result.stdout)
   end)
 
+  it("that no policy shows without a row elsewhere: the error names the table whose row it is", function()
+    local result = run([[create table seats (tenant_id uuid not null, login uuid not null, grade text not null default 'x');
+      create table offices (id serial primary key, tenant_id uuid not null, body text not null);
+      grant select, insert, update, delete on seats, offices to shop; grant usage on all sequences in schema public to shop;
+      create function seated(t uuid) returns boolean language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+        begin return exists (select from public.seats s where s.tenant_id = t and s.grade = 'boss'
+          and s.login::text = current_setting('app.tenant', true)); end $$;
+      do $$ declare t text; begin foreach t in array array['seats', 'offices'] loop
+        execute format('alter table %1$s enable row level security; create policy p on %1$s using (tenant_id::text =
+          current_setting(''app.tenant'', true) and seated(tenant_id))', t); end loop; end $$;]])
+    assert.equal(3, result.code, result.stdout)
+    assert.truthy(result.stdout:find("the policies ask for a row of public.seats: give it a statement in database.fixtures", 1, true),
+      result.stdout)
+  end)
+
   local AUDITED = [[create table notes (id serial primary key, tenant_id uuid not null, body text not null);
       create table plain (id serial primary key, tenant_id uuid not null, body text not null);
       create table log (id serial primary key, tenant_id uuid not null, what text not null);

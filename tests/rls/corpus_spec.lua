@@ -119,7 +119,8 @@ describe("the corpus", function()
     leakproof_claim = "a declaration", policy_tells = "a function's text", rls_missing = "a switch", rls_not_forced = "a switch",
     role_bypasses_rls = "an attribute", role_creates_roles = "an attribute", role_owns_function = "an owner",
     role_owns_schema = "an owner", role_owns_table = "an owner", role_reads_all_data = "a membership", role_replication = "an attribute",
-    role_runs_programs = "a membership or a grant", role_writes_all_data = "a membership", rule_rewrites = "a rule",
+    role_runs_programs = "a membership or a grant", role_sets_parameters = "a grant", role_writes_all_data = "a membership",
+    rule_rewrites = "a rule",
     statistics_exposed = "a grant", trigger_copies = "a trigger and a grant", trigger_notifies = "a trigger's text",
     view_not_barrier = "an option" }
   --- The same of single findings: a session's settings before it begins, names that the text does not say which function means.

@@ -17,6 +17,7 @@ local HIJACKED = "\1hijacked." -- no setting is called so
 ---@field body string              prosrc, or what pg_get_function_sqlbody prints
 ---@field parsed boolean?          the body was parsed when the function was made (RETURN …, BEGIN ATOMIC)
 ---@field args {name: string?, type: string}[]?
+---@field defaults string?         those of its last arguments, as expressions with commas between them
 ---@field returns string?          format_type
 ---@field returns_set boolean?
 ---@field strict boolean?
@@ -60,18 +61,25 @@ return function(compile)
     return all[found or name], found or name
   end
 
-  --- The function of this name with so many arguments; nil for none or several.
+  --- The default values of a function's last arguments, as trees.
+  local function defaults_of(f)
+    local tree = f.defaults and compile.parse("SELECT " .. f.defaults)
+    return tree and tree.targetList or {}
+  end
+
+  --- The function of this name with so many arguments, or with more that have default values; nil for none or several.
   local function find(names, count, cx)
     local own = own_functions(names, cx)
     if own and own[1] then
-      local found
+      local found, several
       for _, f in ipairs(own) do
-        if #(f.args or {}) == count then
-          if found then return nil end
-          found = f
+        local most = #(f.args or {})
+        if count <= most and count >= most - #defaults_of(f) then
+          several = found ~= nil
+          found = found or f
         end
       end
-      return found
+      return not several and found or nil
     end
     return own
   end
@@ -277,6 +285,16 @@ return function(compile)
     return not c.func_variadic and args or nil
   end
 
+  --- The arguments with the default values of those that are not given.
+  local function completed(f, args, cx)
+    local list = defaults_of(f)
+    for i = #args + 1, #(f.args or {}) do
+      local item = list[#list - (#f.args - i)]
+      args[i] = item and compile.expr(item.ResTarget.val, {}, cx) or nil
+    end
+    return args
+  end
+
   local function unknown_function(name, cx)
     cx.poison = cx.poison or ("it calls %s, of which nothing is known"):format(name)
     return opaque("the function " .. name)
@@ -319,6 +337,7 @@ return function(compile)
     if not f and all_walked(own, cx) then return opaque("the function " .. name) end
     if not f then return unknown_function(name, cx) end
     if not args then return not_read(f, name, cx, "named or variadic arguments") end
+    args = completed(f, args, cx)
     local why, tree = obstacle(f, args, cx)
     if why or f.returns_set then return not_read(f, name, cx, why or "a set") end
     local sub, problem, open = read_body(f, name, args, cx, tree, f.returns ~= nil)
@@ -359,6 +378,7 @@ return function(compile)
       unknown_function(name, cx)
       return nil, name
     end
+    args = completed(f, args, cx)
     local why, tree = obstacle(f, args, cx)
     local sub
     if not why and tree then sub, why = read_body(f, name, args, cx, tree) end

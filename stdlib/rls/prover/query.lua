@@ -4,6 +4,7 @@
 -- show to the reader, makes every condition true. GROUP BY, HAVING, DISTINCT, ORDER BY and outer joins are left out where that can only add
 -- rows; `approx` then says that a row which is found need not be one of the query's.
 local functions = require "rls.prover.functions"
+local mixing = require "rls.prover.mixing"
 local sorts = require "rls.prover.sorts"
 
 ---@class prover.Row
@@ -151,6 +152,15 @@ return function(compile)
     return not problem and label or nil
   end
 
+  --- A table's policies call its row by the table's name, whatever the query calls it.
+  local function by_own_name(row)
+    local name = row.label:match "[^.]*$"
+    if row.alias == name or not row.columns then return row end
+    local nodes = {}
+    for column in pairs(row.columns) do nodes[column] = in_row(row, column) end
+    return { alias = name, label = row.label, nodes = nodes }
+  end
+
   --- What its own policies ask of a row that this reader sees: nil where none bind, unsure where that is not known.
   local function guard(row, cx)
     local info = row.info
@@ -170,7 +180,7 @@ return function(compile)
         return
       end
       cx.guarding[row.label] = true
-      row.guard = compile.combine(info, "SELECT", "using", { rows = { row } }, cx)
+      row.guard = compile.combine(info, "SELECT", "using", { rows = { by_own_name(row) } }, cx)
       cx.guarding[row.label] = nil
     end
   end
@@ -269,13 +279,46 @@ return function(compile)
     if inner.union or inner.aggregate then return "a subquery in FROM with UNION or an aggregate" end
     for _, row in ipairs(inner.from) do table.insert(sub.from, row) end
     for _, condition in ipairs(inner.conds) do table.insert(sub.conds, condition) end
+    for _, mix in ipairs(inner.mixes or {}) do
+      sub.mixes = sub.mixes or {}
+      table.insert(sub.mixes, mix)
+    end
     sub.approx = sub.approx or inner.approx or (inner.limit and "LIMIT in FROM") or nil
     table.insert(level.rows, { alias = alias, nodes = nodes })
   end
 
+  --- What a subquery in FROM makes of several of its rows: a value by a window or a group, a choice by LIMIT or DISTINCT ON. The other
+  --- rows are once more those of the subquery, and of the same partition; what is asked outside is asked of the row that comes out.
+  local function add_mixes(tree, inner, level, cx)
+    for _, of in ipairs(mixing.of(tree)) do
+      local other = compile.select(tree, level, cx)
+      if not other then return end
+      for _, key in ipairs(of.keys) do
+        local here, there = mixing.node(key, tree, inner, compile, cx), mixing.node(key, tree, other, compile, cx)
+        table.insert(other.conds, here and there and compile.equal(here, there) or opaque "how rows are grouped")
+      end
+      inner.mixes = inner.mixes or {}
+      table.insert(inner.mixes, { from = other.from, conds = other.conds, mixes = other.mixes, chooses = of.chooses })
+    end
+  end
+
+  --- A subquery in FROM that makes one row of all that it reads.
+  local function add_aggregate(inner, alias, level, sub)
+    local nodes = {}
+    for _, name in ipairs(inner.names or {}) do nodes[name] = opaque "an aggregate" end
+    table.insert(level.rows, { alias = alias, nodes = nodes })
+    sub.mixes = sub.mixes or {}
+    table.insert(sub.mixes, inner)
+  end
+
   function F.RangeSubselect(c, level, sub, cx)
-    local inner, problem = compile.select(c.subquery.SelectStmt, level, cx)
+    local tree = c.subquery.SelectStmt
+    local inner, problem = compile.select(tree, level, cx)
     if not inner then return problem end
+    if cx.walked and not inner.union then add_mixes(tree, inner, level, cx) end
+    if cx.walked and inner.aggregate and not (c.alias and c.alias.colnames) then
+      return add_aggregate(inner, c.alias and c.alias.aliasname, level, sub)
+    end
     local nodes = {}
     for i, name in ipairs(inner.names or {}) do nodes[name] = inner.targets[i] end
     local row, first = inner.from and inner.from[1], (c.subquery.SelectStmt.targetList or {})[1]
@@ -374,7 +417,7 @@ return function(compile)
     if tree.op ~= "SETOP_NONE" or tree.valuesLists then return nil, tree.valuesLists and "VALUES" or "INTERSECT or EXCEPT" end
     local level = { rows = {}, using = {}, parent = scope }
     local sub = { from = {}, conds = {}, limit = tree.limitCount ~= nil }
-    if tree.groupClause or tree.havingClause then sub.approx = "GROUP BY or HAVING" end
+    if tree.havingClause then sub.approx = "HAVING" end
     if tree.limitOffset or (tree.limitCount and not (tree.limitCount.A_Const and (tree.limitCount.A_Const.ival or {}).ival)) then
       sub.approx = "LIMIT or OFFSET"
     end

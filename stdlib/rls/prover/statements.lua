@@ -4,6 +4,7 @@
 -- the row as it will be. What stands before a statement in PL/pgSQL (IF … THEN RAISE) is a condition of it. Parameters are the caller's
 -- to choose: they are settings that any session may set.
 local sql = require "sql"
+local unions = require "rls.prover.unions"
 local with = require "rls.prover.with"
 
 --- Where a parameter's value stands among the settings of a model.
@@ -17,6 +18,7 @@ local ARGUMENT = "\1argument."
 ---@field touched boolean?    by an UPDATE or DELETE
 ---@field values table<string, prover.Node>?  of a row as it is written: what its columns are set to
 ---@field updates boolean?    the row was there before, and its other columns are as they were
+---@field mixed string?       "value": its values flow into the rows of the query; "choice": it decides which of them are there
 ---@field flow prover.Flow     where what is read goes
 ---@field said boolean?        an error's or a notice's text tells it
 ---@field oracle boolean?      a function that is called answers yes or no with it
@@ -122,22 +124,43 @@ return function(compile)
       if part.union then
         self:rows(part, conds)
       else
-        for i, row in ipairs(part.from) do
-          if row.kind == "table" then
-            local others = { table.unpack(part.from, 1, i - 1) }
-            table.move(part.from, i + 1, #part.from, #others + 1, others)
-            self:with_fired(others)
-            local inner = { from = others, conds = {}, approx = part.approx, targets = {}, names = {} }
-            for _, c in ipairs(conds) do table.insert(inner.conds, c) end
-            for _, c in ipairs(part.conds) do table.insert(inner.conds, c) end
-            if row.guard then table.insert(inner.conds, row.guard) end
-            for _, c in ipairs(row.far or {}) do table.insert(inner.conds, c) end
-            for _, c in ipairs(self.fired_conds) do table.insert(inner.conds, c) end
-            table.insert(self.out, { main = row, node = { k = "exists", t = "bool", sub = inner }, flow = self.flow,
-              touched = self.touches, secret = self.secret, said = self.says, oracle = self.place == "bool" or nil })
-          end
-        end
+        self:rows_from(part, 1, conds)
+        self:mixed(part, conds)
       end
+    end
+  end
+
+  --- Notes the rows of a query from the first one on.
+  function Walk:rows_from(part, first, conds, mix)
+    for i = first, #part.from do
+      local row = part.from[i]
+      if row.kind == "table" then
+        local others = { table.unpack(part.from, 1, i - 1) }
+        table.move(part.from, i + 1, #part.from, #others + 1, others)
+        self:with_fired(others)
+        local inner = { from = others, conds = {}, approx = part.approx, targets = {}, names = {} }
+        for _, c in ipairs(conds) do table.insert(inner.conds, c) end
+        for _, c in ipairs(part.conds) do table.insert(inner.conds, c) end
+        if row.guard then table.insert(inner.conds, row.guard) end
+        for _, c in ipairs(row.far or {}) do table.insert(inner.conds, c) end
+        for _, c in ipairs(self.fired_conds) do table.insert(inner.conds, c) end
+        table.insert(self.out, { main = row, node = { k = "exists", t = "bool", sub = inner }, flow = self.flow,
+          touched = self.touches, secret = self.secret, said = self.says, oracle = self.place == "bool" or nil,
+          mixed = mix and (mix.chooses and "choice" or "value") or nil })
+      end
+    end
+  end
+
+  --- Notes the rows that flow into those of a query by a window, a group or a choice beneath it (rls.prover.mixing).
+  function Walk:mixed(part, conds)
+    for _, mix in ipairs(part.mixes or {}) do
+      -- What a LIMIT takes is not known; that another row takes part in it is.
+      local whole = { from = { table.unpack(part.from) }, conds = { table.unpack(part.conds) }, mixes = mix.mixes,
+        approx = not (mix.chooses and (part.approx or ""):find "^LIMIT") and part.approx or nil }
+      table.move(mix.from, 1, #mix.from, #whole.from + 1, whole.from)
+      table.move(mix.conds, 1, #mix.conds, #whole.conds + 1, whole.conds)
+      self:rows_from(whole, #part.from + 1, conds, mix)
+      self:mixed(whole, conds)
     end
   end
 
@@ -180,6 +203,11 @@ return function(compile)
   end
 
   function Walk:query(tree, conds)
+    local arms = tree.op == "SETOP_NONE" and unions.arms(tree) or {}
+    if #arms > 1 then
+      for _, one in ipairs(arms) do self:query(one, conds) end
+      return
+    end
     self:shown(tree, conds)
     local sub, problem = compile.select(tree, self.scope, self.cx)
     if not sub then return self:give_up(problem) end
@@ -376,6 +404,7 @@ return function(compile)
     local ok, tree = pcall(sql.parse, text)
     if not ok then return self:give_up "SQL that cannot be read" end
     for _, item in ipairs(tree.stmts or {}) do
+      if self.cx.input.views then with.views(item.stmt, self.cx.input.views) end
       local done, writes = with.inline(item.stmt)
       writes[#writes + 1] = item.stmt
       for _, stmt in ipairs(writes) do
@@ -589,7 +618,7 @@ return function(compile)
     if fired then fire(walk, fired, cx) end
     cx.body, cx.definer, cx.current_user = compile.body_context(f, name, cx), true, f.owner or "?"
     cx.bypass = f.owner_bypasses == true and true or "unknown"
-    cx.depth = 1
+    cx.depth, cx.walked = 1, true
     function walk.find(relname) return compile.find_label(relname, cx) end
     function walk.is_tenant_column(relation, values)
       local label = relation.schemaname and (relation.schemaname .. "." .. relation.relname) or walk.find(relation.relname)

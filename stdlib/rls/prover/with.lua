@@ -1,9 +1,14 @@
---- WITH queries put where they are named: part of rls.prover.statements.
+--- WITH queries and views put where they are named: part of rls.prover.statements.
 --
 -- What a WITH query reads is read where the statement names it, as a subquery in FROM (PostgreSQL manual, section 7.8: a SELECT that
 -- nothing names is not run). RECURSIVE, renamed columns, and rows of one that writes are left as they are, which the prover does not
 -- read.
+local sql = require "sql"
+
 local with = {}
+
+--- Views upon views that are looked through.
+local MOST = 8
 
 local function bound(env, name, query)
   local inner = {}
@@ -58,6 +63,28 @@ end
 function with.inline(stmt)
   local writes = {}
   return inline(stmt, {}, writes), writes
+end
+
+--- Puts what views are made of where they are named, in place.
+---@param node table                   a tree
+---@param bodies table<string, string>  by label, the text of their query
+---@param depth integer?
+function with.views(node, bodies, depth)
+  for _, value in pairs(node) do
+    if type(value) == "table" then
+      local named = value.RangeVar
+      local body = named and named.schemaname and bodies[named.schemaname .. "." .. named.relname]
+      local ok, tree = pcall(sql.parse, body or "")
+      local query = body and (depth or 0) < MOST and ok and tree.stmts and tree.stmts[1] and tree.stmts[1].stmt.SelectStmt
+      if query then
+        value.RangeVar = nil
+        value.RangeSubselect = { subquery = { SelectStmt = query }, alias = named.alias or { aliasname = named.relname } }
+        with.views(query, bodies, (depth or 0) + 1)
+      else
+        with.views(value, bodies, depth)
+      end
+    end
+  end
 end
 
 return with

@@ -213,6 +213,16 @@ local function of_injection(world, f, s)
   return out
 end
 
+--- Where values of others flow into what it answers: how the answer changes when their rows come.
+local function flowing_text(world, f, s, r)
+  local t, a = world.by_label[r.label], r.verdict.assignment
+  local based = t and (t.kind == "r" or t.kind == "p") and a
+  local values = based and given(f, r.verdict, a.settings or {})
+  local caller, statements = calls_of(f, s, values and arguments.lists(f, s, values, t, a.row)[1] or {})
+  local called = based and caller and statements[1]:match "^SELECT %* FROM (.*);$"
+  return called and reproduce.with_neighbours(as_caller(world, caller), t, r.verdict, called) or nil
+end
+
 --- The text that is shown where none can be tried: arguments as the counterexample has them, and what the call shows or changes.
 ---@param world table  of rls.reproduce
 ---@param f table      of rls.Model.all_functions
@@ -220,6 +230,8 @@ end
 ---@return string
 function calling.text(world, f, r)
   local s = plain_signature(f)
+  local flowing = r.mixed and flowing_text(world, f, s, r)
+  if flowing then return flowing end
   if r.verdict then
     local first = of_verdict(world, f, s, r)[1]
     return first and first.text or calling.definition(world, f)
@@ -235,8 +247,9 @@ end
 ---@param world table  of rls.reproduce
 ---@param f table      of rls.Model.all_functions
 ---@param r table      of rls.rules.definers: what it is decided to be
----@return rls.Staged
+---@return rls.Staged?
 function calling.staged(world, f, r)
+  if r.mixed then return nil end -- it is shown by what changes, and stands as it is
   return { f = f, verdict = r.verdict, table = world.by_label[r.label or ""], writes = r.write or r.touched,
     texts = function(s, v)
       if not v then return not r.shadow and of_injection(world, f, s) or {} end

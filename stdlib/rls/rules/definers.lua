@@ -123,13 +123,18 @@ local function judge(f, state, fired)
       r.verdict = v
     end
     if fired and (theirs or not fired.counts(r)) then v = { status = "proven" } end
-    if v.status == "counterexample" and r.oracle then
+    if v.status == "counterexample" and r.mixed == "choice" and not r.touched then
+      out.oracle = out.oracle or "" -- said by `choice`
+      out.choice = out.choice or ("another tenant's row of %s decides which rows it reads, by LIMIT, OFFSET or DISTINCT ON beneath the "
+        .. "test of the tenant: %s"):format(r.label, words(v.text))
+    elseif v.status == "counterexample" and r.oracle then
       out.oracle = out.oracle or ("%s: whether there is a row: %s"):format(r.label, words(v.text))
     elseif v.status == "counterexample" then
-      local does = (r.write and "it writes") or (r.touched and "it changes") or "it reaches"
+      local does = (r.write and "it writes") or (r.touched and "it changes") or (r.mixed and "it gives values made of")
+        or "it reaches"
       -- What an error's text tells is more than that it was raised.
       leak = leak and not (r.said and not leak.said) and leak or { verdict = v, said = r.said,
-        label = r.label, write = r.write, touched = r.touched, flow = r.flow, changes = changes,
+        label = r.label, write = r.write, touched = r.touched, flow = r.flow, mixed = r.mixed, changes = changes,
         leak = ("%s another tenant's row of %s: %s"):format(does, r.label, words(v.text)) }
     elseif v.status == "trusted" then
       out.trusted = out.trusted or ("it reaches another tenant's row of %s only so: %s"):format(r.label, v.trust[1].reason)
@@ -144,7 +149,7 @@ local function judge(f, state, fired)
   if leak then return leak end
   for _, r in ipairs(verdicts) do
     local func, what, temporary = decide.hijacked(r.verdict)
-    if func and not (fired and not fired.counts(r)) then
+    if func and not (fired and not fired.counts(r)) and not decide.in_vain(r.verdict, state.read.functions) then
       local how = temporary and "%s finds a temporary type of the caller's in place of the %s"
         or "%s finds the %s along the caller's search path, who may put another there"
       return { shadow = true, by_create = not temporary, changes = changes, leak = how:format(func, what) }
@@ -187,7 +192,7 @@ local function say(found, undecided, f, r, world)
   if what then
     found[#found + 1] = { class = r.shadow and "function_search_path" or "function_definer", object = f.signature,
       detail = ("it runs with the rights of %s, whom row-level security does not bind, and %s"):format(f.owner,
-        r.leak or "what it tells was not decided: " .. what),
+        r.leak or (what == "" and r.choice) or "what it tells was not decided: " .. what),
       reproduce = r.leak and calling.text(world, f, r) or calling.definition(world, f), advisory = (not r.leak or oracle) or nil,
       by_create = r.by_create, staged = r.leak and calling.staged(world, f, r) or nil }
   elseif r.trusted and not r.unknown then

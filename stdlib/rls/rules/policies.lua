@@ -152,7 +152,7 @@ end
 
 --- Pins the search path of a function whose text names nothing but what pg_catalog has, as far as was read.
 local function pin(seen, func, v)
-  for _, text in ipairs(v.assumes) do
+  for _, text in ipairs(v.assumes or {}) do
     if text:find(func, 1, true) and text:find " table " then return nil end
   end
   local named = seen.model.functions[func]
@@ -174,9 +174,13 @@ local function hijack(seen, world, d, command, v)
   local func, what, temporary = v.hijacked.func, v.hijacked.what, v.hijacked.temporary
   local how = temporary and ("and where it says %s a temporary type of that name is found first: %s may make one, with casts of its own")
     or "and finds the %s along the caller's, and %s may make its own in a schema that it puts first"
+  if v.hijacked.in_vain then
+    how = how .. ". Nothing is gained by it: the function reads settings alone, which whoever does that may as well set"
+  end
   local f = { class = "function_search_path", object = func, oid = d.table.oid, commands = decide.COMMANDS,
     detail = ("a policy of %s calls it; it has no search path of its own " .. how):format(d.table.label, what, d.role.name),
-    reproduce = hijack_sql(func, d.role.name, temporary), repair = pin(seen, func, v), by_create = not temporary }
+    reproduce = hijack_sql(func, d.role.name, temporary), repair = pin(seen, func, v), by_create = not temporary,
+    advisory = v.hijacked.in_vain }
   local text, steps
   if command == "SELECT" then text, steps = impostor_sql(seen, world, d, v) end
   -- Where the trial does not show it, what the function is and what the role may is all that is shown.
@@ -204,9 +208,14 @@ function policies.findings(decisions, seen)
           add(out, worlds[d.role], d, command, more)
         end
       elseif v.hijacked then
-        local func = v.hijacked.func
-        hijacks[func] = hijacks[func] or hijack(seen, worlds[d.role], d, command, v)
-      elseif v.status == "unknown" or v.status == "trusted" then
+        local func, known = v.hijacked.func, hijacks[v.hijacked.func]
+        -- A leak says more than an advisory of the same function.
+        if not known or (known.advisory and not v.hijacked.in_vain) then
+          hijacks[func] = hijack(seen, worlds[d.role], d, command, v)
+        end
+      end
+      local open = v.status == "unknown" and not (v.hijacked and not v.hijacked.in_vain)
+      if open or (v.status == "trusted" and not v.hijacked) then
         local text = v.reason or (v.trust and v.trust[1] and v.trust[1].reason) or v.text or "?"
         local key = v.status .. "\0" .. text
         if not reasons[key] then

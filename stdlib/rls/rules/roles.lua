@@ -21,6 +21,19 @@ local MEMBERSHIPS = [[
          pg_has_role($1, m.oid, {act}) as acts, pg_has_role($1, m.oid, {set}) as may_set
     from pg_roles m where m.rolname <> $1 and pg_has_role($1, m.oid, {become}) order by 1]]
 
+local WATCHES = "sees the statements of all roles' sessions"
+local SESSIONS = { pg_monitor = WATCHES, pg_read_all_stats = WATCHES, pg_signal_backend = "ends the sessions of other roles" }
+
+--- Parameters whose SET takes away what keeps tenants apart: foreign keys and triggers, owners of large objects, what code is loaded. Of
+--- all others ALTER SYSTEM alone matters, which changes every session. Rights on parameters are PostgreSQL 15's.
+local PARAMETERS = [[
+  select p.parname as name, r as role, has_parameter_privilege(r, p.parname, 'ALTER SYSTEM') as of_system
+    from pg_parameter_acl p cross join unnest($1::text[]) r
+   where has_parameter_privilege(r, p.parname, 'ALTER SYSTEM')
+      or (p.parname = any(array['session_replication_role', 'lo_compat_privileges', 'session_preload_libraries', 'dynamic_library_path',
+            'allow_system_table_mods', 'ignore_system_indexes']) and has_parameter_privilege(r, p.parname, 'SET'))
+   order by 1, 2]]
+
 local PROGRAMS = { pg_read_server_files = true, pg_write_server_files = true, pg_execute_server_program = true }
 local ALL_DATA = { pg_read_all_data = "role_reads_all_data", pg_write_all_data = "role_writes_all_data" }
 
@@ -124,6 +137,17 @@ local function files(out, conn, app, acts)
   end
 end
 
+local function parameters(out, conn, app, acts)
+  for _, p in ipairs(conn:query(PARAMETERS, arrays.text(acts))) do
+    local right = p.of_system and "ALTER SYSTEM" or "SET"
+    out[#out + 1] = { class = "role_sets_parameters", object = app,
+      detail = ("%s has %s ON PARAMETER %s"):format(p.role == app and "it" or ("after SET ROLE it, as %s,"):format(p.role), right, p.name),
+      reproduce = ("select has_parameter_privilege(%s, %s, %s);"):format(names.literal(p.role), names.literal(p.name),
+        names.literal(right)),
+      repair = ("REVOKE %s ON PARAMETER %s FROM %s;"):format(right, p.name, names.ident(p.role)) }
+  end
+end
+
 --- Everything that goes around the policies by who the application's role is.
 ---@param conn table   the admin's
 ---@param app string   the application's role
@@ -132,7 +156,7 @@ end
 ---@return {class: string, object: string, detail: string, reproduce: string, repair: string?}[]
 function roles.findings(conn, app, base, acts)
   local out = {}
-  local own = conn:row(ATTRIBUTES, app)
+  local own, watches = conn:row(ATTRIBUTES, app), false
   judge(out, app, own, own.version)
   for _, m in ipairs(conn:query(dialect.of(conn, MEMBERSHIPS), app)) do
     if m.acts then judge(out, app, m, own.version, m.name) end
@@ -144,12 +168,17 @@ function roles.findings(conn, app, base, acts)
     elseif ALL_DATA[m.name] and not own.super then
       out[#out + 1] = { class = ALL_DATA[m.name], object = app, detail = "it is a member of " .. m.name, reproduce = held, repair = repair,
         advisory = is_guarded(base) or nil }
+    elseif SESSIONS[m.name] and not own.super and not (watches and SESSIONS[m.name] == WATCHES) then
+      watches = watches or SESSIONS[m.name] == WATCHES -- pg_monitor is a member of the other
+      out[#out + 1] = { class = "role_watches_sessions", object = app, detail = ("it is a member of %s, which %s"):format(m.name,
+        SESSIONS[m.name]), reproduce = held, repair = repair, advisory = true }
     end
   end
   if not own.super then
     schemas(out, conn, app, base)
     guards(out, conn, app, base)
     files(out, conn, app, acts)
+    if own.version >= 150000 then parameters(out, conn, app, acts) end
   end
   return out
 end

@@ -59,22 +59,24 @@ local function beneath(v, seen)
 end
 
 --- Is it bound by its own text, or a counterexample, or nil where nothing is known; and what the configuration's trust says of it.
-local function judge(v, row, seen)
+---@param bodies table<string, string>  of the views, by label
+local function judge(v, row, seen, bodies)
   local f = { language = "sql", body = row.body, parsed = true, security_definer = true, owner = v.reader, owner_bypasses = v.bypasses,
     args = {} }
   local input = { tables = seen.model.tables, functions = seen.model.functions, types = seen.model.types, role = seen.model.roles[1],
-    leads = seen.model.leads,
-      presets = seen.model.presets, axes = {}, shows = seen.owners:showing(), trust = seen.trust, today = seen.today }
+    leads = seen.model.leads, views = bodies,
+    presets = seen.model.presets, axes = {}, shows = seen.owners:showing(), trust = seen.trust, today = seen.today }
   local verdicts, unread = prover.calls(input, f, v.label, beneath(v, seen))
-  local bound, trusted = #verdicts > 0 and not unread, nil
+  local bound, trusted, chosen = #verdicts > 0 and not unread, nil, nil
   for _, r in ipairs(verdicts) do
     local status = r.verdict.status
     decide.cover(seen.covers, r.verdict, v.label)
-    if status == "counterexample" then return nil, r end
+    if status == "counterexample" and r.mixed ~= "choice" then return nil, r end
+    chosen = chosen or (status == "counterexample" and r) or nil
     if status == "trusted" then trusted = trusted or ("%s: %s"):format(r.label, r.verdict.trust[1].reason) end
     bound = bound and (status == "proven" or status == "trusted")
   end
-  return bound or nil, nil, trusted
+  return bound or nil, chosen, trusted
 end
 
 --- SQL that takes a row which is there and writes it through the view once more: the row in the way is changed.
@@ -119,8 +121,15 @@ local function update_sql(v, given)
   return ("UPDATE %s SET %s = %s;"):format(v.sql, names.ident(name or v.columns[1].name), literal or "DEFAULT")
 end
 
+--- What another tenant's row does.
+local PASSES = {
+  row = "another tenant's row of %s passes: %s",
+  value = "another tenant's row of %s flows into the rows it shows, by a window, group or aggregate beneath the test of the tenant: %s",
+  choice = "another tenant's row of %s decides which rows it shows, by LIMIT, OFFSET or DISTINCT ON beneath the test of the tenant: %s",
+}
+
 --- What is found of one view. number: server_version_num
-local function say(out, seen, v, row, number)
+local function say(out, seen, v, row, number, bodies)
   local world = reproduce.world(seen, seen.app.role)
   -- Does the server ask the view's condition of rows in the way?
   local hides = releases.is_closed(releases.VIEW_CONFLICT, number)
@@ -128,18 +137,23 @@ local function say(out, seen, v, row, number)
     out[#out + 1] = { class = class, object = v.label, oid = v.oid, commands = commands, detail = detail, reproduce = text,
       repair = releases.has_option(option, number) and ("ALTER VIEW %s SET (%s = true);"):format(v.sql, option) or nil }
   end
-  local bound, leak, trusted = judge(v, row, seen)
+  local bound, leak, trusted = judge(v, row, seen, bodies)
   v.filtered = bound
+  local definition = ("SELECT pg_get_viewdef(%s::regclass);"):format(names.literal(v.sql))
   if trusted then
     v.decided = { SELECT = "trusted" }
     out[#out + 1] = { class = "policy_trusted", object = v.label, oid = v.oid, commands = { "SELECT" }, advisory = true,
       detail = ("it reads as %s, whom row-level security does not bind, and shows another tenant's row of %s"):format(v.reader, trusted),
-      reproduce = ("SELECT pg_get_viewdef(%s::regclass);"):format(names.literal(v.sql)) }
+      reproduce = definition }
   end
   if leak and v.acts.select then
-    local detail = "it reads as %s, whom row-level security does not bind, and another tenant's row of %s passes: %s"
-    add("view_owner_rights", { "SELECT" }, detail:format(v.reader, leak.label, leak.verdict.text), reproduce.text(world,
-      world.by_label[leak.label], leak.verdict, reproduce.as_reader(v) .. ("SELECT * FROM %s LIMIT 5;"):format(v.sql)), "security_invoker")
+    local detail = "it reads as %s, whom row-level security does not bind, and " .. PASSES[leak.mixed or "row"]
+    local t = world.by_label[leak.label]
+    local text = leak.mixed == "choice" and definition
+      or leak.mixed and v.may.select and reproduce.with_neighbours(world, t, leak.verdict, v.sql)
+      or reproduce.text(world, t, leak.verdict, reproduce.as_reader(v) .. ("SELECT * FROM %s LIMIT 5;"):format(v.sql))
+    add("view_owner_rights", { "SELECT" }, detail:format(v.reader, leak.label, leak.verdict.text), text, "security_invoker")
+    out[#out].advisory = leak.mixed == "choice" or nil
   elseif leak and (v.acts.update and row.updatable or v.acts.delete and row.deletable) then
     local command = v.acts.update and row.updatable and "UPDATE" or "DELETE"
     local detail = "it acts as %s, whom row-level security does not bind, and another tenant's row of %s passes: %s"
@@ -217,22 +231,27 @@ end
 ---@param base rls.Table[]    tenants' base tables
 ---@return {class: string, object: string, oid: string, detail: string, reproduce: string, commands: string[]}[]
 function views.findings(conn, seen, list, base)
-  local oids, readers, by_oid, out = {}, {}, {}, {}
+  local oids, readers, by_oid, labels, out = {}, {}, {}, {}, {}
   for _, v in ipairs(list) do
     if v.kind == "v" and v.bound == false and v.reader then
-      oids[#oids + 1], readers[#readers + 1], by_oid[v.oid] = v.oid, v.reader, v
+      readers[#readers + 1], by_oid[v.oid] = v.reader, v
     end
+    if v.kind == "v" then oids[#oids + 1], labels[v.oid] = v.oid, v.label end
   end
-  if #oids == 0 then return out end
+  if not next(by_oid) then return out end
   seen.covers = seen.covers or {}
   local bypasses, rows = {}, nil
   for _, r in ipairs(conn:query(READERS, arrays.text(readers))) do bypasses[r.name] = r.bypasses end
   catalogue.qualified(conn, function() rows = conn:query(VIEWS, arrays.text(oids)) end)
   local number = conn:value "select current_setting('server_version_num')::integer"
+  local bodies = {}
+  for _, row in ipairs(rows) do bodies[labels[row.oid]] = row.body end
   for _, row in ipairs(rows) do
     local v = by_oid[row.oid]
-    v.bypasses = bypasses[v.reader]
-    say(out, seen, v, row, number)
+    if v then
+      v.bypasses = bypasses[v.reader]
+      say(out, seen, v, row, number, bodies)
+    end
   end
   written_through(conn, seen, base, out)
   return out

@@ -1,6 +1,7 @@
 -- What: The claims are read as jsonb by a helper without a search path of its own, as PostgREST's older documentation has it.
 -- Class: function_search_path
 -- Object: auth.org_id
+-- Severity: advisory
 -- Exploit: A type jsonb of the attacker's own, which turns into claims of tenant B.
 -- Column: org_id
 -- Setting: request.jwt.claims

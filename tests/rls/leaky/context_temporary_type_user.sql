@@ -1,9 +1,10 @@
--- What: The policies' helper in SQL, inlined: its text is parsed along the caller's search path, where a temporary type uuid comes first.
+-- What: The policies' helper gives a tenant to one login alone, and has no search path: a temporary type of uuid's name comes first.
 -- Class: function_search_path
 -- Object: public.current_tenant
--- Exploit: A type uuid of the attacker's own, with casts that always give tenant B.
+-- Exploit: A type uuid of the attacker's own, with casts that always give tenant B: the helper asks who the session is, too.
 -- @schema
-create function current_tenant() returns uuid language sql stable as $$ select nullif(current_setting('app.tenant_id', true), '')::uuid $$;
+create function current_tenant() returns uuid language sql stable as $$ select case when session_user = 'app_user'
+  then nullif(current_setting('app.tenant_id', true), '')::uuid end $$;
 create table orders (id bigint generated always as identity primary key, tenant_id uuid not null, body text not null);
 alter table orders enable row level security;
 alter table orders force row level security;
@@ -13,7 +14,7 @@ grant select, insert, update, delete on orders to app_user;
 insert into orders (tenant_id, body) values (:'A', 'A-row'), (:'B', 'B-secret');
 -- @fix
 create or replace function current_tenant() returns uuid language sql stable
-  as $$ select nullif(current_setting('app.tenant_id', true), '')::pg_catalog.uuid $$;
+  as $$ select case when session_user = 'app_user' then nullif(current_setting('app.tenant_id', true), '')::pg_catalog.uuid end $$;
 -- @control
 select from orders where tenant_id = :'A';
 -- @exploit

@@ -1,6 +1,7 @@
 -- What: The policies' helper says uuid, and has no search path of its own: a temporary type of that name is found before pg_catalog's.
 -- Class: function_search_path
 -- Object: public.get_current_tenant_id
+-- Severity: advisory
 -- Exploit: A type uuid of the attacker's own, with a cast from text that always gives tenant B.
 -- Source: the helper as a school's management system documents it, and many after it
 -- @schema
