@@ -133,10 +133,8 @@ int text_sanitise(buf *out, const char *s, size_t n, size_t max, bool multiline)
     size_t keep = 0; /* how much may stay when the text turns out to be too long */
     bool line_start = true;
     for (size_t i = 0, used = 0; i < n; i += used) {
-        used = line_start ? 0 : plain_run(s + i, n - i);
-        if (max != 0 && used > max - wrote) {
-            used = 0; /* where it has to be cut is for the characters to say */
-        }
+        size_t room = max == 0 || n - i < max - wrote ? n - i : max - wrote; /* no more of a huge text is looked at */
+        used = line_start ? 0 : plain_run(s + i, room);
         if (used > 0) {
             if (buf_append(out, s + i, used) != 0) {
                 return -1;
