@@ -127,7 +127,8 @@ end
 local DEEP = 4
 
 --- The rows that a row refers to, as INSERTs, the farthest first: foreign keys of what the application itself writes are checked.
-local function parents(world, t, literals, out, seen, depth)
+---@param is_made fun(t: rls.Table, given: table<string, string>): boolean  is the row there already?
+local function parents(world, t, literals, out, seen, depth, is_made)
   for _, fk in ipairs(depth <= DEEP and t.foreign_keys or {}) do
     local parent, given, whole = world.by_oid[fk.ref], {}, true
     for i, column in ipairs(fk.columns) do
@@ -138,11 +139,17 @@ local function parents(world, t, literals, out, seen, depth)
     end
     if whole and parent and (parent.kind == "r" or parent.kind == "p") then
       local row = reproduce.values(parent, {})
+      for _, c in ipairs(parent.columns) do
+        -- A default may ask for a session that is not there.
+        if c.notnull and not row[c.name] and not c.generated and c.identity == "" then row[c.name] = filler(c) end
+      end
       for column, literal in pairs(given) do row[column] = literal end
       local sql = reproduce.insert(parent, nil, row)
-      if not seen[sql] then
-        seen[sql] = true
-        parents(world, parent, row, out, seen, depth + 1)
+      local key = parent.label
+      for _, column in ipairs(fk.ref_columns) do key = key .. "\0" .. given[column] end
+      if not seen[key] and not is_made(parent, given) then
+        seen[key] = true
+        parents(world, parent, row, out, seen, depth + 1, is_made)
         out[#out + 1] = sql
       end
     end
@@ -155,20 +162,29 @@ local function add_parents(world, t, v, statement, made)
   local writes = not statement:find "^SELECT" or statement:find "%(" or #(v and v.written or {}) > 0 or (v and v.chosen)
   if not a or not writes then return end
   local out, seen = {}, {}
-  for _, sql in ipairs(made) do seen[sql] = true end
-  if t then parents(world, t, v.literals or reproduce.values(t, a.row), out, seen, 1) end
+  local function is_made(parent, given)
+    local rows = { table.unpack((a.rows or {})[parent.label] or {}) }
+    if parent == t then rows[#rows + 1] = a.row end
+    for _, row in ipairs(rows) do
+      local all = true
+      for column, literal in pairs(given) do all = all and row[column] ~= nil and prover.literal(row[column]) == literal end
+      if all then return true end
+    end
+    return false
+  end
+  if t then parents(world, t, v.literals or reproduce.values(t, a.row), out, seen, 1, is_made) end
   -- An UPDATE may give the row to the own tenant, or an own row to another.
   for _, row in ipairs(t and statement:find "^UPDATE" and { v.given_to or a.row, v.given_to and a.row or nil } or {}) do
     local moved = reproduce.values(t, row)
-    parents(world, t, moved, out, seen, 1)
+    parents(world, t, moved, out, seen, 1, is_made)
     if t.tenant and a.own and a.own[1] ~= nil then
       moved[t.tenant] = prover.literal(a.own[1])
-      parents(world, t, moved, out, seen, 1)
+      parents(world, t, moved, out, seen, 1, is_made)
     end
   end
   for label, rows in pairs(a.rows or {}) do
     for _, row in ipairs(world.by_label[label] and rows or {}) do
-      parents(world, world.by_label[label], reproduce.values(world.by_label[label], row), out, seen, 1)
+      parents(world, world.by_label[label], reproduce.values(world.by_label[label], row), out, seen, 1, is_made)
     end
   end
   table.move(out, 1, #out, #made + 1, made)
