@@ -3,6 +3,7 @@
 -- A SELECT becomes the rows of its FROM with its conditions; UPDATE and DELETE the rows they touch; INSERT and SET of a tenant's column
 -- the row as it will be. What stands before a statement in PL/pgSQL (IF … THEN RAISE) is a condition of it. Parameters are the caller's
 -- to choose: they are settings that any session may set.
+local secrets = require "rls.prover.secrets"
 local sql = require "sql"
 local unions = require "rls.prover.unions"
 local with = require "rls.prover.with"
@@ -68,32 +69,7 @@ return function(compile)
     return params
   end
 
-  --- Functions whose result says nothing of the text that it was made of, and that nobody finds another text for.
-  local ONE_WAY = { sha224 = true, sha256 = true, sha384 = true, sha512 = true, digest = true, hmac = true, crypt = true }
-
-  local function is_hash(tree)
-    if type(tree) ~= "table" then return false end
-    local names = tree.FuncCall and compile.names(tree.FuncCall.funcname)
-    if names and ONE_WAY[names[#names]] then return true end
-    for _, value in pairs(tree) do
-      if is_hash(value) then return true end
-    end
-    return false
-  end
-
-  --- The column that has to be equal to a hash of what the caller gives, for any row to be one of the query's; nil for none.
-  local function secret_of(where)
-    local all = where and where.BoolExpr and where.BoolExpr.boolop == "AND_EXPR" and where.BoolExpr.args or { where }
-    for _, item in ipairs(all) do
-      local e = item.A_Expr
-      local is_equal = e and e.kind == "AEXPR_OP" and compile.names(e.name)[1] == "=" and #e.name == 1
-      local left, right = is_equal and e.lexpr, is_equal and e.rexpr
-      local column = left and ((is_hash(right) and left.ColumnRef) or (is_hash(left) and right.ColumnRef))
-      local fields = column and compile.names(column.fields)
-      if fields then return fields[#fields] end
-    end
-    return nil
-  end
+  local secret_of = secrets(compile)
 
   --- Is one of the values the caller's to give, and not only what a row that a secret leads to says?
   local function is_given(nodes)
