@@ -153,12 +153,19 @@ static const schema_spec axis_forms[] = {
     END};
 
 static const char *const probe_modes[] = {"static", "read", "full", NULL};
+static const char *const probe_calls[] = {"confined", "any", NULL};
 static const schema_spec probe[] = {
     {.key = "mode",
      .type = SCHEMA_ENUM,
      .choices = probe_modes,
      .def = "\"full\"",
      .doc = "what gate 1 may do on this database"},
+    {.key = "calls",
+     .type = SCHEMA_ENUM,
+     .choices = probe_calls,
+     .def = "\"confined\"",
+     .doc = "functions with their owner's rights that the probe calls: those that leave nothing behind once their "
+            "transaction is undone, or also those of which nobody can tell (a database behind which there is nothing)"},
     {.key = "max_rows",
      .type = SCHEMA_INTEGER,
      AT_LEAST(1),

@@ -257,7 +257,7 @@ function calls.run(state, tables, list)
   state.session:set(state.session:of(state.a.key))
   watched.visible = visible(state, there)
   state.session:as_admin()
-  local within = confined.new(state.conn)
+  local within = confined.new(state.conn, state.settings)
   for _, f in ipairs(list) do
     f.tried = f.tried or { calls = 0 }
     f.tried.refused = within:refused(f)

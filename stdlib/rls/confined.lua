@@ -19,9 +19,9 @@ local confined = {}
 
 --- What reaches further, written in a function: servers' files and processes, other databases, transactions of its own.
 local REACHES_FURTHER = { "dblink", "pg_read_", "pg_ls_", "pg_write_", "lo_import", "lo_export", "pg_terminate", "pg_cancel", "pg_sleep",
-  "pg_reload", "pg_rotate", "pg_switch", "pg_advisory", "pg_notify", "http", "net%.", "copy%f[%W]", "notify%f[%W]", "commit%f[%W]",
-  "rollback%f[%W]", "set%f[%W]%s+role", "set%f[%W]%s+session", "vacuum", "alter%s+system", "program", "load%f[%W]",
-  "subscription%f[%W]", "extension%f[%W]", "language%f[%W]", "foreign%f[%W]" }
+  "pg_reload", "pg_rotate", "pg_switch", "pg_advisory", "pg_notify", "http", "net%.", "copy%f[^%w_]", "notify%f[^%w_]", "commit%f[^%w_]",
+  "rollback%f[^%w_]", "set%f[^%w_]%s+role", "set%f[^%w_]%s+session", "vacuum", "alter%s+system", "program", "load%f[^%w_]",
+  "subscription%f[^%w_]", "extension%f[^%w_]", "language%f[^%w_]", "foreign%f[^%w_]" }
 
 --- Volatile functions of the server that write nothing but rows, large objects, settings and sequences.
 local WITHIN = { "random", "random_normal", "setseed", "clock_timestamp", "timeofday", "gen_random_uuid", "uuidv4", "uuidv7", "nextval",
@@ -109,10 +109,31 @@ local function named(text, index)
   return out
 end
 
+--- The word by which a text, in lower case, reaches further.
+local function further(text)
+  for _, pattern in ipairs(REACHES_FURTHER) do
+    local found = text:match("%f[%w_]" .. pattern)
+    if found then return found end
+  end
+  return nil
+end
+
+--- What the configuration lets be called of which nobody can tell: all that does not say itself that it reaches further.
+local Any = {}
+Any.__index = Any
+
+function Any.refused(_, f)
+  if f.language ~= "sql" and f.language ~= "plpgsql" then return "it is written in " .. f.language end
+  local word = further((f.body or ""):lower())
+  return word and ("its text reaches beyond its transaction: it has the word %s"):format(word) or nil
+end
+
 --- Reads what any function may lead to, once.
 ---@param conn table  the admin's
+---@param settings table  config.database
 ---@return rls.Confined
-function confined.new(conn)
+function confined.new(conn, settings)
+  if (settings.probe or {}).calls == "any" then return setmetatable({}, Any) end
   local functions = conn:query(dialect.of(conn, FUNCTIONS), arrays.text(WITHIN), arrays.text(COMPUTING))
   local self = setmetatable({ conn = conn, functions = index_of(functions), relations = index_of(conn:query(RELATIONS)),
     operators = conn:query(OPERATORS), nameless = conn:query(NAMELESS), by_oid = {}, reached = {}, relation = {} }, Confined)
@@ -187,10 +208,8 @@ local function written(f, format)
   if f.of_server then return "which is not known to stay within its transaction" end
   if f.language ~= "sql" and f.language ~= "plpgsql" then return "which is written in " .. f.language end
   local text = (f.body or ""):lower()
-  for _, pattern in ipairs(REACHES_FURTHER) do
-    local found = text:match("%f[%w_]" .. pattern)
-    if found then return ("whose text reaches beyond its transaction: it has the word %s"):format(found) end
-  end
+  local word = further(text)
+  if word then return ("whose text reaches beyond its transaction: it has the word %s"):format(word) end
   if text:find("u&", 1, true) then return "whose text has names or strings in Unicode escapes" end
   if text:find "%f[%w_]do%s*[%$'%%]" or text:find "%f[%w_]do%s+e'" then return "whose text has a DO block" end
   if executes(text, format) then return "whose text EXECUTEs what is made at run time" end

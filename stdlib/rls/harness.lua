@@ -263,7 +263,7 @@ end
 
 local function stage(ctx, seen, list)
   staging.run(function() return ctx.db:open("admin") end, list, { superuser = seen.admin.super,
-    max_rows = (seen.settings.probe or {}).max_rows or 10000 })
+    max_rows = (seen.settings.probe or {}).max_rows or 10000, settings = seen.settings })
 end
 
 --- Says what was found of functions and triggers, with the texts that were seen to show it. What keeps them from being tried hides none.
@@ -317,7 +317,9 @@ end
 --- How an undecided function was tried, in words.
 local function in_words(tried)
   if not tried then return "it was not called" end
-  if tried.refused then return "it was not called, since " .. tried.refused end
+  if tried.refused then
+    return ("it was not called, since %s (database.probe.calls = \"any\" on a copy of the database calls it)"):format(tried.refused)
+  end
   return ("%d call(s) of it, each with and without another tenant's rows, told none of them"):format(tried.calls)
 end
 

@@ -308,7 +308,7 @@ local function jobs_of(conn, found, options)
     if staged and not options.superuser then
       why = "database.admin is no superuser"
     elseif staged then
-      within = within or confined.new(conn)
+      within = within or confined.new(conn, options.settings)
       why = within:refused(staged.f)
     end
     if staged and staged.writes and staged.table and staged.table.estimate > options.max_rows then
@@ -331,7 +331,7 @@ end
 --- Tries the texts of findings, and puts the one that shows it, or why none is known to, in the place of each finding's own.
 ---@param open fun(): table  a fresh connection of the admin
 ---@param found table[]      findings of rls.rules.definers, with `staged`
----@param options {superuser: boolean, max_rows: integer}
+---@param options {superuser: boolean, max_rows: integer, settings: table}  settings: config.database
 function staging.run(open, found, options)
   local some = false
   for _, f in ipairs(found) do some = some or f.staged ~= nil end

@@ -97,20 +97,21 @@ local function upsert(s, v, base)
   local own = s.maker.rows[s.a.key] and s.maker.rows[s.a.key][base.oid]
   if not row or not own or not own.values then return end
   for _, unique in ipairs(base.uniques) do
-    local where, keys, mine, set = state.by_values(base, unique.columns, row.row), {}, {}, nil
+    local where, keys, mine = state.by_values(base, unique.columns, row.row), {}, {}
     for column, literal in pairs(own.values) do mine[column] = literal end
     for i, column in ipairs(unique.columns) do
       if not v.by_column[column] or column == base.tenant then where = nil end
       keys[i], mine[column] = names.ident(column), values.literal(row.row[column])
     end
-    local columns, literals = {}, {}
-    for column, literal in pairs(mine) do
-      if v.by_column[column] then
-        columns[#columns + 1], literals[#literals + 1] = names.ident(column), literal
-        if v.by_column[column].may_update and not set then set = names.ident(column) end
+    local columns, literals, sets = {}, {}, {}
+    for _, c in ipairs(v.columns) do
+      if mine[c.name] then
+        columns[#columns + 1], literals[#literals + 1] = names.ident(c.name), mine[c.name]
+        -- What makes the row one of A's, no check of the view's refuses.
+        if c.may_update then table.insert(sets, c.name == base.tenant and 1 or #sets + 1, names.ident(c.name)) end
       end
     end
-    if where and set then
+    for _, set in ipairs(where and sets or {}) do
       local sql = ("insert into %s (%s) values (%s) on conflict (%s) do update set %s = excluded.%s"):format(v.sql,
         table.concat(columns, ", "), table.concat(literals, ", "), table.concat(keys, ", "), set, set)
       local out = s:ask(v, { q = sql })

@@ -171,6 +171,14 @@ describe("calls of undecided functions", function()
     assert.is_nil(io.open(FILE))
   end)
 
+  it("are made of what nobody can tell where the configuration says so, and of nothing that says it reaches further", function()
+    tables(1)
+    SETTINGS.probe = { calls = "any" }
+    finally(function() SETTINGS.probe = nil end)
+    local said = refusals { made = "return query execute 'select body from gc.t' || '1';", copies = "copy gc.t1 to '/tmp/x';" }
+    assert.same({ made = "called", copies = "its text reaches beyond its transaction: it has the word copy" }, said)
+  end)
+
   it("cost as many statements in a large schema as in a small one", function()
     local quiet = "return query execute 'select body from gc.t1 where tenant_id = current_setting(''app.t'')::uuid';"
     local function of_one_more(n)

@@ -36,7 +36,8 @@ end
 
 local function config(c, place)
   local function url(user) return ("postgresql://%s@/%s?host=%s&port=%d"):format(user, place.database, place.host, place.port) end
-  return ("return { platform = \"external\", database = {\n  admin = { url = %q }, app = { url = %q },\n  tenant = %s,\n  %s } }\n"):format(
+  return ("return { platform = \"external\", database = {\n  admin = { url = %q }, app = { url = %q },\n  tenant = %s,\n  "
+    .. "probe = { calls = \"any\" },\n  %s } }\n"):format(
     url "postgres", url(c.head.App), c.head.Tenant or verdict.axis(c), c.head.Config or "")
 end
 
