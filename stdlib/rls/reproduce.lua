@@ -312,7 +312,7 @@ function reproduce.staged(world, t, v, acts, how)
   if how.changes then text = reproduce.with_changes(text, how.changes) end
   local plants = t and v and v.assignment and not how.is_new
   return { text = text, lines = lines, acts = acts, changes = how.changes, look = how.look,
-    planted = plants and reproduce.insert(t, v.assignment.row, v.literals) or nil }
+    planted = plants and reproduce.insert(t, telling(t, v.assignment), v.literals) or nil }
 end
 
 --- Another tenant's rows, all their columns filled, by the table's key the first, the last, and next to those that

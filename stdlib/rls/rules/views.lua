@@ -79,34 +79,42 @@ local function judge(v, row, seen, bodies)
   return bound or nil, chosen, trusted
 end
 
---- SQL that takes a row which is there and writes it through the view once more: the row in the way is changed.
+--- The key of a tenant whose row is not the one in the way.
+local function own_key(t)
+  local c = t.tenant and t.by_column[t.tenant]
+  return c and (c.base == "uuid" and "a0000000-0000-4000-8000-00000000000a" or c.category == "N" and "1000001") or "own-tenant"
+end
+
+--- SQL that takes a row which is there and writes it through the view once more: the row in the way is changed. Where the view shows
+--- whose it is, it becomes the own one, which no check of the view's refuses.
 local function upsert_sql(v, t, key)
-  local columns, other = {}, nil
+  local columns, given, in_key, set, other = {}, {}, {}, nil, nil
+  for _, name in ipairs(key.columns) do in_key[name] = true end
   for _, c in ipairs(v.columns) do
-    if t.by_column[c.name] and not t.by_column[c.name].generated then
-      columns[#columns + 1] = names.ident(c.name)
-      local in_key = false
-      for _, name in ipairs(key.columns) do in_key = in_key or name == c.name end
-      if not in_key and c.name ~= t.tenant then other = other or names.ident(c.name) end
+    local below = t.by_column[c.name]
+    if below and not below.generated then
+      local name = names.ident(c.name)
+      local moves = c.name == t.tenant and c.may_update and not in_key[c.name]
+      columns[#columns + 1] = name
+      given[#given + 1] = moves and ("%s::%s"):format(names.literal(own_key(t)), below.type) or name
+      if moves then set = name elseif not in_key[c.name] then other = other or name end
     end
   end
   local list, keys = table.concat(columns, ", "), {}
   for i, name in ipairs(key.columns) do keys[i] = names.ident(name) end
-  other = other or keys[1]
+  set = set or other or keys[1]
   return {
     ("CREATE TEMPORARY TABLE in_the_way ON COMMIT DROP AS SELECT %s FROM %s LIMIT 1;"):format(list, t.sql),
     ("INSERT INTO %s (%s) SELECT %s FROM in_the_way ON CONFLICT (%s) DO UPDATE SET %s = EXCLUDED.%s; -- as any tenant: the row is changed")
-      :format(v.sql, list, list, table.concat(keys, ", "), other, other),
+      :format(v.sql, list, table.concat(given, ", "), table.concat(keys, ", "), set, set),
   }
 end
 
 --- A session of a tenant whose row is not the one in the way.
 local function session_sql(seen, t)
-  local c, lines = t.tenant and t.by_column[t.tenant], {}
-  local tenant = seen.settings.tenant
+  local lines, tenant = {}, seen.settings.tenant
   local axis = { setting = tenant.setting, value = tenant.value or "{id}", context = tenant.context or {} }
-  local key = c and (c.base == "uuid" and "a0000000-0000-4000-8000-00000000000a" or c.category == "N" and "1000001") or "own-tenant"
-  for _, pair in ipairs(axes.session(axis, key)) do
+  for _, pair in ipairs(axes.session(axis, own_key(t))) do
     lines[#lines + 1] = ("SELECT set_config(%s, %s, true);\n"):format(names.literal(pair[1]), names.literal(pair[2]))
   end
   return table.concat(lines)
