@@ -140,7 +140,8 @@ DO $$ BEGIN CREATE ROLE shop LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; E
     end
     assert.same({}, new_by(before))
     assert.same({ "policy_widens public.items" }, new_by(text("name = 'b' or name >= 'a'", "", "new.name")))
-    assert.same({ "rls_missing public.notes" }, new_by(text("name = 'b'", ", body", "new.name")))
+    assert.same({ "cross_tenant_leak public.notes", "policy_unset_tenant public.notes", "rls_missing public.notes" },
+      new_by(text("name = 'b'", ", body", "new.name")))
     assert.same({ "trigger_copies public.copies" }, new_by(text("name = 'b'", "", "new.name || new.org_id")))
     assert.same({ "view_owner_rights public.shown" }, new_by(text("name = 'b'", "", "new.name",
       "create or replace view shown as select id from items where name = 'a' or true;")))
