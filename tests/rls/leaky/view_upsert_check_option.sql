@@ -2,6 +2,8 @@
 -- Class: view_owner_rights
 -- Object: public.mine
 -- Exploit: INSERT … ON CONFLICT meets another tenant's row by its key and makes it one of the own, which the check lets through.
+-- Closed: 14.25, 15.20, 16.16, 17.12, 18.7
+-- Refused: 55000
 -- @schema
 create table invoices (id int primary key, tenant_id uuid not null, number text);
 alter table invoices enable row level security;
