@@ -89,7 +89,9 @@ for _, major in ipairs(RELEASES) do
         platform:script "drop view public.wide"
         local proposes = r.stdout:find("SET (security_invoker = true)", 1, true) ~= nil
         assert.equal(major >= 15, proposes, r.stdout .. r.stderr)
-        assert.equal(major < 15, r.stdout:find("Whom is the view to read as?", 1, true) ~= nil, r.stdout)
+        -- Where no view reads as its reader, it can still test the tenant itself.
+        assert.equal(major < 15, r.stdout:find('CREATE OR REPLACE VIEW "public"."wide" WITH (security_barrier = true)', 1, true) ~= nil,
+          r.stdout)
       end)
 
       for _, admin in ipairs { "postgres", "keeper" } do
