@@ -15,7 +15,8 @@ local DEAR = 50
 local CALLS_MAX = 400
 
 ---@class prover.Call
----@field place "value"|"test"|"from"  where it stands; from: its rows are those of the query around it
+---@field place "value"|"test"|"from"|"asked"  where it stands; from: its rows are those of the query around it; asked: in a condition of
+---  PL/pgSQL
 ---@field functions prover.Function[]?
 ---@field args table[]?      trees
 ---@field skip integer?      parameters before the first argument
@@ -189,7 +190,7 @@ return function(compile, Walk, injects)
   --- Runs fn as in another place: what stands in a condition stays there.
   function Walk:placed(place, fn)
     local before = self.place
-    if before ~= "test" then self.place = place end
+    if before ~= "test" and (before ~= "asked" or place == "test") then self.place = place end
     fn()
     self.place = before
   end
@@ -334,9 +335,9 @@ return function(compile, Walk, injects)
   ---@param conds prover.Node[]
   function Walk:follow(call, conds)
     if call.raises then return given_to(self, call, conds) end
-    if call.query then return self:placed("test", function() self:query(call.query, conds) end) end
+    if call.query then return self:placed(call.place, function() self:query(call.query, conds) end) end
     if call.builtin then
-      return self:placed(call.place == "test" and "test" or nil, function() self:builtin(call.builtin, call.args, conds) end)
+      return self:placed(call.place ~= "value" and "test" or nil, function() self:builtin(call.builtin, call.args, conds) end)
     end
     for _, f in ipairs(call.functions) do
       local place = call.place ~= "value" and call.place or (f.returns == "boolean" and not f.returns_set and "bool") or nil
@@ -344,14 +345,17 @@ return function(compile, Walk, injects)
     end
   end
 
-  --- Follows the calls in an expression that only decides what is done next.
+  --- Follows the queries and calls in an expression that only decides what is done next: who sees what was done, is told as much.
   function Walk:tested(text, conds)
     local tree = compile.parse("SELECT " .. text)
     if not tree then return self:give_up "an expression of PL/pgSQL" end
     compile.scan(tree, self.cx, {})
     local out = {}
     each(self, tree.targetList, "test", out)
-    for _, call in ipairs(out) do self:follow(call, conds) end
+    for _, call in ipairs(out) do
+      call.place = "asked"
+      self:follow(call, conds)
+    end
   end
 
   --- Follows what a table puts the rows through that are written to it.

@@ -22,13 +22,16 @@ local ARGUMENT = "\1argument."
 ---@field mixed string?       "value": its values flow into the rows of the query; "choice": it decides which of them are there
 ---@field flow prover.Flow     where what is read goes
 ---@field said boolean?        an error's or a notice's text tells it
----@field oracle boolean?      a function that is called answers yes or no with it
+---@field oracle string?       "bool": a function that is called answers yes or no with it; "asked": so does a condition of PL/pgSQL
 
 ---@class prover.Flow         nothing in it: to the caller, or into the argument of a function
 ---@field into string?        variables of PL/pgSQL
 ---@field f prover.Function?  whose variables, where it is one that the function calls
 ---@field kept string?        label of a table, into whose rows; "?" where it is not known
 ---@field dropped boolean?    nowhere
+
+--- Places in which what is read tells yes or no, and no value.
+local ORACLES = { bool = "bool", asked = "asked" }
 
 local function wrapped(relation) return relation and { RangeVar = relation } or nil end
 
@@ -121,7 +124,7 @@ return function(compile)
         for _, c in ipairs(row.far or {}) do table.insert(inner.conds, c) end
         for _, c in ipairs(self.fired_conds) do table.insert(inner.conds, c) end
         table.insert(self.out, { main = row, node = { k = "exists", t = "bool", sub = inner }, flow = self.flow,
-          touched = self.touches, secret = self.secret, said = self.says, oracle = self.place == "bool" or nil,
+          touched = self.touches, secret = self.secret, said = self.says, oracle = ORACLES[self.place],
           mixed = mix and (mix.chooses and "choice" or "value") or nil })
       end
     end

@@ -140,7 +140,7 @@ local function judge(f, state, fired)
       out.trusted = out.trusted or ("it reaches another tenant's row of %s only so: %s"):format(r.label, v.trust[1].reason)
     elseif v.status == "unknown" and r.secret and not r.touched then
       out.secret = out.secret or r.secret
-    elseif v.status == "unknown" and (v.reason or ""):find(prover.OWN_ID, 1, true) then
+    elseif v.status == "unknown" and (r.oracle == "asked" or (v.reason or ""):find(prover.OWN_ID, 1, true)) then
       out.oracle = out.oracle or ("%s: %s"):format(r.label, words(v.reason))
     elseif v.status == "unknown" then
       out.unknown = out.unknown or ("%s: %s"):format(r.label, words(v.reason))
