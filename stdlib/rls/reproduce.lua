@@ -239,7 +239,12 @@ function reproduce.text(world, t, v, statement, is_new)
   end
   if #made > 0 then
     lines[#lines + 1] = "SET LOCAL session_replication_role = replica;"
-    table.move(made, 1, #made, #lines + 1, lines)
+    -- What two rows refer to is made for each of them.
+    local there = {}
+    for _, line in ipairs(made) do
+      if not there[line] then lines[#lines + 1] = line end
+      there[line] = true
+    end
     lines[#lines + 1] = "SET LOCAL session_replication_role = origin;"
   end
   if a and t and t.kind == "m" then lines[#lines + 1] = ("REFRESH MATERIALIZED VIEW %s;"):format(t.sql) end

@@ -33,7 +33,7 @@ create function put(p bigint) returns setof text language sql security definer s
 create function pop(p bigint) returns setof text language sql security definer set search_path = pg_catalog, pg_temp as $$
   with gone as (delete from public.items where id = p returning body) select body from gone $$;
 create function walk() returns setof text language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare c cursor for select body from public.items; r record;
+declare c cursor for select body from public.items where tenant_id::text <> current_setting('app.tenant_id', true); r record;
 begin
   for r in c loop return next r.body; end loop;
 end $$;
