@@ -51,6 +51,16 @@ local function is_blank(out)
   return row ~= nil and not row:find "[^%s|(),]"
 end
 
+--- Do errors and notices hold a value of a row that the text makes?
+local function says_a_value(text, err)
+  for line in text:gmatch "INSERT INTO [^\n]*\n[^\n]*" do
+    for value in line:gmatch "'([^']+)'" do
+      if #value > 1 and err:find(value, 1, true) then return true end
+    end
+  end
+  return false
+end
+
 --- Does a text that shows a leak still show it where the leak is closed? One that looks a definition up shows another one there, or none.
 ---@param before {out: string, err: string, shown: boolean}  where the leak was
 ---@param after {out: string, err: string, shown: boolean}   where it is closed
@@ -78,8 +88,8 @@ function paste.run(place, base, text, detail)
     -- That is what it claims.
     r.why = not (err:find "violates" and not err:find "row%-level security") and "no constraint stops it" or nil
   elseif text:find "^%-%- tried: what it raises says" then
-    -- It is said in words alone.
-    r.why = not (err:find "ERROR:" or err:find "%u+:  ") and "it raises nothing" or nil
+    -- It is said in words alone, which hold what the text puts into a row.
+    r.why = not says_a_value(text, err) and "what it raises says nothing of the rows" or nil
   elseif err:find "ERROR:" or err:find "invalid command" then
     r.why = err:gsub("\n.*", "")
   elseif text:find "^\\sf" then
