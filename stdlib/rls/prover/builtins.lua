@@ -48,12 +48,16 @@ function builtins.reaches_further(name, volatile)
   return true
 end
 
+--- All that run SQL, or read tables that an argument names.
+builtins.RUNNING = {}
+for _, some in ipairs { builtins.RUN_TEXT, builtins.READ_TABLE, builtins.READ_SCHEMA, builtins.READ_ALL } do
+  for name in pairs(some) do builtins.RUNNING[name] = true end
+end
+
 --- Does it run SQL, or read tables that an argument names?
 ---@param name string
 ---@return boolean
-function builtins.runs(name)
-  return builtins.RUN_TEXT[name] ~= nil or builtins.READ_TABLE[name] or builtins.READ_SCHEMA[name] or builtins.READ_ALL[name] or false
-end
+function builtins.runs(name) return builtins.RUNNING[name] == true end
 
 --- Does a text name one of them, or what of an extension does the like? Read without a parser.
 ---@param text string  in lower case

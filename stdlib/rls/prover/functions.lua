@@ -4,6 +4,7 @@
 -- raises an error, or UNKNOWN where the result depends on what is not known here (a locale's letters, a character that is several
 -- bytes). None reads or changes a session. Semantics: PostgreSQL manual, sections 9.3 (integers), 9.4 (strings), 9.7.1 (LIKE), 9.19
 -- (arrays).
+local builtins = require "rls.prover.builtins"
 local sorts = require "rls.prover.sorts"
 
 local functions = {}
@@ -253,10 +254,8 @@ end
 
 --- Functions of pg_catalog that run SQL given as text, or that change the session: what a policy means is open once one is called.
 functions.DANGEROUS = {}
-for name in ([[set_config query_to_xml query_to_xmlschema query_to_xml_and_xmlschema table_to_xml schema_to_xml database_to_xml
-    cursor_to_xml ts_stat ts_rewrite lo_import lo_export dblink pg_reload_conf]]):gmatch "%S+" do
-  functions.DANGEROUS[name] = true
-end
+for name in ("set_config cursor_to_xml lo_import lo_export dblink pg_reload_conf"):gmatch "%S+" do functions.DANGEROUS[name] = true end
+for name in pairs(builtins.RUNNING) do functions.DANGEROUS[name] = true end
 
 functions.split = split
 
