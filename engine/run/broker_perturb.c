@@ -72,7 +72,7 @@ static void env_put_all(env_list *env, const json_t *from) {
 
 void env_base(env_list *env, const json_t *command) {
     const char *home = getenv("HOME");
-    env_put(env, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    env_put(env, "PATH", COMMAND_PATH);
     env_put(env, "HOME", home != NULL ? home : "/");
     env_put(env, "LANG", "C.UTF-8");
     const char *asan = getenv("ASAN_OPTIONS");

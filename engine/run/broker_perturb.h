@@ -15,6 +15,9 @@ typedef struct env_list {
     bool failed;
 } env_list;
 
+/* The PATH of every declared command. */
+#define COMMAND_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 /* A clean environment: nothing of the engine's own, where credentials live, reaches a command. What finds no memory
  * sets env->failed. */
 void env_base(env_list *env, const json_t *command);

@@ -12,6 +12,7 @@
 #include "base/canon.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "run/broker_perturb.h"
 #include "run/sha256.h"
 
 #define KEY_BYTES 32
@@ -152,7 +153,7 @@ static int add_beside(json_t *out, const char *dir, const char *end, int depth, 
     return rc;
 }
 
-/* Where execvp finds it, with the PATH that a command gets (broker_perturb.c). */
+/* Where execvp finds it, with the PATH that a command gets. */
 static char *found(const char *word, const char *path) {
     if (strchr(word, '/') != NULL) {
         return fs_is_file(word) ? strdup(word) : NULL;
@@ -181,8 +182,7 @@ static bool is_system(const char *path) {
 }
 
 static int add_word(json_t *files, json_t *beside, const char *word, const char *cwd, bool program, err *e) {
-    static const char PATH[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    char *there = program ? found(word, PATH) : fs_join(cwd != NULL ? cwd : ".", word);
+    char *there = program ? found(word, COMMAND_PATH) : fs_join(cwd != NULL ? cwd : ".", word);
     struct stat st;
     int rc = 0;
     if (there != NULL && stat(there, &st) == 0 && S_ISREG(st.st_mode)) {

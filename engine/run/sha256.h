@@ -9,7 +9,8 @@
 
 /* 64 lower-case hexadecimal digits and a NUL. */
 void sha256_hex(const void *bytes, size_t n, char out[SHA256_HEX_SIZE]);
-/* The same of HMAC-SHA-256 (RFC 2104) with a key of at most 64 bytes. */
+/* The same of HMAC-SHA-256 (RFC 2104, section 2) with a key of at most 64 bytes. Not libcrypto's HMAC(), for the reason
+ * that sha256.c gives: it would link all of EVP into this program. */
 void sha256_hmac_hex(const unsigned char *key, size_t key_len, const void *bytes, size_t n, char out[SHA256_HEX_SIZE]);
 
 #endif
